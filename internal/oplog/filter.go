@@ -1,0 +1,49 @@
+package oplog
+
+import "go.mongodb.org/mongo-driver/v2/bson"
+
+// filter selects on the server what can hold a schema change, and little else,
+// among the entries within bounds.
+//
+// Every clause stands for a way in which DDL is written:
+//
+//   - a command of its own, or the commit or abort of a prepared transaction;
+//   - an applyOps with a command among its operations;
+//   - the last entry of a transaction too large for one, whatever it holds, since
+//     the DDL may stand in an earlier entry (8.0's batched inserts look the same
+//     and carry multiOpType);
+//   - an applyOps outside a transaction that writes views;
+//   - a view, which is a document in system.views.
+func filter(bounds bson.D) bson.D {
+	views := bson.Regex{Pattern: `\.system\.views$`}
+	lastOfTransaction := bson.D{
+		{Key: "op", Value: OpCommand},
+		{Key: "o.partialTxn", Value: bson.D{{Key: "$ne", Value: true}}},
+		{Key: "o.prepare", Value: bson.D{{Key: "$ne", Value: true}}},
+		{Key: "$or", Value: bson.A{
+			bson.D{{Key: "o.applyOps.op", Value: OpCommand}},
+			bson.D{
+				{Key: "prevOpTime.ts", Value: bson.D{{Key: "$gt", Value: bson.Timestamp{}}}},
+				{Key: "multiOpType", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$gt", Value: 0}}}}},
+			},
+			bson.D{
+				{Key: "o.applyOps.ns", Value: views},
+				{Key: "lsid", Value: bson.D{{Key: "$exists", Value: false}}},
+			},
+		}},
+	}
+	return bson.D{
+		{Key: "ts", Value: bounds},
+		{Key: "$or", Value: bson.A{
+			bson.D{
+				{Key: "op", Value: OpCommand},
+				{Key: "o.applyOps", Value: bson.D{{Key: "$exists", Value: false}}},
+			},
+			lastOfTransaction,
+			bson.D{
+				{Key: "op", Value: bson.D{{Key: "$in", Value: bson.A{OpInsert, OpUpdate, OpDelete}}}},
+				{Key: "ns", Value: views},
+			},
+		}},
+	}
+}

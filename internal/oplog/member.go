@@ -1,0 +1,132 @@
+package oplog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+const (
+	database   = "local"
+	collection = "oplog.rs"
+
+	// requestTimeout bounds one command on one member. A member that is stopped
+	// keeps its sockets open: without a bound the read would wait for ever.
+	requestTimeout = 30 * time.Second
+)
+
+var errNoReply = errors.New("no reply from the member in " + requestTimeout.String())
+
+// Member reads the oplog of one replica set member. Client must be connected
+// to that member directly, so that every read of a Reader sees one oplog.
+type Member struct {
+	Host   string
+	Client *mongo.Client
+}
+
+// Head gives the newest entry on this member that a majority has.
+func (m Member) Head(ctx context.Context) (OpTime, error) {
+	raw, err := m.run(ctx, "admin", bson.D{{Key: "hello", Value: 1}})
+	if err != nil {
+		return OpTime{}, fmt.Errorf("ask %s for its newest entry: %w", m.Host, err)
+	}
+	var hello struct {
+		LastWrite struct {
+			Majority OpTime `bson:"majorityOpTime"`
+		} `bson:"lastWrite"`
+	}
+	if err := bson.Unmarshal(raw, &hello); err != nil {
+		return OpTime{}, fmt.Errorf("ask %s for its newest entry: %w", m.Host, err)
+	}
+	return hello.LastWrite.Majority, nil
+}
+
+// Oldest gives the first entry that this member still holds.
+func (m Member) Oldest(ctx context.Context) (Entry, error) {
+	e, ok, err := m.first(ctx, bson.D{})
+	if err == nil && !ok {
+		err = errors.New("the oplog is empty")
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("read the oldest entry of %s: %w", m.Host, err)
+	}
+	return e, nil
+}
+
+// At gives the entry with this very timestamp, without its "o", and whether
+// there is one.
+func (m Member) At(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) {
+	e, ok, err := m.first(ctx, between(ts, ts))
+	if err != nil {
+		return Entry{}, false, fmt.Errorf("read the entry at %d:%d of %s: %w", ts.T, ts.I, m.Host, err)
+	}
+	return e, ok, nil
+}
+
+// From gives the first entry at or after from and at or before to, and whether
+// there is one.
+func (m Member) From(ctx context.Context, from, to bson.Timestamp) (Entry, bool, error) {
+	e, ok, err := m.first(ctx, between(from, to))
+	if err != nil {
+		return Entry{}, false, fmt.Errorf("read the first entry from %d:%d of %s: %w", from.T, from.I, m.Host, err)
+	}
+	return e, ok, nil
+}
+
+func between(from, to bson.Timestamp) bson.D {
+	return bson.D{{Key: "ts", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}}}
+}
+
+// first reads one majority-committed entry. A bound on a top-level ts is a seek.
+func (m Member) first(ctx context.Context, where bson.D) (Entry, bool, error) {
+	raw, err := m.run(ctx, database, bson.D{
+		{Key: "find", Value: collection},
+		{Key: "filter", Value: where},
+		{Key: "hint", Value: bson.D{{Key: "$natural", Value: 1}}},
+		{Key: "limit", Value: 1},
+		{Key: "singleBatch", Value: true},
+		{Key: "projection", Value: bson.D{{Key: "ts", Value: 1}, {Key: "t", Value: 1}, {Key: "wall", Value: 1},
+			{Key: "op", Value: 1}, {Key: "ns", Value: 1}, {Key: "ui", Value: 1}}},
+		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},
+	})
+	if err != nil {
+		return Entry{}, false, err
+	}
+	r, err := parseReply(raw)
+	if err != nil || len(r.entries) == 0 {
+		return Entry{}, false, err
+	}
+	return headerOf(r.entries[0])
+}
+
+// headerOf decodes an entry whose "o" was left on the server.
+func headerOf(raw bson.Raw) (Entry, bool, error) {
+	d := fields{raw: raw}
+	e := Entry{
+		OpTime: OpTime{TS: d.timestamp("ts"), Term: d.int64("t")},
+		Wall:   d.time("wall"),
+		Op:     d.text("op"),
+		NS:     d.text("ns"),
+		UUID:   d.uuid("ui"),
+	}
+	return e, d.err == nil, d.err
+}
+
+// run bounds a command without a context deadline: from a deadline the driver
+// would make a maxTimeMS of its own beside the one that an awaitData getMore has.
+func (m Member) run(ctx context.Context, db string, cmd bson.D) (bson.Raw, error) {
+	bounded, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(requestTimeout, func() { cancel(errNoReply) })
+	defer timer.Stop()
+
+	raw, err := m.Client.Database(db).RunCommand(bounded, cmd).Raw()
+	if err != nil && errors.Is(context.Cause(bounded), errNoReply) {
+		return nil, errNoReply
+	}
+	return raw, err
+}

@@ -1,0 +1,195 @@
+package oplog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+const (
+	// awaitTime is how long the server holds a getMore that has nothing to say.
+	awaitTime = time.Second
+	// closeTimeout bounds the farewell to a member that may be gone.
+	closeTimeout = time.Second
+	// nearHead is how far behind the head a tailable cursor may start. Behind it
+	// lie windows, whose scans are short enough to report progress.
+	nearHead = 10 * time.Second
+	// idleLimit is the longest pause between two reads of a tailable cursor after
+	// which what has piled up is read in windows instead.
+	idleLimit = 30 * time.Second
+)
+
+// Batch is one reply of the server.
+type Batch struct {
+	// Entries match the filter and lie behind everything returned before. They
+	// are valid until the next call.
+	Entries []bson.Raw
+	// Scanned is how far the server has read, at or behind the last entry. Its
+	// term is not known: ask Member.At for it.
+	Scanned bson.Timestamp
+	// Head is the newest majority-committed entry at the start of a window, and
+	// zero while tailing.
+	Head OpTime
+	// Tailing says that the reader follows the head.
+	Tailing bool
+}
+
+// Start is where a Reader begins.
+type Start struct {
+	Position OpTime
+	// Inclusive asks for the entry at Position too: a first run that begins at
+	// the oldest entry has not read it yet.
+	Inclusive bool
+}
+
+// Reader reads the entries of one member that can hold schema changes, in oplog
+// order, majority-committed only: what can still roll back is never returned.
+//
+// It begins with windows bounded on both sides and goes over to a tailable
+// cursor near the head. A Reader that failed is done for: open another.
+type Reader struct {
+	member    Member
+	session   *mongo.Session
+	after     bson.Timestamp
+	inclusive bool
+	cursor    int64
+	tailing   bool
+	window    window
+	lastRead  time.Time
+}
+
+// Open proves that the member still holds the entry at the start's position,
+// with the same term, and returns a reader that goes on from there. Where it does
+// not, the error is a *PositionError.
+func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
+	if err := m.prove(ctx, start.Position); err != nil {
+		return nil, err
+	}
+	// The cursor belongs to the session it was opened in.
+	session, err := m.Client.StartSession(options.Session().SetCausalConsistency(false))
+	if err != nil {
+		return nil, fmt.Errorf("start a session on %s: %w", m.Host, err)
+	}
+	return &Reader{
+		member:    m,
+		session:   session,
+		after:     start.Position.TS,
+		inclusive: start.Inclusive,
+		window:    window{span: firstSpan},
+	}, nil
+}
+
+// Next waits at most about a second for entries and returns what the server has
+// read by then, which can be none.
+func (r *Reader) Next(ctx context.Context) (Batch, error) {
+	if r.tailing && time.Since(r.lastRead) > idleLimit {
+		r.kill()
+	}
+	if r.tailing {
+		return r.tail(ctx)
+	}
+	if r.window.open(r.cursor) {
+		return r.continueWindow(ctx)
+	}
+	head, err := r.member.Head(ctx)
+	if err != nil {
+		return Batch{}, err
+	}
+	if head.Time().Sub(OpTime{TS: r.after}.Time()) <= nearHead {
+		return r.tail(ctx)
+	}
+	return r.startWindow(ctx, head)
+}
+
+// Close gives the cursor back to the server. It uses its own time, since the
+// caller's context is often the reason for closing.
+func (r *Reader) Close() {
+	r.kill()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	r.session.EndSession(ctx)
+}
+
+func (r *Reader) tail(ctx context.Context) (Batch, error) {
+	var rep reply
+	var err error
+	if r.cursor == 0 {
+		rep, err = r.read(ctx, r.find(bson.D{{Key: "$gte", Value: r.after}},
+			bson.E{Key: "tailable", Value: true}, bson.E{Key: "awaitData", Value: true}))
+	} else {
+		rep, err = r.read(ctx, r.getMore(bson.E{Key: "maxTimeMS", Value: awaitTime.Milliseconds()}))
+	}
+	r.lastRead = time.Now()
+	if err != nil {
+		return Batch{}, fmt.Errorf("tail the oplog of %s: %w", r.member.Host, err)
+	}
+	r.tailing = rep.cursor != 0
+	b := r.advance(rep)
+	b.Tailing = true
+	return b, nil
+}
+
+// advance moves the reader past what a reply held. A tailable cursor begins at
+// the last position itself, so that it has a record to stand on: that one, and
+// whatever else was returned before, is left out.
+func (r *Reader) advance(rep reply) Batch {
+	r.cursor = rep.cursor
+	b := Batch{Entries: rep.entries[:0], Scanned: r.after}
+	for _, raw := range rep.entries {
+		t, i, _ := raw.Lookup("ts").TimestampOK()
+		ts := bson.Timestamp{T: t, I: i}
+		if !ts.After(r.after) && (!r.inclusive || !ts.Equal(r.after)) {
+			continue
+		}
+		b.Entries = append(b.Entries, raw)
+		b.Scanned = ts
+	}
+	if rep.scanned.After(b.Scanned) {
+		b.Scanned = rep.scanned
+	}
+	r.inclusive = r.inclusive && b.Scanned.Equal(r.after)
+	r.after = b.Scanned
+	return b
+}
+
+func (r *Reader) find(bounds bson.D, more ...bson.E) bson.D {
+	return append(bson.D{
+		{Key: "find", Value: collection},
+		{Key: "filter", Value: filter(bounds)},
+		{Key: "hint", Value: bson.D{{Key: "$natural", Value: 1}}},
+		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},
+		{Key: "$_requestResumeToken", Value: true},
+	}, more...)
+}
+
+func (r *Reader) getMore(more ...bson.E) bson.D {
+	return append(bson.D{
+		{Key: "getMore", Value: r.cursor},
+		{Key: "collection", Value: collection},
+	}, more...)
+}
+
+func (r *Reader) read(ctx context.Context, cmd bson.D) (reply, error) {
+	raw, err := r.member.run(mongo.NewSessionContext(ctx, r.session), database, cmd)
+	if err != nil {
+		return reply{}, err
+	}
+	return parseReply(raw)
+}
+
+// kill closes the cursor on the server: one that a cancelled read has left is
+// dead to us, and held by the server until its time-out.
+func (r *Reader) kill() {
+	if r.cursor != 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		// An answer would change nothing: the server drops the cursor by itself later.
+		_ = r.member.Client.Database(database).RunCommand(mongo.NewSessionContext(ctx, r.session),
+			bson.D{{Key: "killCursors", Value: collection}, {Key: "cursors", Value: bson.A{r.cursor}}}).Err()
+	}
+	r.cursor, r.tailing = 0, false
+}
