@@ -1,0 +1,31 @@
+package mongotest
+
+import (
+	"context"
+	"errors"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// admin runs a command on the database admin of this very member, with all rights.
+func (m *Member) admin(ctx context.Context, command bson.D, result any) error {
+	return run(ctx, m.key.login(m.direct()), command, result)
+}
+
+// run opens a connection for one command on the database admin: nothing of it is left when it returns. A result that is nil is
+// not decoded.
+func run(ctx context.Context, u uri, command bson.D, result any) (err error) {
+	o := options.Client().ApplyURI(u.String()).SetBSONOptions(&options.BSONOptions{DefaultDocumentM: true})
+	client, err := mongo.Connect(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
+	reply := client.Database("admin").RunCommand(ctx, command)
+	if result == nil {
+		return reply.Err()
+	}
+	return reply.Decode(result)
+}

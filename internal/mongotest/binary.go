@@ -1,0 +1,59 @@
+package mongotest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNoServer says that the wanted mongod cannot be had on this machine.
+var ErrNoServer = errors.New("no mongod of that version for this machine")
+
+// exitUnavailable is what scripts/mongod.sh exits with where the platform has no wheel.
+const exitUnavailable = 3
+
+// binary is the path of the mongod to run. The script that also serves `make mongod` decides.
+func binary(ctx context.Context, version string) (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", fmt.Errorf("find scripts/mongod.sh: %w", err)
+	}
+	var args []string
+	if version != "" {
+		args = append(args, version)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "mongod.sh"), args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == exitUnavailable {
+		return "", ErrNoServer
+	}
+	if err != nil {
+		return "", fmt.Errorf("find or fetch mongod %s: %w", version, err)
+	}
+	lines := strings.Split(string(bytes.TrimSpace(out)), "\n")
+	return lines[len(lines)-1], nil
+}
+
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("the working directory is not inside the module")
+		}
+		dir = parent
+	}
+}

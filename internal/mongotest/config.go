@@ -1,0 +1,132 @@
+package mongotest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+// Codes of reconfigurations that come too early after another one.
+const (
+	codeConfigurationInProgress      = 109
+	codeCurrentConfigNotCommittedYet = 308
+)
+
+// Initiate gives the members their configuration and makes the first of them primary, waits as StartReplicaSet does, and creates
+// the root user where there is to be one. Only a set that was left uninitiated needs it.
+func (s *ReplicaSet) Initiate(ctx context.Context) error {
+	first := s.members[0]
+	if err := first.admin(ctx, bson.D{{Key: "replSetInitiate", Value: s.firstConfig()}}, nil); err != nil {
+		return fmt.Errorf("initiate: %w", err)
+	}
+	// Left alone, a set of several members waits a whole election timeout for its first primary.
+	err := poll(ctx, "the first primary", func(ctx context.Context) error {
+		if state, err := first.hello(ctx); err == nil && state.Primary {
+			return nil
+		}
+		return first.admin(ctx, bson.D{{Key: "replSetStepUp", Value: 1}}, nil)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.WaitReady(ctx); err != nil {
+		return err
+	}
+	if !s.options.Auth {
+		return nil
+	}
+	return s.createRoot(ctx, first)
+}
+
+func (s *ReplicaSet) firstConfig() bson.D {
+	var members bson.A
+	for i, m := range s.members {
+		members = append(members, bson.D{{Key: "_id", Value: i}, {Key: "host", Value: m.Addr()}, {Key: "arbiterOnly", Value: m.arbiter}})
+	}
+	config := bson.D{{Key: "_id", Value: s.Name()}, {Key: "members", Value: members}}
+	if t := s.options.ElectionTimeout; t > 0 {
+		config = append(config, bson.E{Key: "settings", Value: bson.D{{Key: "electionTimeoutMillis", Value: t.Milliseconds()}}})
+	}
+	return config
+}
+
+// createRoot waits until every member knows the user, so that direct connections to each can log in.
+func (s *ReplicaSet) createRoot(ctx context.Context, primary *Member) error {
+	if err := primary.createRoot(ctx, s.options.dataMembers()); err != nil {
+		return err
+	}
+	for _, m := range s.members {
+		m.login = !m.arbiter
+	}
+	return nil
+}
+
+func (m *Member) createRoot(ctx context.Context, acknowledgements int) error {
+	err := m.admin(ctx, bson.D{
+		{Key: "createUser", Value: RootUser},
+		{Key: "pwd", Value: RootPassword},
+		{Key: "roles", Value: bson.A{"root"}},
+		{Key: "writeConcern", Value: bson.D{{Key: "w", Value: acknowledgements}}},
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("create the user %s: %w", RootUser, err)
+	}
+	return nil
+}
+
+// Reconfig changes the set's configuration as edit does, and tries again while an earlier change is under way. Documents in the
+// configuration are of type [bson.M], arrays [bson.A]; its version is raised by itself.
+func (s *ReplicaSet) Reconfig(ctx context.Context, edit func(config bson.M)) error {
+	return poll(ctx, "a reconfiguration", func(ctx context.Context) error {
+		primary, err := s.Primary(ctx)
+		if err != nil {
+			return err
+		}
+		err = primary.reconfig(ctx, edit)
+		var refused mongo.ServerError
+		tooEarly := errors.As(err, &refused) &&
+			(refused.HasErrorCode(codeConfigurationInProgress) || refused.HasErrorCode(codeCurrentConfigNotCommittedYet))
+		if err != nil && !tooEarly {
+			return giveUp{fmt.Errorf("reconfigure: %w", err)}
+		}
+		return err
+	})
+}
+
+func (m *Member) reconfig(ctx context.Context, edit func(bson.M)) error {
+	var reply struct {
+		Config bson.M `bson:"config"`
+	}
+	if err := m.admin(ctx, bson.D{{Key: "replSetGetConfig", Value: 1}}, &reply); err != nil {
+		return err
+	}
+	edit(reply.Config)
+	version, ok := reply.Config["version"].(int32)
+	if !ok {
+		return fmt.Errorf("the configuration's version is %v", reply.Config["version"])
+	}
+	reply.Config["version"] = version + 1
+	return m.admin(ctx, bson.D{{Key: "replSetReconfig", Value: reply.Config}}, nil)
+}
+
+// Add starts a fresh member, adds it to the configuration, and waits until it has synced and is ready, like all others.
+func (s *ReplicaSet) Add(ctx context.Context) (*Member, error) {
+	m, err := s.newMember(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.members = append(s.members, m)
+	id := len(s.members) - 1
+	err = s.Reconfig(ctx, func(config bson.M) {
+		members, _ := config["members"].(bson.A)
+		config["members"] = append(members, bson.M{"_id": id, "host": m.Addr()})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("add a member: %w", err)
+	}
+	m.login = s.options.Auth
+	return m, s.WaitReady(ctx)
+}

@@ -1,0 +1,115 @@
+package mongotest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// errPortTaken says that another process took the port between its choice and the server's start.
+var errPortTaken = errors.New("port taken")
+
+// exitNetwork is mongod's exit code when it cannot bind its port.
+const exitNetwork = 48
+
+// start runs the server with the arguments and waits until its log says that it accepts connections. The log is what cannot be
+// mistaken: a port that answers may be another process's, and the driver will not talk to every version.
+func (m *Member) start(ctx context.Context, args []string) error {
+	log, err := os.OpenFile(m.Log(), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	written, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(m.binary, append([]string{"--dbpath", m.DBPath(), "--port", strconv.Itoa(m.port.number)}, args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if m.process, err = m.group.Start(cmd); err != nil {
+		return fmt.Errorf("start mongod: %w", err)
+	}
+	err = poll(ctx, "mongod to accept connections", func(context.Context) error {
+		text, err := io.ReadAll(io.NewSectionReader(log, written, 1<<20))
+		if err != nil {
+			return giveUp{err}
+		}
+		return m.listening(text)
+	})
+	if err != nil {
+		return errors.Join(err, m.Kill())
+	}
+	return nil
+}
+
+// listening judges the log of a server that has been started. Versions differ in the case of the first letter.
+func (m *Member) listening(log []byte) error {
+	if bytes.Contains(log, []byte("aiting for connections")) {
+		return nil
+	}
+	select {
+	case <-m.process.Exited():
+	default:
+		return errors.New("not yet in its log")
+	}
+	err := m.process.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == exitNetwork {
+		return giveUp{errPortTaken}
+	}
+	return giveUp{fmt.Errorf("mongod ended: %w; the last it wrote:\n%s", err, lastLines(log))}
+}
+
+func lastLines(log []byte) []byte {
+	const most = 2000
+	return log[max(0, len(log)-most):]
+}
+
+// standaloneArgs leaves out what makes a server a member and what makes it demand authentication. All of these take a value.
+func standaloneArgs(args []string) []string {
+	var kept []string
+	for i := 0; i < len(args); i++ {
+		if slices.Contains([]string{"--replSet", "--keyFile"}, args[i]) {
+			i++
+			continue
+		}
+		if args[i] != "--auth" {
+			kept = append(kept, args[i])
+		}
+	}
+	return kept
+}
+
+// giveUp is an error that further polling cannot mend.
+type giveUp struct{ error }
+
+func (g giveUp) Unwrap() error { return g.error }
+
+// poll calls ready until it returns nil, and says what it waited for if that never comes.
+func poll(ctx context.Context, what string, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := ready(ctx)
+		if err == nil {
+			return nil
+		}
+		if g := (giveUp{}); errors.As(err, &g) {
+			return g.error
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w; last seen: %w", what, ctx.Err(), err)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+const pollInterval = 10 * time.Millisecond

@@ -1,0 +1,29 @@
+package mongotest
+
+import "net/url"
+
+// directQuery keeps the driver to the one server that the connection string names.
+const directQuery = "directConnection=true"
+
+// uri puts a connection string together; user and password are escaped.
+type uri struct {
+	user, password string
+	authSource     string
+	hosts          string
+	database       string
+	query          string
+}
+
+func (u uri) as(user, password string) uri {
+	u.user, u.password, u.authSource = user, password, "admin"
+	return u
+}
+
+func (u uri) String() string {
+	s := url.URL{Scheme: "mongodb", Host: u.hosts, Path: "/" + u.database, RawQuery: u.query}
+	if u.user != "" {
+		s.User = url.UserPassword(u.user, u.password)
+		s.RawQuery += "&authSource=" + u.authSource
+	}
+	return s.String()
+}
