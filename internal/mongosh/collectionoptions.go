@@ -1,0 +1,121 @@
+package mongosh
+
+import (
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// minimalOptions reads a collection's stored options and leaves out what the
+// create command refuses or derives. ok is false where they are malformed.
+func minimalOptions(options bson.Raw) (minimal object, ok bool) {
+	if len(options) == 0 {
+		return nil, true
+	}
+	stored, ok := parse(options)
+	if !ok {
+		return nil, false
+	}
+	_, timeSeries := stored.get("timeseries")
+	for _, f := range stored {
+		v := bson.RawValue(f.value.(raw))
+		if isCollectionNoise(f.key) || timeSeries && isBucketOption(f.key) {
+			continue
+		}
+		if f.key == "storageEngine" && isAppMetadata(v) {
+			continue
+		}
+		minimal = append(minimal, field{f.key, collectionOption(f.key, v)})
+	}
+	return minimal, true
+}
+
+func collectionOption(key string, v bson.RawValue) node {
+	switch key {
+	case "collation":
+		return minimalCollation(v)
+	case "timeseries":
+		return minimalTimeSeries(v)
+	case "clusteredIndex":
+		return minimalClusteredIndex(v)
+	case "size", "max", "expireAfterSeconds":
+		return relax(v)
+	}
+	return raw(v)
+}
+
+// isCollectionNoise names what is the server's own.
+func isCollectionNoise(option string) bool {
+	switch option {
+	case "create", "temp", "uuid", "autoIndexId", "recordIdsReplicated", "idIndex", "flags",
+		"prepareConstraintValidationLevel":
+		return true
+	}
+	return false
+}
+
+// isBucketOption names what a time series' bucket collection has and create
+// refuses beside timeseries.
+func isBucketOption(option string) bool {
+	return option == "validator" || option == "clusteredIndex"
+}
+
+// isAppMetadata recognises a storageEngine that the server wrote to keep notes
+// of its own: {wiredTiger: {configString: "app_metadata=…"}}.
+func isAppMetadata(v bson.RawValue) bool {
+	engine, ok := v.DocumentOK()
+	if !ok {
+		return false
+	}
+	config, err := engine.LookupErr("wiredTiger", "configString")
+	if err != nil {
+		return false
+	}
+	s, ok := config.StringValueOK()
+	return ok && strings.HasPrefix(s, "app_metadata=")
+}
+
+// minimalTimeSeries leaves out the span that follows from the granularity.
+func minimalTimeSeries(v bson.RawValue) node {
+	doc, ok := v.DocumentOK()
+	if !ok {
+		return raw(v)
+	}
+	stored, ok := parse(doc)
+	if !ok {
+		return raw(v)
+	}
+	_, hasGranularity := stored.get("granularity")
+	_, hasRounding := stored.get("bucketRoundingSeconds")
+	derived := hasGranularity && !hasRounding
+	var minimal object
+	for _, f := range stored {
+		if derived && f.key == "bucketMaxSpanSeconds" {
+			continue
+		}
+		minimal = append(minimal, field{f.key, relax(bson.RawValue(f.value.(raw)))})
+	}
+	return minimal
+}
+
+// minimalClusteredIndex leaves out the version, 2 in every server that has
+// clustered collections.
+func minimalClusteredIndex(v bson.RawValue) node {
+	doc, ok := v.DocumentOK()
+	if !ok {
+		return raw(v)
+	}
+	stored, ok := parse(doc)
+	if !ok {
+		return raw(v)
+	}
+	var minimal object
+	for _, f := range stored {
+		value := bson.RawValue(f.value.(raw))
+		if f.key == "v" && isNumber(value, 2) {
+			continue
+		}
+		minimal = append(minimal, field{f.key, relaxed(value)})
+	}
+	return minimal
+}

@@ -1,0 +1,64 @@
+package mongosh
+
+import "go.mongodb.org/mongo-driver/v2/bson"
+
+// CreateIndex makes the index of that spec, as the catalog or the oplog has
+// it:
+//
+//	db.getSiblingDB('banking_db').getCollection('transactions').createIndex({amount: 1}, {name: 'amount_idx'})
+//
+// What the server fills in by itself is left out. On a collection with a
+// default collation see WithSimpleCollation.
+func CreateIndex(db, coll string, spec bson.Raw) string {
+	return longTarget(db, coll).createIndex(spec)
+}
+
+// ShortCreateIndex is CreateIndex for a shell that is in the database already:
+//
+//	db.transactions.createIndex({amount: 1}, {name: 'amount_idx'})
+func ShortCreateIndex(coll string, spec bson.Raw) string {
+	return shortTarget(coll).createIndex(spec)
+}
+
+func (t target) createIndex(spec bson.Raw) string {
+	def, ok := minimalIndex(spec)
+	if !ok {
+		return ""
+	}
+	if helpersTake(t.name) && shapeOf(def.key) == plainObject && createIndexTakes(def.options) {
+		options := append(object{{"name", text(def.name)}}, def.options...)
+		return t.call(t.collection, "createIndex", def.key, options)
+	}
+	index := append(object{{"key", def.key}, {"name", text(def.name)}}, def.options...)
+	return t.command(object{{"createIndexes", text(t.name)}, {"indexes", list{index}}})
+}
+
+// createIndexTakes says whether mongosh's createIndex passes all options on.
+// Its driver silently drops those it does not know (v and prepareUnique among
+// them), and takes an index key that is a Map for an empty one.
+func createIndexTakes(options object) bool {
+	for _, f := range options {
+		switch f.key {
+		case "unique", "partialFilterExpression", "sparse", "hidden", "expireAfterSeconds",
+			"storageEngine", "collation", "weights", "default_language", "language_override",
+			"textIndexVersion", "2dsphereIndexVersion", "bits", "min", "max", "bucketSize",
+			"wildcardProjection":
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// DropIndex drops one index by its name. There is no statement for the name
+// "*", which no index has and which means all of them.
+func DropIndex(db, coll, name string) string {
+	if !expressible(name) || name == "*" {
+		return ""
+	}
+	t := longTarget(db, coll)
+	if helpersTake(coll) {
+		return t.call(t.collection, "dropIndex", text(name))
+	}
+	return t.command(object{{"dropIndexes", text(coll)}, {"index", text(name)}})
+}

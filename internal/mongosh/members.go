@@ -1,0 +1,31 @@
+package mongosh
+
+import (
+	"slices"
+	"strings"
+)
+
+// dbMembers are the properties of mongosh's db object, those it inherits
+// included: db.<name> is one of them, not a collection. Names that begin with
+// an underscore are not listed, mongosh takes none of them for a collection.
+//
+// Had from mongosh 2.12.0 by walking the prototype chain of db; 2.0.0 has the
+// same. A test asks the mongosh at hand.
+const dbMembers = `
+	adminCommand aggregate auth changeUserPassword checkMetadataConsistency cloneCollection
+	cloneDatabase commandHelp constructor copyDatabase createCollection createEncryptedCollection
+	createRole createUser createView currentOp dropAllRoles dropAllUsers dropDatabase dropRole
+	dropUser fsyncLock fsyncUnlock getCollection getCollectionInfos getCollectionNames getLastError
+	getLastErrorObj getLogComponents getMongo getName getProfilingStatus getReplicationInfo getRole
+	getRoles getSiblingDB getUser getUsers grantPrivilegesToRole grantRolesToRole grantRolesToUser
+	hasOwnProperty hello help hostInfo isMaster isPrototypeOf killOp listCommands logout
+	printCollectionStats printReplicationInfo printSecondaryReplicationInfo printShardingStatus
+	printSlaveReplicationInfo propertyIsEnumerable revokePrivilegesFromRole revokeRolesFromRole
+	revokeRolesFromUser rotateCertificates runCommand serverBits serverBuildInfo serverCmdLineOpts
+	serverStatus setLogLevel setProfilingLevel setSecondaryOk shutdownServer sql stats
+	toLocaleString toString updateRole updateUser valueOf version watch
+`
+
+func isMember(name string) bool {
+	return slices.Contains(strings.Fields(dbMembers), name)
+}

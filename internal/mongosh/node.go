@@ -1,0 +1,95 @@
+package mongosh
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// node is something that a writer can write: a value as the server holds it,
+// or a piece of a statement put together here.
+type node interface{ write(w *writer) }
+
+type (
+	// raw is a BSON value, its type kept.
+	raw bson.RawValue
+	// object is a document.
+	object []field
+	// list is an array.
+	list []node
+	// text is a string.
+	text string
+	// boolean is true or false.
+	boolean bool
+	// integer is a number whose type does not matter.
+	integer int64
+)
+
+// field is an element of a document.
+type field struct {
+	key   string
+	value node
+}
+
+func (v raw) write(w *writer)     { w.value(bson.RawValue(v)) }
+func (o object) write(w *writer)  { w.object(o) }
+func (s text) write(w *writer)    { w.string(string(s)) }
+func (b boolean) write(w *writer) { w.text(strconv.FormatBool(bool(b))) }
+func (n integer) write(w *writer) { w.text(strconv.FormatInt(int64(n), 10)) }
+
+func (l list) write(w *writer) {
+	w.text("[")
+	for i, n := range l {
+		if i > 0 {
+			w.text(", ")
+		}
+		n.write(w)
+	}
+	w.text("]")
+}
+
+// parse splits a document. ok is false where it is malformed; the fields read
+// until then come along.
+func parse(doc bson.Raw) (fields object, ok bool) {
+	if !ends(doc) {
+		return nil, false
+	}
+	elements, err := doc.Elements()
+	for _, e := range elements {
+		key, kerr := e.KeyErr()
+		value, verr := e.ValueErr()
+		if kerr != nil || verr != nil {
+			return fields, false
+		}
+		fields = append(fields, field{key, raw(value)})
+	}
+	return fields, err == nil
+}
+
+// ends says whether the document is as long as it says and closed by its zero;
+// the driver reads one that is not.
+func ends(doc bson.Raw) bool {
+	return len(doc) >= 5 && int64(binary.LittleEndian.Uint32(doc)) == int64(len(doc)) && doc[len(doc)-1] == 0
+}
+
+// get returns the value of the first field of that name.
+func (o object) get(key string) (bson.RawValue, bool) {
+	for _, f := range o {
+		if v, ok := f.value.(raw); ok && f.key == key {
+			return bson.RawValue(v), true
+		}
+	}
+	return bson.RawValue{}, false
+}
+
+// keep returns the fields whose names want says yes to.
+func (o object) keep(want func(key string) bool) object {
+	var kept object
+	for _, f := range o {
+		if want(f.key) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,72 @@
+package mongosh
+
+import (
+	"math"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// maxExact is the largest integer up to which a double holds every one.
+const maxExact = 1 << 53
+
+// relax makes a whole number plain, whatever its type: {amount: 1} for the
+// 1.0 of an old shell and the 1L of Java. For values that the server reads as
+// numbers: index directions, sizes, seconds. In expressions of the user's own
+// (validators, filters, pipelines) types stay as they are.
+func relax(v bson.RawValue) node {
+	if n, ok := wholeNumber(v); ok {
+		return integer(n)
+	}
+	return raw(v)
+}
+
+func wholeNumber(v bson.RawValue) (int64, bool) {
+	switch v.Type {
+	case bson.TypeInt32:
+		n, ok := v.Int32OK()
+		return int64(n), ok
+	case bson.TypeInt64:
+		n, ok := v.Int64OK()
+		return n, ok && n >= -maxExact && n <= maxExact
+	case bson.TypeDouble:
+		f, ok := v.DoubleOK()
+		negativeZero := f == 0 && math.Signbit(f)
+		whole := f == math.Trunc(f) && math.Abs(f) <= maxExact && !negativeZero
+		if !ok || !whole {
+			return 0, false
+		}
+		return int64(f), true
+	}
+	return 0, false
+}
+
+// relaxed relaxes every number of a document, nested ones too.
+func relaxed(v bson.RawValue) node {
+	doc, ok := v.DocumentOK()
+	if !ok {
+		return relax(v)
+	}
+	fields, ok := parse(doc)
+	if !ok {
+		return raw(v)
+	}
+	for i, f := range fields {
+		fields[i].value = relax(bson.RawValue(f.value.(raw)))
+	}
+	return fields
+}
+
+func isNumber(v bson.RawValue, n int64) bool {
+	got, ok := wholeNumber(v)
+	return ok && got == n
+}
+
+func isString(v bson.RawValue, s string) bool {
+	got, ok := v.StringValueOK()
+	return ok && got == s
+}
+
+func isBool(v bson.RawValue, b bool) bool {
+	got, ok := v.BooleanOK()
+	return ok && got == b
+}

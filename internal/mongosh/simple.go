@@ -1,0 +1,28 @@
+package mongosh
+
+import (
+	"encoding/binary"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// WithSimpleCollation returns the index spec with an explicit simple collation
+// where it has none. On a collection with a default collation a new index gets
+// that one unless told otherwise, while the catalog shows an index with the
+// simple collation as one without: the statement for it has to say so.
+func WithSimpleCollation(spec bson.Raw) bson.Raw {
+	fields, ok := parse(spec)
+	if _, has := fields.get("collation"); !ok || has {
+		return spec
+	}
+	simple, err := bson.Marshal(bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "simple"}}}})
+	if err != nil {
+		return spec
+	}
+	// A document is its length, its elements and a zero.
+	end := int(binary.LittleEndian.Uint32(spec)) - 1
+	joined := append(bson.Raw{}, spec[:end]...)
+	joined = append(joined, simple[4:]...)
+	binary.LittleEndian.PutUint32(joined, uint32(len(joined)))
+	return joined
+}
