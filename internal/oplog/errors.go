@@ -26,6 +26,14 @@ const (
 	ReasonOther        Reason = "other"
 )
 
+// Reasons lists all of them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonCursor, ReasonMemberState, ReasonNotAvailable, ReasonPosition,
+		ReasonUnauthorized, ReasonNetwork, ReasonOther,
+	}
+}
+
 // codes gives the server's error codes that a read of the oplog meets, with what
 // each one means for the reader.
 func codes() map[int32]Reason {

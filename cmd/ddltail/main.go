@@ -1,0 +1,79 @@
+// Command ddltail tells the schema changes of a MongoDB replica set.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ddltail/ddltail/internal/config"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// execute runs one command line and gives the process's exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	started := false
+	root := &cobra.Command{
+		Use:           "ddltail",
+		Short:         "Tells the schema changes of a MongoDB replica set",
+		Long:          "ddltail tails a MongoDB replica set's oplog and tells every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			started = true
+		},
+	}
+	root.AddCommand(runCommand(), setupCommand(), versionCommand())
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	report(stderr, err)
+	if !started {
+		fmt.Fprintf(stderr, "usage: %s\n", cmd.UseLine())
+		return exitUsage
+	}
+	if isConfiguration(err) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// report prints what went wrong, a line for each mistake.
+func report(w io.Writer, err error) {
+	var mistakes config.Errors
+	if errors.As(err, &mistakes) {
+		for _, m := range mistakes {
+			fmt.Fprintf(w, "ddltail: %s\n", m)
+		}
+		return
+	}
+	fmt.Fprintf(w, "ddltail: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+func isConfiguration(err error) bool {
+	var one *config.Error
+	var all config.Errors
+	return errors.As(err, &one) || errors.As(err, &all)
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+func setupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "setup",
+		Short: "Make the notification collection, its init document and its indexes; again is no error",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(time.Now())
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cfg.Log)
+			if err != nil {
+				return err
+			}
+			return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
+				if err := sink.Setup(ctx, db); err != nil {
+					return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+				}
+				log.Info("ready", zap.String("database", cfg.Database), zap.String("collection", sink.Notifications))
+				return nil
+			})
+		},
+	}
+}
+
+// withSink runs a command that needs ddltail's own collections alone.
+func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, work func(context.Context, *mongo.Database) error) error {
+	client, err := sink.Connect(cfg.Sink.Options())
+	if err != nil {
+		return err
+	}
+	defer disconnect(client)
+	var db *mongo.Database
+	err = pipeline.Await(ctx, log, startLimit, func(ctx context.Context) error {
+		db, err = sink.Database(ctx, client, cfg.Database)
+		return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+	})
+	if err != nil {
+		return err
+	}
+	return work(ctx, db)
+}
+
+func disconnect(client *mongo.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	// The process ends: the connections go with it.
+	_ = client.Disconnect(ctx)
+}

@@ -1,0 +1,178 @@
+// Package checkpoint keeps how far the oplog has been told, one document for each
+// SOURCE and NAME. It only moves forward.
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// Checkpoint says that every change at or before Position is in every sink.
+type Checkpoint struct {
+	Source   string
+	Name     string
+	Position oplog.OpTime
+	// Inclusive says that the entry at Position itself has not been told: a first
+	// run that begins at the oldest entry has nothing before it to stand on.
+	Inclusive  bool
+	ReplicaSet string
+	// ReplicaSetID tells two sets of one name apart; zero where it could not be read.
+	ReplicaSetID bson.ObjectID
+	Wiring       Wiring
+}
+
+// Wiring is what detectors of one name must have in common.
+type Wiring struct {
+	Sinks             []string `bson:"sinks"`
+	Namespaces        []string `bson:"namespaces"`
+	ExcludeNamespaces []string `bson:"exclude_namespaces"`
+	Operations        []string `bson:"operations"`
+}
+
+// document is a Checkpoint as it is stored.
+type document struct {
+	ID           string        `bson:"_id"`
+	Source       string        `bson:"source"`
+	Name         string        `bson:"name"`
+	OpTime       oplog.OpTime  `bson:"optime"`
+	Inclusive    bool          `bson:"inclusive,omitempty"`
+	ReplicaSet   string        `bson:"replica_set"`
+	ReplicaSetID bson.ObjectID `bson:"replica_set_id,omitempty"`
+	// Queue is there for the unique index: of all names of a source only one
+	// fills the queue.
+	Queue   bool      `bson:"queue,omitempty"`
+	Wiring  Wiring    `bson:"wiring"`
+	SavedAt time.Time `bson:"saved_at"`
+}
+
+// ErrQueueTaken says that another name of the same source fills the queue.
+var ErrQueueTaken = errors.New("another name of this source fills the queue of this database")
+
+// ErrMissing says that the stored checkpoint is gone.
+var ErrMissing = errors.New("the stored checkpoint is gone")
+
+// queueIndex is the name of the index that keeps two names out of one queue.
+const queueIndex = "one_queue_per_source"
+
+// Store keeps one checkpoint in a collection whose client writes and reads with
+// majority concern at the primary.
+type Store struct {
+	coll *mongo.Collection
+	id   string
+}
+
+// NewStore gives the store of one SOURCE and NAME.
+func NewStore(coll *mongo.Collection, source, name string) Store {
+	return Store{coll: coll, id: source + ":" + name}
+}
+
+// Setup makes the collection's index; again is no error.
+func (s Store) Setup(ctx context.Context) error {
+	_, err := s.coll.Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys: bson.D{{Key: "source", Value: 1}},
+		Options: options.Index().SetName(queueIndex).SetUnique(true).
+			SetPartialFilterExpression(bson.D{{Key: "queue", Value: true}}),
+	})
+	if err != nil {
+		return fmt.Errorf("make the index of %s: %w", s.coll.Name(), err)
+	}
+	return nil
+}
+
+// Load reads the stored checkpoint and says whether there is one.
+func (s Store) Load(ctx context.Context) (Checkpoint, bool, error) {
+	var d document
+	err := s.coll.FindOne(ctx, bson.D{{Key: "_id", Value: s.id}}).Decode(&d)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return Checkpoint{}, false, nil
+	}
+	if err != nil {
+		return Checkpoint{}, false, fmt.Errorf("read the checkpoint %s: %w", s.id, err)
+	}
+	return Checkpoint{
+		Source: d.Source, Name: d.Name, Position: d.OpTime, Inclusive: d.Inclusive,
+		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID, Wiring: d.Wiring,
+	}, true, nil
+}
+
+// Create stores a first checkpoint, unless another process was faster, and
+// returns the one that is stored. The error is ErrQueueTaken where another name
+// fills the queue.
+func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint, error) {
+	_, err := s.coll.InsertOne(ctx, document{
+		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position, Inclusive: c.Inclusive,
+		ReplicaSet: c.ReplicaSet, ReplicaSetID: c.ReplicaSetID, Queue: queue,
+		Wiring: c.Wiring, SavedAt: time.Now().UTC(),
+	})
+	if err != nil && !mongo.IsDuplicateKeyError(err) {
+		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, err)
+	}
+	stored, ok, loadErr := s.Load(ctx)
+	if loadErr != nil {
+		return Checkpoint{}, loadErr
+	}
+	if !ok && err != nil {
+		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, ErrQueueTaken)
+	}
+	if !ok {
+		return Checkpoint{}, ErrMissing
+	}
+	return stored, nil
+}
+
+// Rewire records what this process is wired to.
+func (s Store) Rewire(ctx context.Context, w Wiring, queue bool) error {
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: w}}}}
+	if queue {
+		update = bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: w}, {Key: "queue", Value: true}}}}
+	} else {
+		update = append(update, bson.E{Key: "$unset", Value: bson.D{{Key: "queue", Value: ""}}})
+	}
+	_, err := s.coll.UpdateByID(ctx, s.id, update)
+	if mongo.IsDuplicateKeyError(err) {
+		return fmt.Errorf("record the sinks of %s: %w", s.id, ErrQueueTaken)
+	}
+	if err != nil {
+		return fmt.Errorf("record the sinks of %s: %w", s.id, err)
+	}
+	return nil
+}
+
+// Advance moves the stored position forward to p and returns what is stored then,
+// which can be further on if another process was faster. The error is ErrMissing
+// where nothing is stored.
+func (s Store) Advance(ctx context.Context, p oplog.OpTime) (oplog.OpTime, error) {
+	behind := bson.D{
+		{Key: "_id", Value: s.id},
+		{Key: "$or", Value: bson.A{
+			bson.D{{Key: "optime.ts", Value: bson.D{{Key: "$lt", Value: p.TS}}}},
+			bson.D{{Key: "optime.ts", Value: p.TS}, {Key: "inclusive", Value: true}},
+		}},
+	}
+	res, err := s.coll.UpdateOne(ctx, behind, bson.D{
+		{Key: "$set", Value: bson.D{{Key: "optime", Value: p}, {Key: "saved_at", Value: time.Now().UTC()}}},
+		{Key: "$unset", Value: bson.D{{Key: "inclusive", Value: ""}}},
+	})
+	if err != nil {
+		return oplog.OpTime{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, err)
+	}
+	if res.MatchedCount > 0 {
+		return p, nil
+	}
+	stored, ok, err := s.Load(ctx)
+	if err != nil {
+		return oplog.OpTime{}, err
+	}
+	if !ok {
+		return oplog.OpTime{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, ErrMissing)
+	}
+	return stored.Position, nil
+}

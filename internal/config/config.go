@@ -1,0 +1,80 @@
+// Package config reads and checks ddltail's configuration.
+package config
+
+import (
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+
+	"github.com/ddltail/ddltail/internal/detector"
+)
+
+// Config is the checked configuration of one ddltail.
+type Config struct {
+	MongoDB  URI
+	Sink     URI
+	Database string
+	// Source is empty where the replica set's name is to be taken.
+	Source            string
+	Name              string
+	ReadPreference    readpref.Mode
+	Namespaces        []string
+	ExcludeNamespaces []string
+	Operations        []detector.Operation
+	Start             Start
+	Reconcile         Reconcile
+	Sinks             []SinkSpec
+	// HTTPAddr is empty where the command's own default is to be taken.
+	HTTPAddr      string
+	WebConfigFile string
+	BackendURL    string
+	WebhookSecret string
+	CleanupAfter  time.Duration
+	PollInterval  time.Duration
+	Log           Log
+}
+
+// Start is where a first run begins; the zero value is now.
+type Start struct {
+	Oldest bool
+	// At is a moment; zero where none was given.
+	At time.Time
+}
+
+// Reconcile says when catalogs are compared; the zero value is after a gap only.
+type Reconcile struct {
+	AtStart bool
+	Every   time.Duration
+}
+
+// SinkKind names a kind of sink.
+type SinkKind string
+
+// The kinds of sinks.
+const (
+	SinkMongoDB SinkKind = "mongodb"
+	SinkHistory SinkKind = "history"
+	SinkStdout  SinkKind = "stdout"
+	SinkFile    SinkKind = "file"
+)
+
+// SinkSpec is one of the sinks asked for.
+type SinkSpec struct {
+	Kind SinkKind
+	// Path is set for a file.
+	Path string
+}
+
+// String gives the form in which it was configured.
+func (s SinkSpec) String() string {
+	if s.Kind == SinkFile {
+		return string(SinkFile) + ":" + s.Path
+	}
+	return string(s.Kind)
+}
+
+// Log says how to log. An empty Format asks for the terminal's choice.
+type Log struct {
+	Level  string
+	Format string
+}

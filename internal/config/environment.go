@@ -1,0 +1,82 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// environment is what stands in the variables, as text. envconfig stops at the
+// first value it cannot convert and prints it, so it converts none: every value
+// is checked in Load, and all mistakes are reported together.
+//
+// The tags hold the whole variable's name: from a part of it envconfig would fall
+// back to the name without the prefix.
+type environment struct {
+	MongoDBURI        string `envconfig:"DDLTAIL_MONGODB_URI" default:"mongodb://localhost:27017" desc:"the replica set to tail; its path names the database that holds the notifications, unless SINK_URI's does"`
+	MongoDBURIFile    string `envconfig:"DDLTAIL_MONGODB_URI_FILE" desc:"a file that holds MONGODB_URI, for secrets that are mounted"`
+	SinkURI           string `envconfig:"DDLTAIL_SINK_URI" show:"= MONGODB_URI" desc:"the deployment that holds ddltail's four collections; its path, when set, names the database; a standalone server will do"`
+	SinkURIFile       string `envconfig:"DDLTAIL_SINK_URI_FILE" desc:"a file that holds SINK_URI"`
+	Database          string `envconfig:"DDLTAIL_DATABASE" show:"the path of SINK_URI, else of MONGODB_URI, else ddltail" desc:"the database of schema_notifications, schema_history, schema_catalog and schema_checkpoints; not admin, config or local"`
+	Source            string `envconfig:"DDLTAIL_SOURCE" show:"the set's name" desc:"first part of every _id, 1 to 64 of A-Za-z0-9._-; set it where two sets of one name share a sink"`
+	Name              string `envconfig:"DDLTAIL_NAME" default:"default" desc:"one checkpoint per SOURCE and NAME; detectors of one name are one detector run several times and must have equal filters and sinks; another NAME for other filters or sinks, in another DATABASE if both have the sink mongodb"`
+	ReadPreference    string `envconfig:"DDLTAIL_READ_PREFERENCE" default:"primaryPreferred" desc:"which member to tail: primary, primaryPreferred, secondary, secondaryPreferred or nearest; one member is pinned for the life of a cursor"`
+	Namespaces        string `envconfig:"DDLTAIL_NAMESPACES" show:"all" desc:"comma-separated globs on db.collection, * matches any characters, dots too; a rename matches by either name, DROP_DATABASE as db."`
+	ExcludeNamespaces string `envconfig:"DDLTAIL_EXCLUDE_NAMESPACES" show:"none" desc:"likewise, what not to tell"`
+	Operations        string `envconfig:"DDLTAIL_OPERATIONS" show:"all" desc:"comma-separated operations to tell; filters decide what queue, stdout and file get, the history is complete; HISTORY_GAP and UNKNOWN_COMMAND always pass"`
+	Start             string `envconfig:"DDLTAIL_START" default:"now" desc:"where a first run begins: now, oldest, or an RFC 3339 time; later runs begin at the checkpoint"`
+	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
+	Sinks             string `envconfig:"DDLTAIL_SINKS" default:"mongodb" desc:"comma-separated: mongodb (queue and history), history (history alone), stdout, file:PATH (NDJSON)"`
+	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
+	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
+	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`
+	WebhookSecret     string `envconfig:"DDLTAIL_WEBHOOK_SECRET" show:"none" desc:"listen: whsec_…, signs each request (Standard Webhooks headers)"`
+	WebhookSecretFile string `envconfig:"DDLTAIL_WEBHOOK_SECRET_FILE" desc:"a file that holds WEBHOOK_SECRET"`
+	CleanupAfter      string `envconfig:"DDLTAIL_CLEANUP_AFTER" default:"24h" desc:"listen: age at which processed notifications go"`
+	PollInterval      string `envconfig:"DDLTAIL_POLL_INTERVAL" default:"1s" desc:"listen: how often to look where there is no change stream"`
+	LogLevel          string `envconfig:"DDLTAIL_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat         string `envconfig:"DDLTAIL_LOG_FORMAT" show:"console on a terminal, else json" desc:"json or console"`
+}
+
+// readEnvironment takes the variables; an empty one counts as not set, as it
+// comes from a compose file that passes on what it does not have.
+func readEnvironment() (environment, error) {
+	var env environment
+	if err := envconfig.Process("", &env); err != nil {
+		return environment{}, err
+	}
+	v := reflect.ValueOf(&env).Elem()
+	for i := range v.NumField() {
+		text := strings.TrimSpace(v.Field(i).String())
+		if text == "" {
+			text = v.Type().Field(i).Tag.Get("default")
+		}
+		v.Field(i).SetString(text)
+	}
+	if env.BackendURL == "" {
+		env.BackendURL = strings.TrimSpace(os.Getenv("CODEFLOW_BACKEND_URL"))
+	}
+	return env, nil
+}
+
+// Variable is one line of the configuration's documentation.
+type Variable struct {
+	Name, Default, Description string
+}
+
+// Variables lists all that can be configured, for the README.
+func Variables() []Variable {
+	t := reflect.TypeFor[environment]()
+	vars := make([]Variable, 0, t.NumField())
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		def := tag.Get("default")
+		if def == "" {
+			def = tag.Get("show")
+		}
+		vars = append(vars, Variable{Name: tag.Get("envconfig"), Default: def, Description: tag.Get("desc")})
+	}
+	return vars
+}

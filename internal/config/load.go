@@ -1,0 +1,243 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+
+	"github.com/ddltail/ddltail/internal/detector"
+)
+
+// Load reads the environment and checks all of it. The error is Errors, one for
+// each mistake. now is what a start in the future is measured against.
+func Load(now time.Time) (Config, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return Config{}, fmt.Errorf("read the environment: %w", err)
+	}
+	c := checker{now: now}
+	cfg := c.check(env)
+	if len(c.errs) > 0 {
+		return Config{}, c.errs
+	}
+	return cfg, nil
+}
+
+// checker converts values and collects what is wrong with them.
+type checker struct {
+	now  time.Time
+	errs Errors
+}
+
+func (c *checker) fail(variable, format string, args ...any) {
+	c.errs = append(c.errs, &Error{Reason: "DDLTAIL_" + variable, Remedy: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) check(env environment) Config {
+	cfg := Config{
+		MongoDB:           c.uri("MONGODB_URI", c.secret("MONGODB_URI", env.MongoDBURI, env.MongoDBURIFile)),
+		Source:            c.word("SOURCE", env.Source),
+		Name:              c.word("NAME", env.Name),
+		ReadPreference:    c.readPreference(env.ReadPreference),
+		Namespaces:        list(env.Namespaces),
+		ExcludeNamespaces: list(env.ExcludeNamespaces),
+		Operations:        c.operations(env.Operations),
+		Start:             c.start(env.Start),
+		Reconcile:         c.reconcile(env.Reconcile),
+		Sinks:             c.sinks(env.Sinks),
+		HTTPAddr:          env.HTTPAddr,
+		WebConfigFile:     c.file("WEB_CONFIG_FILE", env.WebConfigFile),
+		BackendURL:        c.backend(env.BackendURL),
+		WebhookSecret:     c.webhookSecret(c.secret("WEBHOOK_SECRET", env.WebhookSecret, env.WebhookSecretFile)),
+		CleanupAfter:      c.duration("CLEANUP_AFTER", env.CleanupAfter),
+		PollInterval:      c.duration("POLL_INTERVAL", env.PollInterval),
+		Log: Log{
+			Level:  c.oneOf("LOG_LEVEL", env.LogLevel, "debug", "info", "warn", "error"),
+			Format: c.oneOf("LOG_FORMAT", env.LogFormat, "", "json", "console"),
+		},
+	}
+	cfg.Sink = cfg.MongoDB
+	if sink := c.secret("SINK_URI", env.SinkURI, env.SinkURIFile); sink != "" {
+		cfg.Sink = c.uri("SINK_URI", sink)
+	}
+	cfg.Database = c.database(env.Database, cfg)
+	return cfg
+}
+
+// secret takes a value or the content of the file that holds it. Where the value
+// is only the default, the file wins.
+func (c *checker) secret(variable, value, file string) string {
+	if file == "" {
+		return value
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		c.fail(variable+"_FILE", "cannot be read: %v", err)
+		return value
+	}
+	return strings.TrimSpace(string(content))
+}
+
+func (c *checker) file(variable, path string) string {
+	if path == "" {
+		return ""
+	}
+	if _, err := os.Stat(path); err != nil {
+		c.fail(variable, "cannot be read: %v", err)
+	}
+	return path
+}
+
+func (c *checker) uri(variable, raw string) URI {
+	u, err := ParseURI(raw)
+	if err != nil {
+		c.fail(variable, "want mongodb://[user:password@]host[:port][,…][/database][?options], "+
+			"reserved characters in user and password percent-encoded (%v)", err)
+	}
+	return u
+}
+
+func reserved(db string) bool { return slices.Contains([]string{"admin", "config", "local"}, db) }
+
+func (c *checker) database(name string, cfg Config) string {
+	for _, candidate := range []string{name, cfg.Sink.database(), cfg.MongoDB.database(), "ddltail"} {
+		if candidate == "" {
+			continue
+		}
+		if reserved(candidate) {
+			c.fail("DATABASE", "%q belongs to the server: name another database", candidate)
+		} else if len(candidate) > 63 || strings.ContainsAny(candidate, "/\\. \"$*<>:|?\x00") {
+			c.fail("DATABASE", "%q is no database name: want up to 63 bytes without /\\. \"$*<>:|?", candidate)
+		}
+		return candidate
+	}
+	return ""
+}
+
+// ValidSource says whether a set's name will do as SOURCE.
+func ValidSource(name string) bool {
+	return regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(name)
+}
+
+func (c *checker) word(variable, value string) string {
+	if value != "" && !ValidSource(value) {
+		c.fail(variable, "%q: want 1 to 64 of A-Z a-z 0-9 . _ -", value)
+	}
+	return value
+}
+
+func (c *checker) readPreference(value string) readpref.Mode {
+	mode, err := readpref.ModeFromString(value)
+	if err != nil {
+		c.fail("READ_PREFERENCE", "%q: want primary, primaryPreferred, secondary, secondaryPreferred or nearest", value)
+	}
+	return mode
+}
+
+func (c *checker) operations(value string) []detector.Operation {
+	var ops []detector.Operation
+	for _, name := range list(value) {
+		op := detector.Operation(strings.ToUpper(name))
+		if !slices.Contains(detector.Operations(), op) {
+			c.fail("OPERATIONS", "%q is none: want some of %v", name, detector.Operations())
+		}
+		ops = append(ops, op)
+	}
+	return ops
+}
+
+func (c *checker) start(value string) Start {
+	switch value {
+	case "now":
+		return Start{}
+	case "oldest":
+		return Start{Oldest: true}
+	}
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		c.fail("START", "%q: want now, oldest, or a time such as %s", value, c.now.UTC().Format(time.RFC3339))
+	} else if at.After(c.now) {
+		c.fail("START", "%s lies in the future", value)
+	}
+	return Start{At: at}
+}
+
+func (c *checker) reconcile(value string) Reconcile {
+	switch value {
+	case "gap":
+		return Reconcile{}
+	case "start":
+		return Reconcile{AtStart: true}
+	}
+	every, err := time.ParseDuration(value)
+	if err != nil || every <= 0 {
+		c.fail("RECONCILE", "%q: want gap, start, or an interval such as 24h", value)
+	}
+	return Reconcile{Every: every}
+}
+
+func (c *checker) sinks(value string) []SinkSpec {
+	var specs []SinkSpec
+	for _, text := range list(value) {
+		spec := SinkSpec{Kind: SinkKind(text)}
+		if path, ok := strings.CutPrefix(text, string(SinkFile)+":"); ok {
+			spec = SinkSpec{Kind: SinkFile, Path: path}
+		}
+		known := slices.Contains([]SinkKind{SinkMongoDB, SinkHistory, SinkStdout}, spec.Kind)
+		if !known && (spec.Kind != SinkFile || spec.Path == "") {
+			c.fail("SINKS", "%q is none: want some of mongodb, history, stdout, file:PATH", text)
+		}
+		if !slices.Contains(specs, spec) {
+			specs = append(specs, spec)
+		}
+	}
+	if len(specs) == 0 {
+		c.fail("SINKS", "names no sink: want some of mongodb, history, stdout, file:PATH")
+	}
+	return specs
+}
+
+func (c *checker) backend(value string) string {
+	if value != "" && !regexp.MustCompile(`^https?://[^/]+`).MatchString(value) {
+		c.fail("BACKEND_URL", "want http://… or https://…")
+	}
+	return value
+}
+
+func (c *checker) webhookSecret(value string) string {
+	if value != "" && !strings.HasPrefix(value, "whsec_") {
+		c.fail("WEBHOOK_SECRET", "want whsec_ and the key in base64")
+	}
+	return value
+}
+
+func (c *checker) duration(variable, value string) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d <= 0 {
+		c.fail(variable, "%q: want a duration such as 90s or 24h", value)
+	}
+	return d
+}
+
+func (c *checker) oneOf(variable, value string, allowed ...string) string {
+	if !slices.Contains(allowed, value) {
+		c.fail(variable, "%q: want one of %s", value, strings.TrimPrefix(strings.Join(allowed, ", "), ", "))
+	}
+	return value
+}
+
+// list splits at commas and leaves out what is empty.
+func list(value string) []string {
+	var items []string
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}

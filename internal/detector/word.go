@@ -1,0 +1,27 @@
+package detector
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode"
+)
+
+// word writes a name into a statement made of words. One with quotes or control
+// characters is a JSON string, so that it can neither end the statement nor
+// reach a terminal.
+func word(name string) string {
+	if !strings.ContainsFunc(name, needsQuoting) {
+		return name
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(name); err != nil {
+		return `""`
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func needsQuoting(r rune) bool {
+	return r == '\'' || r == '"' || r == '`' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
+}

@@ -1,0 +1,114 @@
+// Package metrics holds what `ddltail run` tells Prometheus. Labels are from
+// closed sets, never a namespace.
+package metrics
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Build says which program this is.
+type Build struct {
+	Version, Commit string
+}
+
+// Run are the metrics of the detector.
+type Run struct {
+	Changes       *prometheus.CounterVec
+	Entries       prometheus.Counter
+	Unknown       prometheus.Counter
+	Malformed     prometheus.Counter
+	Checkpoint    prometheus.Gauge
+	Position      prometheus.Gauge
+	Head          prometheus.Gauge
+	Oldest        prometheus.Gauge
+	Latency       prometheus.Histogram
+	SinkErrors    *prometheus.CounterVec
+	Reopens       *prometheus.CounterVec
+	Gaps          prometheus.Counter
+	BuildsRunning prometheus.Gauge
+	Unprocessed   prometheus.Gauge
+	Tailing       prometheus.Gauge
+}
+
+// Closed sets of label values; each series is there from the start, at zero, so
+// that a rate over it is right from the first event on.
+type Labels struct {
+	Operations, Sinks, Reasons []string
+}
+
+// NewRun registers the detector's metrics.
+func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
+	f := promauto.With(reg)
+	registerBuild(f, build)
+	m := &Run{
+		Changes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_changes_total",
+			Help: "Schema changes detected, before any filter.",
+		}, []string{"operation"}),
+		Entries: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_oplog_entries_total",
+			Help: "Oplog entries received from the server, those that its filter let through.",
+		}),
+		Unknown: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_unknown_commands_total",
+			Help: "Command entries of a kind that this version does not know.",
+		}),
+		Malformed: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_malformed_entries_total",
+			Help: "Oplog entries that could not be decoded.",
+		}),
+		Checkpoint: gauge(f, "ddltail_checkpoint_timestamp_seconds", "Oplog time of the stored checkpoint."),
+		Position:   gauge(f, "ddltail_oplog_position_timestamp_seconds", "Oplog time up to which the oplog has been read."),
+		Head:       gauge(f, "ddltail_oplog_head_timestamp_seconds", "Oplog time of the newest majority-committed entry on the member read from."),
+		Oldest:     gauge(f, "ddltail_oplog_oldest_timestamp_seconds", "Oplog time of the oldest entry on the member read from."),
+		Latency: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "ddltail_notification_latency_seconds",
+			Help:    "From a change's wall clock on the primary to its document acknowledged by every sink.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600},
+		}),
+		SinkErrors: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_sink_errors_total",
+			Help: "Failed attempts to write to a sink; each is tried again.",
+		}, []string{"sink"}),
+		Reopens: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_cursor_reopens_total",
+			Help: "How often the oplog had to be opened again, by reason.",
+		}, []string{"reason"}),
+		Gaps: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_history_gaps_total",
+			Help: "How often part of the oplog was lost before it was read.",
+		}),
+		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
+		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that nobody has processed yet."),
+		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
+	}
+	m.start(labels)
+	return m
+}
+
+func (m *Run) start(labels Labels) {
+	for _, op := range labels.Operations {
+		m.Changes.WithLabelValues(op)
+	}
+	for _, s := range labels.Sinks {
+		m.SinkErrors.WithLabelValues(s)
+	}
+	for _, r := range labels.Reasons {
+		m.Reopens.WithLabelValues(r)
+	}
+}
+
+func gauge(f promauto.Factory, name, help string) prometheus.Gauge {
+	return f.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
+func registerBuild(f promauto.Factory, build Build) {
+	f.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "ddltail_build_info",
+		Help: "Version, commit and Go release of this program; always 1.",
+	}, []string{"version", "commit", "goversion"}).
+		WithLabelValues(build.Version, build.Commit, runtime.Version()).Set(1)
+}

@@ -1,0 +1,28 @@
+package oplog
+
+import (
+	"context"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// ReplicaSetID reads the id that a set is given when it is initiated, and that no
+// other has. Reading local.system.replset is a privilege of its own.
+func (m Member) ReplicaSetID(ctx context.Context) (bson.ObjectID, error) {
+	raw, err := m.run(ctx, database, bson.D{
+		{Key: "find", Value: "system.replset"},
+		{Key: "limit", Value: 1},
+		{Key: "singleBatch", Value: true},
+		{Key: "projection", Value: bson.D{{Key: "settings.replicaSetId", Value: 1}}},
+	})
+	if err != nil {
+		return bson.ObjectID{}, fmt.Errorf("read the replica set's id: %w", err)
+	}
+	r, err := parseReply(raw)
+	if err != nil || len(r.entries) == 0 {
+		return bson.ObjectID{}, err
+	}
+	id, _ := r.entries[0].Lookup("settings", "replicaSetId").ObjectIDOK()
+	return id, nil
+}

@@ -1,0 +1,67 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/replicaset"
+)
+
+const codeUnauthorized = 13
+
+// Explain turns what waiting cannot mend into a *config.Error that says what to
+// do, and returns everything else as it is.
+func Explain(err error, pathIsAuthSource bool) error {
+	switch {
+	case errors.Is(err, replicaset.ErrStandalone):
+		return &config.Error{Reason: err.Error(), Remedy: "an oplog needs a replica set, one member is enough: " +
+			"start mongod with --replSet rs0 and run rs.initiate()"}
+	case errors.Is(err, replicaset.ErrMongos), errors.Is(err, replicaset.ErrOtherSet):
+		return &config.Error{Reason: err.Error(), Remedy: "set DDLTAIL_MONGODB_URI to a replica set's members"}
+	case errors.Is(err, replicaset.ErrTooOld):
+		return &config.Error{Reason: err.Error(), Remedy: "ddltail needs 4.4 or newer"}
+	case errors.Is(err, replicaset.ErrAuthentication):
+		return &config.Error{Reason: err.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
+	case unauthorized(err):
+		return &config.Error{
+			Reason: fmt.Sprintf("the user may not read local.oplog.rs (%s)", err),
+			Remedy: "grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'read', db: 'local'}])",
+		}
+	}
+	return err
+}
+
+// ExplainSink does the same for the deployment that holds ddltail's collections.
+func ExplainSink(err error, database string, pathIsAuthSource bool) error {
+	switch {
+	case replicaset.Unauthenticated(err):
+		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
+	case unauthorized(err):
+		return &config.Error{
+			Reason: fmt.Sprintf("the user may not write to %s (%s)", database, err),
+			Remedy: fmt.Sprintf("grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'readWrite', db: '%s'}])", database),
+		}
+	}
+	return err
+}
+
+func authenticationRemedy(pathIsAuthSource bool) string {
+	remedy := "check user, password and authSource in the URI"
+	if pathIsAuthSource {
+		remedy += "; the URI's path is also its authSource: users made in admin need ?authSource=admin"
+	}
+	return remedy
+}
+
+func unauthorized(err error) bool {
+	var se mongo.ServerError
+	return errors.As(err, &se) && se.HasErrorCode(codeUnauthorized)
+}
+
+func isConfiguration(err error) bool {
+	var c *config.Error
+	return errors.As(err, &c)
+}

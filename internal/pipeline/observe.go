@@ -1,0 +1,37 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.uber.org/zap"
+)
+
+const (
+	// observeEvery is how often figures are read that the pipeline itself does not
+	// come across.
+	observeEvery = 10 * time.Second
+	// maxCounted bounds the count of a queue that nobody empties.
+	maxCounted = 100_000
+)
+
+// Observe keeps the figures of the queue up to date until the context ends. What
+// cannot be read keeps its last value: the pipeline says what is wrong.
+func (p *Pipeline) Observe(ctx context.Context) error {
+	if !p.Queue {
+		return nil
+	}
+	for {
+		n, err := p.Queued.CountDocuments(ctx, bson.D{{Key: "processed", Value: false}}, options.Count().SetLimit(maxCounted))
+		if err == nil {
+			p.Metrics.Unprocessed.Set(float64(n))
+		} else if ctx.Err() == nil {
+			p.Log.Debug("the queue cannot be counted", zap.Error(err))
+		}
+		if !sleep(ctx, observeEvery) {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,247 @@
+// Package pipeline takes oplog entries the whole way: from the reader through
+// decoding and detection to the sinks, and only then moves the checkpoint.
+//
+// One goroutine does it all. DDL is rare and its order matters; a checkpoint is
+// never saved before every sink has taken what lies before it.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+const (
+	// quietSave is how often the checkpoint moves while there is nothing to tell.
+	quietSave = 10 * time.Second
+	// progressEvery is how often a catch-up says where it is.
+	progressEvery = 5 * time.Second
+	// maxDocuments is how many documents go to the sinks between two checkpoints.
+	maxDocuments = 500
+)
+
+// Sink is where documents go. Write must be safe to repeat, and return only when
+// the documents are there to stay.
+type Sink interface {
+	Name() string
+	Write(ctx context.Context, docs []sink.Document) error
+}
+
+// Route is a sink with the filter before it.
+type Route struct {
+	Sink   Sink
+	Filter sink.Filter
+}
+
+// Pipeline tells the schema changes of one replica set. All fields but the
+// unexported ones are to be set.
+type Pipeline struct {
+	Seeds          replicaset.Seeds
+	ReadPreference readpref.Mode
+	Start          config.Start
+	Origin         sink.Origin
+	Detector       detector.Detector
+	Routes         []Route
+	Checkpoints    checkpoint.Store
+	// First is the checkpoint of a first run, less its position.
+	First checkpoint.Checkpoint
+	// Queue says that one of the routes is the notification queue.
+	Queue bool
+	// Queued is the queue's collection, to be counted.
+	Queued *mongo.Collection
+	// Own are ddltail's own collections, as full namespaces.
+	Own     []string
+	Metrics *metrics.Run
+	Status  *Status
+	Log     *zap.Logger
+
+	// position is the last entry taken; inclusive says that it has not been yet.
+	position  oplog.OpTime
+	inclusive bool
+	// saved is the stored checkpoint, as far as this process knows.
+	saved   oplog.OpTime
+	savedAt time.Time
+	spokeAt time.Time
+	// lostSince is when all members were first found without the position.
+	lostSince time.Time
+}
+
+// Run tails until the context ends, which is no error. It opens the oplog again
+// after every failure that waiting can mend; what it returns cannot be mended.
+func (p *Pipeline) Run(ctx context.Context) error {
+	pause := newBackOff()
+	for {
+		err := p.tail(ctx, pause.Reset)
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.Status.stopped(err)
+		p.Metrics.Tailing.Set(0)
+		if errors.Is(err, ErrPositionLost) || isConfiguration(err) {
+			return err
+		}
+		reason := oplog.ReasonOf(err)
+		p.Metrics.Reopens.WithLabelValues(string(reason)).Inc()
+		wait := pause.NextBackOff()
+		p.Log.Warn("the oplog has to be opened again",
+			zap.String("reason", string(reason)), zap.Duration("in", wait), zap.Error(err))
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// tail reads from one member until something fails. It calls healthy after every
+// read that worked.
+func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
+	member, reader, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer member.close()
+	defer reader.Close()
+	p.Log.Info("reading the oplog", zap.String("member", member.Host), zap.Stringer("from", p.position))
+	for {
+		batch, err := reader.Next(ctx)
+		if err != nil {
+			return err
+		}
+		healthy()
+		p.note(batch)
+		if err := p.take(ctx, batch); err != nil {
+			return err
+		}
+		if err := p.saveQuietly(ctx, member.Member, batch.Scanned); err != nil {
+			return err
+		}
+	}
+}
+
+// note keeps metrics and status in step with what was read.
+func (p *Pipeline) note(b oplog.Batch) {
+	p.Metrics.Entries.Add(float64(len(b.Entries)))
+	p.Metrics.Position.Set(float64(b.Scanned.T))
+	p.Status.read(b.Scanned, b.Tailing)
+	if b.Tailing {
+		p.Metrics.Tailing.Set(1)
+		return
+	}
+	p.Metrics.Tailing.Set(0)
+	if time.Since(p.spokeAt) > progressEvery {
+		p.spokeAt = time.Now()
+		at := oplog.OpTime{TS: b.Scanned}
+		p.Log.Info("catching up", zap.Time("position", at.Time()),
+			zap.Duration("behind", b.Head.Time().Sub(at.Time())))
+	}
+}
+
+// take tells what the entries of one batch changed.
+func (p *Pipeline) take(ctx context.Context, b oplog.Batch) error {
+	var docs []sink.Document
+	for _, raw := range b.Entries {
+		optime, more := p.documents(raw)
+		docs = append(docs, more...)
+		if len(docs) >= maxDocuments {
+			if err := p.tell(ctx, docs, optime); err != nil {
+				return err
+			}
+			docs = nil
+		}
+		p.reached(optime)
+	}
+	if len(docs) == 0 {
+		return nil
+	}
+	return p.tell(ctx, docs, p.position)
+}
+
+// reached moves the position in memory. What could not be decoded may have no
+// optime.
+func (p *Pipeline) reached(optime oplog.OpTime) {
+	if optime.TS.After(p.position.TS) || optime.TS.Equal(p.position.TS) {
+		p.position, p.inclusive = optime, false
+	}
+}
+
+// documents detects the changes of one raw entry.
+func (p *Pipeline) documents(raw bson.Raw) (oplog.OpTime, []sink.Document) {
+	e, err := oplog.Decode(raw)
+	var changes []detector.Change
+	if err != nil {
+		p.Metrics.Malformed.Inc()
+		p.Log.Error("an oplog entry cannot be decoded", zap.Error(err))
+		if !e.OpTime.IsZero() {
+			changes = []detector.Change{detector.Malformed(e)}
+		}
+	} else {
+		changes = p.Detector.Detect(e)
+	}
+	now := time.Now()
+	docs := make([]sink.Document, len(changes))
+	for i, c := range changes {
+		p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
+		if c.Operation == detector.UnknownCommand {
+			p.Metrics.Unknown.Inc()
+			p.Log.Warn("a command of the oplog is not known", zap.String("statement", c.Statement),
+				zap.Stringer("optime", c.OpTime))
+		}
+		docs[i] = sink.NewDocument(c, p.Origin, now)
+	}
+	return e.OpTime, docs
+}
+
+// saveQuietly moves the checkpoint while there is nothing to tell. An entry of
+// ddltail's own at the position does not count: it would make the next one.
+func (p *Pipeline) saveQuietly(ctx context.Context, m oplog.Member, scanned bson.Timestamp) error {
+	if time.Since(p.savedAt) < quietSave || !scanned.After(p.saved.TS) {
+		return nil
+	}
+	at, ok, err := m.At(ctx, scanned)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("save the position: no entry at %d:%d on %s", scanned.T, scanned.I, m.Host)
+	}
+	if slices.Contains(p.Own, at.NS) {
+		return nil
+	}
+	p.reached(at.OpTime)
+	return p.save(ctx, at.OpTime)
+}
+
+func newBackOff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = 100 * time.Millisecond
+	b.MaxInterval = 10 * time.Second
+	b.Multiplier = 2
+	return b
+}
+
+// sleep waits, and says whether the context still stands.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

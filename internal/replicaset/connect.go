@@ -1,0 +1,48 @@
+package replicaset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
+)
+
+// codeAuthenticationFailed is what a server answers to wrong credentials.
+const codeAuthenticationFailed = 18
+
+// ErrAuthentication says that the member refused the credentials.
+var ErrAuthentication = errors.New("authentication failed")
+
+// Connect opens a client to one member and no other, and sees it answer as who
+// we say we are.
+func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mongo.Client, error) {
+	// The pool needs one connection for the cursor and one for what is asked beside it.
+	client, err := mongo.Connect(direct(base, host).SetMaxPoolSize(4).SetRetryReads(false))
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", host, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, selectionTimeout)
+	defer cancel()
+	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err(); err != nil {
+		disconnect(client)
+		if Unauthenticated(err) {
+			return nil, fmt.Errorf("connect to %s: %w", host, ErrAuthentication)
+		}
+		return nil, fmt.Errorf("connect to %s: %w", host, err)
+	}
+	return client, nil
+}
+
+// Unauthenticated says whether an error means that the credentials are wrong.
+func Unauthenticated(err error) bool {
+	var fromServer driver.Error
+	if errors.As(err, &fromServer) && fromServer.Code == codeAuthenticationFailed {
+		return true
+	}
+	var command mongo.CommandError
+	return errors.As(err, &command) && command.Code == codeAuthenticationFailed
+}

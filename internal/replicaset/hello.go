@@ -1,0 +1,166 @@
+// Package replicaset finds the members of the set to tail and chooses one.
+package replicaset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// probeTimeout bounds the question to one host.
+const probeTimeout = 3 * time.Second
+
+// minWireVersion is 4.4's, the oldest server that the driver talks to.
+const minWireVersion = 9
+
+// hello is what a server says of itself, to anyone, without authentication.
+type hello struct {
+	Host           string        `bson:"-"`
+	SetName        string        `bson:"setName"`
+	Hosts          []string      `bson:"hosts"`
+	Passives       []string      `bson:"passives"`
+	Primary        string        `bson:"primary"`
+	Me             string        `bson:"me"`
+	Writable       bool          `bson:"isWritablePrimary"`
+	LegacyWritable bool          `bson:"ismaster"`
+	Secondary      bool          `bson:"secondary"`
+	ArbiterOnly    bool          `bson:"arbiterOnly"`
+	IsReplicaSet   bool          `bson:"isreplicaset"`
+	Msg            string        `bson:"msg"`
+	MaxWireVersion int32         `bson:"maxWireVersion"`
+	Took           time.Duration `bson:"-"`
+}
+
+// Reasons why a host cannot be tailed.
+var (
+	// ErrStandalone: there is no oplog, and never will be by waiting.
+	ErrStandalone = errors.New("a standalone server, not a replica set member")
+	// ErrMongos: a router has no oplog of its own.
+	ErrMongos = errors.New("a mongos: run one ddltail per shard's replica set")
+	// ErrTooOld: the driver cannot talk to it.
+	ErrTooOld = errors.New("a server older than 4.4")
+	// ErrNotInitiated: rs.initiate() has not been run yet.
+	ErrNotInitiated = errors.New("started with --replSet, but the set is not initiated")
+	// ErrOtherSet: the URI asks for a set of another name.
+	ErrOtherSet = errors.New("a member of another replica set")
+)
+
+// ask connects to one host and no other, without authentication: what a server is
+// can be known before who we are.
+func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, error) {
+	watch := &heartbeats{}
+	opts := unauthenticated(base, host).SetServerMonitor(watch.monitor())
+	client, err := mongo.Connect(opts)
+	if err != nil {
+		return hello{}, fmt.Errorf("connect to %s: %w", host, err)
+	}
+	defer disconnect(client)
+
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	began := time.Now()
+	var h hello
+	err = client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&h)
+	if err != nil {
+		return hello{}, watch.explain(host, err)
+	}
+	h.Host, h.Took = host, time.Since(began)
+	return h, h.reject()
+}
+
+// reject gives the reason why this server cannot be tailed, if there is one.
+func (h hello) reject() error {
+	switch {
+	case h.Msg == "isdbgrid":
+		return ErrMongos
+	case h.MaxWireVersion < minWireVersion:
+		return ErrTooOld
+	case h.SetName == "" && h.IsReplicaSet:
+		return ErrNotInitiated
+	case h.SetName == "":
+		return ErrStandalone
+	}
+	return nil
+}
+
+func (h hello) primary() bool { return h.Writable || h.LegacyWritable }
+
+// readable says whether reads of the oplog are answered: a member in recovery,
+// roll-back or initial sync is neither primary nor secondary.
+func (h hello) readable() bool { return !h.ArbiterOnly && (h.primary() || h.Secondary) }
+
+// heartbeats keeps what the driver's monitor learns of a host, because the error
+// of a command only says that no server could be selected.
+type heartbeats struct {
+	mu   sync.Mutex
+	wire int32
+	err  error
+}
+
+func (w *heartbeats) monitor() *event.ServerMonitor {
+	return &event.ServerMonitor{
+		ServerDescriptionChanged: func(e *event.ServerDescriptionChangedEvent) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if e.NewDescription.MaxWireVersion > 0 {
+				w.wire = e.NewDescription.MaxWireVersion
+			}
+		},
+		ServerHeartbeatFailed: func(e *event.ServerHeartbeatFailedEvent) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.err = e.Failure
+		},
+	}
+}
+
+func (w *heartbeats) explain(host string, err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.wire > 0 && w.wire < minWireVersion {
+		return ErrTooOld
+	}
+	if w.err != nil {
+		err = w.err
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return fmt.Errorf("the name %s does not resolve: %w", dns.Name, err)
+	}
+	return fmt.Errorf("reach %s: %w", host, err)
+}
+
+// unauthenticated keeps what a connection needs and leaves out who makes it.
+func unauthenticated(base *options.ClientOptions, host string) *options.ClientOptions {
+	opts := direct(base, host)
+	opts.Auth = nil
+	return opts.SetServerSelectionTimeout(probeTimeout).SetConnectTimeout(probeTimeout)
+}
+
+// direct makes options for one host from those of a URI, which may be one with an
+// SRV record: that cannot be made direct.
+func direct(base *options.ClientOptions, host string) *options.ClientOptions {
+	opts := options.Client().SetHosts([]string{host}).SetDirect(true)
+	opts.AppName = base.AppName
+	opts.Auth = base.Auth
+	opts.Compressors = base.Compressors
+	opts.ConnectTimeout = base.ConnectTimeout
+	opts.TLSConfig = base.TLSConfig
+	opts.ServerAPIOptions = base.ServerAPIOptions
+	return opts.SetServerSelectionTimeout(selectionTimeout)
+}
+
+func disconnect(client *mongo.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	// The connections are closed either way; nobody is helped by the reason.
+	_ = client.Disconnect(ctx)
+}

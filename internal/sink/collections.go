@@ -1,0 +1,80 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// The names of ddltail's own collections.
+const (
+	Notifications = "schema_notifications"
+	History       = "schema_history"
+	Catalog       = "schema_catalog"
+	Checkpoints   = "schema_checkpoints"
+)
+
+// Collections gives the full namespaces of ddltail's own collections, which are
+// never watched.
+func Collections(database string) []string {
+	return []string{
+		database + "." + Notifications,
+		database + "." + History,
+		database + "." + Catalog,
+		database + "." + Checkpoints,
+	}
+}
+
+const (
+	codeNamespaceExists       = 48
+	codeIndexOptionsConflict  = 85
+	codeIndexKeySpecsConflict = 86
+)
+
+// Setup makes the notification collection with its init document and its
+// indexes. All of it may be there already, made by another ddltail at the same
+// moment or by the scripts that teams used before.
+func Setup(ctx context.Context, db *mongo.Database) error {
+	if err := db.CreateCollection(ctx, Notifications); err != nil && !hasCode(err, codeNamespaceExists) {
+		return fmt.Errorf("create %s.%s: %w", db.Name(), Notifications, err)
+	}
+	coll := db.Collection(Notifications)
+	if err := insertInit(ctx, coll); err != nil {
+		return fmt.Errorf("write the init document of %s.%s: %w", db.Name(), Notifications, err)
+	}
+	for _, model := range []mongo.IndexModel{
+		{Keys: bson.D{{Key: "timestamp", Value: 1}}},
+		{Keys: bson.D{{Key: "processed", Value: 1}}, Options: options.Index().SetSparse(true)},
+	} {
+		_, err := coll.Indexes().CreateOne(ctx, model)
+		// An index on the same field with other options serves as well.
+		if err != nil && !hasCode(err, codeIndexOptionsConflict) && !hasCode(err, codeIndexKeySpecsConflict) {
+			return fmt.Errorf("index %s.%s: %w", db.Name(), Notifications, err)
+		}
+	}
+	return nil
+}
+
+func insertInit(ctx context.Context, coll *mongo.Collection) error {
+	init := bson.D{{Key: "$setOnInsert", Value: bson.D{
+		{Key: "type", Value: "init"},
+		{Key: "message", Value: "Schema change notifications, written by ddltail and by hand"},
+		{Key: "timestamp", Value: bson.NewDateTimeFromTime(time.Now())},
+	}}}
+	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: "init"}}, init, options.UpdateOne().SetUpsert(true))
+	if mongo.IsDuplicateKeyError(err) {
+		// Two upserts at once: the other one made it.
+		return nil
+	}
+	return err
+}
+
+func hasCode(err error, code int) bool {
+	var se mongo.ServerError
+	return errors.As(err, &se) && se.HasErrorCode(code)
+}

@@ -1,0 +1,50 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+)
+
+const selectionTimeout = 5 * time.Second
+
+// Connect makes the client for ddltail's own collections. Whatever the URI says,
+// it writes with majority write concern and reads at the primary: what it has
+// written or read must not be undone.
+func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
+	opts.SetWriteConcern(writeconcern.Majority()).
+		SetReadPreference(readpref.Primary()).
+		SetServerSelectionTimeout(selectionTimeout)
+	opts.ReadConcern = nil
+	client, err := mongo.Connect(opts)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the sink: %w", err)
+	}
+	return client, nil
+}
+
+// Database waits for the deployment's primary and gives the database that holds
+// ddltail's collections, with majority read concern where there is a majority.
+func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Database, error) {
+	var hello struct {
+		SetName string `bson:"setName"`
+		Msg     string `bson:"msg"`
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*selectionTimeout)
+	defer cancel()
+	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	if err != nil {
+		return nil, fmt.Errorf("reach the sink's primary: %w", err)
+	}
+	if hello.SetName == "" && hello.Msg != "isdbgrid" {
+		return client.Database(name), nil
+	}
+	return client.Database(name, options.Database().SetReadConcern(readconcern.Majority())), nil
+}

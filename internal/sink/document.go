@@ -1,0 +1,94 @@
+// Package sink makes notification documents of changes and takes them to where
+// they are read.
+package sink
+
+import (
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+)
+
+// Origin says where the changes of one ddltail come from.
+type Origin struct {
+	// Source is the first part of every _id.
+	Source     string
+	ReplicaSet string
+}
+
+// Document is one notification, its fields in the order in which they are
+// stored. Processed is no part of it: that belongs to the queue alone.
+type Document struct {
+	ID        string
+	Change    detector.Change
+	Origin    Origin
+	Detected  time.Time
+	timestamp float64
+}
+
+// NewDocument makes the notification of a change, read from the oplog and
+// detected at the given time.
+func NewDocument(c detector.Change, origin Origin, detected time.Time) Document {
+	return Document{
+		ID:        fmt.Sprintf("%s:%010d:%010d:%06d", origin.Source, c.OpTime.TS.T, c.OpTime.TS.I, c.Ordinal),
+		Change:    c,
+		Origin:    origin,
+		Detected:  detected,
+		timestamp: float64(c.Wall.UnixMilli()) / 1000,
+	}
+}
+
+// Notification is the document as the queue holds it, unprocessed.
+func (d Document) Notification() bson.D {
+	return d.fields(bson.E{Key: "processed", Value: false})
+}
+
+// History is the same document as the audit holds it: it is never processed.
+func (d Document) History() bson.D { return d.fields() }
+
+func (d Document) fields(more ...bson.E) bson.D {
+	c := d.Change
+	doc := bson.D{{Key: "_id", Value: d.ID}, {Key: "operation", Value: string(c.Operation)}}
+	doc = appendText(doc, "collection", c.Collection)
+	doc = appendText(doc, "index_name", c.IndexName)
+	doc = append(doc,
+		bson.E{Key: "operation_statement", Value: c.Statement},
+		bson.E{Key: "timestamp", Value: d.timestamp})
+	doc = append(doc, more...)
+	doc = append(doc,
+		bson.E{Key: "database", Value: c.Database},
+		bson.E{Key: "ns", Value: c.Namespace()})
+	doc = appendText(doc, "mongosh", c.Mongosh)
+	doc = appendRaw(doc, "before", c.Before)
+	doc = appendRaw(doc, "after", c.After)
+	if !c.UUID.IsZero() {
+		doc = append(doc, bson.E{Key: "collection_uuid", Value: c.UUID.Binary()})
+	}
+	doc = appendRaw(doc, "command", c.Command)
+	doc = append(doc,
+		bson.E{Key: "optime", Value: c.OpTime},
+		bson.E{Key: "wall", Value: bson.NewDateTimeFromTime(c.Wall)},
+		bson.E{Key: "detected_at", Value: bson.NewDateTimeFromTime(d.Detected)},
+		bson.E{Key: "replica_set", Value: d.Origin.ReplicaSet},
+		bson.E{Key: "source", Value: "oplog"})
+	if len(c.Truncated) > 0 {
+		doc = append(doc, bson.E{Key: "truncated", Value: c.Truncated})
+	}
+	return doc
+}
+
+func appendText(doc bson.D, key, value string) bson.D {
+	if value == "" {
+		return doc
+	}
+	return append(doc, bson.E{Key: key, Value: value})
+}
+
+func appendRaw(doc bson.D, key string, value bson.Raw) bson.D {
+	if value == nil {
+		return doc
+	}
+	return append(doc, bson.E{Key: key, Value: value})
+}

@@ -1,0 +1,56 @@
+package sink
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ddltail/ddltail/internal/detector"
+)
+
+// Filter decides which notifications reach queue, stdout and file. The zero
+// value passes all. History and catalog are never filtered.
+type Filter struct {
+	include, exclude []*regexp.Regexp
+	operations       []detector.Operation
+}
+
+// NewFilter takes globs on "database.collection", where * stands for any
+// characters, dots too, and operations; an empty list passes all.
+func NewFilter(include, exclude []string, operations []detector.Operation) Filter {
+	return Filter{include: globs(include), exclude: globs(exclude), operations: operations}
+}
+
+// Passes says whether a change is to be told. What says that something may be
+// missing is always told.
+func (f Filter) Passes(c detector.Change) bool {
+	if c.Operation == detector.HistoryGap || c.Operation == detector.UnknownCommand {
+		return true
+	}
+	if len(f.operations) > 0 && !slices.Contains(f.operations, c.Operation) {
+		return false
+	}
+	names := []string{c.Database + "." + c.Collection}
+	return (len(f.include) == 0 || matchAny(f.include, names)) && !matchAny(f.exclude, names)
+}
+
+func globs(patterns []string) []*regexp.Regexp {
+	out := make([]*regexp.Regexp, 0, len(patterns))
+	for _, p := range patterns {
+		parts := strings.Split(p, "*")
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		out = append(out, regexp.MustCompile(`(?s)^`+strings.Join(parts, ".*")+`$`))
+	}
+	return out
+}
+
+func matchAny(patterns []*regexp.Regexp, names []string) bool {
+	for _, p := range patterns {
+		if slices.ContainsFunc(names, p.MatchString) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// maxInsert bounds how many documents go in one insert.
+const maxInsert = 500
+
+// ConflictError says that another change stands under a document's _id.
+type ConflictError struct {
+	Namespace, ID string
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s holds another change as %s: two replica sets write with one SOURCE; "+
+		"set DDLTAIL_SOURCE to tell them apart", e.Namespace, e.ID)
+}
+
+// Collection writes documents into one MongoDB collection. Its client must write
+// with majority write concern: a document acknowledged is there to stay.
+type Collection struct {
+	name   string
+	coll   *mongo.Collection
+	render func(Document) bson.D
+}
+
+// NewQueue is the collection that consumers read.
+func NewQueue(db *mongo.Database) Collection {
+	return Collection{name: "mongodb", coll: db.Collection(Notifications), render: Document.Notification}
+}
+
+// NewHistory is the audit, which is never cleaned.
+func NewHistory(db *mongo.Database) Collection {
+	return Collection{name: "history", coll: db.Collection(History), render: Document.History}
+}
+
+// Name is the sink's name in logs and metrics.
+func (c Collection) Name() string { return c.name }
+
+// Write inserts documents in their order. Those already there, from a run that
+// was cut or from another ddltail, count as written if they tell the same change;
+// else the error is a *ConflictError.
+func (c Collection) Write(ctx context.Context, docs []Document) error {
+	for chunk := range slices.Chunk(docs, maxInsert) {
+		if err := c.writeChunk(ctx, chunk); err != nil {
+			return fmt.Errorf("write to %s.%s: %w", c.coll.Database().Name(), c.coll.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (c Collection) writeChunk(ctx context.Context, docs []Document) error {
+	for len(docs) > 0 {
+		rendered := make([]any, len(docs))
+		for i, d := range docs {
+			rendered[i] = c.render(d)
+		}
+		_, err := c.coll.InsertMany(ctx, rendered)
+		if err == nil {
+			return nil
+		}
+		at, ok := duplicateAt(err)
+		if !ok {
+			return err
+		}
+		if err := c.same(ctx, docs[at]); err != nil {
+			return err
+		}
+		docs = docs[at+1:]
+	}
+	return nil
+}
+
+// duplicateAt gives the index of the document that was there already. With a write
+// concern error beside it, nothing is known to be durable yet, and the whole write
+// is to be tried again.
+func duplicateAt(err error) (int, bool) {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) != 1 {
+		return 0, false
+	}
+	return bulk.WriteErrors[0].Index, mongo.IsDuplicateKeyError(bulk.WriteErrors[0])
+}
+
+// same reads the document that stands under d's _id and compares what makes it
+// the same change.
+func (c Collection) same(ctx context.Context, d Document) error {
+	var there struct {
+		Operation string       `bson:"operation"`
+		NS        string       `bson:"ns"`
+		OpTime    oplog.OpTime `bson:"optime"`
+		UUID      bson.Binary  `bson:"collection_uuid"`
+	}
+	if err := c.coll.FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&there); err != nil {
+		return fmt.Errorf("compare the document %s: %w", d.ID, err)
+	}
+	uuid := d.Change.UUID
+	if there.Operation != string(d.Change.Operation) || there.NS != d.Change.Namespace() ||
+		there.OpTime != d.Change.OpTime || (!uuid.IsZero() && !there.UUID.Equal(uuid.Binary())) {
+		return &ConflictError{Namespace: c.coll.Database().Name() + "." + c.coll.Name(), ID: d.ID}
+	}
+	return nil
+}

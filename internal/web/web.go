@@ -1,0 +1,120 @@
+// Package web serves metrics, health and a page for people.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"go.uber.org/zap"
+)
+
+const (
+	readTimeout     = 10 * time.Second
+	shutdownTimeout = 2 * time.Second
+)
+
+// Probes are the questions that a scheduler asks. Nil means yes.
+type Probes struct {
+	// Alive says whether the process does its work; a restart mends it if not.
+	Alive func() error
+	// Ready says whether changes arrive where they should.
+	Ready func() error
+}
+
+// Row is one line of the page: what, and how it is.
+type Row struct{ Name, Value string }
+
+// Page is what a person sees at /. Rows is called for each view; it must give no
+// namespace and no statement, since the page asks for no password.
+type Page struct {
+	Title string
+	Rows  func() []Row
+}
+
+// Handler serves /, /metrics, /healthz and /readyz.
+func Handler(reg *prometheus.Registry, probes Probes, page Page) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
+	mux.Handle("GET /healthz", probe(probes.Alive))
+	mux.Handle("GET /readyz", probe(probes.Ready))
+	mux.Handle("GET /{$}", page)
+	return mux
+}
+
+func probe(ask func() error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		text := "ok"
+		if err := ask(); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			text = strings.ReplaceAll(err.Error(), "\n", "; ")
+		}
+		// Nothing is to be done for a client that has gone away.
+		_, _ = io.WriteString(w, text+"\n")
+	})
+}
+
+const pageText = `<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{{.Title}}</title>
+<style>body{font-family:sans-serif;margin:2em}td,th{text-align:left;padding:.2em 1.5em .2em 0}</style></head>
+<body>
+<h1>{{.Title}}</h1>
+<table>{{range .Rows}}
+<tr><th scope="row">{{.Name}}</th><td>{{.Value}}</td></tr>{{end}}
+</table>
+<p><a href="/metrics">metrics</a> · <a href="/healthz">health</a> · <a href="/readyz">readiness</a></p>
+</body>
+</html>
+`
+
+// ServeHTTP shows the page.
+func (p Page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	t, err := template.New("page").Parse(pageText)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	// Nothing is to be done for a client that has gone away.
+	_ = t.Execute(w, struct {
+		Title string
+		Rows  []Row
+	}{p.Title, p.Rows()})
+}
+
+// Serve answers on the listener until the context ends. configFile, if any, asks
+// for TLS and basic auth in the exporter toolkit's format.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, configFile string, log *zap.Logger) error {
+	errorLog, err := zap.NewStdLogAt(log, zap.WarnLevel)
+	if err != nil {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: readTimeout, ErrorLog: errorLog}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		stopped <- srv.Shutdown(bounded)
+	})
+	log.Info("serving HTTP", zap.Stringer("address", l.Addr()), zap.Bool("web_config", configFile != ""))
+	err = toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &configFile}, slog.New(slog.DiscardHandler))
+	if stop() {
+		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
+	}
+	if err := <-stopped; err != nil {
+		return errors.Join(fmt.Errorf("stop serving HTTP: %w", err), srv.Close())
+	}
+	return nil
+}
