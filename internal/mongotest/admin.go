@@ -3,6 +3,7 @@ package mongotest
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -22,10 +23,17 @@ func run(ctx context.Context, u uri, command bson.D, result any) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, disconnect(client)) }()
 	reply := client.Database("admin").RunCommand(ctx, command)
 	if result == nil {
 		return reply.Err()
 	}
 	return reply.Decode(result)
+}
+
+// disconnect does not wait long for the server, which may be down or paused, to hear that sessions end.
+func disconnect(client *mongo.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	return client.Disconnect(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -48,7 +49,11 @@ func (s *ReplicaSet) firstConfig() bson.D {
 	}
 	config := bson.D{{Key: "_id", Value: s.Name()}, {Key: "members", Value: members}}
 	if t := s.options.ElectionTimeout; t > 0 {
-		config = append(config, bson.E{Key: "settings", Value: bson.D{{Key: "electionTimeoutMillis", Value: t.Milliseconds()}}})
+		config = append(config, bson.E{Key: "settings", Value: bson.D{
+			{Key: "electionTimeoutMillis", Value: t.Milliseconds()},
+			// A new primary hears out every member before it takes writes, a paused one until this is over.
+			{Key: "heartbeatTimeoutSecs", Value: int64(max(1, math.Ceil(t.Seconds())))},
+		}})
 	}
 	return config
 }

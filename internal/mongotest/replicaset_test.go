@@ -21,18 +21,18 @@ func TestThreeMembers(t *testing.T) {
 	insert(t, client, "before")
 
 	first := must(set.WaitPrimary(t.Context()))(t)
-	second := must(set.StepDown(t.Context()))(t)
-	if second == first {
-		t.Fatal("the primary that stepped down is primary")
-	}
-	ok(t, second.Pause())
-	third := waitOtherPrimary(t, set, second)
-	insert(t, client, "while one is paused")
-	ok(t, second.Resume())
+	ok(t, first.Pause())
+	second := waitOtherPrimary(t, set, first)
+	insert(t, mongotest.Connect(t, set.URI()), "while one is paused")
+	ok(t, first.Resume())
 	ok(t, set.WaitReady(t.Context()))
-	ok(t, third.Kill())
-	waitOtherPrimary(t, set, third)
-	ok(t, third.Restart(t.Context()))
+	if third := must(set.StepDown(t.Context()))(t); third == second {
+		t.Error("the primary that stepped down is primary")
+	}
+	killed := must(set.WaitPrimary(t.Context()))(t)
+	ok(t, killed.Kill())
+	waitOtherPrimary(t, set, killed)
+	ok(t, killed.Restart(t.Context()))
 	ok(t, set.WaitReady(t.Context()))
 	insert(t, client, "after")
 	if n := count(t, client); n != 3 {

@@ -47,7 +47,7 @@ func Connect(tb TB, uri string) *mongo.Client {
 	if err != nil {
 		tb.Fatalf("connect: %v", err)
 	}
-	atEnd(tb, "disconnect", func() error { return client.Disconnect(context.Background()) })
+	atEnd(tb, "disconnect", func() error { return disconnect(client) })
 	return client
 }
 
