@@ -32,6 +32,8 @@ type Config struct {
 	CleanupAfter  time.Duration
 	PollInterval  time.Duration
 	Log           Log
+	// Unknown are variables with ddltail's prefix that mean nothing.
+	Unknown []string
 }
 
 // Start is where a first run begins; the zero value is now.

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/kelseyhightower/envconfig"
@@ -59,6 +60,20 @@ func readEnvironment() (environment, error) {
 		env.BackendURL = strings.TrimSpace(os.Getenv("CODEFLOW_BACKEND_URL"))
 	}
 	return env, nil
+}
+
+// unknownVariables lists what is set under the prefix and read by nobody: most
+// likely a typing error, but also what Kubernetes sets for a service of this name.
+func unknownVariables() []string {
+	known := Variables()
+	var unknown []string
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "DDLTAIL_") && !slices.ContainsFunc(known, func(v Variable) bool { return v.Name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
 }
 
 // Variable is one line of the configuration's documentation.

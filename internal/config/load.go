@@ -2,9 +2,11 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,6 +42,7 @@ func (c *checker) fail(variable, format string, args ...any) {
 
 func (c *checker) check(env environment) Config {
 	cfg := Config{
+		Unknown:           unknownVariables(),
 		MongoDB:           c.uri("MONGODB_URI", c.secret("MONGODB_URI", env.MongoDBURI, env.MongoDBURIFile)),
 		Source:            c.word("SOURCE", env.Source),
 		Name:              c.word("NAME", env.Name),
@@ -50,7 +53,7 @@ func (c *checker) check(env environment) Config {
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		Sinks:             c.sinks(env.Sinks),
-		HTTPAddr:          env.HTTPAddr,
+		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.file("WEB_CONFIG_FILE", env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),
 		WebhookSecret:     c.webhookSecret(c.secret("WEBHOOK_SECRET", env.WebhookSecret, env.WebhookSecretFile)),
@@ -200,6 +203,20 @@ func (c *checker) sinks(value string) []SinkSpec {
 		c.fail("SINKS", "names no sink: want some of mongodb, history, stdout, file:PATH")
 	}
 	return specs
+}
+
+func (c *checker) address(value string) string {
+	if value == "" {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		c.fail("HTTP_ADDR", "%q: want host:port or :port", value)
+	}
+	return value
 }
 
 func (c *checker) backend(value string) string {

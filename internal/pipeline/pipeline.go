@@ -78,6 +78,8 @@ type Pipeline struct {
 	saved   oplog.OpTime
 	savedAt time.Time
 	spokeAt time.Time
+	// observedAt is when the ends of the member's oplog were last read.
+	observedAt time.Time
 	// lostSince is when all members were first found without the position.
 	lostSince time.Time
 }
@@ -124,6 +126,9 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 		}
 		healthy()
 		p.note(batch)
+		if err := p.observeMember(ctx, member.Member); err != nil {
+			return err
+		}
 		if err := p.take(ctx, batch); err != nil {
 			return err
 		}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/web"
+)
+
+// daemon is what `run` does beside serving HTTP.
+type daemon struct {
+	cfg     config.Config
+	log     *zap.Logger
+	metrics *metrics.Run
+	status  *pipeline.Status
+}
+
+func (d *daemon) rows() []web.Row {
+	ready := "yes"
+	if d.status.Ready() != nil {
+		ready = "no"
+	}
+	at := oplog.OpTime{TS: d.status.Position()}
+	return []web.Row{
+		{Name: "version", Value: orUnknown(build().Version)},
+		{Name: "tailing", Value: ready},
+		{Name: "oplog position", Value: at.Time().Format(time.RFC3339)},
+	}
+}
+
+// detect connects, finds where to begin, and runs the pipeline.
+func (d *daemon) detect(ctx context.Context) error {
+	routes, closeRoutes, err := openFiles(d.cfg, d.log)
+	if err != nil {
+		return err
+	}
+	defer closeRoutes()
+	client, err := sink.Connect(d.cfg.Sink.Options())
+	if err != nil {
+		return err
+	}
+	defer disconnect(client)
+	var p *pipeline.Pipeline
+	err = pipeline.Await(ctx, d.log, startLimit, func(ctx context.Context) error {
+		p, err = d.prepare(ctx, client, routes)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Run(ctx) })
+	group.Go(func() error { return p.Observe(ctx) })
+	return group.Wait()
+}
+
+// prepare does once what must work before tailing can begin. It is safe to repeat.
+func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipeline.Route) (*pipeline.Pipeline, error) {
+	seeds := replicaset.Seeds{
+		Hosts: d.cfg.MongoDB.Hosts(), Options: d.cfg.MongoDB.Options(),
+		Direct: d.cfg.MongoDB.Direct(), PathIsAuthSource: d.cfg.MongoDB.PathIsAuthSource(),
+	}
+	view, err := replicaset.Discover(ctx, seeds)
+	if err != nil {
+		return nil, pipeline.Explain(err, seeds.PathIsAuthSource)
+	}
+	db, err := sink.Database(ctx, client, d.cfg.Database)
+	if err != nil {
+		return nil, d.explainSink(err)
+	}
+	source, err := d.source(view.SetName)
+	if err != nil {
+		return nil, err
+	}
+	routes, queue := routesOf(d.cfg, db, files)
+	p := &pipeline.Pipeline{
+		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
+		Origin:   sink.Origin{Source: source, ReplicaSet: view.SetName},
+		Detector: detector.New(detector.Watch{Own: sink.Collections(d.cfg.Database)}),
+		Routes:   routes, Queue: queue, Own: sink.Collections(d.cfg.Database),
+		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
+		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Wiring: wiringOf(d.cfg)},
+		Queued:      db.Collection(sink.Notifications),
+		Metrics:     d.metrics, Status: d.status, Log: d.log,
+	}
+	if err := p.Checkpoints.Setup(ctx); err != nil {
+		return nil, d.explainSink(err)
+	}
+	if err := p.Prepare(ctx, view); err != nil {
+		return nil, d.explainSink(err)
+	}
+	if queue {
+		if err := sink.Setup(ctx, db); err != nil {
+			return nil, d.explainSink(err)
+		}
+	}
+	for host, reason := range view.Unreachable {
+		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
+	}
+	return p, nil
+}
+
+func (d *daemon) explainSink(err error) error {
+	return pipeline.ExplainSink(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
+}
+
+func (d *daemon) source(setName string) (string, error) {
+	if d.cfg.Source != "" {
+		return d.cfg.Source, nil
+	}
+	if !config.ValidSource(setName) {
+		return "", &config.Error{Reason: fmt.Sprintf("the set's name %q cannot be part of an _id", setName),
+			Remedy: "set DDLTAIL_SOURCE to 1 to 64 of A-Z a-z 0-9 . _ -"}
+	}
+	return setName, nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// openFiles opens the sinks that are no collections, and gives a function to close them.
+func openFiles(cfg config.Config, log *zap.Logger) ([]pipeline.Route, func(), error) {
+	var routes []pipeline.Route
+	var open []*sink.File
+	closeAll := func() {
+		for _, f := range open {
+			if err := f.Close(); err != nil {
+				log.Warn("closing a sink file", zap.Error(err))
+			}
+		}
+	}
+	for _, spec := range cfg.Sinks {
+		switch spec.Kind {
+		case config.SinkStdout:
+			routes = append(routes, pipeline.Route{Sink: sink.Stream{Output: os.Stdout}, Filter: filterOf(cfg)})
+		case config.SinkFile:
+			f, err := sink.OpenFile(spec.Path)
+			if err != nil {
+				closeAll()
+				return nil, nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error()}
+			}
+			open = append(open, f)
+			routes = append(routes, pipeline.Route{Sink: f, Filter: filterOf(cfg)})
+		}
+	}
+	return routes, closeAll, nil
+}
+
+// routesOf puts the sinks in the order in which they are written: history, queue,
+// the others. It says whether the queue is one of them.
+func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]pipeline.Route, bool) {
+	var history, queue bool
+	for _, spec := range cfg.Sinks {
+		queue = queue || spec.Kind == config.SinkMongoDB
+		history = history || queue || spec.Kind == config.SinkHistory
+	}
+	var routes []pipeline.Route
+	if history {
+		routes = append(routes, pipeline.Route{Sink: sink.NewHistory(db)})
+	}
+	if queue {
+		routes = append(routes, pipeline.Route{Sink: sink.NewQueue(db), Filter: filterOf(cfg)})
+	}
+	return append(routes, files...), queue
+}
+
+func filterOf(cfg config.Config) sink.Filter {
+	return sink.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
+}
+
+func wiringOf(cfg config.Config) checkpoint.Wiring {
+	w := checkpoint.Wiring{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
+	for _, s := range cfg.Sinks {
+		w.Sinks = append(w.Sinks, s.String())
+	}
+	for _, op := range cfg.Operations {
+		w.Operations = append(w.Operations, string(op))
+	}
+	return w
+}
