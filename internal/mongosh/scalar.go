@@ -59,10 +59,20 @@ func (w *writer) number(v bson.RawValue) bool {
 		return ok
 	case bson.TypeDecimal128:
 		d, ok := v.Decimal128OK()
-		w.textIf(ok, "Decimal128('"+d.String()+"')")
+		if ok {
+			w.decimal(d)
+		}
 		return ok
 	}
 	return false
+}
+
+// decimal goes by text, which not every pattern of bits survives.
+func (w *writer) decimal(d bson.Decimal128) {
+	if again, err := bson.ParseDecimal128(d.String()); err != nil || again != d {
+		w.lossy = true
+	}
+	w.text("Decimal128('" + d.String() + "')")
 }
 
 func double(f float64) string {

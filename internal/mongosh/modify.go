@@ -1,0 +1,62 @@
+package mongosh
+
+import "go.mongodb.org/mongo-driver/v2/bson"
+
+// ModifyCollection makes the changes of a collMod: its oplog entry's o, or any
+// document of collMod's parameters. There is no statement where it holds
+// nothing that a user types.
+//
+//	db.getSiblingDB('banking_db').runCommand({collMod: 'payments', index: {name: 'amount_idx', hidden: true}})
+func ModifyCollection(db, coll string, changes bson.Raw) string {
+	parameters, ok := collModParameters(changes)
+	if !ok || len(parameters) == 0 {
+		return ""
+	}
+	return longTarget(db, coll).command(append(object{{"collMod", text(coll)}}, parameters...))
+}
+
+func collModParameters(changes bson.Raw) (parameters object, ok bool) {
+	fields, ok := parse(changes)
+	if !ok {
+		return nil, false
+	}
+	for _, f := range fields {
+		if isCollModNoise(f.key) {
+			continue
+		}
+		v := bson.RawValue(f.value.(raw))
+		switch f.key {
+		case "expireAfterSeconds", "cappedSize", "cappedMax", "index", "timeseries":
+			parameters = append(parameters, field{f.key, relaxed(v)})
+		default:
+			parameters = append(parameters, f)
+		}
+	}
+	return parameters, true
+}
+
+// isCollModNoise names the command itself and what only servers say.
+func isCollModNoise(parameter string) bool {
+	switch parameter {
+	case "collMod", "collectionUUID", "recordIdsReplicated", "timeseriesBucketsMayHaveMixedSchemaData",
+		"timeseriesBucketingParametersHaveChanged", "_removeLegacyTimeseriesBucketingParametersHaveChanged",
+		"isTimeseriesNamespace":
+		return true
+	}
+	return false
+}
+
+// ConvertToCapped makes a collection capped, with the size in the options it
+// has afterwards.
+func ConvertToCapped(db, coll string, options bson.Raw) string {
+	stored, ok := parse(options)
+	size, has := stored.get("size")
+	if !ok || !has {
+		return ""
+	}
+	t := longTarget(db, coll)
+	if helpersTake(coll) {
+		return t.call(t.collection, "convertToCapped", relax(size))
+	}
+	return t.command(object{{"convertToCapped", text(coll)}, {"size", relax(size)}})
+}

@@ -1,0 +1,36 @@
+package mongosh
+
+// RenameCollection renames within a database, where there is no collection of
+// the new name. Swap the names for the statement that takes it back.
+//
+//	db.getSiblingDB('banking_db').getCollection('payments').renameCollection('transfers')
+func RenameCollection(db, from, to string) string {
+	return rename(db, from, to, nil)
+}
+
+// RenameCollectionOver renames within a database and drops what has the new
+// name, where there is such a collection.
+func RenameCollectionOver(db, from, to string) string {
+	return rename(db, from, to, list{boolean(true)})
+}
+
+func rename(db, from, to string, dropTarget list) string {
+	t := longTarget(db, from)
+	if !expressible(to) {
+		return ""
+	}
+	if helpersTake(from) && helpersTake(to) {
+		return t.call(t.collection, "renameCollection", append(list{text(to)}, dropTarget...)...)
+	}
+	command := object{{"renameCollection", text(db + "." + from)}, {"to", text(db + "." + to)}}
+	if len(dropTarget) > 0 {
+		command = append(command, field{"dropTarget", boolean(true)})
+	}
+	return t.call("db", "adminCommand", command)
+}
+
+// DropDatabase drops a database with all that is in it.
+func DropDatabase(db string) string {
+	t := longTarget(db, "any")
+	return t.call(t.db, "dropDatabase")
+}

@@ -1,0 +1,39 @@
+package mongosh
+
+import "go.mongodb.org/mongo-driver/v2/bson"
+
+// undoName is the name that a collection bears while it is being looked at.
+const undoName = "ddltail.undo"
+
+// UndoCreateCollection drops a collection if it is still empty when the
+// statement runs. Options are those it was made with.
+//
+// Looking and dropping are two commands, and a transaction that is open
+// between them may hold a document that nobody sees yet. So the collection is
+// first renamed out of its writers' reach, looked at again, and named back
+// where a document has come. Time series and collections with encrypted fields
+// cannot be renamed: there is no statement for them.
+func UndoCreateCollection(db, coll string, options bson.Raw) string {
+	stored, ok := parse(options)
+	_, timeSeries := stored.get("timeseries")
+	_, encrypted := stored.get("encryptedFields")
+	readable := ok || len(options) == 0
+	if !readable || timeSeries || encrypted || !expressible(db) || !expressible(coll) || !helpersTake(coll) {
+		return ""
+	}
+	was, now := "d"+getCollection(coll), "d"+getCollection(undoName)
+	return "(d => " + was + ".findOne() === null" +
+		" && " + was + ".renameCollection(" + Quote(undoName) + ").ok" +
+		" && (" + now + ".findOne() === null ? " + now + ".drop() : " + now + ".renameCollection(" + Quote(coll) + ")))" +
+		"(" + DB(db) + ")"
+}
+
+// UndoDropIndex makes a dropped index again. There is no statement for one
+// that expires documents.
+func UndoDropIndex(db, coll string, spec bson.Raw) string {
+	fields, _ := parse(spec)
+	if _, expires := fields.get("expireAfterSeconds"); expires {
+		return ""
+	}
+	return CreateIndex(db, coll, spec)
+}

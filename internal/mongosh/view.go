@@ -1,0 +1,73 @@
+package mongosh
+
+import "go.mongodb.org/mongo-driver/v2/bson"
+
+// view is what listCollections and system.views say of one.
+type view struct {
+	on        string
+	pipeline  node
+	collation node // nil for none
+}
+
+func viewOf(definition bson.Raw) (v view, ok bool) {
+	fields, ok := parse(definition)
+	if !ok {
+		return v, false
+	}
+	on, _ := fields.get("viewOn")
+	if v.on, ok = on.StringValueOK(); !ok {
+		return v, false
+	}
+	v.pipeline = list{}
+	if pipeline, has := fields.get("pipeline"); has {
+		v.pipeline = raw(pipeline)
+	}
+	if collation, has := fields.get("collation"); has {
+		v.collation = minimalCollation(collation)
+	}
+	return v, true
+}
+
+// CreateView makes a view of that definition: viewOn, pipeline and, where it
+// has one, collation; other fields are passed over.
+//
+//	db.getSiblingDB('banking_db').createView('large', 'payments', [{$match: {amount: {$gt: 1000}}}])
+func CreateView(db, name string, definition bson.Raw) string {
+	v, ok := viewOf(definition)
+	if !ok {
+		return ""
+	}
+	t := longTarget(db, name)
+	arguments := list{text(name), text(v.on), v.pipeline}
+	if v.collation != nil {
+		arguments = append(arguments, object{{"collation", v.collation}})
+	}
+	return t.call(t.db, "createView", arguments...)
+}
+
+// ModifyView gives a view that definition; its collation cannot change. With
+// the definition before it is the statement that takes a change back.
+func ModifyView(db, name string, definition bson.Raw) string {
+	v, ok := viewOf(definition)
+	if !ok {
+		return ""
+	}
+	t := longTarget(db, name)
+	return t.command(object{{"collMod", text(name)}, {"viewOn", text(v.on)}, {"pipeline", v.pipeline}})
+}
+
+// DropView drops a view. CreateView with its definition takes that back.
+func DropView(db, name string) string {
+	return DropCollection(db, name, nil)
+}
+
+// UndoCreateView drops a view, but nothing else that may have its name by then.
+func UndoCreateView(db, name string) string {
+	drop := DropView(db, name)
+	if drop == "" {
+		return ""
+	}
+	t := longTarget(db, name)
+	infos := t.call(t.db, "getCollectionInfos", object{{"name", text(name)}, {"type", text("view")}})
+	return infos + ".length === 1 && " + drop
+}
