@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -180,3 +181,18 @@ func (p *Process) Pid() int { return p.process.Pid() }
 
 // Close kills the process, if it still runs, and removes what it has printed.
 func (p *Process) Close() error { return p.group.Close() }
+
+// Metric gives one sample of /metrics by its name, labels included as they stand
+// there.
+func (p *Process) Metric(ctx context.Context, name string) (float64, error) {
+	status, body, err := p.Get(ctx, "/metrics")
+	if err != nil || status != http.StatusOK {
+		return 0, fmt.Errorf("read /metrics: status %d: %w", status, err)
+	}
+	for line := range strings.Lines(body) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("no sample %s in /metrics", name)
+}
