@@ -36,10 +36,27 @@ func (s *ReplicaSet) Initiate(ctx context.Context) error {
 	if err := s.WaitReady(ctx); err != nil {
 		return err
 	}
+	if err := first.note(ctx, s.options.dataMembers()); err != nil {
+		return err
+	}
 	if !s.options.Auth {
 		return nil
 	}
 	return s.createRoot(ctx, first)
+}
+
+// note writes an entry in the oplog and waits until so many members have it. A secondary that is new says so before it has found
+// a member to sync from, and one that is paused at that moment keeps it from another for a minute.
+func (m *Member) note(ctx context.Context, acknowledgements int) error {
+	err := m.admin(ctx, bson.D{
+		{Key: "appendOplogNote", Value: 1},
+		{Key: "data", Value: bson.D{{Key: "msg", Value: "replication works"}}},
+		{Key: "writeConcern", Value: bson.D{{Key: "w", Value: acknowledgements}}},
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("write a first oplog entry: %w", err)
+	}
+	return nil
 }
 
 func (s *ReplicaSet) firstConfig() bson.D {
@@ -51,6 +68,8 @@ func (s *ReplicaSet) firstConfig() bson.D {
 	if t := s.options.ElectionTimeout; t > 0 {
 		config = append(config, bson.E{Key: "settings", Value: bson.D{
 			{Key: "electionTimeoutMillis", Value: t.Milliseconds()},
+			// The server's own interval of 2 s would let a shorter timeout pass between two heartbeats.
+			{Key: "heartbeatIntervalMillis", Value: t.Milliseconds() / 4},
 			// A new primary hears out every member before it takes writes, a paused one until this is over.
 			{Key: "heartbeatTimeoutSecs", Value: int64(max(1, math.Ceil(t.Seconds())))},
 		}})
