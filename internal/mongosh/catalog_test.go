@@ -114,6 +114,17 @@ func (r real) command(t *testing.T, db string, command bson.D) {
 	}
 }
 
+// understands runs a command and says whether the server knows such commands;
+// 6.0, the version that the cases are made for, has to know all.
+func (r real) understands(t *testing.T, db string, command bson.D) bool {
+	t.Helper()
+	err := r.client.Database(db).RunCommand(t.Context(), command).Err()
+	if err != nil && r.major >= 6 {
+		t.Fatalf("%v: %v", command, err)
+	}
+	return err == nil
+}
+
 // names lists the collections of a database.
 func (r real) names(t *testing.T, db string) []string {
 	t.Helper()

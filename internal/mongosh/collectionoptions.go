@@ -99,7 +99,7 @@ func minimalTimeSeries(v bson.RawValue) node {
 }
 
 // minimalClusteredIndex leaves out the version, 2 in every server that has
-// clustered collections.
+// clustered collections, and the name that create gives by itself.
 func minimalClusteredIndex(v bson.RawValue) node {
 	doc, ok := v.DocumentOK()
 	if !ok {
@@ -112,7 +112,7 @@ func minimalClusteredIndex(v bson.RawValue) node {
 	var minimal object
 	for _, f := range stored {
 		value := bson.RawValue(f.value.(raw))
-		if f.key == "v" && isNumber(value, 2) {
+		if f.key == "v" && isNumber(value, 2) || f.key == "name" && isString(value, "_id_") {
 			continue
 		}
 		minimal = append(minimal, field{f.key, relaxed(value)})

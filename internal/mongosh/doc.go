@@ -3,7 +3,9 @@
 // standard input or from --eval.
 //
 // Every name and every value is data in that text, never code, whatever bytes
-// it holds. The text is one line of valid UTF-8 without control characters.
+// it holds. The text is one line of valid UTF-8 without control characters,
+// and a statement begins with "db.", so that a line without a semicolon before
+// it is none of its business.
 //
 // Some BSON cannot be said in mongosh at all: strings that are not UTF-8,
 // dates beyond the years that JavaScript knows, and three legacy types. Where

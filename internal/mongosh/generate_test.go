@@ -113,7 +113,7 @@ func (g generator) scalar() any {
 	case 5:
 		return bson.ObjectID(g.bytes(12))
 	case 6, 7:
-		subtype := pick(g, []byte{0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 0x80, 0xff})
+		subtype := pick(g, []byte{0, 1, 2, 3, 4, 4, 5, 0x80, 0xff}) // some servers look into 6 to 9
 		return bson.Binary{Subtype: subtype, Data: g.bytes(pick(g, []int{0, 1, 2, 16, 16, 20}))}
 	case 8:
 		return bson.Symbol(g.text(4))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ddltail/ddltail/internal/mongotest"
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
@@ -13,17 +14,35 @@ import (
 type real struct {
 	shell
 	client *mongo.Client
+	major  int // of the server's version
 }
 
 // TestReal shares one server among all tests that need one.
 func TestReal(t *testing.T) {
 	set := mongotest.NewReplicaSet(t, mongotest.Options{})
-	r := real{newShell(t, mongoshBinary(t), set.URI()), mongotest.Connect(t, set.URI())}
+	r := real{newShell(t, mongoshBinary(t), set.URI()), mongotest.Connect(t, set.URI()), 0}
+	r.major = r.majorVersion(t)
 	t.Run("literals", r.testLiterals)
 	t.Run("regular expressions", r.testRegularExpressions)
 	t.Run("members of db", r.testMembers)
 	t.Run("names", r.testNames)
 	t.Run("three ways in", r.testWaysIn)
+	t.Run("definitions", r.testDefinitions)
+	t.Run("modifications", r.testModifications)
+	t.Run("views", r.testViews)
+	t.Run("undo of create", r.testUndoCreate)
+	t.Run("undo beside a transaction", r.testUndoBesideTransaction)
+}
+
+func (r real) majorVersion(t *testing.T) int {
+	t.Helper()
+	var info struct {
+		VersionArray []int `bson:"versionArray"`
+	}
+	if err := r.client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil {
+		t.Fatalf("buildInfo: %v", err)
+	}
+	return info.VersionArray[0]
 }
 
 func mongoshBinary(t *testing.T) string {

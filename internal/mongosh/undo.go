@@ -21,11 +21,10 @@ func UndoCreateCollection(db, coll string, options bson.Raw) string {
 	if !readable || timeSeries || encrypted || !expressible(db) || !expressible(coll) || !helpersTake(coll) {
 		return ""
 	}
-	was, now := "d"+getCollection(coll), "d"+getCollection(undoName)
-	return "(d => " + was + ".findOne() === null" +
+	was, now := Collection(db, coll), Collection(db, undoName)
+	return was + ".findOne() === null" +
 		" && " + was + ".renameCollection(" + Quote(undoName) + ").ok" +
-		" && (" + now + ".findOne() === null ? " + now + ".drop() : " + now + ".renameCollection(" + Quote(coll) + ")))" +
-		"(" + DB(db) + ")"
+		" && (" + now + ".findOne() === null ? " + now + ".drop() : " + now + ".renameCollection(" + Quote(coll) + "))"
 }
 
 // UndoDropIndex makes a dropped index again. There is no statement for one
