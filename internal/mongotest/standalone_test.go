@@ -2,6 +2,7 @@ package mongotest_test
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -35,12 +36,12 @@ func (untilKilled) Run() int {
 	if err := members[1].Pause(); err != nil {
 		panic(err)
 	}
-	println := func(s ...string) { os.Stdout.WriteString(strings.Join(s, " ") + "\n") }
-	println(members[0].Addr(), members[1].Addr(), members[0].DBPath(), members[1].DBPath())
+	fmt.Println(members[0].Addr(), members[1].Addr(), members[0].DBPath(), members[1].DBPath())
 	select {}
 }
 
 func TestKilledProgramLeavesNothing(t *testing.T) {
+	t.Parallel()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childVariable+"=1")
 	stdout := must(cmd.StdoutPipe())(t)
@@ -77,6 +78,7 @@ func TestShared(t *testing.T) {
 }
 
 func TestStandalone(t *testing.T) {
+	t.Parallel()
 	server := mongotest.NewStandalone(t, mongotest.Options{Auth: true})
 	client := mongotest.Connect(t, server.URI())
 	var hello bson.M
@@ -88,6 +90,7 @@ func TestStandalone(t *testing.T) {
 }
 
 func TestVersionTooOldForTheDriver(t *testing.T) {
+	t.Parallel()
 	server := mongotest.NewStandalone(t, mongotest.Options{Version: "4.2.6"})
 	ok(t, dial(server.Addr()))
 	if log := string(must(os.ReadFile(server.Log()))(t)); !strings.Contains(log, "db version v4.2.6") {
@@ -96,6 +99,7 @@ func TestVersionTooOldForTheDriver(t *testing.T) {
 }
 
 func TestServerThatDoesNotStart(t *testing.T) {
+	t.Parallel()
 	_, err := mongotest.StartStandalone(t.Context(), mongotest.Options{Args: []string{"--noSuchOption"}})
 	if err == nil || !strings.Contains(err.Error(), "noSuchOption") {
 		t.Errorf("err = %v", err)
@@ -103,6 +107,7 @@ func TestServerThatDoesNotStart(t *testing.T) {
 }
 
 func TestUnknownVersion(t *testing.T) {
+	t.Parallel()
 	_, err := mongotest.StartStandalone(t.Context(), mongotest.Options{Version: "1.0"})
 	if err == nil || !strings.Contains(err.Error(), mongotest.ErrNoServer.Error()) {
 		t.Errorf("err = %v", err)
@@ -110,6 +115,7 @@ func TestUnknownVersion(t *testing.T) {
 }
 
 func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
 	for range 6 {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
