@@ -12,19 +12,15 @@ import (
 // whose accents go backwards. A locale with a keyword (fr_CA@collation=search)
 // has defaults of its own, so that everything is kept.
 func minimalCollation(v bson.RawValue) node {
-	doc, ok := v.DocumentOK()
+	fields, ok := nested(v)
 	if !ok {
 		return raw(v)
 	}
-	fields, ok := parse(doc)
-	if !ok {
-		return raw(v)
-	}
-	stored, _ := fields.get("locale")
-	locale, _ := stored.StringValueOK()
+	named, _ := fields.get("locale")
+	locale, _ := named.StringValueOK()
 	var kept object
 	for _, f := range fields {
-		value := bson.RawValue(f.value.(raw))
+		value := f.stored()
 		if f.key == "version" || !strings.Contains(locale, "@") && isCollationDefault(locale, f.key, value) {
 			continue
 		}

@@ -18,7 +18,7 @@ func minimalOptions(options bson.Raw) (minimal object, ok bool) {
 	}
 	_, timeSeries := stored.get("timeseries")
 	for _, f := range stored {
-		v := bson.RawValue(f.value.(raw))
+		v := f.stored()
 		if isCollectionNoise(f.key) || timeSeries && isBucketOption(f.key) {
 			continue
 		}
@@ -77,11 +77,7 @@ func isAppMetadata(v bson.RawValue) bool {
 
 // minimalTimeSeries leaves out the span that follows from the granularity.
 func minimalTimeSeries(v bson.RawValue) node {
-	doc, ok := v.DocumentOK()
-	if !ok {
-		return raw(v)
-	}
-	stored, ok := parse(doc)
+	stored, ok := nested(v)
 	if !ok {
 		return raw(v)
 	}
@@ -93,7 +89,7 @@ func minimalTimeSeries(v bson.RawValue) node {
 		if derived && f.key == "bucketMaxSpanSeconds" {
 			continue
 		}
-		minimal = append(minimal, field{f.key, relax(bson.RawValue(f.value.(raw)))})
+		minimal = append(minimal, field{f.key, relax(f.stored())})
 	}
 	return minimal
 }
@@ -101,17 +97,13 @@ func minimalTimeSeries(v bson.RawValue) node {
 // minimalClusteredIndex leaves out the version, 2 in every server that has
 // clustered collections, and the name that create gives by itself.
 func minimalClusteredIndex(v bson.RawValue) node {
-	doc, ok := v.DocumentOK()
-	if !ok {
-		return raw(v)
-	}
-	stored, ok := parse(doc)
+	stored, ok := nested(v)
 	if !ok {
 		return raw(v)
 	}
 	var minimal object
 	for _, f := range stored {
-		value := bson.RawValue(f.value.(raw))
+		value := f.stored()
 		if f.key == "v" && isNumber(value, 2) || f.key == "name" && isString(value, "_id_") {
 			continue
 		}

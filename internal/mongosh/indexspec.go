@@ -21,12 +21,8 @@ func minimalIndex(spec bson.Raw) (def indexDefinition, ok bool) {
 	name, _ := fields.get("name")
 	def.name, ok = name.StringValueOK()
 	key, _ := fields.get("key")
-	keyDoc, isDoc := key.DocumentOK()
-	if !ok || !isDoc || def.name == "" {
-		return def, false
-	}
-	stored, ok := parse(keyDoc)
-	if !ok || len(stored) == 0 {
+	stored, isKey := nested(key)
+	if !ok || !isKey || def.name == "" || len(stored) == 0 {
 		return def, false
 	}
 	def.key = indexKey(stored, weightsOf(fields))
@@ -39,7 +35,7 @@ func minimalIndex(spec bson.Raw) (def indexDefinition, ok bool) {
 func indexKey(stored, weights object) object {
 	var key object
 	for _, f := range stored {
-		v := bson.RawValue(f.value.(raw))
+		v := f.stored()
 		switch {
 		case f.key == "_fts" && len(weights) > 0 && isString(v, "text"):
 			for _, w := range weights {
@@ -55,11 +51,7 @@ func indexKey(stored, weights object) object {
 
 func weightsOf(spec object) object {
 	v, _ := spec.get("weights")
-	doc, ok := v.DocumentOK()
-	if !ok {
-		return nil
-	}
-	weights, ok := parse(doc)
+	weights, ok := nested(v)
 	if !ok {
 		return nil
 	}
@@ -70,7 +62,7 @@ func weightsOf(spec object) object {
 func indexOptions(spec, key object) object {
 	var options object
 	for _, f := range spec {
-		v := bson.RawValue(f.value.(raw))
+		v := f.stored()
 		if isIndexNoise(f.key) || isIndexDefault(f.key, v, key) {
 			continue
 		}
@@ -118,7 +110,7 @@ func isIndexDefault(option string, v bson.RawValue, key object) bool {
 // holds says whether one of the key's fields is of that kind.
 func (o object) holds(kind string) bool {
 	for _, f := range o {
-		if v, ok := f.value.(raw); ok && isString(bson.RawValue(v), kind) {
+		if isString(f.stored(), kind) {
 			return true
 		}
 	}
@@ -127,17 +119,13 @@ func (o object) holds(kind string) bool {
 
 // heavyFields are the weights that are not 1, nil where all are.
 func heavyFields(weights bson.RawValue) node {
-	doc, ok := weights.DocumentOK()
-	if !ok {
-		return raw(weights)
-	}
-	fields, ok := parse(doc)
+	fields, ok := nested(weights)
 	if !ok {
 		return raw(weights)
 	}
 	var heavy object
 	for _, f := range fields {
-		if v := bson.RawValue(f.value.(raw)); !isNumber(v, 1) {
+		if v := f.stored(); !isNumber(v, 1) {
 			heavy = append(heavy, field{f.key, relax(v)})
 		}
 	}

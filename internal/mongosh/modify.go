@@ -24,7 +24,7 @@ func collModParameters(changes bson.Raw) (parameters object, ok bool) {
 		if isCollModNoise(f.key) {
 			continue
 		}
-		v := bson.RawValue(f.value.(raw))
+		v := f.stored()
 		switch f.key {
 		case "expireAfterSeconds", "cappedSize", "cappedMax", "index", "timeseries":
 			parameters = append(parameters, field{f.key, relaxed(v)})

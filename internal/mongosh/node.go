@@ -67,29 +67,33 @@ func parse(doc bson.Raw) (fields object, ok bool) {
 	return fields, err == nil
 }
 
+// nested splits a value that is a document.
+func nested(v bson.RawValue) (fields object, ok bool) {
+	doc, ok := v.DocumentOK()
+	if !ok {
+		return nil, false
+	}
+	return parse(doc)
+}
+
 // ends says whether the document is as long as it says and closed by its zero;
 // the driver reads one that is not.
 func ends(doc bson.Raw) bool {
 	return len(doc) >= 5 && int64(binary.LittleEndian.Uint32(doc)) == int64(len(doc)) && doc[len(doc)-1] == 0
 }
 
+// stored is the value of a field that was parsed.
+func (f field) stored() bson.RawValue {
+	v, _ := f.value.(raw)
+	return bson.RawValue(v)
+}
+
 // get returns the value of the first field of that name.
 func (o object) get(key string) (bson.RawValue, bool) {
 	for _, f := range o {
-		if v, ok := f.value.(raw); ok && f.key == key {
-			return bson.RawValue(v), true
+		if f.key == key {
+			return f.stored(), true
 		}
 	}
 	return bson.RawValue{}, false
-}
-
-// keep returns the fields whose names want says yes to.
-func (o object) keep(want func(key string) bool) object {
-	var kept object
-	for _, f := range o {
-		if want(f.key) {
-			kept = append(kept, f)
-		}
-	}
-	return kept
 }

@@ -30,6 +30,7 @@ func TestReal(t *testing.T) {
 	t.Run("definitions", r.testDefinitions)
 	t.Run("modifications", r.testModifications)
 	t.Run("views", r.testViews)
+	t.Run("renames", r.testRenames)
 	t.Run("undo of create", r.testUndoCreate)
 	t.Run("undo beside a transaction", r.testUndoBesideTransaction)
 }

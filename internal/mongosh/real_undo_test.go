@@ -55,6 +55,33 @@ func (r real) testViews(t *testing.T) {
 	r.dropAll(t, "views", "again")
 }
 
+// testRenames renames onto a collection, makes one capped and drops a database.
+func (r real) testRenames(t *testing.T) {
+	for _, name := range []string{"from", "onto", "c"} {
+		if _, err := r.client.Database("it's").Collection(name).InsertOne(t.Context(), bson.D{{Key: "was", Value: name}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.mustEach(t, []string{
+		mongosh.RenameCollectionOver("it's", "from", "onto"),
+		mongosh.ConvertToCapped("it's", "c", fromJSON(t, `{"capped": true, "size": {"$numberLong": "4096"}}`)),
+	})
+	if got := r.names(t, "it's"); !slices.Equal(got, []string{"c", "onto"}) {
+		t.Errorf("left are %q", got)
+	}
+	if got := r.list(t, "it's")["c"].options.String(); !strings.Contains(got, "4096") {
+		t.Errorf("options of the capped collection: %s", got)
+	}
+	doc, err := r.client.Database("it's").Collection("onto").FindOne(t.Context(), bson.D{}).Raw()
+	if err != nil || doc.Lookup("was").StringValue() != "from" {
+		t.Errorf("renamed: %v, %v", doc, err)
+	}
+	r.mustEach(t, []string{mongosh.DropDatabase("it's")})
+	if got := r.names(t, "it's"); len(got) != 0 {
+		t.Errorf("left are %q", got)
+	}
+}
+
 // testUndoCreate takes new collections back, but none that has a document.
 func (r real) testUndoCreate(t *testing.T) {
 	undo := make(map[string]string)

@@ -40,18 +40,14 @@ func wholeNumber(v bson.RawValue) (int64, bool) {
 	return 0, false
 }
 
-// relaxed relaxes every number of a document, nested ones too.
+// relaxed relaxes a number, or the numbers that a document holds.
 func relaxed(v bson.RawValue) node {
-	doc, ok := v.DocumentOK()
+	fields, ok := nested(v)
 	if !ok {
 		return relax(v)
 	}
-	fields, ok := parse(doc)
-	if !ok {
-		return raw(v)
-	}
 	for i, f := range fields {
-		fields[i].value = relax(bson.RawValue(f.value.(raw)))
+		fields[i].value = relax(f.stored())
 	}
 	return fields
 }

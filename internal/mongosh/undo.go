@@ -14,17 +14,27 @@ const undoName = "ddltail.undo"
 // where a document has come. Time series and collections with encrypted fields
 // cannot be renamed: there is no statement for them.
 func UndoCreateCollection(db, coll string, options bson.Raw) string {
-	stored, ok := parse(options)
-	_, timeSeries := stored.get("timeseries")
-	_, encrypted := stored.get("encryptedFields")
-	readable := ok || len(options) == 0
-	if !readable || timeSeries || encrypted || !expressible(db) || !expressible(coll) || !helpersTake(coll) {
+	valid := expressible(db) && expressible(coll) && helpersTake(coll)
+	if !valid || !canBeRenamed(options) {
 		return ""
 	}
 	was, now := Collection(db, coll), Collection(db, undoName)
 	return was + ".findOne() === null" +
 		" && " + was + ".renameCollection(" + Quote(undoName) + ").ok" +
 		" && (" + now + ".findOne() === null ? " + now + ".drop() : " + now + ".renameCollection(" + Quote(coll) + "))"
+}
+
+func canBeRenamed(options bson.Raw) bool {
+	if len(options) == 0 {
+		return true
+	}
+	stored, ok := parse(options)
+	for _, fixed := range []string{"timeseries", "encryptedFields", "viewOn"} {
+		if _, has := stored.get(fixed); has {
+			return false
+		}
+	}
+	return ok
 }
 
 // UndoDropIndex makes a dropped index again. There is no statement for one

@@ -115,9 +115,8 @@ func (m Modification) oldIndex() node {
 	before, known := parse(m.Index)
 	all, _ := parse(m.Changes)
 	changed, _ := all.get("index")
-	doc, ok := changed.DocumentOK()
-	fields, parsed := parse(doc)
-	if !known || !ok || !parsed {
+	fields, ok := nested(changed)
+	if !known || !ok {
 		return nil
 	}
 	var undo object
