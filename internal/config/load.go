@@ -1,8 +1,12 @@
 package config
 
 import (
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -10,10 +14,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/exporter-toolkit/web"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
 	"github.com/ddltail/ddltail/internal/detector"
 )
+
+// webhookPrefix begins every secret of Standard Webhooks.
+const webhookPrefix = "whsec_"
 
 // Load reads the environment and checks all of it. The error is Errors, one for
 // each mistake. now is what a start in the future is measured against.
@@ -40,6 +48,17 @@ func (c *checker) fail(variable, format string, args ...any) {
 	c.errs = append(c.errs, &Error{Reason: "DDLTAIL_" + variable, Remedy: fmt.Sprintf(format, args...)})
 }
 
+// shown quotes a value for a message, unless it looks like something that was meant
+// for another variable and may hold a credential.
+func shown(value string) string {
+	for _, mark := range []string{"@", "%40", "://", webhookPrefix} {
+		if strings.Contains(value, mark) {
+			return "(a value that may hold a credential)"
+		}
+	}
+	return strconv.Quote(value)
+}
+
 func (c *checker) check(env environment) Config {
 	cfg := Config{
 		Unknown:           unknownVariables(),
@@ -54,7 +73,7 @@ func (c *checker) check(env environment) Config {
 		Reconcile:         c.reconcile(env.Reconcile),
 		Sinks:             c.sinks(env.Sinks),
 		HTTPAddr:          c.address(env.HTTPAddr),
-		WebConfigFile:     c.file("WEB_CONFIG_FILE", env.WebConfigFile),
+		WebConfigFile:     c.webConfig(env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),
 		WebhookSecret:     c.webhookSecret(c.secret("WEBHOOK_SECRET", env.WebhookSecret, env.WebhookSecretFile)),
 		CleanupAfter:      c.duration("CLEANUP_AFTER", env.CleanupAfter),
@@ -73,26 +92,41 @@ func (c *checker) check(env environment) Config {
 }
 
 // secret takes a value or the content of the file that holds it. Where the value
-// is only the default, the file wins.
+// is only the default, the file wins. A mistake does not show the path: it may be
+// the secret itself.
 func (c *checker) secret(variable, value, file string) string {
 	if file == "" {
 		return value
 	}
 	content, err := os.ReadFile(file)
+	text := strings.TrimSpace(string(content))
 	if err != nil {
-		c.fail(variable+"_FILE", "cannot be read: %v", err)
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+			err = pe.Err
+		}
+		c.fail(variable+"_FILE", "want the path of a file that can be read (%v)", err)
 		return value
 	}
-	return strings.TrimSpace(string(content))
+	if text == "" {
+		c.fail(variable+"_FILE", "the file is empty")
+		return value
+	}
+	return text
 }
 
-func (c *checker) file(variable, path string) string {
-	if path == "" {
-		return ""
+// webConfig checks the file as a whole: what is wrong with it would else show when
+// the first probe comes.
+func (c *checker) webConfig(path string) string {
+	err := web.Validate(path)
+	if err == nil {
+		return path
 	}
-	if _, err := os.Stat(path); err != nil {
-		c.fail(variable, "cannot be read: %v", err)
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) && pe.Path == path {
+		err = pe.Err
 	}
+	inBackticks := regexp.MustCompile("`[^`]*`")
+	c.fail("WEB_CONFIG_FILE", "want a file in the Prometheus exporter toolkit's format (%s)",
+		inBackticks.ReplaceAllString(err.Error(), "…"))
 	return path
 }
 
@@ -113,9 +147,9 @@ func (c *checker) database(name string, cfg Config) string {
 			continue
 		}
 		if reserved(candidate) {
-			c.fail("DATABASE", "%q belongs to the server: name another database", candidate)
+			c.fail("DATABASE", "%s belongs to the server: name another database", shown(candidate))
 		} else if len(candidate) > 63 || strings.ContainsAny(candidate, "/\\. \"$*<>:|?\x00") {
-			c.fail("DATABASE", "%q is no database name: want up to 63 bytes without /\\. \"$*<>:|?", candidate)
+			c.fail("DATABASE", "%s is no database name: want up to 63 bytes without /\\. \"$*<>:|?", shown(candidate))
 		}
 		return candidate
 	}
@@ -129,7 +163,7 @@ func ValidSource(name string) bool {
 
 func (c *checker) word(variable, value string) string {
 	if value != "" && !ValidSource(value) {
-		c.fail(variable, "%q: want 1 to 64 of A-Z a-z 0-9 . _ -", value)
+		c.fail(variable, "%s: want 1 to 64 of A-Z a-z 0-9 . _ -", shown(value))
 	}
 	return value
 }
@@ -137,7 +171,7 @@ func (c *checker) word(variable, value string) string {
 func (c *checker) readPreference(value string) readpref.Mode {
 	mode, err := readpref.ModeFromString(value)
 	if err != nil {
-		c.fail("READ_PREFERENCE", "%q: want primary, primaryPreferred, secondary, secondaryPreferred or nearest", value)
+		c.fail("READ_PREFERENCE", "%s: want primary, primaryPreferred, secondary, secondaryPreferred or nearest", shown(value))
 	}
 	return mode
 }
@@ -147,7 +181,8 @@ func (c *checker) operations(value string) []detector.Operation {
 	for _, name := range list(value) {
 		op := detector.Operation(strings.ToUpper(name))
 		if !slices.Contains(detector.Operations(), op) {
-			c.fail("OPERATIONS", "%q is none: want some of %v", name, detector.Operations())
+			c.fail("OPERATIONS", "%s: want some of %v", shown(value), detector.Operations())
+			return nil
 		}
 		ops = append(ops, op)
 	}
@@ -163,9 +198,13 @@ func (c *checker) start(value string) Start {
 	}
 	at, err := time.Parse(time.RFC3339, value)
 	if err != nil {
-		c.fail("START", "%q: want now, oldest, or a time such as %s", value, c.now.UTC().Format(time.RFC3339))
+		c.fail("START", "%s: want now, oldest, or a time such as %s", shown(value), c.now.UTC().Format(time.RFC3339))
 	} else if at.After(c.now) {
 		c.fail("START", "%s lies in the future", value)
+	}
+	if epoch := time.Unix(0, 0); at.Before(epoch) {
+		// No oplog begins earlier, and the zero time means now.
+		at = epoch
 	}
 	return Start{At: at}
 }
@@ -179,7 +218,7 @@ func (c *checker) reconcile(value string) Reconcile {
 	}
 	every, err := time.ParseDuration(value)
 	if err != nil || every <= 0 {
-		c.fail("RECONCILE", "%q: want gap, start, or an interval such as 24h", value)
+		c.fail("RECONCILE", "%s: want gap, start, or an interval such as 24h", shown(value))
 	}
 	return Reconcile{Every: every}
 }
@@ -193,7 +232,8 @@ func (c *checker) sinks(value string) []SinkSpec {
 		}
 		known := slices.Contains([]SinkKind{SinkMongoDB, SinkHistory, SinkStdout}, spec.Kind)
 		if !known && (spec.Kind != SinkFile || spec.Path == "") {
-			c.fail("SINKS", "%q is none: want some of mongodb, history, stdout, file:PATH", text)
+			c.fail("SINKS", "%s: want some of mongodb, history, stdout, file:PATH", shown(value))
+			return nil
 		}
 		if !slices.Contains(specs, spec) {
 			specs = append(specs, spec)
@@ -214,20 +254,25 @@ func (c *checker) address(value string) string {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		c.fail("HTTP_ADDR", "%q: want host:port or :port", value)
+		c.fail("HTTP_ADDR", "%s: want host:port or :port", shown(value))
 	}
 	return value
 }
 
 func (c *checker) backend(value string) string {
-	if value != "" && !regexp.MustCompile(`^https?://[^/]+`).MatchString(value) {
+	u, err := url.Parse(value)
+	if value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		c.fail("BACKEND_URL", "want http://… or https://…")
 	}
 	return value
 }
 
 func (c *checker) webhookSecret(value string) string {
-	if value != "" && !strings.HasPrefix(value, "whsec_") {
+	if value == "" {
+		return ""
+	}
+	encoded, ok := strings.CutPrefix(value, webhookPrefix)
+	if key, err := base64.StdEncoding.DecodeString(encoded); !ok || err != nil || len(key) == 0 {
 		c.fail("WEBHOOK_SECRET", "want whsec_ and the key in base64")
 	}
 	return value
@@ -236,14 +281,14 @@ func (c *checker) webhookSecret(value string) string {
 func (c *checker) duration(variable, value string) time.Duration {
 	d, err := time.ParseDuration(value)
 	if err != nil || d <= 0 {
-		c.fail(variable, "%q: want a duration such as 90s or 24h", value)
+		c.fail(variable, "%s: want a duration such as 90s or 24h", shown(value))
 	}
 	return d
 }
 
 func (c *checker) oneOf(variable, value string, allowed ...string) string {
 	if !slices.Contains(allowed, value) {
-		c.fail(variable, "%q: want one of %s", value, strings.TrimPrefix(strings.Join(allowed, ", "), ", "))
+		c.fail(variable, "%s: want one of %s", shown(value), strings.TrimPrefix(strings.Join(allowed, ", "), ", "))
 	}
 	return value
 }

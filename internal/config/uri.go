@@ -1,7 +1,10 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"net/url"
 	"regexp"
 	"strings"
@@ -16,12 +19,21 @@ type URI struct {
 	parsed *connstring.ConnString
 }
 
-// ParseURI reads a MongoDB connection string. Its error never repeats what could
-// be a credential.
+// ParseURI reads a MongoDB connection string and the files that it names. Its
+// error never repeats what could be a credential.
 func ParseURI(raw string) (URI, error) {
 	parsed, err := connstring.ParseAndValidate(raw)
+	if err == nil {
+		err = options.Client().ApplyURI(raw).Validate()
+	}
 	if err != nil {
-		return URI{}, fmt.Errorf("parse MongoDB URI: %s", scrub(err.Error(), raw))
+		return URI{}, fmt.Errorf("parse MongoDB URI: %s", reason(err))
+	}
+	if strings.Contains(strings.Join(parsed.Hosts, ""), "@") {
+		return URI{}, errors.New("parse MongoDB URI: the @ before the hosts is percent-encoded")
+	}
+	if place, _, _ := strings.Cut(raw, "?"); strings.Count(place, "@") > 1 {
+		return URI{}, errors.New("parse MongoDB URI: unescaped @ sign in user info")
 	}
 	return URI{raw: raw, parsed: parsed}, nil
 }
@@ -53,7 +65,8 @@ func (u URI) Direct() bool { return u.parsed.DirectConnection }
 // PathIsAuthSource says whether the database in the path also decides where the
 // user is looked up, which those who mean only the database do not expect.
 func (u URI) PathIsAuthSource() bool {
-	return u.parsed.Username != "" && u.parsed.Database != "" && !strings.Contains(strings.ToLower(u.raw), "authsource=")
+	p := u.parsed
+	return p.Username != "" && p.Database != "" && p.AuthSource == p.Database && !p.AuthSourceSet
 }
 
 // database is the path, unless it names only where users are kept.
@@ -64,47 +77,40 @@ func (u URI) database() string {
 	return u.parsed.Database
 }
 
-// scrub takes out of a text what stands before the last @ of the URI's authority
-// and the values of its options.
-func scrub(text, raw string) string {
-	text = strings.ReplaceAll(text, raw, "…")
-	rest := regexp.MustCompile(`^[A-Za-z0-9+.-]*://`).ReplaceAllString(raw, "")
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		user, password, _ := strings.Cut(rest[:at], ":")
-		for _, secret := range []string{rest[:at], password, user} {
-			text = hide(text, secret)
-		}
+// reason says what the driver found wrong with a connection string, less all that
+// it repeats of it: that may be a credential, or a part of one where the @ is missing.
+func reason(err error) string {
+	var addr *net.AddrError
+	var dns *net.DNSError
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &addr):
+		return "invalid host: " + addr.Err
+	case errors.As(err, &dns) && regexp.MustCompile(`^[A-Za-z0-9._-]+$`).MatchString(dns.Name):
+		return fmt.Sprintf("look up %s: %s", dns.Name, dns.Err)
+	case errors.As(err, &dns):
+		return "look up the host: " + dns.Err
+	case errors.As(err, &file):
+		return "a file named in the options cannot be read: " + file.Err.Error()
 	}
-	if _, query, ok := strings.Cut(rest, "?"); ok {
-		for _, pair := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
-			_, value, _ := strings.Cut(pair, "=")
-			text = hide(text, value)
-		}
-	}
-	return text
+	option := regexp.MustCompile(`(invalid value for )"(\w+)"`)
+	quoted := regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	readPreference := regexp.MustCompile(`(unknown read preference) (?s:.*)`)
+	text := option.ReplaceAllString(err.Error(), "$1$2")
+	return readPreference.ReplaceAllString(quoted.ReplaceAllString(text, "…"), "$1")
 }
 
-func hide(text, secret string) string {
-	for _, form := range []string{secret, unescape(secret)} {
-		if form != "" {
-			text = strings.ReplaceAll(text, form, "…")
-		}
-	}
-	return text
-}
-
-func unescape(s string) string {
-	if u, err := url.QueryUnescape(s); err == nil {
-		return u
-	}
-	return ""
-}
-
-// RedactURL shows an HTTP URL without user, query and fragment.
+// RedactURL shows an HTTP URL without user, query and fragment; nothing of one
+// whose user part cannot be told from the rest.
 func RedactURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "(not a URL)"
+	}
+	place, _, _ := strings.Cut(raw, "?")
+	place, _, _ = strings.Cut(place, "#")
+	if at := strings.Count(place, "@"); at > 1 || at == 1 && u.User == nil {
+		return "(not shown: it may hold a credential)"
 	}
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return shown.String()

@@ -1,0 +1,246 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/detector"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// load reads a configuration of these variables ("NAME=value", the prefix left
+// out) and no others.
+func load(t *testing.T, variables ...string) (config.Config, error) {
+	t.Helper()
+	t.Setenv("CODEFLOW_BACKEND_URL", "")
+	for _, v := range config.Variables() {
+		t.Setenv(v.Name, "")
+	}
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv("DDLTAIL_"+name, value)
+	}
+	return config.Load(now)
+}
+
+func mustLoad(t *testing.T, variables ...string) config.Config {
+	t.Helper()
+	cfg, err := load(t, variables...)
+	if err != nil {
+		t.Fatalf("%q: %v", variables, err)
+	}
+	return cfg
+}
+
+func TestDefaults(t *testing.T) {
+	cfg := mustLoad(t)
+	if got := cfg.MongoDB.String(); got != "mongodb://localhost:27017" {
+		t.Errorf("MongoDB is %s", got)
+	}
+	if got := cfg.Sink.String(); got != "mongodb://localhost:27017" {
+		t.Errorf("Sink is %s", got)
+	}
+	cfg.MongoDB, cfg.Sink = config.URI{}, config.URI{}
+	want := config.Config{
+		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
+		Sinks:        []config.SinkSpec{{Kind: config.SinkMongoDB}},
+		CleanupAfter: 24 * time.Hour, PollInterval: time.Second,
+		Log: config.Log{Level: "info"},
+	}
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("got %+v\nwant %+v", cfg, want)
+	}
+}
+
+// TestBlankIsDefault gives every variable a value of spaces.
+func TestBlankIsDefault(t *testing.T) {
+	var blank []string
+	for _, v := range config.Variables() {
+		blank = append(blank, strings.TrimPrefix(v.Name, "DDLTAIL_")+"=  ")
+	}
+	if got, want := mustLoad(t, blank...), mustLoad(t); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestGoodValues(t *testing.T) {
+	for _, c := range []struct {
+		variable string
+		get      func(config.Config) any
+		want     any
+	}{
+		{"DATABASE=audit", func(c config.Config) any { return c.Database }, "audit"},
+		{"SOURCE=a.B-9_", func(c config.Config) any { return c.Source }, "a.B-9_"},
+		{"NAME=" + strings.Repeat("n", 64), func(c config.Config) any { return c.Name }, strings.Repeat("n", 64)},
+		{"READ_PREFERENCE=nearest", func(c config.Config) any { return c.ReadPreference }, readpref.NearestMode},
+		{"READ_PREFERENCE=secondaryPreferred", func(c config.Config) any { return c.ReadPreference }, readpref.SecondaryPreferredMode},
+		{"NAMESPACES= a.*, b.c ,,", func(c config.Config) any { return c.Namespaces }, []string{"a.*", "b.c"}},
+		{"EXCLUDE_NAMESPACES=*.tmp", func(c config.Config) any { return c.ExcludeNamespaces }, []string{"*.tmp"}},
+		{"OPERATIONS=create_index,DROP_COLLECTION", func(c config.Config) any { return c.Operations },
+			[]detector.Operation{detector.CreateIndex, detector.DropCollection}},
+		{"START=now", func(c config.Config) any { return c.Start }, config.Start{}},
+		{"START=oldest", func(c config.Config) any { return c.Start }, config.Start{Oldest: true}},
+		{"START=2026-03-01T13:00:00+01:00", func(c config.Config) any { return c.Start.At.Equal(now) }, true},
+		{"START=0001-01-01T00:00:00Z", func(c config.Config) any { return c.Start.At.IsZero() }, false},
+		{"RECONCILE=gap", func(c config.Config) any { return c.Reconcile }, config.Reconcile{}},
+		{"RECONCILE=start", func(c config.Config) any { return c.Reconcile }, config.Reconcile{AtStart: true}},
+		{"RECONCILE=24h", func(c config.Config) any { return c.Reconcile }, config.Reconcile{Every: 24 * time.Hour}},
+		{"SINKS=history,stdout,file:/a:b,stdout", func(c config.Config) any { return c.Sinks },
+			[]config.SinkSpec{{Kind: config.SinkHistory}, {Kind: config.SinkStdout}, {Kind: config.SinkFile, Path: "/a:b"}}},
+		{"HTTP_ADDR=[::1]:0", func(c config.Config) any { return c.HTTPAddr }, "[::1]:0"},
+		{"BACKEND_URL=https://host/path?q", func(c config.Config) any { return c.BackendURL }, "https://host/path?q"},
+		{"WEBHOOK_SECRET=whsec_c2VjcmV0", func(c config.Config) any { return c.WebhookSecret }, "whsec_c2VjcmV0"},
+		{"CLEANUP_AFTER=90m", func(c config.Config) any { return c.CleanupAfter }, 90 * time.Minute},
+		{"POLL_INTERVAL=250ms", func(c config.Config) any { return c.PollInterval }, 250 * time.Millisecond},
+		{"LOG_LEVEL=debug", func(c config.Config) any { return c.Log.Level }, "debug"},
+		{"LOG_FORMAT=console", func(c config.Config) any { return c.Log.Format }, "console"},
+		{"SINCE=1", func(c config.Config) any { return c.Unknown }, []string{"DDLTAIL_SINCE"}},
+	} {
+		t.Run(c.variable, func(t *testing.T) {
+			if got := c.get(mustLoad(t, c.variable)); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// bad gives for every variable but those two that take anything values that mean
+// nothing.
+func bad() map[string][]string {
+	return map[string][]string{
+		"NAMESPACES":         nil,
+		"EXCLUDE_NAMESPACES": nil,
+
+		"MONGODB_URI":      {"localhost:27017", "http://h", "mongodb://", "mongodb://h:0", "mongodb://h/?w=-1", "mongodb://h/?tlsCAFile=/no/such", "mongodb://h?w=1"},
+		"SINK_URI":         {"localhost", "mongodb://h:70000"},
+		"DATABASE":         {"admin", "config", "local", "a.b", "a b", "a$b", "a/b", strings.Repeat("d", 64)},
+		"SOURCE":           {"a b", "a:b", "ä", strings.Repeat("s", 65)},
+		"NAME":             {"a:b", "*"},
+		"READ_PREFERENCE":  {"best", "primary,secondary"},
+		"OPERATIONS":       {"CREATE_TABLE", "CREATE_INDEX,DROP_TABLE"},
+		"START":            {"yesterday", "2026-03-01", "2026-03-01T12:00:01Z"},
+		"RECONCILE":        {"never", "0s", "-1h", "24"},
+		"SINKS":            {",", "kafka", "file", "file:", "stdout,mongo"},
+		"HTTP_ADDR":        {"9797", "host", "host:http", "host:70000"},
+		"WEB_CONFIG_FILE":  {"/no/such/file"},
+		"BACKEND_URL":      {"host/path", "ftp://host", "http://", "http:///path", "http://a b"},
+		"WEBHOOK_SECRET":   {"secret", "whsec_", "whsec_!"},
+		"CLEANUP_AFTER":    {"1", "0", "-1h", "1d"},
+		"POLL_INTERVAL":    {"often", "0s"},
+		"LOG_LEVEL":        {"loud", "INFO"},
+		"LOG_FORMAT":       {"xml"},
+		"MONGODB_URI_FILE": {"/no/such/file"},
+		"SINK_URI_FILE":    {"/no/such/file", "/dev/null"},
+
+		"WEBHOOK_SECRET_FILE": {"/no/such/file"},
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	for _, v := range config.Variables() {
+		name := strings.TrimPrefix(v.Name, "DDLTAIL_")
+		values, ok := bad()[name]
+		if !ok {
+			t.Errorf("no bad value of %s is tried", name)
+		}
+		for _, value := range values {
+			_, err := load(t, name+"="+value)
+			var all config.Errors
+			if !errors.As(err, &all) || len(all) != 1 || !strings.Contains(err.Error(), "DDLTAIL_"+name+": ") {
+				t.Errorf("%s=%s: got %v, want one mistake with the variable's name", name, value, err)
+			}
+		}
+	}
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	var variables []string
+	for name, values := range bad() {
+		// A file stands in the place of the variable itself.
+		if len(values) > 0 && !strings.HasSuffix(name, "_URI_FILE") && !strings.HasSuffix(name, "_SECRET_FILE") {
+			variables = append(variables, name+"="+values[0])
+		}
+	}
+	_, err := load(t, variables...)
+	var all config.Errors
+	if !errors.As(err, &all) || len(all) != len(variables) {
+		t.Fatalf("%d mistakes, want %d: %v", len(all), len(variables), err)
+	}
+	for _, v := range variables {
+		name, _, _ := strings.Cut(v, "=")
+		if !strings.Contains(err.Error(), "DDLTAIL_"+name+": ") {
+			t.Errorf("%s is not reported in %v", name, err)
+		}
+	}
+}
+
+func TestSecretsFromFiles(t *testing.T) {
+	file := func(content string) string {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cfg := mustLoad(t, "MONGODB_URI_FILE="+file("mongodb://u:p@a:1/\n"), "SINK_URI_FILE="+file(" mongodb://b:2/audit"),
+		"WEBHOOK_SECRET_FILE="+file("whsec_c2VjcmV0\r\n"))
+	if got := []string{cfg.MongoDB.String(), cfg.Sink.String(), cfg.Database, cfg.WebhookSecret}; !reflect.DeepEqual(got,
+		[]string{"mongodb://a:1", "mongodb://b:2/audit", "audit", "whsec_c2VjcmV0"}) {
+		t.Errorf("got %q", got)
+	}
+	if _, err := load(t, "SINK_URI_FILE="+file("\n")); err == nil || !strings.Contains(err.Error(), "DDLTAIL_SINK_URI_FILE: the file is empty") {
+		t.Errorf("an empty file: %v", err)
+	}
+}
+
+func TestBackendURLFallback(t *testing.T) {
+	for _, v := range config.Variables() {
+		t.Setenv(v.Name, "")
+	}
+	t.Setenv("CODEFLOW_BACKEND_URL", "http://fallback")
+	cfg, err := config.Load(now)
+	if err != nil || cfg.BackendURL != "http://fallback" {
+		t.Errorf("got %q, %v", cfg.BackendURL, err)
+	}
+	t.Setenv("DDLTAIL_BACKEND_URL", "http://own")
+	cfg, err = config.Load(now)
+	if err != nil || cfg.BackendURL != "http://own" {
+		t.Errorf("got %q, %v", cfg.BackendURL, err)
+	}
+	t.Setenv("BACKEND_URL", "http://not-asked-for")
+	t.Setenv("DDLTAIL_BACKEND_URL", "")
+	cfg, err = config.Load(now)
+	if err != nil || cfg.BackendURL != "http://fallback" {
+		t.Errorf("got %q, %v", cfg.BackendURL, err)
+	}
+}
+
+func TestDatabase(t *testing.T) {
+	for _, c := range []struct {
+		want      string
+		variables []string
+	}{
+		{"ddltail", []string{"MONGODB_URI=mongodb://h"}},
+		{"banking_db", []string{"MONGODB_URI=mongodb://h/banking_db"}},
+		{"ddltail", []string{"MONGODB_URI=mongodb://u:p@h/admin"}},
+		{"audit", []string{"MONGODB_URI=mongodb://h/banking_db", "SINK_URI=mongodb://i/audit"}},
+		{"banking_db", []string{"MONGODB_URI=mongodb://h/banking_db", "SINK_URI=mongodb://u:p@i/admin"}},
+		{"named", []string{"MONGODB_URI=mongodb://h/banking_db", "SINK_URI=mongodb://i/audit", "DATABASE=named"}},
+	} {
+		if got := mustLoad(t, c.variables...).Database; got != c.want {
+			t.Errorf("%q: got %q, want %q", c.variables, got, c.want)
+		}
+	}
+	if _, err := load(t, "MONGODB_URI=mongodb://h/a.b"); err == nil || !strings.Contains(err.Error(), "DDLTAIL_DATABASE") {
+		t.Errorf("a path that is no database name: %v", err)
+	}
+}
