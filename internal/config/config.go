@@ -14,6 +14,8 @@ type Config struct {
 	MongoDB  URI
 	Sink     URI
 	Database string
+	// DatabaseNamed says that DATABASE or a URI's path named it; else it is the default.
+	DatabaseNamed bool
 	// Source is empty where the replica set's name is to be taken.
 	Source            string
 	Name              string

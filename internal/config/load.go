@@ -88,6 +88,7 @@ func (c *checker) check(env environment) Config {
 		cfg.Sink = c.uri("SINK_URI", sink)
 	}
 	cfg.Database = c.database(env.Database, cfg)
+	cfg.DatabaseNamed = env.Database != "" || cfg.Sink.database() != "" || cfg.MongoDB.database() != ""
 	return cfg
 }
 
