@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
@@ -86,17 +87,22 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		return nil, err
 	}
 	routes, queue := routesOf(d.cfg, db, files)
+	watch := detector.Watch{Own: sink.Collections(d.cfg.Database)}
 	p := &pipeline.Pipeline{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   sink.Origin{Source: source, ReplicaSet: view.SetName},
-		Detector: detector.New(detector.Watch{Own: sink.Collections(d.cfg.Database)}),
-		Routes:   routes, Queue: queue, Own: sink.Collections(d.cfg.Database),
+		Detector: detector.New(watch), Watch: watch,
+		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
+		Routes:  routes, Queue: queue, Own: sink.Collections(d.cfg.Database),
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Wiring: wiringOf(d.cfg)},
 		Queued:      db.Collection(sink.Notifications),
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
 	}
 	if err := p.Checkpoints.Setup(ctx); err != nil {
+		return nil, d.explainSink(err)
+	}
+	if err := p.Catalog.Setup(ctx); err != nil {
 		return nil, d.explainSink(err)
 	}
 	if err := p.Prepare(ctx, view); err != nil {

@@ -57,7 +57,7 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, work func
 }
 
 func disconnect(client *mongo.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	// The process ends: the connections go with it.
 	_ = client.Disconnect(ctx)

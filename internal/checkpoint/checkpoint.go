@@ -26,7 +26,9 @@ type Checkpoint struct {
 	ReplicaSet string
 	// ReplicaSetID tells two sets of one name apart; zero where it could not be read.
 	ReplicaSetID bson.ObjectID
-	Wiring       Wiring
+	// Baseline is when the catalog was listed for this name; zero before that.
+	Baseline oplog.OpTime
+	Wiring   Wiring
 }
 
 // Wiring is what detectors of one name must have in common.
@@ -48,9 +50,10 @@ type document struct {
 	ReplicaSetID bson.ObjectID `bson:"replica_set_id,omitempty"`
 	// Queue is there for the unique index: of all names of a source only one
 	// fills the queue.
-	Queue   bool      `bson:"queue,omitempty"`
-	Wiring  Wiring    `bson:"wiring"`
-	SavedAt time.Time `bson:"saved_at"`
+	Queue    bool          `bson:"queue,omitempty"`
+	Baseline *oplog.OpTime `bson:"baseline,omitempty"`
+	Wiring   Wiring        `bson:"wiring"`
+	SavedAt  time.Time     `bson:"saved_at"`
 }
 
 // ErrQueueTaken says that another name of the same source fills the queue.
@@ -97,8 +100,13 @@ func (s Store) Load(ctx context.Context) (Checkpoint, bool, error) {
 	if err != nil {
 		return Checkpoint{}, false, fmt.Errorf("read the checkpoint %s: %w", s.id, err)
 	}
+	var baseline oplog.OpTime
+	if d.Baseline != nil {
+		baseline = *d.Baseline
+	}
 	return Checkpoint{
-		Source: d.Source, Name: d.Name, Position: d.OpTime, Inclusive: d.Inclusive,
+		Baseline: baseline,
+		Source:   d.Source, Name: d.Name, Position: d.OpTime, Inclusive: d.Inclusive,
 		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID, Wiring: d.Wiring,
 	}, true, nil
 }
@@ -142,6 +150,14 @@ func (s Store) Rewire(ctx context.Context, w Wiring, queue bool) error {
 	}
 	if err != nil {
 		return fmt.Errorf("record the sinks of %s: %w", s.id, err)
+	}
+	return nil
+}
+
+// SetBaseline records that the catalog holds all that was there at an optime.
+func (s Store) SetBaseline(ctx context.Context, at oplog.OpTime) error {
+	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: at}}}}); err != nil {
+		return fmt.Errorf("record the baseline of %s: %w", s.id, err)
 	}
 	return nil
 }

@@ -1,7 +1,3 @@
-// Package detector turns oplog entries into schema changes.
-//
-// It is a pure function: no I/O, no clock, no logger. What it knows of the server
-// stands in one table, commands.
 package detector
 
 import (
@@ -17,17 +13,25 @@ type Change struct {
 	Operation  Operation
 	Database   string
 	Collection string
-	// IndexName is set on index operations only.
+	// IndexName is set where the change is one of an index.
 	IndexName string
-	// Statement is the text that consumers show; Mongosh makes the same change
-	// again from any database, and is empty where nothing can.
-	Statement string
-	Mongosh   string
+	// To is a rename's new name, a full namespace.
+	To string
+	// Collections is what a DropDatabase took along.
+	Collections []string
+	// Statement is the text that consumers show. Mongosh makes the same change
+	// again from any database; Undo takes it back where that needs no data. Both
+	// are empty where nothing can.
+	Statement, Mongosh, Undo string
 	// Before and After are the definitions, collection options or index spec,
 	// where known.
 	Before, After bson.Raw
-	UUID          oplog.UUID
-	OpTime        oplog.OpTime
+	// Cause is why an index build was aborted.
+	Cause bson.Raw
+	// Build is how long an index build took; zero where its start was not read.
+	Build  time.Duration
+	UUID   oplog.UUID
+	OpTime oplog.OpTime
 	// Wall is when the change took effect, by the primary's clock.
 	Wall time.Time
 	// Ordinal counts the changes of one optime from 0, before any filter.

@@ -1,15 +1,20 @@
+// Package detector turns committed oplog entries into schema changes.
+//
+// It is a pure function of entries and of the catalog known before them: no I/O,
+// no clock, no logger. What it knows of the server's commands stands in one
+// table, commands.
 package detector
 
 import (
 	"errors"
-	"fmt"
-	"slices"
+	"strings"
+	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
-	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
+
+// errShape says that an entry is not of its command's shape.
+var errShape = errors.New("not of the command's shape")
 
 // Detector tells what oplog entries changed in the schema.
 type Detector struct {
@@ -27,179 +32,142 @@ func New(watch Watch) Detector {
 	return d
 }
 
-// Detect gives the changes of one entry in their order, none for most. An entry
-// that is not of its command's shape is told as UnknownCommand, like a command
-// that is not known at all.
-func (d Detector) Detect(e oplog.Entry) []Change {
-	if e.Op != oplog.OpCommand || e.FromMigrate {
-		return nil
+// Result is what one unit did: the changes to tell, in their order, and the new
+// version of each namespace whose whole definition is known.
+type Result struct {
+	Changes  []Change
+	Versions []Version
+	builds   map[oplog.UUID]*Build
+}
+
+// Detect tells what a committed unit did to what was known before it; versions
+// that were expected by then must have been applied (Catalog.AdvanceTo). It changes
+// nothing: Catalog.Apply does. An operation that is not of its command's shape is
+// told as UnknownCommand, like a command that is not known at all.
+func (d Detector) Detect(u oplog.Unit, known *Catalog) Result {
+	w := &work{
+		Detector: d, known: known, optime: u.OpTime, wall: u.Wall,
+		touched: map[Namespace]*Definition{}, builds: map[oplog.UUID]*Build{},
 	}
+	for _, e := range u.Operations {
+		w.operation(e)
+	}
+	return w.result()
+}
+
+// Malformed tells an entry that could not be decoded, with the optime it has.
+func Malformed(e oplog.Entry) Change {
+	w := &work{optime: e.OpTime, wall: e.Wall}
+	w.unknown(operation{Entry: e})
+	return w.result().Changes[0]
+}
+
+// work is a unit in the midst of being detected.
+type work struct {
+	Detector
+	known  *Catalog
+	optime oplog.OpTime
+	wall   time.Time
+	// touched holds the namespaces that the unit has changed so far, nil where it
+	// dropped them; order is theirs.
+	touched map[Namespace]*Definition
+	order   []Namespace
+	changes []Change
+	builds  map[oplog.UUID]*Build
+}
+
+// operation is one entry with its target taken apart.
+type operation struct {
+	oplog.Entry
+	ns Namespace
+	// bucketed says that the entry names a time series' buckets; ns is then the
+	// name that users know.
+	bucketed bool
+	// silent operations change the catalog and are told to nobody.
+	silent bool
+}
+
+// operation handles one entry. One that fails leaves nothing behind but the word
+// that it was there.
+func (w *work) operation(e oplog.Entry) {
+	switch e.Op {
+	case oplog.OpCommand:
+		w.command(e)
+	case oplog.OpInsert, oplog.OpUpdate, oplog.OpDelete:
+		if db, ok := strings.CutSuffix(e.NS, "."+viewsCollection); ok {
+			w.try(operation{Entry: e, ns: Namespace{Database: db}, silent: e.FromMigrate}, viewDocument)
+		}
+	case oplog.OpNoop:
+		w.try(operation{Entry: e}, shardingNoop)
+	}
+}
+
+func (w *work) command(e oplog.Entry) {
 	name, target := e.Command()
 	coll, _ := target.StringValueOK()
-	known, ok := d.commands[name]
+	op := operation{Entry: e, ns: Namespace{Database: e.Database(), Collection: coll}, silent: e.FromMigrate}
+	known, ok := w.commands[name]
 	if !ok {
-		return stamp(e, []Change{unknownCommand(e, name, coll)})
+		w.unknown(op)
+		return
 	}
-	if known.detect == nil {
-		return nil
+	if known.handle == nil {
+		return
 	}
-	changes, err := known.detect(entry{Entry: e, db: e.Database(), coll: coll})
-	if err != nil {
-		return stamp(e, []Change{unknownCommand(e, name, coll)})
+	if buckets, ok := strings.CutPrefix(coll, bucketsPrefix); ok {
+		op.ns.Collection, op.bucketed = buckets, true
 	}
-	if d.names.temporary(coll) || !d.watch.covers(e.Database(), coll) {
-		return nil
-	}
-	return stamp(e, changes)
+	w.try(op, known.handle)
 }
 
-// stamp gives the changes of one entry what they have in common.
-func stamp(e oplog.Entry, changes []Change) []Change {
-	for i := range changes {
-		changes[i].OpTime = e.OpTime
-		changes[i].Wall = e.Wall
-		changes[i].UUID = e.UUID
-		changes[i].Ordinal = i
+func (w *work) try(op operation, handle func(*work, operation) error) {
+	told := len(w.changes)
+	if err := handle(w, op); err != nil {
+		w.changes = w.changes[:told]
+		w.unknown(op)
 	}
-	return changes
 }
 
-// entry is a command entry with its target taken apart.
-type entry struct {
-	oplog.Entry
-	db, coll string
-}
-
-var errShape = errors.New("not of the command's shape")
-
-func createCollection(e entry) ([]Change, error) {
-	if e.coll == "" {
-		return nil, fmt.Errorf("create: %w", errShape)
-	}
-	if temp, ok := e.Object.Lookup("temp").BooleanOK(); ok && temp {
-		return nil, nil
-	}
-	opts, err := without(e.Object, "create", "idIndex")
-	if err != nil {
-		return nil, fmt.Errorf("create: options: %w", err)
-	}
-	return []Change{{
-		Operation:  CreateCollection,
-		Database:   e.db,
-		Collection: e.coll,
-		Statement:  "CREATE COLLECTION " + word(e.coll),
-		Mongosh:    mongosh.CreateCollection(e.db, e.coll, opts),
-		After:      opts,
-	}}, nil
-}
-
-func dropCollection(e entry) ([]Change, error) {
-	if e.coll == "" {
-		return nil, fmt.Errorf("drop: %w", errShape)
-	}
-	return []Change{{
-		Operation:  DropCollection,
-		Database:   e.db,
-		Collection: e.coll,
-		Statement:  "DROP COLLECTION " + word(e.coll),
-		Mongosh:    mongosh.DropCollection(e.db, e.coll, nil),
-	}}, nil
-}
-
-// createIndexes reads an entry whose own fields are the spec. A server of 2025
-// held it in a field "spec" for a while.
-func createIndexes(e entry) ([]Change, error) {
-	spec, ok := e.Object.Lookup("spec").DocumentOK()
-	if !ok {
-		var err error
-		if spec, err = without(e.Object, "createIndexes"); err != nil {
-			return nil, fmt.Errorf("createIndexes: %w", err)
+// lookup gives a namespace's definition as the unit has it so far.
+func (w *work) lookup(ns Namespace) (Definition, bool) {
+	if d, ok := w.touched[ns]; ok {
+		if d == nil {
+			return Definition{}, false
 		}
+		return *d, true
 	}
-	c, err := createIndex(e, spec)
-	if err != nil {
-		return nil, err
-	}
-	return []Change{c}, nil
+	return w.known.Lookup(ns)
 }
 
-func commitIndexBuild(e entry) ([]Change, error) {
-	specs, ok := e.Object.Lookup("indexes").ArrayOK()
-	if !ok {
-		return nil, fmt.Errorf("commitIndexBuild: indexes: %w", errShape)
+// put sets a namespace's definition; nil drops it.
+func (w *work) put(ns Namespace, d *Definition) {
+	if !w.watch.Follows(ns) {
+		return
 	}
-	values, err := specs.Values()
-	if err != nil {
-		return nil, fmt.Errorf("commitIndexBuild: indexes: %w", err)
+	if _, ok := w.touched[ns]; !ok {
+		w.order = append(w.order, ns)
 	}
-	changes := make([]Change, 0, len(values))
-	for _, v := range values {
-		spec, ok := v.DocumentOK()
-		if !ok {
-			return nil, fmt.Errorf("commitIndexBuild: spec: %w", errShape)
-		}
-		c, err := createIndex(e, spec)
-		if err != nil {
-			return nil, err
-		}
-		changes = append(changes, c)
-	}
-	return changes, nil
+	w.touched[ns] = d
 }
 
-func createIndex(e entry, spec bson.Raw) (Change, error) {
-	name, err := indexName(e, spec)
-	if err != nil {
-		return Change{}, err
+// tell adds a change, unless its namespace is nobody's to hear of.
+func (w *work) tell(op operation, c Change) {
+	if op.silent || !w.watch.covers(c.Database, c.Collection) {
+		return
 	}
-	return Change{
-		Operation:  CreateIndex,
-		Database:   e.db,
-		Collection: e.coll,
-		IndexName:  name,
-		Statement:  mongosh.ShortCreateIndex(e.coll, spec),
-		Mongosh:    mongosh.CreateIndex(e.db, e.coll, spec),
-		After:      spec,
-	}, nil
+	if c.UUID.IsZero() {
+		c.UUID = op.UUID
+	}
+	w.changes = append(w.changes, c)
 }
 
-func dropIndexes(e entry) ([]Change, error) {
-	name, ok := e.Object.Lookup("index").StringValueOK()
-	if !ok || e.coll == "" {
-		return nil, fmt.Errorf("dropIndexes: %w", errShape)
+func (w *work) result() Result {
+	r := Result{Changes: w.changes, builds: w.builds}
+	for i := range r.Changes {
+		r.Changes[i].OpTime, r.Changes[i].Wall, r.Changes[i].Ordinal = w.optime, w.wall, i
 	}
-	text := mongosh.DropIndex(e.db, e.coll, name)
-	return []Change{{
-		Operation:  DropIndex,
-		Database:   e.db,
-		Collection: e.coll,
-		IndexName:  name,
-		Statement:  text,
-		Mongosh:    text,
-		Before:     e.Object2,
-	}}, nil
-}
-
-func indexName(e entry, spec bson.Raw) (string, error) {
-	name, ok := spec.Lookup("name").StringValueOK()
-	_, hasKey := spec.Lookup("key").DocumentOK()
-	if !ok || !hasKey || e.coll == "" {
-		return "", fmt.Errorf("index spec: %w", errShape)
+	for _, ns := range w.order {
+		r.Versions = append(r.Versions, Version{Namespace: ns, OpTime: w.optime, Wall: w.wall, Definition: w.touched[ns]})
 	}
-	return name, nil
-}
-
-// without copies a document less some of its fields.
-func without(doc bson.Raw, names ...string) (bson.Raw, error) {
-	elems, err := doc.Elements()
-	if err != nil {
-		return nil, err
-	}
-	kept := bson.D{}
-	for _, el := range elems {
-		if !slices.Contains(names, el.Key()) {
-			kept = append(kept, bson.E{Key: el.Key(), Value: el.Value()})
-		}
-	}
-	return bson.Marshal(kept)
+	return r
 }

@@ -2,10 +2,13 @@ package detector_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,29 +23,65 @@ import (
 var update = flag.Bool("update", false, "rewrite the documents of the golden cases")
 
 // TestGolden reads cases of real entries, one a file: what the client did, the
-// entries as the server wrote them, the documents they must bring.
+// entries as the server wrote them, the documents they must bring. The cases of one
+// folder were made one after the other on one server, and share a catalog.
 func TestGolden(t *testing.T) {
-	files, err := filepath.Glob("testdata/*/*/*.txtar")
-	if err != nil || len(files) == 0 {
+	folders, err := filepath.Glob("testdata/*/*")
+	if err != nil || len(folders) == 0 {
 		t.Fatalf("no golden cases: %v", err)
 	}
-	for _, path := range files {
-		t.Run(filepath.ToSlash(path[len("testdata/"):len(path)-len(".txtar")]), func(t *testing.T) {
-			golden(t, path)
+	for _, folder := range folders {
+		t.Run(filepath.ToSlash(folder[len("testdata/"):]), func(t *testing.T) {
+			known := &detector.Catalog{}
+			for _, c := range readCases(t, folder) {
+				t.Run(c.name, func(t *testing.T) { c.check(t, known) })
+			}
 		})
 	}
 }
 
-func golden(t *testing.T, path string) {
-	archive, err := txtar.ParseFile(path)
-	if err != nil {
-		t.Fatal(err)
+// golden is one case.
+type golden struct {
+	path, name string
+	archive    *txtar.Archive
+	entries    []oplog.Entry
+}
+
+// readCases gives the cases of a folder in the order of their first entries.
+func readCases(t *testing.T, folder string) []golden {
+	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden cases in %s: %v", folder, err)
 	}
-	entries, documents := section(t, archive, "entries"), section(t, archive, "documents")
-	got := tell(t, entries.Data)
+	cases := make([]golden, len(files))
+	for i, path := range files {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cases[i] = golden{path: path, name: strings.TrimSuffix(filepath.Base(path), ".txtar"), archive: archive}
+		for line := range bytes.Lines(section(t, archive, "entries").Data) {
+			var raw bson.Raw
+			if err := bson.UnmarshalExtJSON(line, true, &raw); err != nil {
+				t.Fatalf("%s: entry %s: %v", path, line, err)
+			}
+			e, err := oplog.Decode(raw)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			cases[i].entries = append(cases[i].entries, e)
+		}
+	}
+	slices.SortFunc(cases, func(a, b golden) int { return a.entries[0].OpTime.Compare(b.entries[0].OpTime) })
+	return cases
+}
+
+func (g golden) check(t *testing.T, known *detector.Catalog) {
+	documents := section(t, g.archive, "documents")
+	got := g.tell(t, known)
 	if *update {
 		documents.Data = got
-		if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+		if err := os.WriteFile(g.path, txtar.Format(g.archive), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -52,31 +91,30 @@ func golden(t *testing.T, path string) {
 	}
 }
 
-func section(t *testing.T, a *txtar.Archive, name string) *txtar.File {
-	for i := range a.Files {
-		if a.Files[i].Name == name {
-			return &a.Files[i]
+// Fetch finds an entry of the case, as a member finds one of its oplog.
+func (g golden) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool, error) {
+	for _, e := range g.entries {
+		if e.OpTime.TS == ts {
+			return e, true, nil
 		}
 	}
-	t.Fatalf("no section %q", name)
-	return nil
+	return oplog.Entry{}, false, nil
 }
 
-// tell takes entries, one a line, the way that `run` does, and gives the documents
-// as indented JSON.
-func tell(t *testing.T, lines []byte) []byte {
+// tell takes the entries the way that `run` does, and gives the documents as
+// indented JSON.
+func (g golden) tell(t *testing.T, known *detector.Catalog) []byte {
 	d := detector.New(detector.Watch{Own: sink.Collections("ddltail")})
 	var out bytes.Buffer
-	for line := range bytes.Lines(lines) {
-		var raw bson.Raw
-		if err := bson.UnmarshalExtJSON(line, true, &raw); err != nil {
-			t.Fatalf("entry %s: %v", line, err)
-		}
-		e, err := oplog.Decode(raw)
+	for _, e := range g.entries {
+		unit, err := oplog.Assemble(t.Context(), e, g)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range d.Detect(e) {
+		known.AdvanceTo(unit.OpTime.TS)
+		result := d.Detect(unit, known)
+		known.Apply(result)
+		for _, c := range result.Changes {
 			doc := sink.NewDocument(c, sink.Origin{Source: "rs0", ReplicaSet: "rs0"}, c.Wall.Add(time.Second))
 			text, err := bson.MarshalExtJSON(doc.Notification(), false, false)
 			if err != nil {
@@ -89,4 +127,14 @@ func tell(t *testing.T, lines []byte) []byte {
 		}
 	}
 	return out.Bytes()
+}
+
+func section(t *testing.T, a *txtar.Archive, name string) *txtar.File {
+	for i := range a.Files {
+		if a.Files[i].Name == name {
+			return &a.Files[i]
+		}
+	}
+	t.Fatalf("no section %q", name)
+	return nil
 }

@@ -2,10 +2,19 @@ package detector
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
-const bucketsPrefix = "system.buckets."
+const (
+	// bucketsPrefix stands before the name of a time series where its documents are.
+	bucketsPrefix = "system.buckets."
+	// reshardingPrefix stands before the UUID of a collection that is being resharded;
+	// the copy gets the collection's name in the end, with its indexes.
+	reshardingPrefix = "system.resharding."
+	// viewsCollection holds a document for each view of its database.
+	viewsCollection = "system.views"
+)
 
 // Watch decides which namespaces are looked at. The zero value leaves out what
 // belongs to the server alone.
@@ -14,21 +23,22 @@ type Watch struct {
 	Own []string
 }
 
-// covers says whether changes of a namespace are a user's.
+// covers says whether changes of a namespace are a user's to hear of; an empty
+// collection asks for the database.
 func (w Watch) covers(db, coll string) bool {
-	switch db {
+	return w.Follows(Namespace{db, coll}) && !slices.Contains(w.Own, db+"."+coll)
+}
+
+// Follows says whether a namespace is part of the catalog.
+func (w Watch) Follows(ns Namespace) bool {
+	switch ns.Database {
 	case "", "admin", "config", "local":
 		return false
 	}
-	if strings.HasPrefix(db, "__mdb_internal_") || strings.HasPrefix(coll, "system.") {
+	if strings.HasPrefix(ns.Database, "__mdb_internal_") || slices.Contains(w.Own, ns.String()) {
 		return false
 	}
-	for _, own := range w.Own {
-		if own == db+"."+coll {
-			return false
-		}
-	}
-	return true
+	return !strings.HasPrefix(ns.Collection, "system.") || strings.HasPrefix(ns.Collection, reshardingPrefix)
 }
 
 // generatedNames are the names that the server gives to collections it will
@@ -37,6 +47,7 @@ func (w Watch) covers(db, coll string) bool {
 const generatedNames = `^(` +
 	`tmp\.agg_out\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}` +
 	`|tmp[A-Za-z0-9]{5}\.(renameCollection|convertToCapped\..+|create|rename)` +
+	`|(system\.)?resharding\.[0-9a-f]{8}-.+` +
 	`)$`
 
 // names tells generated collection names from those that users choose.
@@ -44,6 +55,5 @@ type names struct{ generated *regexp.Regexp }
 
 func newNames() names { return names{generated: regexp.MustCompile(generatedNames)} }
 
-func (n names) temporary(coll string) bool {
-	return n.generated.MatchString(strings.TrimPrefix(coll, bucketsPrefix))
-}
+// temporary is asked without the prefix of buckets.
+func (n names) temporary(coll string) bool { return n.generated.MatchString(coll) }

@@ -2,39 +2,28 @@ package detector
 
 import (
 	"go.mongodb.org/mongo-driver/v2/bson"
-
-	"github.com/ddltail/ddltail/internal/oplog"
 )
 
 // maxCommand bounds what is kept of an entry nobody knows, in bytes.
 const maxCommand = 16 << 10
 
-// Malformed tells an entry that could not be decoded, with the optime it has.
-func Malformed(e oplog.Entry) Change {
-	name, target := e.Command()
+// unknown tells an entry that is of no known command, or not of its shape.
+func (w *work) unknown(op operation) {
+	name, target := op.Command()
 	coll, _ := target.StringValueOK()
-	return stamp(e, []Change{unknownCommand(e, name, coll)})[0]
-}
-
-func unknownCommand(e oplog.Entry, name, coll string) Change {
-	command, cut := fit(e.Raw, maxCommand)
+	command, cut := fit(op.Raw, maxCommand)
 	c := Change{
 		Operation:  UnknownCommand,
-		Database:   e.Database(),
+		Database:   op.Database(),
 		Collection: coll,
-		Statement:  "UNKNOWN COMMAND",
+		Statement:  words(UnknownCommand, name, coll),
 		Command:    command,
-	}
-	if name != "" {
-		c.Statement += " " + word(name)
-	}
-	if coll != "" {
-		c.Statement += " " + word(coll)
+		UUID:       op.UUID,
 	}
 	if cut {
 		c.Truncated = []string{"command"}
 	}
-	return c
+	w.changes = append(w.changes, c)
 }
 
 // fit copies a document within a budget of bytes, leaving out what does not fit

@@ -25,3 +25,22 @@ func word(name string) string {
 func needsQuoting(r rune) bool {
 	return r == '\'' || r == '"' || r == '`' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 }
+
+// words says an operation and its target where no statement can.
+func words(op Operation, target ...string) string {
+	text := strings.ReplaceAll(string(op), "_", " ")
+	for _, name := range target {
+		if name != "" {
+			text += " " + word(name)
+		}
+	}
+	return text
+}
+
+// orWords gives the statement, or the operation in words where there is none.
+func orWords(statement string, op Operation, target ...string) string {
+	if statement != "" {
+		return statement
+	}
+	return words(op, target...)
+}

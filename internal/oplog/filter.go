@@ -2,6 +2,9 @@ package oplog
 
 import "go.mongodb.org/mongo-driver/v2/bson"
 
+// viewsPattern finds the collection that holds a database's views.
+const viewsPattern = `\.system\.views$`
+
 // filter selects on the server what can hold a schema change, and little else,
 // among the entries within bounds.
 //
@@ -15,7 +18,7 @@ import "go.mongodb.org/mongo-driver/v2/bson"
 //   - an applyOps outside a transaction that writes views;
 //   - a view, which is a document in system.views.
 func filter(bounds bson.D) bson.D {
-	views := bson.Regex{Pattern: `\.system\.views$`}
+	views := bson.Regex{Pattern: viewsPattern}
 	lastOfTransaction := bson.D{
 		{Key: "op", Value: OpCommand},
 		{Key: "o.partialTxn", Value: bson.D{{Key: "$ne", Value: true}}},

@@ -67,6 +67,20 @@ func (m Member) At(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) 
 	return e, ok, nil
 }
 
+// Fetch gives the entry with this very timestamp, its applyOps projected to what can
+// be DDL, and whether there is one.
+func (m Member) Fetch(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) {
+	raws, err := m.find(ctx, between(ts, ts), projection())
+	if err != nil {
+		return Entry{}, false, fmt.Errorf("read the entry at %d:%d of %s: %w", ts.T, ts.I, m.Host, err)
+	}
+	if len(raws) == 0 {
+		return Entry{}, false, nil
+	}
+	e, err := Decode(unproject(raws[0]))
+	return e, err == nil, err
+}
+
 // From gives the first entry at or after from and at or before to, and whether
 // there is one.
 func (m Member) From(ctx context.Context, from, to bson.Timestamp) (Entry, bool, error) {
@@ -81,26 +95,33 @@ func between(from, to bson.Timestamp) bson.D {
 	return bson.D{{Key: "ts", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}}}
 }
 
-// first reads one majority-committed entry. A bound on a top-level ts is a seek.
+// first reads one majority-committed entry without its "o".
 func (m Member) first(ctx context.Context, where bson.D) (Entry, bool, error) {
+	raws, err := m.find(ctx, where, bson.D{{Key: "ts", Value: 1}, {Key: "t", Value: 1}, {Key: "wall", Value: 1},
+		{Key: "op", Value: 1}, {Key: "ns", Value: 1}, {Key: "ui", Value: 1}})
+	if err != nil || len(raws) == 0 {
+		return Entry{}, false, err
+	}
+	return headerOf(raws[0])
+}
+
+// find reads at most one majority-committed entry. A bound on a top-level ts is a
+// seek.
+func (m Member) find(ctx context.Context, where, fields bson.D) ([]bson.Raw, error) {
 	raw, err := m.run(ctx, database, bson.D{
 		{Key: "find", Value: collection},
 		{Key: "filter", Value: where},
 		{Key: "hint", Value: bson.D{{Key: "$natural", Value: 1}}},
 		{Key: "limit", Value: 1},
 		{Key: "singleBatch", Value: true},
-		{Key: "projection", Value: bson.D{{Key: "ts", Value: 1}, {Key: "t", Value: 1}, {Key: "wall", Value: 1},
-			{Key: "op", Value: 1}, {Key: "ns", Value: 1}, {Key: "ui", Value: 1}}},
+		{Key: "projection", Value: fields},
 		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},
 	})
 	if err != nil {
-		return Entry{}, false, err
+		return nil, err
 	}
 	r, err := parseReply(raw)
-	if err != nil || len(r.entries) == 0 {
-		return Entry{}, false, err
-	}
-	return headerOf(r.entries[0])
+	return r.entries, err
 }
 
 // headerOf decodes an entry whose "o" was left on the server.

@@ -14,7 +14,7 @@ const (
 	// awaitTime is how long the server holds a getMore that has nothing to say.
 	awaitTime = time.Second
 	// closeTimeout bounds the farewell to a member that may be gone.
-	closeTimeout = time.Second
+	closeTimeout = 500 * time.Millisecond
 	// nearHead is how far behind the head a tailable cursor may start. Behind it
 	// lie windows, whose scans are short enough to report progress.
 	nearHead = 10 * time.Second
@@ -140,6 +140,7 @@ func (r *Reader) advance(rep reply) Batch {
 	r.cursor = rep.cursor
 	b := Batch{Entries: rep.entries[:0], Scanned: r.after}
 	for _, raw := range rep.entries {
+		raw = unproject(raw)
 		t, i, _ := raw.Lookup("ts").TimestampOK()
 		ts := bson.Timestamp{T: t, I: i}
 		if !ts.After(r.after) && (!r.inclusive || !ts.Equal(r.after)) {
@@ -161,6 +162,7 @@ func (r *Reader) find(bounds bson.D, more ...bson.E) bson.D {
 		{Key: "find", Value: collection},
 		{Key: "filter", Value: filter(bounds)},
 		{Key: "hint", Value: bson.D{{Key: "$natural", Value: 1}}},
+		{Key: "projection", Value: projection()},
 		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},
 		{Key: "$_requestResumeToken", Value: true},
 	}, more...)

@@ -17,10 +17,17 @@ import (
 // no harm.
 const sinkTimeout = 30 * time.Second
 
-// tell takes documents to every sink, in the sinks' order, and then moves the
-// checkpoint to the optime of the entry they end with. A sink that is away holds
-// the position: it is tried again until it takes them.
-func (p *Pipeline) tell(ctx context.Context, docs []sink.Document, upTo oplog.OpTime) error {
+// grace is how long writes may go on after the process was asked to stop.
+const grace = 2 * time.Second
+
+// tell takes documents to every sink, in the sinks' order, then versions to the
+// catalog, and then moves the checkpoint to the optime of the entry they end with.
+// A sink that is away holds the position: it is tried again until it takes them.
+//
+// Asked to stop, it finishes what it has begun if that takes no longer than grace.
+func (p *Pipeline) tell(ctx context.Context, o outcome, upTo oplog.OpTime) error {
+	ctx, cancel := outlasting(ctx, grace)
+	defer cancel()
 	var stored oplog.OpTime
 	err := p.insist(ctx, "checkpoint", func(ctx context.Context) error {
 		c, ok, err := p.Checkpoints.Load(ctx)
@@ -32,12 +39,7 @@ func (p *Pipeline) tell(ctx context.Context, docs []sink.Document, upTo oplog.Op
 	if err != nil {
 		return err
 	}
-	docs = after(docs, stored)
-	if len(docs) == 0 {
-		p.Log.Debug("already told by another ddltail", zap.Stringer("checkpoint", stored))
-		p.noteSaved(stored)
-		return nil
-	}
+	docs := after(o.docs, stored)
 	for _, route := range p.Routes {
 		passed := route.pass(docs)
 		if len(passed) == 0 {
@@ -50,11 +52,25 @@ func (p *Pipeline) tell(ctx context.Context, docs []sink.Document, upTo oplog.Op
 			return err
 		}
 	}
+	err = p.insist(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
+	if err != nil {
+		return err
+	}
 	now := time.Now()
 	for _, d := range docs {
 		p.Metrics.Latency.Observe(now.Sub(d.Change.Wall).Seconds())
 	}
 	return p.save(ctx, upTo)
+}
+
+// outlasting gives a context that ends some time after the one it comes from.
+func outlasting(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }
 
 // after leaves out what the stored checkpoint says is told: its documents may have

@@ -27,7 +27,7 @@ type member struct {
 }
 
 func (m member) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	// The connections are closed either way; nobody is helped by the reason.
 	_ = m.Client.Disconnect(ctx)

@@ -18,6 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.uber.org/zap"
 
+	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
@@ -59,6 +60,9 @@ type Pipeline struct {
 	Detector       detector.Detector
 	Routes         []Route
 	Checkpoints    checkpoint.Store
+	// Catalog keeps the versions of definitions; Watch says which are followed.
+	Catalog catalog.Store
+	Watch   detector.Watch
 	// First is the checkpoint of a first run, less its position.
 	First checkpoint.Checkpoint
 	// Queue says that one of the routes is the notification queue.
@@ -71,6 +75,7 @@ type Pipeline struct {
 	Status  *Status
 	Log     *zap.Logger
 
+	known *detector.Catalog
 	// position is the last entry taken; inclusive says that it has not been yet.
 	position  oplog.OpTime
 	inclusive bool
@@ -129,7 +134,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 		if err := p.observeMember(ctx, member.Member); err != nil {
 			return err
 		}
-		if err := p.take(ctx, batch); err != nil {
+		if err := p.take(ctx, member.Member, batch); err != nil {
 			return err
 		}
 		if err := p.saveQuietly(ctx, member.Member, batch.Scanned); err != nil {
@@ -156,59 +161,80 @@ func (p *Pipeline) note(b oplog.Batch) {
 	}
 }
 
+// outcome is what is to be written before the position may move.
+type outcome struct {
+	docs     []sink.Document
+	versions []detector.Version
+}
+
+func (o outcome) size() int { return len(o.docs) + len(o.versions) }
+
 // take tells what the entries of one batch changed.
-func (p *Pipeline) take(ctx context.Context, b oplog.Batch) error {
-	var docs []sink.Document
+func (p *Pipeline) take(ctx context.Context, m oplog.Member, b oplog.Batch) error {
+	var o outcome
 	for _, raw := range b.Entries {
-		optime, more := p.documents(raw)
-		docs = append(docs, more...)
-		if len(docs) >= maxDocuments {
-			if err := p.tell(ctx, docs, optime); err != nil {
+		if o.size() >= maxDocuments {
+			if err := p.tell(ctx, o, p.position); err != nil {
 				return err
 			}
-			docs = nil
+			o = outcome{}
+		}
+		optime, err := p.detect(ctx, m, raw, &o)
+		if err != nil {
+			return err
 		}
 		p.reached(optime)
 	}
-	if len(docs) == 0 {
+	if o.size() == 0 {
 		return nil
 	}
-	return p.tell(ctx, docs, p.position)
+	return p.tell(ctx, o, p.position)
 }
 
 // reached moves the position in memory. What could not be decoded may have no
 // optime.
 func (p *Pipeline) reached(optime oplog.OpTime) {
-	if optime.TS.After(p.position.TS) || optime.TS.Equal(p.position.TS) {
+	if !optime.TS.Before(p.position.TS) {
 		p.position, p.inclusive = optime, false
 	}
 }
 
-// documents detects the changes of one raw entry.
-func (p *Pipeline) documents(raw bson.Raw) (oplog.OpTime, []sink.Document) {
+// detect adds what one raw entry did to the outcome, and gives its optime.
+func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *outcome) (oplog.OpTime, error) {
 	e, err := oplog.Decode(raw)
-	var changes []detector.Change
 	if err != nil {
 		p.Metrics.Malformed.Inc()
 		p.Log.Error("an oplog entry cannot be decoded", zap.Error(err))
 		if !e.OpTime.IsZero() {
-			changes = []detector.Change{detector.Malformed(e)}
+			o.docs = append(o.docs, p.document(detector.Malformed(e)))
 		}
-	} else {
-		changes = p.Detector.Detect(e)
+		return e.OpTime, nil
 	}
-	now := time.Now()
-	docs := make([]sink.Document, len(changes))
-	for i, c := range changes {
-		p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
-		if c.Operation == detector.UnknownCommand {
-			p.Metrics.Unknown.Inc()
-			p.Log.Warn("a command of the oplog is not known", zap.String("statement", c.Statement),
-				zap.Stringer("optime", c.OpTime))
-		}
-		docs[i] = sink.NewDocument(c, p.Origin, now)
+	unit, err := oplog.Assemble(ctx, e, m)
+	if err != nil {
+		return oplog.OpTime{}, err
 	}
-	return e.OpTime, docs
+	p.known.AdvanceTo(unit.OpTime.TS)
+	result := p.Detector.Detect(unit, p.known)
+	p.known.Apply(result)
+	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
+	for _, c := range result.Changes {
+		o.docs = append(o.docs, p.document(c))
+	}
+	for _, v := range result.Versions {
+		o.versions = append(o.versions, v.Clone())
+	}
+	return e.OpTime, nil
+}
+
+func (p *Pipeline) document(c detector.Change) sink.Document {
+	p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
+	if c.Operation == detector.UnknownCommand {
+		p.Metrics.Unknown.Inc()
+		p.Log.Warn("a command of the oplog is not known", zap.String("statement", c.Statement),
+			zap.Stringer("optime", c.OpTime))
+	}
+	return sink.NewDocument(c, p.Origin, time.Now())
 }
 
 // saveQuietly moves the checkpoint while there is nothing to tell. An entry of

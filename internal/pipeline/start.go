@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.uber.org/zap"
 
+	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -33,20 +34,67 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	}
 	p.position, p.inclusive = stored.Position, stored.Inclusive
 	p.noteSaved(stored.Position)
-	return nil
+	if stored.Baseline.IsZero() {
+		if err := p.takeBaseline(ctx, view); err != nil {
+			return err
+		}
+	}
+	p.known, err = p.Catalog.Load(ctx, p.before())
+	return err
 }
 
-func (p *Pipeline) createCheckpoint(ctx context.Context, view replicaset.View) (checkpoint.Checkpoint, error) {
+// before is the moment whose catalog the next entry sees.
+func (p *Pipeline) before() bson.Timestamp {
+	at := p.position.TS
+	if p.inclusive && at.I > 0 {
+		at.I--
+	}
+	return at
+}
+
+// takeBaseline lists what the server has, for a name that never did.
+func (p *Pipeline) takeBaseline(ctx context.Context, view replicaset.View) error {
+	m, err := p.connect(ctx, view)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	began := time.Now()
+	versions, at, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m.Member)
+	if err != nil {
+		return Explain(err, p.Seeds.PathIsAuthSource)
+	}
+	known, err := p.Catalog.Load(ctx, at.TS)
+	if err != nil {
+		return err
+	}
+	if err := p.Catalog.Save(ctx, append(versions, catalog.Gone(known, versions, at)...)); err != nil {
+		return err
+	}
+	p.Log.Info("took the catalog", zap.Int("namespaces", len(versions)), zap.Stringer("at", at),
+		zap.Duration("in", time.Since(began).Round(time.Millisecond)))
+	return p.Checkpoints.SetBaseline(ctx, at)
+}
+
+// connect opens the member that the read preference puts first.
+func (p *Pipeline) connect(ctx context.Context, view replicaset.View) (member, error) {
 	candidates := view.Candidates(p.ReadPreference)
 	if len(candidates) == 0 {
-		return checkpoint.Checkpoint{}, fmt.Errorf("no member of %s fits the read preference %s: %w",
+		return member{}, fmt.Errorf("no member of %s fits the read preference %s: %w",
 			view.SetName, p.ReadPreference, view.Reason())
 	}
 	client, err := replicaset.Connect(ctx, p.Seeds.Options, candidates[0].Host)
 	if err != nil {
-		return checkpoint.Checkpoint{}, Explain(err, p.Seeds.PathIsAuthSource)
+		return member{}, Explain(err, p.Seeds.PathIsAuthSource)
 	}
-	m := member{oplog.Member{Host: candidates[0].Host, Client: client}}
+	return member{oplog.Member{Host: candidates[0].Host, Client: client}}, nil
+}
+
+func (p *Pipeline) createCheckpoint(ctx context.Context, view replicaset.View) (checkpoint.Checkpoint, error) {
+	m, err := p.connect(ctx, view)
+	if err != nil {
+		return checkpoint.Checkpoint{}, err
+	}
 	defer m.close()
 
 	first := p.First

@@ -159,7 +159,7 @@ func direct(base *options.ClientOptions, host string) *options.ClientOptions {
 }
 
 func disconnect(client *mongo.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	// The connections are closed either way; nobody is helped by the reason.
 	_ = client.Disconnect(ctx)

@@ -60,9 +60,18 @@ func (d Document) fields(more ...bson.E) bson.D {
 	doc = append(doc,
 		bson.E{Key: "database", Value: c.Database},
 		bson.E{Key: "ns", Value: c.Namespace()})
+	doc = appendText(doc, "to", c.To)
+	if c.Operation == detector.DropDatabase {
+		doc = append(doc, bson.E{Key: "collections", Value: append([]string{}, c.Collections...)})
+	}
 	doc = appendText(doc, "mongosh", c.Mongosh)
+	doc = appendText(doc, "undo", c.Undo)
 	doc = appendRaw(doc, "before", c.Before)
 	doc = appendRaw(doc, "after", c.After)
+	doc = appendRaw(doc, "cause", c.Cause)
+	if c.Build > 0 {
+		doc = append(doc, bson.E{Key: "build_seconds", Value: c.Build.Seconds()})
+	}
 	if !c.UUID.IsZero() {
 		doc = append(doc, bson.E{Key: "collection_uuid", Value: c.UUID.Binary()})
 	}

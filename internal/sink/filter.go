@@ -21,8 +21,9 @@ func NewFilter(include, exclude []string, operations []detector.Operation) Filte
 	return Filter{include: globs(include), exclude: globs(exclude), operations: operations}
 }
 
-// Passes says whether a change is to be told. What says that something may be
-// missing is always told.
+// Passes says whether a change is to be told: a rename by either of its names, a
+// DROP_DATABASE as "database.". What says that something may be missing is always
+// told.
 func (f Filter) Passes(c detector.Change) bool {
 	if c.Operation == detector.HistoryGap || c.Operation == detector.UnknownCommand {
 		return true
@@ -31,6 +32,9 @@ func (f Filter) Passes(c detector.Change) bool {
 		return false
 	}
 	names := []string{c.Database + "." + c.Collection}
+	if c.To != "" {
+		names = append(names, c.To)
+	}
 	return (len(f.include) == 0 || matchAny(f.include, names)) && !matchAny(f.exclude, names)
 }
 

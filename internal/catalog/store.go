@@ -1,0 +1,168 @@
+// Package catalog keeps the versions of every namespace's definition, and takes
+// the first of them by listing what a server has.
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// maxInsert bounds how many versions go in one insert.
+const maxInsert = 500
+
+// version is a detector.Version as it is stored.
+type version struct {
+	ID         string        `bson:"_id"`
+	Source     string        `bson:"source"`
+	NS         string        `bson:"ns"`
+	Database   string        `bson:"database"`
+	Collection string        `bson:"collection"`
+	Kind       detector.Kind `bson:"kind,omitempty"`
+	UUID       *bson.Binary  `bson:"uuid,omitempty"`
+	OpTime     oplog.OpTime  `bson:"optime"`
+	Wall       time.Time     `bson:"wall"`
+	Temp       bool          `bson:"temp"`
+	// Definition is null where the namespace was dropped.
+	Definition *definition `bson:"definition"`
+}
+
+type definition struct {
+	Options bson.Raw   `bson:"options"`
+	Indexes []bson.Raw `bson:"indexes"`
+}
+
+// Store keeps the versions of one source. Its client must write and read with
+// majority concern at the primary.
+type Store struct {
+	coll   *mongo.Collection
+	source string
+}
+
+// NewStore gives the store of one source.
+func NewStore(coll *mongo.Collection, source string) Store {
+	return Store{coll: coll, source: source}
+}
+
+// Setup makes the index by which a namespace's newest version is found; again is
+// no error.
+func (s Store) Setup(ctx context.Context) error {
+	_, err := s.coll.Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys: bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}},
+	})
+	if err != nil {
+		return fmt.Errorf("make the index of %s: %w", s.coll.Name(), err)
+	}
+	return nil
+}
+
+// Save inserts versions. One that is there already is the same: what a namespace
+// was from an optime on does not change.
+func (s Store) Save(ctx context.Context, versions []detector.Version) error {
+	for chunk := range slices.Chunk(versions, maxInsert) {
+		docs := make([]any, len(chunk))
+		for i, v := range chunk {
+			docs[i] = s.document(v)
+		}
+		_, err := s.coll.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
+		if err != nil && !onlyDuplicates(err) {
+			return fmt.Errorf("write to %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
+		}
+	}
+	return nil
+}
+
+func onlyDuplicates(err error) bool {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
+		return false
+	}
+	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !mongo.IsDuplicateKeyError(e) })
+}
+
+func (s Store) document(v detector.Version) version {
+	doc := version{
+		ID:         fmt.Sprintf("%s:%010d:%010d:%s", s.source, v.OpTime.TS.T, v.OpTime.TS.I, v.Namespace),
+		Source:     s.source,
+		NS:         v.Namespace.String(),
+		Database:   v.Namespace.Database,
+		Collection: v.Namespace.Collection,
+		OpTime:     v.OpTime,
+		Wall:       v.Wall,
+	}
+	if d := v.Definition; d != nil {
+		doc.Kind, doc.Temp = d.Kind, d.Temporary
+		doc.Definition = &definition{Options: d.Options, Indexes: d.Indexes}
+		if !d.UUID.IsZero() {
+			id := d.UUID.Binary()
+			doc.UUID = &id
+		}
+	}
+	return doc
+}
+
+func (doc version) version() detector.Version {
+	v := detector.Version{
+		Namespace: detector.Namespace{Database: doc.Database, Collection: doc.Collection},
+		OpTime:    doc.OpTime,
+		Wall:      doc.Wall,
+	}
+	if doc.Definition != nil {
+		v.Definition = &detector.Definition{
+			Kind: doc.Kind, Options: doc.Definition.Options, Indexes: doc.Definition.Indexes, Temporary: doc.Temp,
+		}
+		if doc.UUID != nil && len(doc.UUID.Data) == len(oplog.UUID{}) {
+			v.Definition.UUID = oplog.UUID(doc.UUID.Data)
+		}
+	}
+	return v
+}
+
+// Load gives the catalog as it stood at a position: of each namespace the newest
+// version at or before it. Later versions wait for their time.
+func (s Store) Load(ctx context.Context, at bson.Timestamp) (*detector.Catalog, error) {
+	known := &detector.Catalog{}
+	newest := mongo.Pipeline{
+		{{Key: "$match", Value: bson.D{{Key: "source", Value: s.source}, {Key: "optime.ts", Value: bson.D{{Key: "$lte", Value: at}}}}}},
+		{{Key: "$sort", Value: bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}}}},
+		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$ns"}, {Key: "newest", Value: bson.D{{Key: "$first", Value: "$$ROOT"}}}}}},
+		{{Key: "$replaceRoot", Value: bson.D{{Key: "newRoot", Value: "$newest"}}}},
+	}
+	cur, err := s.coll.Aggregate(ctx, newest, options.Aggregate().SetAllowDiskUse(true))
+	if err := s.each(ctx, cur, err, func(v detector.Version) { known.Apply(detector.Result{Versions: []detector.Version{v}}) }); err != nil {
+		return nil, err
+	}
+	later := bson.D{{Key: "source", Value: s.source}, {Key: "optime.ts", Value: bson.D{{Key: "$gt", Value: at}}}}
+	cur, err = s.coll.Find(ctx, later, options.Find().SetSort(bson.D{{Key: "optime.ts", Value: 1}}))
+	if err := s.each(ctx, cur, err, known.Expect); err != nil {
+		return nil, err
+	}
+	return known, nil
+}
+
+func (s Store) each(ctx context.Context, cur *mongo.Cursor, err error, take func(detector.Version)) error {
+	if err != nil {
+		return fmt.Errorf("read %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
+	}
+	defer cur.Close(ctx)
+	for cur.Next(ctx) {
+		var doc version
+		if err := cur.Decode(&doc); err != nil {
+			return fmt.Errorf("decode a version of %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
+		}
+		take(doc.version())
+	}
+	if err := cur.Err(); err != nil {
+		return fmt.Errorf("read %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
+	}
+	return nil
+}

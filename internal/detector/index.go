@@ -1,0 +1,183 @@
+package detector
+
+import (
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// createIndexes reads an entry whose own fields are the spec. A server of 2025
+// held it in a field "spec" for a while.
+func createIndexes(w *work, op operation) error {
+	spec, ok := op.Object.Lookup("spec").DocumentOK()
+	if !ok {
+		var err error
+		if spec, err = without(op.Object, "createIndexes"); err != nil {
+			return fmt.Errorf("createIndexes: %w", err)
+		}
+	}
+	return w.createIndex(op, spec, 0)
+}
+
+func startIndexBuild(w *work, op operation) error {
+	id, err := buildID(op)
+	if err != nil {
+		return err
+	}
+	w.builds[id] = &Build{Namespace: op.ns, Started: w.wall}
+	return nil
+}
+
+func commitIndexBuild(w *work, op operation) error {
+	took, specs, err := w.endBuild(op)
+	if err != nil {
+		return fmt.Errorf("commitIndexBuild: %w", err)
+	}
+	for _, spec := range specs {
+		if err := w.createIndex(op, spec, took); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func abortIndexBuild(w *work, op operation) error {
+	took, specs, err := w.endBuild(op)
+	if err != nil {
+		return fmt.Errorf("abortIndexBuild: %w", err)
+	}
+	if def, _ := w.lookup(op.ns); def.Temporary || w.names.temporary(op.ns.Collection) {
+		return nil
+	}
+	cause, _ := op.Object.Lookup("cause").DocumentOK()
+	for _, spec := range specs {
+		name := specName(spec)
+		w.tell(op, Change{
+			Operation:  AbortIndexBuild,
+			Database:   op.ns.Database,
+			Collection: op.ns.Collection,
+			IndexName:  name,
+			Statement:  words(AbortIndexBuild, op.ns.Collection, name),
+			Cause:      cause,
+			Build:      took,
+		})
+	}
+	return nil
+}
+
+// endBuild gives how long the build took, zero where its start was not read, and
+// the specs of its indexes.
+func (w *work) endBuild(op operation) (time.Duration, []bson.Raw, error) {
+	specs, err := documents(op.Object.Lookup("indexes"))
+	if err != nil {
+		return 0, nil, fmt.Errorf("indexes: %w", err)
+	}
+	id, err := buildID(op)
+	if err != nil {
+		return 0, nil, err
+	}
+	b, ok := w.known.builds[id]
+	if started := w.builds[id]; started != nil {
+		b, ok = *started, true
+	}
+	w.builds[id] = nil
+	if !ok {
+		return 0, specs, nil
+	}
+	return w.wall.Sub(b.Started), specs, nil
+}
+
+func buildID(op operation) (oplog.UUID, error) {
+	_, data, ok := op.Object.Lookup("indexBuildUUID").BinaryOK()
+	if !ok || len(data) != len(oplog.UUID{}) {
+		return oplog.UUID{}, fmt.Errorf("indexBuildUUID: %w", errShape)
+	}
+	return oplog.UUID(data), nil
+}
+
+func (w *work) createIndex(op operation, raw bson.Raw, took time.Duration) error {
+	def, known := w.lookup(op.ns)
+	spec, exact, err := userSpec(op, def, raw)
+	if err != nil {
+		return fmt.Errorf("index spec: %w", err)
+	}
+	automatic := known && w.ofTheServer(def, raw)
+	if known {
+		next := def.withIndex(spec)
+		w.put(op.ns, &next)
+	}
+	if !automatic && !def.Temporary && !w.names.temporary(op.ns.Collection) {
+		c := indexed(op.ns, def, spec)
+		c.Build = took
+		if !exact {
+			c.Mongosh, c.Undo = "", ""
+		}
+		w.tell(op, c)
+	}
+	return nil
+}
+
+// indexed tells an index that has come to be on a collection of that definition.
+func indexed(ns Namespace, def Definition, spec bson.Raw) Change {
+	typed := spec
+	if _, err := def.Options.LookupErr("collation"); err == nil {
+		typed = mongosh.WithSimpleCollation(spec)
+	}
+	return Change{
+		Operation:  CreateIndex,
+		Database:   ns.Database,
+		Collection: ns.Collection,
+		IndexName:  specName(spec),
+		Statement:  orWords(mongosh.ShortCreateIndex(ns.Collection, typed), CreateIndex, ns.Collection, specName(spec)),
+		Mongosh:    mongosh.CreateIndex(ns.Database, ns.Collection, typed),
+		Undo:       mongosh.DropIndex(ns.Database, ns.Collection, specName(spec)),
+		After:      spec,
+		UUID:       def.UUID,
+	}
+}
+
+func dropIndexes(w *work, op operation) error {
+	name, ok := op.Object.Lookup("index").StringValueOK()
+	if !ok || op.ns.Collection == "" {
+		return fmt.Errorf("dropIndexes: %w", errShape)
+	}
+	def, known := w.lookup(op.ns)
+	before := def.Index(name)
+	if before == nil && len(op.Object2) > 0 {
+		var exact bool
+		var err error
+		if before, exact, err = userSpec(op, def, op.Object2); err != nil || !exact {
+			before = nil
+		}
+	}
+	if known {
+		next := def.withoutIndex(name)
+		w.put(op.ns, &next)
+	}
+	if def.Temporary || w.names.temporary(op.ns.Collection) {
+		return nil
+	}
+	text := mongosh.DropIndex(op.ns.Database, op.ns.Collection, name)
+	c := Change{
+		Operation:  DropIndex,
+		Database:   op.ns.Database,
+		Collection: op.ns.Collection,
+		IndexName:  name,
+		Statement:  orWords(text, DropIndex, op.ns.Collection, name),
+		Mongosh:    text,
+		Before:     before,
+	}
+	if before != nil {
+		typed := before
+		if _, err := def.Options.LookupErr("collation"); err == nil {
+			typed = mongosh.WithSimpleCollation(before)
+		}
+		c.Undo = mongosh.UndoDropIndex(op.ns.Database, op.ns.Collection, typed)
+	}
+	w.tell(op, c)
+	return nil
+}

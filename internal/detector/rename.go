@@ -1,0 +1,171 @@
+package detector
+
+import (
+	"fmt"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// renameCollection handles a rename, whose o holds full namespaces. One with
+// dropTarget destroys a collection and writes no drop for it. One from a name that
+// the server generated is the last step of something else, and is told by what the
+// user sees of that.
+func renameCollection(w *work, op operation) error {
+	from, fromOK := splitNamespace(op.Object.Lookup("renameCollection"))
+	to, toOK := splitNamespace(op.Object.Lookup("to"))
+	if !fromOK || !toOK {
+		return fmt.Errorf("renameCollection: %w", errShape)
+	}
+	source, known := w.lookup(from)
+	target, targetKnown := w.lookup(to)
+	r := rename{
+		from: from, to: to, source: source, known: known, target: target, targetKnown: targetKnown,
+		replaces: hasTarget(op.Object.Lookup("dropTarget")),
+	}
+	r.target.UUID = targetUUID(op, target)
+	moved := source
+	moved.UUID = op.UUID
+	moved.Temporary = truthy(op.Object.Lookup("stayTemp")) || w.names.temporary(to.Collection)
+	w.put(from, nil)
+	if known {
+		w.put(to, &moved)
+	} else {
+		w.put(to, nil)
+	}
+	r.moved = moved
+	if !moved.Temporary {
+		w.tellRename(op, r)
+	}
+	return nil
+}
+
+// rename is one rename with what was known of both its ends.
+type rename struct {
+	from, to           Namespace
+	source, target     Definition
+	known, targetKnown bool
+	replaces           bool
+	moved              Definition
+}
+
+func (w *work) tellRename(op operation, r rename) {
+	switch {
+	case strings.Contains(r.from.Collection, ".convertToCapped.") && w.names.temporary(r.from.Collection):
+		w.tell(op, convertedToCapped(r))
+	case r.source.Temporary || w.names.temporary(r.from.Collection):
+		w.tellArrival(op, r)
+	default:
+		if r.replaces {
+			w.tell(op, dropped(r.to, r.target, r.targetKnown))
+		}
+		w.tell(op, renamed(r))
+	}
+}
+
+func renamed(r rename) Change {
+	text := mongosh.RenameCollection(r.from.Database, r.from.Collection, r.to.Collection)
+	return Change{
+		Operation:  RenameCollection,
+		Database:   r.from.Database,
+		Collection: r.from.Collection,
+		To:         r.to.String(),
+		Statement:  orWords(text, RenameCollection, r.from.Collection, r.to.Collection),
+		Mongosh:    text,
+		Undo:       mongosh.RenameCollection(r.from.Database, r.to.Collection, r.from.Collection),
+	}
+}
+
+func convertedToCapped(r rename) Change {
+	text := mongosh.ConvertToCapped(r.to.Database, r.to.Collection, r.source.Options)
+	c := Change{
+		Operation:  ConvertToCapped,
+		Database:   r.to.Database,
+		Collection: r.to.Collection,
+		Statement:  orWords(text, ConvertToCapped, r.to.Collection),
+		Mongosh:    text,
+	}
+	if r.known {
+		c.After = r.source.Options
+	}
+	if r.targetKnown {
+		c.Before = r.target.Options
+	}
+	return c
+}
+
+// tellArrival tells what came under a generated name, from $out, mapReduce or
+// another database, by what the user sees: a new collection with its indexes, or
+// another one in the place of the old.
+func (w *work) tellArrival(op operation, r rename) {
+	if r.replaces {
+		w.tell(op, replaced(r))
+		return
+	}
+	w.tell(op, created(r.to, r.moved))
+	for _, spec := range r.moved.Indexes {
+		w.tell(op, indexed(r.to, r.moved, spec))
+	}
+}
+
+func replaced(r rename) Change {
+	c := Change{
+		Operation:  ReplaceCollection,
+		Database:   r.to.Database,
+		Collection: r.to.Collection,
+		Statement:  words(ReplaceCollection, r.to.Collection),
+	}
+	if r.known {
+		c.After = whole(r.moved)
+		text := mongosh.ReplaceCollection(r.to.Database, r.to.Collection,
+			mongosh.Definition{Options: r.moved.Options, Indexes: r.moved.Indexes})
+		c.Mongosh, c.Statement = text, orWords(text, ReplaceCollection, r.to.Collection)
+	}
+	if r.targetKnown {
+		c.Before = whole(r.target)
+	}
+	return c
+}
+
+// whole is a definition as one document, for the changes that are about all of it.
+func whole(d Definition) bson.Raw {
+	indexes := d.Indexes
+	if indexes == nil {
+		indexes = []bson.Raw{}
+	}
+	options := d.Options
+	if options == nil {
+		options = bson.Raw{5, 0, 0, 0, 0}
+	}
+	raw, err := bson.Marshal(bson.D{{Key: "options", Value: options}, {Key: "indexes", Value: indexes}})
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+func splitNamespace(v bson.RawValue) (Namespace, bool) {
+	full, _ := v.StringValueOK()
+	db, coll, ok := strings.Cut(full, ".")
+	coll = strings.TrimPrefix(coll, bucketsPrefix)
+	return Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
+}
+
+// hasTarget reads dropTarget: the UUID of what is dropped, or false, or nothing.
+func hasTarget(v bson.RawValue) bool {
+	if _, _, ok := v.BinaryOK(); ok {
+		return true
+	}
+	return truthy(v)
+}
+
+func targetUUID(op operation, target Definition) oplog.UUID {
+	_, data, ok := op.Object.Lookup("dropTarget").BinaryOK()
+	if ok && len(data) == len(oplog.UUID{}) {
+		return oplog.UUID(data)
+	}
+	return target.UUID
+}

@@ -1,0 +1,53 @@
+package detector
+
+import (
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// shardingNoop handles the no-ops in which a shard says what happened to the
+// sharding of a collection. Their statements are words: they only make sense on
+// the whole cluster.
+func shardingNoop(w *work, op operation) error {
+	for _, kind := range []struct {
+		field string
+		op    Operation
+	}{
+		{"shardCollection", ShardCollection},
+		{"refineCollectionShardKey", RefineShardKey},
+		{"reshardCollection", ReshardCollection},
+	} {
+		full, ok := op.Object2.Lookup(kind.field).StringValueOK()
+		if !ok {
+			continue
+		}
+		db, coll, ok := strings.Cut(full, ".")
+		if !ok || w.names.temporary(coll) || strings.HasPrefix(coll, reshardingPrefix) {
+			return nil
+		}
+		op.silent = op.FromMigrate
+		w.tell(op, Change{
+			Operation:  kind.op,
+			Database:   db,
+			Collection: coll,
+			Statement:  words(kind.op, coll),
+			Before:     shardKey(op.Object2, "oldShardKey"),
+			After:      shardKey(op.Object2, "shardKey"),
+		})
+		return nil
+	}
+	return nil
+}
+
+func shardKey(o2 bson.Raw, field string) bson.Raw {
+	key, ok := o2.Lookup(field).DocumentOK()
+	if !ok {
+		return nil
+	}
+	raw, err := bson.Marshal(bson.D{{Key: "shardKey", Value: key}})
+	if err != nil {
+		return nil
+	}
+	return raw
+}

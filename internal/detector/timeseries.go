@@ -1,0 +1,108 @@
+package detector
+
+import (
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// timeSeriesOptions leaves out what the server adds to the options of the buckets,
+// so that they are those that listCollections shows under the user's name.
+func timeSeriesOptions(options bson.Raw) (bson.Raw, error) {
+	return without(options, "validator", "clusteredIndex", "uuid", "storageEngine")
+}
+
+// userSpec gives an index spec by the user's field names. It says whether that is
+// exact: on a time series whose fields are not known it cannot be.
+func userSpec(op operation, def Definition, spec bson.Raw) (bson.Raw, bool, error) {
+	key, ok := spec.Lookup("key").DocumentOK()
+	if !ok || specName(spec) == "" || op.ns.Collection == "" {
+		return nil, false, errShape
+	}
+	if !op.bucketed && def.Kind != KindTimeSeries {
+		return spec, true, nil
+	}
+	if original, ok := spec.Lookup("originalSpec").DocumentOK(); ok {
+		return original, true, nil
+	}
+	meta, _ := def.Options.Lookup("timeseries", "metaField").StringValueOK()
+	typed, exact, err := typedKey(key, meta)
+	if err != nil {
+		return nil, false, err
+	}
+	spec, err = with(spec, "key", typed)
+	return spec, exact, err
+}
+
+// typedKey turns the key of an index on buckets into the one that was typed: the
+// bounds of a field's values in a bucket stand for the field, ascending with the
+// minimum first, descending with the maximum first.
+func typedKey(key bson.Raw, meta string) (bson.D, bool, error) {
+	elems, err := key.Elements()
+	if err != nil {
+		return nil, false, err
+	}
+	typed, exact := bson.D{}, true
+	for _, el := range elems {
+		name, ok := typedField(el.Key(), meta)
+		exact = exact && ok
+		if len(typed) > 0 && typed[len(typed)-1].Key == name {
+			continue
+		}
+		value := any(el.Value())
+		if text, ok := el.Value().StringValueOK(); ok {
+			value = strings.TrimSuffix(text, "_bucket")
+		}
+		typed = append(typed, bson.E{Key: name, Value: value})
+	}
+	return typed, exact, nil
+}
+
+func typedField(stored, meta string) (string, bool) {
+	for _, bound := range []string{"control.min.", "control.max.", "data."} {
+		if field, ok := strings.CutPrefix(stored, bound); ok {
+			return field, true
+		}
+	}
+	if stored == "meta" && meta != "" {
+		return meta, true
+	}
+	if rest, ok := strings.CutPrefix(stored, "meta."); ok && meta != "" {
+		return meta + "." + rest, true
+	}
+	return stored, false
+}
+
+// ofTheServer recognises the index that servers from 6.3 on make with a time series
+// that has a metaField: the very next entry. The user did not type it.
+func (w *work) ofTheServer(def Definition, spec bson.Raw) bool {
+	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
+	if def.Kind != KindTimeSeries || len(def.Indexes) > 0 || w.optime.TS != next {
+		return false
+	}
+	meta, hasMeta := def.Options.Lookup("timeseries", "metaField").StringValueOK()
+	timeField, _ := def.Options.Lookup("timeseries", "timeField").StringValueOK()
+	if !hasMeta || specName(spec) != meta+"_1_"+timeField+"_1" {
+		return false
+	}
+	key, ok := spec.Lookup("key").DocumentOK()
+	if !ok {
+		return false
+	}
+	elems, err := key.Elements()
+	want := []string{"meta", "control.min." + timeField, "control.max." + timeField}
+	if err != nil || len(elems) != len(want) {
+		return false
+	}
+	for i, el := range elems {
+		if n, ok := el.Value().AsInt64OK(); !ok || n != 1 || el.Key() != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// bucketSpans are the spans of buckets that a granularity implies, in seconds.
+func bucketSpans() map[string]int32 {
+	return map[string]int32{"seconds": 3600, "minutes": 86400, "hours": 2592000}
+}

@@ -1,0 +1,37 @@
+package detector
+
+import (
+	"strings"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// Touched lists the namespaces whose definitions a unit may have changed, told or
+// not. One without a collection stands for the whole database.
+func (d Detector) Touched(u oplog.Unit) []Namespace {
+	var out []Namespace
+	for _, e := range u.Operations {
+		if e.Op != oplog.OpCommand {
+			full, _ := e.Object.Lookup("_id").StringValueOK()
+			db, coll, _ := strings.Cut(full, ".")
+			out = append(out, Namespace{db, coll})
+			continue
+		}
+		name, target := e.Command()
+		if row, ok := d.commands[name]; !ok || row.handle == nil {
+			continue
+		}
+		if name == "renameCollection" {
+			from, _ := splitNamespace(target)
+			to, _ := splitNamespace(e.Object.Lookup("to"))
+			out = append(out, from, to)
+			continue
+		}
+		coll, _ := target.StringValueOK()
+		if coll == viewsCollection {
+			coll = ""
+		}
+		out = append(out, Namespace{e.Database(), strings.TrimPrefix(coll, bucketsPrefix)})
+	}
+	return out
+}

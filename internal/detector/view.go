@@ -1,0 +1,116 @@
+package detector
+
+import (
+	"fmt"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// viewDocument handles a write to system.views: a view is a document there, its
+// full name the _id. An update is a full replacement (change_stream_event_transform
+// of the server relies on that).
+func viewDocument(w *work, op operation) error {
+	full, ok := op.Object.Lookup("_id").StringValueOK()
+	if op.Op == oplog.OpUpdate && !ok {
+		full, ok = op.Object2.Lookup("_id").StringValueOK()
+	}
+	name, inDatabase := strings.CutPrefix(full, op.ns.Database+".")
+	if !ok || !inDatabase || name == "" {
+		return fmt.Errorf("view: %w", errShape)
+	}
+	op.ns.Collection = name
+	before, known := w.lookup(op.ns)
+	if op.Op == oplog.OpDelete {
+		// A time series' view goes before its buckets, whose drop is what counts.
+		if !known || before.Kind == KindView {
+			w.dropView(op, before.Options)
+		}
+		return nil
+	}
+	viewOn, ok := op.Object.Lookup("viewOn").StringValueOK()
+	if !ok {
+		return fmt.Errorf("view: viewOn: %w", errShape)
+	}
+	if strings.HasPrefix(viewOn, bucketsPrefix) {
+		return nil
+	}
+	options, err := without(op.Object, "_id")
+	if err != nil {
+		return fmt.Errorf("view: %w", err)
+	}
+	w.put(op.ns, &Definition{Kind: KindView, Options: options})
+	if op.Op == oplog.OpInsert {
+		w.tell(anonymous(op), createdView(op.ns, options))
+		return nil
+	}
+	w.tell(anonymous(op), modifiedView(op.ns, before.Options, options))
+	return nil
+}
+
+// anonymous leaves out the UUID, which is that of system.views.
+func anonymous(op operation) operation {
+	op.UUID = oplog.UUID{}
+	return op
+}
+
+func createdView(ns Namespace, options bson.Raw) Change {
+	text := mongosh.CreateView(ns.Database, ns.Collection, options)
+	return Change{
+		Operation:  CreateView,
+		Database:   ns.Database,
+		Collection: ns.Collection,
+		Statement:  orWords(text, CreateView, ns.Collection),
+		Mongosh:    text,
+		Undo:       mongosh.UndoCreateView(ns.Database, ns.Collection),
+		After:      options,
+	}
+}
+
+func modifiedView(ns Namespace, before, after bson.Raw) Change {
+	text := mongosh.ModifyView(ns.Database, ns.Collection, after)
+	c := Change{
+		Operation:  ModifyView,
+		Database:   ns.Database,
+		Collection: ns.Collection,
+		Statement:  orWords(text, ModifyView, ns.Collection),
+		Mongosh:    text,
+		Before:     before,
+		After:      after,
+	}
+	if before != nil {
+		c.Undo = mongosh.ModifyView(ns.Database, ns.Collection, before)
+	}
+	return c
+}
+
+func (w *work) dropView(op operation, before bson.Raw) {
+	text := mongosh.DropView(op.ns.Database, op.ns.Collection)
+	c := Change{
+		Operation:  DropView,
+		Database:   op.ns.Database,
+		Collection: op.ns.Collection,
+		Statement:  orWords(text, DropView, op.ns.Collection),
+		Mongosh:    text,
+		Before:     before,
+	}
+	if before != nil {
+		c.Undo = mongosh.CreateView(op.ns.Database, op.ns.Collection, before)
+	}
+	w.put(op.ns, nil)
+	w.tell(anonymous(op), c)
+}
+
+// dropViews handles a drop of system.views, which takes every view of the database
+// with it and writes no entry for them.
+func (w *work) dropViews(op operation) {
+	for _, ns := range w.known.in(op.ns.Database, KindView) {
+		if def, ok := w.lookup(ns); ok {
+			op.ns = ns
+			w.dropView(op, def.Options)
+		}
+	}
+}

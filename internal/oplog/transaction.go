@@ -1,0 +1,127 @@
+package oplog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Unit is what took effect at one optime: a single entry, or the operations of a
+// transaction in their order.
+type Unit struct {
+	// OpTime and Wall are those of the entry that made it take effect: of a
+	// transaction the last applyOps, or its commitTransaction.
+	OpTime     OpTime
+	Wall       time.Time
+	Operations []Entry
+}
+
+// Fetcher reads the entry at one timestamp. Member is one.
+type Fetcher interface {
+	Fetch(ctx context.Context, ts bson.Timestamp) (Entry, bool, error)
+}
+
+// ChainError says that the beginning of a transaction is no longer in the oplog of
+// the member that was asked.
+type ChainError struct {
+	// End is the entry that made the transaction take effect, Missing the one that
+	// is not there.
+	End, Missing OpTime
+}
+
+func (e *ChainError) Error() string {
+	return fmt.Sprintf("the transaction that took effect at %s began before the oldest entry: %s is gone", e.End, e.Missing)
+}
+
+// Assemble gives the unit that took effect with an entry, which for most is the
+// entry itself. A transaction larger than one entry is a chain, linked by
+// prevOpTime from its last entry to its first, so that it can be assembled at its
+// end: nothing is kept while it is under way, and what does not commit is never
+// read. The error is a *ChainError where an entry of the chain is gone.
+func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
+	u := Unit{OpTime: e.OpTime, Wall: e.Wall}
+	name, _ := e.Command()
+	if name == "applyOps" && !e.takesEffect() {
+		return u, nil
+	}
+	if !e.endsTransaction() {
+		u.Operations = e.operations()
+		return u, nil
+	}
+	chain := []Entry{e}
+	for link := e.PrevOpTime; !link.TS.IsZero(); {
+		prev, ok, err := from.Fetch(ctx, link.TS)
+		if err != nil {
+			return Unit{}, fmt.Errorf("assemble the transaction of %s: %w", e.OpTime, err)
+		}
+		if !ok || prev.OpTime != link {
+			return Unit{}, &ChainError{End: e.OpTime, Missing: link}
+		}
+		chain = append(chain, prev)
+		link = prev.PrevOpTime
+	}
+	for _, part := range slices.Backward(chain) {
+		u.Operations = append(u.Operations, part.operations()...)
+	}
+	return u, nil
+}
+
+// endsTransaction says whether the entry makes earlier ones take effect: the last
+// applyOps of a chain, or the commit of a prepared transaction. 8.0's batched
+// inserts are linked too, but each stands for itself.
+func (e Entry) endsTransaction() bool {
+	name, _ := e.Command()
+	switch name {
+	case "commitTransaction":
+		return true
+	case "applyOps":
+		return e.MultiOpType != multiOpSeparate
+	}
+	return false
+}
+
+// multiOpSeparate marks entries that are linked and do not belong together.
+const multiOpSeparate = 1
+
+// takesEffect says whether an applyOps does so by itself: part of a chain waits for
+// its last entry, a prepared one for its commit.
+func (e Entry) takesEffect() bool {
+	for _, waits := range []string{"partialTxn", "prepare"} {
+		if on, ok := e.Object.Lookup(waits).BooleanOK(); ok && on {
+			return false
+		}
+	}
+	return true
+}
+
+// operations takes the entry apart where it is an applyOps, at any depth. What is
+// inside and not of an operation's shape stays whole, for the detector to tell.
+func (e Entry) operations() []Entry {
+	name, value := e.Command()
+	if name != "applyOps" {
+		return []Entry{e}
+	}
+	inner, ok := value.ArrayOK()
+	if !ok {
+		return []Entry{e}
+	}
+	values, err := inner.Values()
+	if err != nil {
+		return []Entry{e}
+	}
+	var ops []Entry
+	for _, v := range values {
+		raw, _ := v.DocumentOK()
+		op, err := Decode(raw)
+		if err != nil {
+			// Without its content, which may be a user's document.
+			op = Entry{Op: OpCommand, NS: e.NS, UUID: e.UUID}
+		}
+		op.FromMigrate = op.FromMigrate || e.FromMigrate
+		ops = append(ops, op.operations()...)
+	}
+	return ops
+}
