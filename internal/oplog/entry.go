@@ -1,6 +1,7 @@
 package oplog
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -76,6 +77,10 @@ func Decode(raw bson.Raw) (Entry, error) {
 	if prev := d.document("prevOpTime"); prev != nil {
 		p := fields{raw: prev}
 		e.PrevOpTime = OpTime{TS: p.timestamp("ts"), Term: p.int64("t")}
+		var bad *DecodeError
+		if errors.As(p.err, &bad) {
+			d.fail("prevOpTime."+bad.Field, bad.Reason)
+		}
 	}
 	if d.err == nil && e.Op == "" {
 		d.fail("op", "is missing")
