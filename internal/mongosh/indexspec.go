@@ -80,12 +80,12 @@ func indexOptions(spec, key object) object {
 	return options
 }
 
-// isIndexNoise names what is said elsewhere in the statement (key, name), what
+// isIndexNoise names what is said elsewhere in the statement, what
 // servers ignore or refuse today (ns, background, dropDups, clustered), and
 // what a time series' bucket index carries for the server's own use.
 func isIndexNoise(option string) bool {
 	switch option {
-	case "key", "name", "ns", "background", "dropDups", "clustered", "originalSpec":
+	case "createIndexes", "key", "name", "ns", "background", "dropDups", "clustered", "originalSpec":
 		return true
 	}
 	return false

@@ -3,7 +3,9 @@ package mongosh
 import "strings"
 
 // DB is the expression for a database, from wherever the shell is:
-// db.getSiblingDB('banking_db'). mongosh takes every name that a server does.
+// db.getSiblingDB('banking_db'). mongosh takes every name that a server does;
+// early versions of 2 refuse those that every JavaScript object has a property
+// by, such as constructor.
 func DB(name string) string {
 	return "db.getSiblingDB(" + Quote(name) + ")"
 }

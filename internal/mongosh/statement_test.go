@@ -62,6 +62,8 @@ func TestCreateIndex(t *testing.T) {
 			long + "{['__proto__']: 1}, {name: 'n'})"},
 		"name as data": {`{"v": 2, "key": {"a": 1}, "name": "i'dx\"\\'); db.dropDatabase(); //"}`,
 			long + `{a: 1}, {name: 'i\'dx"\\\'); db.dropDatabase(); //'})`},
+		"as its oplog entry has it": {`{"createIndexes": "c", "v": 2, "key": {"a": 1}, "name": "n"}`,
+			long + "{a: 1}, {name: 'n'})"},
 		"no name": {`{"key": {"a": 1}}`, ""},
 		"no key":  {`{"name": "n"}`, ""},
 	}
