@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ddltail/ddltail/internal/cleanup"
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/delivery"
+	"github.com/ddltail/ddltail/internal/listener"
+	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/web"
+)
+
+const (
+	// defaultListenAddr is where `listen` serves HTTP.
+	defaultListenAddr = ":9798"
+	// cleanUpEvery is how often `listen` cleans up, and cleanUpAgain how soon after a
+	// failure.
+	cleanUpEvery = time.Hour
+	cleanUpAgain = time.Minute
+)
+
+func listenCommand() *cobra.Command {
+	var toStdout bool
+	cmd := &cobra.Command{
+		Use:   "listen [--stdout]",
+		Short: "Hand every unprocessed notification to the backend; until SIGINT or SIGTERM",
+		Long: "Hand every unprocessed notification to the backend at DDLTAIL_BACKEND_URL, at least once and in\n" +
+			"the order of its collection, then mark it processed; remove old processed ones each hour.\n" +
+			"Until SIGINT or SIGTERM.\n\nEnvironment:\n" + usage(),
+		DisableFlagsInUseLine: true,
+		Args:                  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(time.Now())
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cfg.Log)
+			if err != nil {
+				return err
+			}
+			if toStdout {
+				return listen(cmd.Context(), cfg, delivery.NewStream(cmd.OutOrStdout()), log)
+			}
+			backend, err := backendOf(cfg)
+			if err != nil {
+				return err
+			}
+			defer backend.Close()
+			log.Info("backend", zap.String("url", config.RedactURL(cfg.BackendURL)), zap.Bool("signed", cfg.WebhookSecret != ""))
+			return listen(cmd.Context(), cfg, backend, log)
+		},
+	}
+	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print each notification as a line of JSON instead, then mark it processed")
+	return cmd
+}
+
+// backendOf makes the backend of the configuration, with all mistakes in it.
+func backendOf(cfg config.Config) (*delivery.Backend, error) {
+	var mistakes config.Errors
+	secret, err := delivery.ParseSecret(cfg.WebhookSecret)
+	if err != nil {
+		mistakes = append(mistakes, &config.Error{Reason: "DDLTAIL_WEBHOOK_SECRET", Remedy: err.Error()})
+	}
+	if cfg.BackendURL == "" {
+		return nil, append(mistakes, &config.Error{Reason: "DDLTAIL_BACKEND_URL is not set",
+			Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
+	}
+	backend, err := delivery.NewBackend(cfg.BackendURL, secret, "ddltail/"+orUnknown(build().Version))
+	if err != nil {
+		mistakes = append(mistakes, &config.Error{Reason: "DDLTAIL_BACKEND_URL", Remedy: err.Error()})
+	}
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	return backend, nil
+}
+
+// listen is one listener: HTTP beside the work, both until the context ends.
+func listen(ctx context.Context, cfg config.Config, target listener.Target, log *zap.Logger) error {
+	addr := cfg.HTTPAddr
+	if addr == "" {
+		addr = defaultListenAddr
+	}
+	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("DDLTAIL_HTTP_ADDR: %w", err)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	l := &listener.Listener{
+		Database: cfg.Database, Target: target, PollInterval: cfg.PollInterval,
+		Metrics: metrics.NewListen(registry, build(), listenLabels()), Status: &listener.Status{}, Log: log,
+	}
+	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
+		zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
+
+	handler := web.Handler(registry, web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready},
+		web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }})
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	group.Go(func() error {
+		defer cancel()
+		return web.Serve(ctx, socket, handler, cfg.WebConfigFile, log)
+	})
+	group.Go(func() error {
+		defer cancel()
+		return withSink(ctx, cfg, log, func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
+	})
+	err = group.Wait()
+	if err == nil || errors.Is(err, context.Canceled) {
+		log.Info("stopped")
+		return nil
+	}
+	return err
+}
+
+// handOver listens and cleans up.
+func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *mongo.Database) error {
+	err := pipeline.Await(ctx, l.Log, startLimit, func(ctx context.Context) error {
+		return pipeline.ExplainSink(listener.Setup(ctx, db), cfg.Database, cfg.Sink.PathIsAuthSource())
+	})
+	if err != nil {
+		return err
+	}
+	var both errgroup.Group
+	both.Go(func() error {
+		l.Run(ctx, db)
+		return nil
+	})
+	both.Go(func() error {
+		cleanUp(ctx, db, cfg.CleanupAfter, l)
+		return nil
+	})
+	return both.Wait()
+}
+
+// cleanUp removes old notifications each hour.
+func cleanUp(ctx context.Context, db *mongo.Database, age time.Duration, l *listener.Listener) {
+	for {
+		next := cleanUpEvery
+		removed, err := cleanup.Remove(ctx, db, age)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			next = cleanUpAgain
+			l.Log.Warn("old notifications cannot be removed", zap.Duration("again_in", next), zap.Error(err))
+		default:
+			l.Metrics.Cleaned.Add(float64(removed))
+			l.Log.Info("removed old notifications", zap.Int64("number", removed), zap.Duration("older_than", age))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(next):
+		}
+	}
+}
+
+func listenLabels() metrics.ListenLabels {
+	labels := metrics.ListenLabels{Results: listener.Results(), Modes: listener.Modes()}
+	for _, v := range delivery.Verdicts() {
+		labels.Verdicts = append(labels.Verdicts, v.String())
+	}
+	return labels
+}
+
+func listenRows(s *listener.Status) []web.Row {
+	ready, mode := "yes", string(s.Mode())
+	if s.Ready() != nil {
+		ready = "no"
+	}
+	return []web.Row{
+		{Name: "version", Value: orUnknown(build().Version)},
+		{Name: "handing over", Value: ready},
+		{Name: "learns of new ones by", Value: orUnknown(mode)},
+		{Name: "unprocessed", Value: strconv.Itoa(s.Unprocessed())},
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/notify"
+)
+
+func notifyCommand() *cobra.Command {
+	var change notify.Change
+	cmd := &cobra.Command{
+		Use:   "notify OPERATION [COLLECTION [INDEX]] [--database DB] [--to DB.COLLECTION] [--statement TEXT]",
+		Short: "Write one notification by hand",
+		Long:  "Write one notification by hand, of a change that has just been made.\n\nOperations: " + operationNames() + ".",
+		Example: "  ddltail notify CREATE_COLLECTION payments\n" +
+			"  ddltail notify CREATE_INDEX transactions amount_idx\n" +
+			"  ddltail notify RENAME_COLLECTION payments --to banking_db.paid\n" +
+			"  ddltail notify DROP_DATABASE --database banking_db",
+		DisableFlagsInUseLine: true,
+		Args:                  func(_ *cobra.Command, args []string) error { return readWords(&change, args) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(time.Now())
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cfg.Log)
+			if err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("database") && cfg.DatabaseNamed {
+				change.Database = cfg.Database
+			}
+			return writeNotification(cmd.Context(), cfg, change, log)
+		},
+	}
+	cmd.Flags().StringVar(&change.Database, "database", "", "where the change was made (default: DDLTAIL_DATABASE or the URI's path, if there is one)")
+	cmd.Flags().StringVar(&change.To, "to", "", "the new full name of a renamed collection")
+	cmd.Flags().StringVar(&change.Statement, "statement", "", "the text that consumers show (default: operation and target in words)")
+	return cmd
+}
+
+func operationNames() string {
+	var names []string
+	for _, op := range detector.Operations() {
+		names = append(names, string(op))
+	}
+	return strings.Join(names, ", ")
+}
+
+// readWords takes the words of the command line into the change, which has the flags
+// already. The database may yet come from the configuration.
+func readWords(change *notify.Change, args []string) error {
+	if len(args) < 1 || len(args) > 3 {
+		return fmt.Errorf("want an operation, its collection and, for an index, that: got %d words", len(args))
+	}
+	words := append(args, "", "")
+	change.Operation, change.Collection, change.Index = strings.ToUpper(words[0]), words[1], words[2]
+	whole := *change
+	if whole.Database == "" {
+		whole.Database = "known later"
+	}
+	return whole.Validate()
+}
+
+func writeNotification(ctx context.Context, cfg config.Config, change notify.Change, log *zap.Logger) error {
+	var invalid *notify.InvalidError
+	if errors.As(change.Validate(), &invalid) {
+		return &config.Error{Reason: invalid.Reason, Remedy: "name it with --database"}
+	}
+	return withSink(ctx, cfg, log, func(ctx context.Context, db *mongo.Database) error {
+		if err := notify.SchemaChange(ctx, db, change); err != nil {
+			return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+		}
+		log.Info("notified", zap.String("operation", change.Operation), zap.String("collection", change.Collection),
+			zap.String("queue", cfg.Database))
+		return nil
+	})
+}

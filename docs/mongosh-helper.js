@@ -1,0 +1,90 @@
+// Helpers that notify a schema change from mongosh. In the shell:
+//
+//   load('/path/to/mongosh-helper.js')
+//
+// or that line in ~/.mongoshrc.js, to have them in every session. Notifications go into schema_notifications of the database
+// that the shell is in; where ddltail's DATABASE is another one, say so first: ddltailDatabase = 'ddltail'
+
+/** Writes one notification. All that follows goes through here. */
+function notifySchemaChange(operation, collection, indexName, statement) {
+  const target = indexName === undefined ? [collection] : [collection, indexName];
+  const notification = { operation, collection };
+  if (indexName !== undefined) {
+    notification.index_name = indexName;
+  }
+  notification.operation_statement = statement ?? [operation.replaceAll('_', ' '), ...target.map(ddltailWord)].join(' ');
+  notification.timestamp = new Double(Date.now() / 1000);
+  notification.processed = false;
+  notification.database = db.getName();
+  notification.ns = `${db.getName()}.${collection}`;
+  notification.source = 'manual';
+  const queue = typeof ddltailDatabase === 'string' ? db.getSiblingDB(ddltailDatabase) : db;
+  return queue.getCollection('schema_notifications').insertOne(notification, { writeConcern: { w: 'majority' } });
+}
+
+function notifyCreateCollection(collection, statement) {
+  return notifySchemaChange('CREATE_COLLECTION', collection, undefined, statement);
+}
+
+function notifyDropCollection(collection, statement) {
+  return notifySchemaChange('DROP_COLLECTION', collection, undefined, statement);
+}
+
+function notifyCreateIndex(collection, indexName, statement) {
+  return notifySchemaChange('CREATE_INDEX', collection, indexName, statement);
+}
+
+function notifyDropIndex(collection, indexName, statement) {
+  return notifySchemaChange('DROP_INDEX', collection, indexName, statement);
+}
+
+/** db.createCollection, and its notification if that worked. */
+function createCollectionWithNotify(collection, options) {
+  const result = db.createCollection(collection, options);
+  notifyCreateCollection(collection);
+  return result;
+}
+
+/** createIndex, and its notification if that worked. It returns the index's name. */
+function createIndexWithNotify(collection, keys, options) {
+  const name = db.getCollection(collection).createIndex(keys, options);
+  const written = `${ddltailLiteral(keys)}, ${ddltailLiteral({ ...options, name })}`;
+  notifyCreateIndex(collection, name, `${ddltailCollection(collection)}.createIndex(${written})`);
+  return name;
+}
+
+/** drop, and its notification if there was something to drop. */
+function dropCollectionWithNotify(collection) {
+  const dropped = db.getCollection(collection).drop();
+  if (dropped) {
+    notifyDropCollection(collection);
+  }
+  return dropped;
+}
+
+/** A name as a word of a statement; one that could be taken for more is a JSON string. */
+function ddltailWord(name) {
+  return /['"`\p{Cc}\u2028\u2029]/u.test(name) ? JSON.stringify(name) : name;
+}
+
+/** db.payments, or db.getCollection('…') where that is something else. */
+function ddltailCollection(name) {
+  const plain = /^[A-Za-z][A-Za-z0-9_]*$/.test(name) && typeof db[name] !== 'function';
+  return plain ? `db.${name}` : `db.getCollection(${ddltailLiteral(name)})`;
+}
+
+/** A value as one would type it. */
+function ddltailLiteral(value) {
+  if (typeof value === 'string') {
+    return `'${JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
+  }
+  if (Array.isArray(value)) {
+    return `[${value.map(ddltailLiteral).join(', ')}]`;
+  }
+  if (value !== null && typeof value === 'object' && value._bsontype === undefined) {
+    const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+    const key = (name) => (/^[A-Za-z_$][A-Za-z0-9_$]*$/.test(name) ? name : ddltailLiteral(name));
+    return `{${fields.map(([name, field]) => `${key(name)}: ${ddltailLiteral(field)}`).join(', ')}}`;
+  }
+  return EJSON.stringify(value);
+}

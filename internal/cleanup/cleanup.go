@@ -1,0 +1,134 @@
+// Package cleanup removes processed notifications for their age.
+//
+// A detector that starts again tells once more what lies behind its checkpoint. So a
+// notification from the oplog goes only when the checkpoint has passed it: else it
+// would come back, as new.
+package cleanup
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// Remove deletes the notifications that were processed and written longer than age
+// ago, and says how many went.
+func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
+	filter, err := removable(ctx, db, time.Now().Add(-age))
+	if err != nil {
+		return 0, err
+	}
+	res, err := db.Collection(sink.Notifications).DeleteMany(ctx, filter)
+	if err != nil {
+		return 0, fmt.Errorf("remove old notifications: %w", err)
+	}
+	return res.DeletedCount, nil
+}
+
+// Count says how many notifications Remove would delete.
+func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
+	filter, err := removable(ctx, db, time.Now().Add(-age))
+	if err != nil {
+		return 0, err
+	}
+	n, err := db.Collection(sink.Notifications).CountDocuments(ctx, filter)
+	if err != nil {
+		return 0, fmt.Errorf("count old notifications: %w", err)
+	}
+	return n, nil
+}
+
+// removable selects what may go. The checkpoints are read first: they only move
+// forward, so that what they allow now they allow later too.
+func removable(ctx context.Context, db *mongo.Database, before time.Time) (bson.D, error) {
+	cursor, err := db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "queue", Value: true}})
+	if err != nil {
+		return nil, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	var checkpoints []checkpoint
+	if err := cursor.All(ctx, &checkpoints); err != nil {
+		return nil, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	told := bson.A{byHand()}
+	for _, c := range checkpoints {
+		told = append(told, c.told()...)
+	}
+	return append(aged(before), bson.E{Key: "$and", Value: bson.A{
+		bson.D{{Key: "$or", Value: timestampBefore(before)}},
+		bson.D{{Key: "$or", Value: told}},
+	}}), nil
+}
+
+// aged selects what has been processed before a moment. Others than ddltail have
+// written processed_at too, some of them as a number; where there is none, the
+// timestamp alone decides.
+func aged(before time.Time) bson.D {
+	return bson.D{
+		{Key: "processed", Value: true},
+		{Key: "$nor", Value: bson.A{
+			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: seconds(before)}}}},
+			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: before}}}},
+		}},
+	}
+}
+
+// timestampBefore compares with a number and with a date: the server compares values
+// of one kind only.
+func timestampBefore(before time.Time) bson.A {
+	return bson.A{
+		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(before)}}}},
+		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: before}}}},
+	}
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// byHand selects what no detector has written.
+func byHand() bson.D {
+	return bson.D{
+		{Key: "optime", Value: bson.D{{Key: "$exists", Value: false}}},
+		{Key: "source", Value: bson.D{{Key: "$ne", Value: "snapshot"}}},
+	}
+}
+
+// checkpoint is how far the queue's detector of one source has told the oplog.
+type checkpoint struct {
+	Source    string       `bson:"source"`
+	Position  oplog.OpTime `bson:"optime"`
+	Inclusive bool         `bson:"inclusive"`
+}
+
+// told selects what the detector will not tell again. The source is the first part
+// of every _id and holds no colon; the numbers in it have a fixed width.
+func (c checkpoint) told() bson.A {
+	upTo := "$lte"
+	if c.Inclusive {
+		upTo = "$lt"
+	}
+	at := fmt.Sprintf("%010d:%010d", c.Position.TS.T, c.Position.TS.I)
+	const afterDigits = ":~"
+	return bson.A{
+		bson.D{
+			{Key: "_id", Value: between(c.Source+":", c.Source+";")},
+			{Key: "optime.ts", Value: bson.D{{Key: upTo, Value: c.Position.TS}}},
+		},
+		bson.D{
+			{Key: "source", Value: "snapshot"},
+			{Key: "_id", Value: between(c.Source+":snapshot:", c.Source+":snapshot:"+at+afterDigits)},
+		},
+		bson.D{
+			{Key: "source", Value: "snapshot"},
+			{Key: "_id", Value: between(c.Source+":gap:", c.Source+":gap:"+at)},
+		},
+	}
+}
+
+func between(from, to string) bson.D {
+	return bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}
+}

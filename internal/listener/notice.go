@@ -1,0 +1,197 @@
+package listener
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+)
+
+// The fields that belong to the listener alone. None of them is ever sent.
+const (
+	fieldProcessedAt = "processed_at"
+	fieldAttempts    = "attempts"
+	fieldLastError   = "last_error"
+	fieldError       = "error"
+	fieldDuplicateOf = "duplicate_of"
+	fieldClaim       = "claim"
+)
+
+// origin says who wrote a notification.
+type origin int
+
+const (
+	// byHand: a person, a script, `ddltail notify`, or whatever else says no other.
+	byHand origin = iota
+	fromOplog
+	fromSnapshot
+)
+
+// notice is what the listener knows of a notification document. Whatever is there
+// in a form it does not understand counts as not there.
+type notice struct {
+	id         bson.RawValue
+	operation  string
+	database   string
+	collection string
+	index      string
+	origin     origin
+	// seconds is the document's timestamp; timed says that there is one.
+	seconds float64
+	timed   bool
+	optime  bson.Timestamp
+
+	// processed and pending are the two states that a notification can be in. A
+	// document whose `processed` is something else is in neither.
+	processed, pending bool
+	attempts           int64
+	failingSince       time.Time
+	duplicateOf        bson.RawValue
+	// refused says that it was never sent to anybody.
+	refused   bool
+	claimedBy string
+	// free is when the claim or the wait between two attempts is over, by the clock
+	// of the server, and now what that clock showed. Both are zero if not read.
+	free, now time.Time
+}
+
+func parseNotice(doc bson.Raw) notice {
+	n := notice{
+		id:          doc.Lookup("_id"),
+		operation:   text(doc, "operation"),
+		database:    text(doc, "database"),
+		collection:  text(doc, "collection"),
+		index:       text(doc, "index_name"),
+		duplicateOf: doc.Lookup(fieldDuplicateOf),
+		claimedBy:   text(doc, fieldClaim, "by"),
+	}
+	switch text(doc, "source") {
+	case "oplog":
+		n.origin = fromOplog
+	case "snapshot":
+		n.origin = fromSnapshot
+	}
+	n.seconds, n.timed = seconds(doc.Lookup("timestamp"))
+	n.optime.T, n.optime.I, _ = doc.Lookup("optime", "ts").TimestampOK()
+	n.attempts, _ = doc.Lookup(fieldAttempts).AsInt64OK()
+	n.refused = n.attempts == 0 && !doc.Lookup(fieldError).IsZero()
+	n.failingSince, _ = doc.Lookup(fieldClaim, "since").TimeOK()
+	n.state(doc.Lookup("processed"))
+	n.now, _ = doc.Lookup("now").TimeOK()
+	if at, ok := doc.Lookup(fieldClaim, "at").TimeOK(); ok {
+		length, _ := doc.Lookup(fieldClaim, "for").AsInt64OK()
+		n.free = at.Add(min(time.Duration(length)*time.Millisecond, maxWait))
+	}
+	return n
+}
+
+func (n *notice) state(processed bson.RawValue) {
+	value, isBool := processed.BooleanOK()
+	n.processed = isBool && value
+	n.pending = isBool && !value || processed.IsZero() || processed.Type == bson.TypeNull
+}
+
+// wait is how long nobody may take the notification: another has claimed it, or
+// the last attempt is not long enough ago.
+func (n notice) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
+
+// claimed says whether somebody has it in hand right now.
+func (n notice) claimed() bool { return n.claimedBy != "" && n.wait() > 0 }
+
+func text(doc bson.Raw, path ...string) string {
+	s, _ := doc.Lookup(path...).StringValueOK()
+	return s
+}
+
+// seconds reads a timestamp in any of the types that notifications have been
+// written with.
+func seconds(v bson.RawValue) (float64, bool) {
+	if at, ok := v.TimeOK(); ok {
+		return float64(at.UnixMilli()) / 1000, true
+	}
+	if f, ok := v.AsFloat64OK(); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
+		return f, true
+	}
+	return 0, false
+}
+
+// compare puts notifications in the order in which they are handed over. One that
+// has been tried stays before those that come later with an older timestamp.
+func (n notice) compare(other notice) int {
+	if (n.attempts > 0) != (other.attempts > 0) {
+		if n.attempts > 0 {
+			return -1
+		}
+		return 1
+	}
+	second, fraction := n.moment()
+	otherSecond, otherFraction := other.moment()
+	return cmp.Or(
+		cmp.Compare(second, otherSecond),
+		cmp.Compare(fraction, otherFraction),
+		cmp.Compare(n.optime.I, other.optime.I),
+		cmp.Compare(n.id.Type, other.id.Type),
+		bytes.Compare(n.id.Value, other.id.Value),
+	)
+}
+
+// moment is when the change happened. The oplog's time never goes back, while the
+// clock of a new primary may be behind that of the last: its seconds decide, and
+// the wall clock's fraction only where it belongs to the same second.
+func (n notice) moment() (second, fraction float64) {
+	second, fraction = math.Modf(n.seconds)
+	if !n.timed {
+		if id, ok := n.id.ObjectIDOK(); ok {
+			return float64(id.Timestamp().Unix()), 0
+		}
+		return 0, 0
+	}
+	if n.origin != fromOplog || n.optime.T == 0 {
+		return second, fraction
+	}
+	tick := float64(n.optime.T)
+	switch {
+	case second < tick:
+		fraction = 0
+	case second > tick:
+		fraction = 1
+	}
+	return tick, fraction
+}
+
+// malformed says what is wrong with a document that claims to be a notification,
+// or nothing.
+func malformed(doc bson.Raw) string {
+	operation, ok := doc.Lookup("operation").StringValueOK()
+	if !ok || operation == "" {
+		return "operation is not a name"
+	}
+	for _, field := range []string{"collection", "index_name", "operation_statement", "database"} {
+		v := doc.Lookup(field)
+		if _, ok := v.StringValueOK(); !ok && !v.IsZero() && v.Type != bson.TypeNull {
+			return field + " is not a string"
+		}
+	}
+	if needsCollection(detector.Operation(operation)) && text(doc, "collection") == "" {
+		return operation + " without a collection"
+	}
+	return ""
+}
+
+// needsCollection lets pass what a team has named itself.
+func needsCollection(op detector.Operation) bool {
+	switch op {
+	case detector.DropDatabase, detector.HistoryGap, detector.UnknownCommand:
+		return false
+	}
+	for _, known := range detector.Operations() {
+		if op == known {
+			return true
+		}
+	}
+	return false
+}

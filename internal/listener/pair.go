@@ -1,0 +1,136 @@
+package listener
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+const (
+	// pairWindow is how far apart, in seconds, a change and the notification that
+	// somebody wrote of it may be.
+	pairWindow = 10
+	// anywhere is the queue's database where it says nothing of the changes' database.
+	anywhere = "ddltail"
+)
+
+// decision is what pairing says about a notification that is next to be handed over.
+type decision int
+
+const (
+	deliver decision = iota
+	// waitForPartner: the other of the pair comes first, and is not done yet.
+	waitForPartner
+	skip
+)
+
+// related reads the notifications that could be of the same change as n, and those
+// that these could be paired with.
+func (s store) related(ctx context.Context, n notice) ([]notice, error) {
+	if !n.timed || n.origin == fromSnapshot {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	var found []notice
+	err := s.each(ctx, bson.D{
+		{Key: "operation", Value: n.operation},
+		{Key: "collection", Value: sameText(n.collection)},
+		{Key: "index_name", Value: sameText(n.index)},
+		{Key: "$or", Value: around(n.seconds, 2*pairWindow)},
+	}, func(other notice) { found = append(found, other) })
+	return found, err
+}
+
+// sameText matches a name, or that there is none.
+func sameText(name string) any {
+	if name == "" {
+		return bson.D{{Key: "$in", Value: bson.A{nil, ""}}}
+	}
+	return name
+}
+
+// around selects timestamps of both kinds near a moment.
+func around(seconds, window float64) bson.A {
+	from, to := seconds-window, seconds+window
+	between := func(from, to any) bson.D {
+		return bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}}}
+	}
+	return bson.A{between(from, to), between(date(from), date(to))}
+}
+
+func date(seconds float64) bson.DateTime { return bson.DateTime(seconds * 1000) }
+
+// pairs says whether one of two notifications was made by hand and the other by
+// `ddltail run`, of the same change. queue is the database that holds both.
+func pairs(a, b notice, queue string) bool {
+	hand, tail := a, b
+	if a.origin == fromOplog {
+		hand, tail = b, a
+	}
+	if hand.origin != byHand || tail.origin != fromOplog || !hand.timed || !tail.timed {
+		return false
+	}
+	database := hand.database
+	if database == "" {
+		database = queue
+	}
+	return hand.operation == tail.operation && hand.collection == tail.collection && hand.index == tail.index &&
+		math.Abs(hand.seconds-tail.seconds) <= pairWindow &&
+		(database == tail.database || hand.database == "" && queue == anywhere)
+}
+
+// decide says what to do with n, which this listener has claimed, and of what it is
+// the second. It is deterministic, and two listeners that decide about the two of a
+// pair do not both choose to deliver: each has claimed its own before it reads the
+// other's.
+func decide(n notice, related []notice, queue string) (decision, notice) {
+	partner, ok := partnerOf(n, related, queue)
+	switch {
+	case !ok:
+		return deliver, notice{}
+	case partner.processed:
+		return skip, partner
+	case partner.claimed():
+		return waitForPartner, partner
+	case partner.compare(n) < 0:
+		return waitForPartner, partner
+	}
+	return deliver, notice{}
+}
+
+// partnerOf picks one of those that n pairs with and that no other has: one that has
+// been handed over if there is one, then the first.
+func partnerOf(n notice, related []notice, queue string) (notice, bool) {
+	free := slices.DeleteFunc(slices.Clone(related), func(other notice) bool {
+		return !pairs(n, other, queue) || other.refused || !other.processed && !other.pending || taken(other, n, related)
+	})
+	if len(free) == 0 {
+		return notice{}, false
+	}
+	return slices.MinFunc(free, func(a, b notice) int {
+		if a.processed != b.processed {
+			if a.processed {
+				return -1
+			}
+			return 1
+		}
+		return a.compare(b)
+	}), true
+}
+
+// taken says whether a notification has a partner already.
+func taken(other, n notice, related []notice) bool {
+	if !other.duplicateOf.IsZero() {
+		return true
+	}
+	return slices.ContainsFunc(related, func(r notice) bool {
+		return r.duplicateOf.Equal(other.id) && !r.id.Equal(n.id)
+	})
+}
+
+// partnerPause is how long to leave the first of a pair to whoever has it.
+const partnerPause = 100 * time.Millisecond

@@ -1,0 +1,163 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+const (
+	// storeTimeout bounds one operation on the queue.
+	storeTimeout = 10 * time.Second
+	// surveyTimeout bounds the reading of all that is unprocessed.
+	surveyTimeout = time.Minute
+
+	codePathNotViable = 28
+)
+
+// store is the queue as one listener uses it.
+type store struct {
+	coll *mongo.Collection
+	// me names this listener in its claims.
+	me string
+}
+
+// Setup makes the queue, and an index of the documents without `processed`: the
+// sparse index does not hold those, and without one every look at the queue would
+// read all of it. Again is no error.
+func Setup(ctx context.Context, db *mongo.Database) error {
+	if err := sink.Setup(ctx, db); err != nil {
+		return err
+	}
+	_, err := db.Collection(sink.Notifications).Indexes().CreateOne(ctx, mongo.IndexModel{
+		Keys: bson.D{{Key: "operation", Value: 1}},
+		Options: options.Index().SetName("unprocessed_by_hand").
+			SetPartialFilterExpression(bson.D{{Key: "processed", Value: nil}}),
+	})
+	if err != nil {
+		return fmt.Errorf("index %s.%s: %w", db.Name(), sink.Notifications, err)
+	}
+	return nil
+}
+
+// unprocessed selects what is to be handed over. Each half has an index of its own,
+// which the server uses only when the halves are written out like this.
+func unprocessed() bson.D {
+	isNotification := bson.E{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}
+	return bson.D{{Key: "$or", Value: bson.A{
+		bson.D{{Key: "processed", Value: false}, isNotification},
+		bson.D{{Key: "processed", Value: nil}, isNotification},
+	}}}
+}
+
+// columns are the fields of a notice, with the server's clock beside them.
+func columns() bson.D {
+	fields := bson.D{{Key: "now", Value: "$$NOW"}}
+	for _, f := range []string{
+		"operation", "database", "collection", "index_name", "source", "timestamp", "optime.ts", "processed",
+		fieldAttempts, fieldError, fieldDuplicateOf, fieldClaim,
+	} {
+		fields = append(fields, bson.E{Key: f, Value: 1})
+	}
+	return fields
+}
+
+// each reads notices one by one; the one that visit gets is its own.
+func (s store) each(ctx context.Context, filter bson.D, visit func(notice)) error {
+	cursor, err := s.coll.Find(ctx, filter, options.Find().SetProjection(columns()))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", s.coll.Name(), err)
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		// The server forgets the cursor by itself if this fails.
+		_ = cursor.Close(closing)
+	}()
+	for cursor.Next(ctx) {
+		visit(parseNotice(slices.Clone(cursor.Current)))
+	}
+	if err := cursor.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", s.coll.Name(), err)
+	}
+	return nil
+}
+
+// peek reads one notice and says whether it is there.
+func (s store) peek(ctx context.Context, id bson.RawValue) (notice, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	doc, err := s.coll.FindOne(ctx, bson.D{{Key: "_id", Value: id}}, options.FindOne().SetProjection(columns())).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return notice{}, false, nil
+	}
+	if err != nil {
+		return notice{}, false, fmt.Errorf("read one of %s: %w", s.coll.Name(), err)
+	}
+	return parseNotice(doc), true, nil
+}
+
+// claim takes a notification that is unprocessed and nobody's, for claimLength by
+// the server's clock, and gives the whole document. It says whether it got it.
+//
+// The update is no pipeline, which could do without a field of its own for the
+// time: a 4.4 server refuses one on a document with a validator inside.
+func (s store) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	filter := append(pending(id), bson.E{Key: "$or", Value: bson.A{
+		bson.D{{Key: fieldClaim + ".by", Value: s.me}},
+		bson.D{{Key: "$expr", Value: bson.D{{Key: "$not", Value: bson.A{held()}}}}},
+	}})
+	update := bson.D{
+		{Key: "$set", Value: bson.D{
+			{Key: fieldClaim + ".by", Value: s.me},
+			{Key: fieldClaim + ".for", Value: claimLength.Milliseconds()},
+		}},
+		{Key: "$currentDate", Value: bson.D{{Key: fieldClaim + ".at", Value: true}}},
+	}
+	doc, err := s.coll.FindOneAndUpdate(ctx, filter, update,
+		options.FindOneAndUpdate().SetReturnDocument(options.After)).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, false, nil
+	}
+	var refused mongo.ServerError
+	if errors.As(err, &refused) && refused.HasErrorCode(codePathNotViable) {
+		// Something else stands where the claim belongs.
+		_, err = s.coll.UpdateOne(ctx, pending(id), bson.D{{Key: "$unset", Value: bson.D{{Key: fieldClaim, Value: ""}}}})
+		if err == nil {
+			return s.claim(ctx, id)
+		}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("claim a notification: %w", err)
+	}
+	return doc, true, nil
+}
+
+func pending(id bson.RawValue) bson.D {
+	return bson.D{
+		{Key: "_id", Value: id},
+		{Key: "processed", Value: bson.D{{Key: "$in", Value: bson.A{false, nil}}}},
+	}
+}
+
+// held says, on the server, that a claim or a wait is not over.
+func held() bson.D {
+	length := bson.D{{Key: "$min", Value: bson.A{"$" + fieldClaim + ".for", maxWait.Milliseconds()}}}
+	return bson.D{{Key: "$and", Value: bson.A{
+		bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$type", Value: "$" + fieldClaim + ".at"}}, "date"}}},
+		bson.D{{Key: "$isNumber", Value: "$" + fieldClaim + ".for"}},
+		bson.D{{Key: "$gt", Value: bson.A{
+			bson.D{{Key: "$add", Value: bson.A{"$" + fieldClaim + ".at", length}}}, "$$NOW",
+		}}},
+	}}}
+}

@@ -1,0 +1,100 @@
+package metrics
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Listen are the metrics of the listener.
+type Listen struct {
+	Deliveries *prometheus.CounterVec
+	Attempts   *prometheus.CounterVec
+	Latency    prometheus.Histogram
+	Cleaned    prometheus.Counter
+
+	unprocessed prometheus.Gauge
+	mode        *prometheus.GaugeVec
+	modes       []string
+	// oldest holds the bits of a float64, epoch seconds, zero if there is none.
+	oldest *atomic.Uint64
+}
+
+// ListenLabels are the closed sets of the listener's label values.
+type ListenLabels struct {
+	// Results are the ends of a notification's way, Verdicts those of one attempt.
+	Results, Verdicts, Modes []string
+}
+
+// NewListen registers the listener's metrics.
+func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels) *Listen {
+	f := promauto.With(reg)
+	registerBuild(f, build)
+	m := &Listen{
+		Deliveries: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_deliveries_total",
+			Help: "Notifications that are done with, by how: delivered, rejected by the backend, malformed, or a duplicate.",
+		}, []string{"result"}),
+		Attempts: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_delivery_attempts_total",
+			Help: "Attempts to hand a notification over, by what came of them.",
+		}, []string{"outcome"}),
+		Latency: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "ddltail_delivery_latency_seconds",
+			Help:    "From a notification's timestamp to its delivery.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600},
+		}),
+		Cleaned: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_notifications_cleaned_total",
+			Help: "Processed notifications that this process has removed for their age.",
+		}),
+		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that nobody has processed yet."),
+		mode: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ddltail_listen_mode",
+			Help: "1 for the way by which new notifications are looked for, else 0.",
+		}, []string{"mode"}),
+		modes:  labels.Modes,
+		oldest: new(atomic.Uint64),
+	}
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ddltail_oldest_unprocessed_age_seconds",
+		Help: "Age of the oldest notification that nobody has processed yet, by its timestamp; 0 if there is none.",
+	}, m.oldestAge)
+	for _, r := range labels.Results {
+		m.Deliveries.WithLabelValues(r)
+	}
+	for _, v := range labels.Verdicts {
+		m.Attempts.WithLabelValues(v)
+	}
+	m.SetMode("")
+	return m
+}
+
+// SetMode says which of the modes is the one; none of them before it is known.
+func (m *Listen) SetMode(mode string) {
+	for _, other := range m.modes {
+		value := 0.0
+		if other == mode {
+			value = 1
+		}
+		m.mode.WithLabelValues(other).Set(value)
+	}
+}
+
+// Queue says how many notifications wait, and the timestamp of the oldest in epoch
+// seconds, zero if none has one.
+func (m *Listen) Queue(unprocessed int, oldest float64) {
+	m.unprocessed.Set(float64(unprocessed))
+	m.oldest.Store(math.Float64bits(oldest))
+}
+
+func (m *Listen) oldestAge() float64 {
+	oldest := math.Float64frombits(m.oldest.Load())
+	if oldest == 0 {
+		return 0
+	}
+	return max(0, float64(time.Now().UnixMilli())/1000-oldest)
+}

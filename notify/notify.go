@@ -1,0 +1,131 @@
+// Package notify writes schema-change notifications by hand, for migrations and
+// other programs that change a schema where no `ddltail run` sees it:
+//
+//	err := notify.SchemaChange(ctx, client.Database("banking_db"), notify.Change{
+//		Operation: "CREATE_INDEX", Collection: "transactions", Index: "amount_idx",
+//	})
+//
+// Where a `ddltail run` does see it no harm is done: `ddltail listen` hands over only
+// one of the two notifications.
+package notify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// Change is what was done. Operation is always needed, the rest where the operation
+// has it.
+type Change struct {
+	// Operation is one of ddltail's names, such as CREATE_COLLECTION.
+	Operation string
+	// Collection is the name without the database. DROP_DATABASE has none.
+	Collection string
+	// Index is the name of the index that was created or dropped.
+	Index string
+	// Database is where the change was made; empty for the database that holds the
+	// notifications. DROP_DATABASE needs it.
+	Database string
+	// To is the new full namespace, database.collection, of RENAME_COLLECTION.
+	To string
+	// Statement is the text that consumers show; empty for operation and target in
+	// words, such as CREATE COLLECTION payments.
+	Statement string
+}
+
+// InvalidError says what is wrong with a Change.
+type InvalidError struct {
+	Reason string
+}
+
+func (e *InvalidError) Error() string { return e.Reason }
+
+// SchemaChange writes the notification of a change that has just been made into the
+// collection schema_notifications of db, and returns when a majority of the
+// servers has it; within a transaction, when that commits. The error is a
+// *InvalidError where the change cannot be what is meant; nothing is written then.
+func SchemaChange(ctx context.Context, db *mongo.Database, change Change) error {
+	if err := change.Validate(); err != nil {
+		return err
+	}
+	coll := db.Collection(sink.Notifications, options.Collection().SetWriteConcern(writeconcern.Majority()))
+	if _, err := coll.InsertOne(ctx, change.document(time.Now())); err != nil {
+		return fmt.Errorf("notify %s: %w", change.Operation, err)
+	}
+	return nil
+}
+
+func (c Change) document(now time.Time) bson.D {
+	doc := bson.D{{Key: "operation", Value: c.Operation}}
+	doc = appendText(doc, "collection", c.Collection)
+	doc = appendText(doc, "index_name", c.Index)
+	statement := c.Statement
+	if statement == "" {
+		statement = c.words()
+	}
+	doc = append(doc,
+		bson.E{Key: "operation_statement", Value: statement},
+		bson.E{Key: "timestamp", Value: float64(now.UnixMilli()) / 1000},
+		bson.E{Key: "processed", Value: false})
+	if c.Database != "" {
+		doc = append(doc, bson.E{Key: "database", Value: c.Database}, bson.E{Key: "ns", Value: c.namespace()})
+	}
+	doc = appendText(doc, "to", c.To)
+	return append(doc, bson.E{Key: "source", Value: "manual"})
+}
+
+func appendText(doc bson.D, key, value string) bson.D {
+	if value == "" {
+		return doc
+	}
+	return append(doc, bson.E{Key: key, Value: value})
+}
+
+func (c Change) namespace() string {
+	if c.Collection == "" {
+		return c.Database
+	}
+	return c.Database + "." + c.Collection
+}
+
+// Validate says what is wrong with the change, as a *InvalidError, or nil.
+func (c Change) Validate() error {
+	op := detector.Operation(c.Operation)
+	takesIndex := op.OnIndex() || op == detector.ModifyCollection
+	switch {
+	case !known(op):
+		return invalid("%q is no operation: want one of %v", c.Operation, detector.Operations())
+	case op == detector.DropDatabase && c.Collection != "":
+		return invalid("%s takes no collection, but a database", op)
+	case op == detector.DropDatabase && c.Database == "":
+		return invalid("%s needs a database", op)
+	case needsCollection(op) && c.Collection == "":
+		return invalid("%s needs a collection", op)
+	case op.OnIndex() && c.Index == "":
+		return invalid("%s needs an index", op)
+	case !takesIndex && c.Index != "":
+		return invalid("%s takes no index", op)
+	case op == detector.RenameCollection && !namespaceLike(c.To):
+		return invalid("%s needs the new name, database.collection", op)
+	case op != detector.RenameCollection && c.To != "":
+		return invalid("%s takes no new name", op)
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return &InvalidError{Reason: fmt.Sprintf(format, args...)}
+}
+
+func needsCollection(op detector.Operation) bool {
+	return op != detector.DropDatabase && op != detector.HistoryGap && op != detector.UnknownCommand
+}

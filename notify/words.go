@@ -1,0 +1,51 @@
+package notify
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/ddltail/ddltail/internal/detector"
+)
+
+// words is operation and target, as consumers know them: CREATE COLLECTION payments.
+func (c Change) words() string {
+	parts := []string{strings.ReplaceAll(c.Operation, "_", " ")}
+	target := []string{c.Collection, c.Index, c.To}
+	if detector.Operation(c.Operation) == detector.DropDatabase {
+		target = []string{c.Database}
+	}
+	for _, name := range target {
+		if name != "" {
+			parts = append(parts, word(name))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// word is a name as it is, or as a JSON string if it could be taken for more than a
+// name.
+func word(name string) string {
+	if !strings.ContainsFunc(name, misleading) {
+		return name
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	// A string can always be written.
+	_ = enc.Encode(name)
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func misleading(r rune) bool {
+	return strings.ContainsRune("'\"`\u2028\u2029", r) || unicode.IsControl(r)
+}
+
+func known(op detector.Operation) bool { return slices.Contains(detector.Operations(), op) }
+
+// namespaceLike says whether a text has the form database.collection.
+func namespaceLike(text string) bool {
+	database, collection, ok := strings.Cut(text, ".")
+	return ok && database != "" && collection != ""
+}
