@@ -3,6 +3,7 @@ package mongosh_test
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/ddltail/ddltail/internal/mongotest"
@@ -46,13 +47,20 @@ func (r real) majorVersion(t *testing.T) int {
 	return info.VersionArray[0]
 }
 
+// mongoshBinary is $MONGOSH, else mongosh on PATH, else the one that the script
+// behind `make mongosh` fetches.
 func mongoshBinary(t *testing.T) string {
+	t.Helper()
 	if path := os.Getenv("MONGOSH"); path != "" {
 		return path
 	}
-	path, err := exec.LookPath("mongosh")
-	if err != nil {
-		t.Fatal("no mongosh: set MONGOSH")
+	if path, err := exec.LookPath("mongosh"); err == nil {
+		return path
 	}
-	return path
+	out, err := exec.CommandContext(t.Context(), "../../scripts/mongosh.sh").Output()
+	if err != nil {
+		t.Fatalf("no mongosh, set MONGOSH: %v", err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
 }
