@@ -8,7 +8,8 @@
 // it is none of its business.
 //
 // Some BSON cannot be said in mongosh at all: strings that are not UTF-8,
-// dates beyond the years that JavaScript knows, and three legacy types. Where
+// dates beyond the years that JavaScript knows, undefined, DBPointer, a regular
+// expression with an option that no server knows. Where
 // that concerns a statement there is none: the function returns "". So does
 // it for malformed BSON. No function here panics.
 //
