@@ -27,22 +27,40 @@ const (
 	skip
 )
 
-// related reads the notifications that could be of the same change as n, and those
-// that these could be paired with.
+// related reads the notifications that n could be paired with, and those that have
+// been paired with one of these.
 func (s store) related(ctx context.Context, n notice) ([]notice, error) {
 	if !n.timed || n.origin == fromSnapshot {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	other := bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}
+	if n.origin == byHand {
+		other = bson.D{{Key: "$eq", Value: "oplog"}}
+	}
 	var found []notice
-	err := s.each(ctx, bson.D{
+	var ids bson.A
+	err := s.each(ctx, append(like(n, pairWindow), bson.E{Key: "source", Value: other}), func(o notice) {
+		found = append(found, o)
+		ids = append(ids, o.id)
+	})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	second := bson.E{Key: fieldDuplicateOf, Value: bson.D{{Key: "$in", Value: ids}}}
+	err = s.each(ctx, append(like(n, 2*pairWindow), second), func(o notice) { found = append(found, o) })
+	return found, err
+}
+
+// like selects the notifications that say the same as n at about the same time.
+func like(n notice, window float64) bson.D {
+	return bson.D{
 		{Key: "operation", Value: n.operation},
 		{Key: "collection", Value: sameText(n.collection)},
 		{Key: "index_name", Value: sameText(n.index)},
-		{Key: "$or", Value: around(n.seconds, 2*pairWindow)},
-	}, func(other notice) { found = append(found, other) })
-	return found, err
+		{Key: "$or", Value: around(n.seconds, window)},
+	}
 }
 
 // sameText matches a name, or that there is none.

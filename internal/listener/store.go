@@ -30,17 +30,20 @@ type store struct {
 	me string
 }
 
-// Setup makes the queue, and an index of the documents without `processed`: the
-// sparse index does not hold those, and without one every look at the queue would
-// read all of it. Again is no error.
+// Setup makes the queue, and two indexes of the listener's own: of the documents
+// without `processed`, which the sparse index does not hold, so that a look at the
+// queue would read all of it; and of what pairs are found by. Again is no error.
 func Setup(ctx context.Context, db *mongo.Database) error {
 	if err := sink.Setup(ctx, db); err != nil {
 		return err
 	}
-	_, err := db.Collection(sink.Notifications).Indexes().CreateOne(ctx, mongo.IndexModel{
-		Keys: bson.D{{Key: "operation", Value: 1}},
-		Options: options.Index().SetName("unprocessed_by_hand").
-			SetPartialFilterExpression(bson.D{{Key: "processed", Value: nil}}),
+	_, err := db.Collection(sink.Notifications).Indexes().CreateMany(ctx, []mongo.IndexModel{
+		{
+			Keys: bson.D{{Key: "operation", Value: 1}},
+			Options: options.Index().SetName("unprocessed_by_hand").
+				SetPartialFilterExpression(bson.D{{Key: "processed", Value: nil}}),
+		},
+		{Keys: bson.D{{Key: "collection", Value: 1}, {Key: "source", Value: 1}, {Key: "timestamp", Value: 1}}},
 	})
 	if err != nil {
 		return fmt.Errorf("index %s.%s: %w", db.Name(), sink.Notifications, err)

@@ -14,7 +14,7 @@ import (
 
 const (
 	// streamEvery is how often a change stream is tried where there was none.
-	streamEvery = 10 * time.Second
+	streamEvery = 5 * time.Second
 
 	codeUnauthorized       = 13
 	codeCommandNotFound    = 59
