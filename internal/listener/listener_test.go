@@ -194,7 +194,9 @@ func TestEveryShape(t *testing.T) {
 	)
 	target := &received{}
 	l, _ := s.listen(target)
-	s.eventually("all done", func() bool { return s.count(bson.M{"operation": bson.M{"$exists": true}, "processed": bson.M{"$ne": true}}) == 0 })
+	s.eventually("all done", func() bool {
+		return s.count(bson.M{"operation": bson.M{"$exists": true}, "processed": bson.M{"$ne": true}}) == 0
+	})
 	if got, want := target.statements(""), []string{"1", "2", "3", "4", "5", "6", "7"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -122,7 +122,6 @@ func TestNoPairs(t *testing.T) {
 
 // TestStandalone listens by polling, until the server becomes a replica set.
 func TestStandalone(t *testing.T) {
-	t.Parallel()
 	server := mongotest.NewStandalone(t, mongotest.Options{})
 	s := newScene(t, server.URI())
 	target := &received{}
