@@ -1,8 +1,61 @@
 .DEFAULT_GOAL := help
-.PHONY: help mongod
+.PHONY: help build demo test lint fuzz bench matrix clean mongod mongosh deps
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Whole-server tests wait more than they compute: more of them at once than there are processors.
+TEST     := go test -timeout 20m -parallel 8
+FUZZTIME ?= 30s
+MATRIX   := 4.4.2 5.0.4 6.0.5 6.0.27
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+build: ## bin/ddltail, a static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ddltail ./cmd/ddltail
+
+demo: build mongod ## ddltail beside a replica set of three members, started here; DEMO_ONCE=1 ends after the tour
+	@go run ./internal/demo -ddltail bin/ddltail
+
+test: deps ## all tests, against real servers; fetches what it needs
+	$(TEST) ./...
+
+deps: mongod mongosh
+	@scripts/node-deps.sh
+	@scripts/python-deps.sh
+	@scripts/mongod.sh 4.2.6 || echo 'mongod 4.2.6 cannot be had here: the test of a server too old is skipped' >&2
+
+lint: ## golangci-lint, built from the version that tools/go.mod pins
+	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run ./...
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@go list ./... | while read -r pkg; do \
+		go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | while read -r target; do \
+			echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
+		done || exit 1; \
+	done
+
+bench: mongod ## the benchmarks, each beside a peer in the same run
+	go test -run '^$$' -bench . -benchtime 1x ./internal/bench
+
+matrix: deps ## the tests on every server version there is; MONGOD=/path/to/mongod: on that one
+ifdef MONGOD
+	MONGOD=$(MONGOD) $(TEST) -count=1 ./...
+else
+	@for v in $(MATRIX); do \
+		server=$$(scripts/mongod.sh $$v | tail -n 1) || exit 1; \
+		echo "mongod $$v"; MONGOD=$$server $(TEST) -count=1 ./... || exit 1; \
+	done
+endif
+
 mongod: ## find or fetch a mongod; its path is the last line of stdout
 	@scripts/mongod.sh
+
+mongosh: ## find or fetch a mongosh; its path is the last line of stdout
+	@scripts/mongosh.sh
+
+clean: ## remove what was built; what was fetched stays in .cache
+	rm -rf bin

@@ -25,6 +25,7 @@ func TestTransactionsUnderLoad(t *testing.T) {
 	s := newScene(t, "load_db")
 	p := s.start("DDLTAIL_SINKS=mongodb,stdout")
 	s.must(s.db.CreateCollection(t.Context(), "docs"))
+	s.must(s.db.CreateCollection(t.Context(), "bulk"))
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() { bulkWrites(s) })
@@ -34,8 +35,8 @@ func TestTransactionsUnderLoad(t *testing.T) {
 	largeTransaction(s)
 	s.must(s.db.CreateCollection(t.Context(), "last"))
 
-	docs := s.documents("schema_notifications", 2)
-	wantStatements(t, docs, "CREATE COLLECTION docs", "CREATE COLLECTION last")
+	docs := s.documents("schema_notifications", 3)
+	wantStatements(t, docs, "CREATE COLLECTION docs", "CREATE COLLECTION bulk", "CREATE COLLECTION last")
 	for _, d := range docs {
 		if bytes.Contains(d, []byte(secret)) {
 			t.Errorf("a notification holds a user's document: %s", d)
@@ -54,7 +55,7 @@ func document(pad string) bson.D {
 }
 
 func bulkWrites(s scene) {
-	coll := s.db.Collection("docs")
+	coll := s.db.Collection("bulk")
 	for range 40 {
 		docs := make([]any, 50)
 		for i := range docs {

@@ -1,0 +1,131 @@
+// Creates the user that `ddltail run` logs in as, with a role of its own: the least that it needs, on any server from 4.4 on.
+//
+//   export DDLTAIL_USER=ddltail DDLTAIL_DATABASE=ddltail DDLTAIL_PASSWORD_FILE=/path/to/password
+//   mongosh "$ADMIN_URI" --file create-user.js
+//
+// DDLTAIL_DATABASE is the database of ddltail's own collections. DDLTAIL_PASSWORD may be given in place of the file. Run it again
+// after an upgrade of ddltail or of the server, or to change the password: the role is brought up to date, and what else the user
+// was granted stays.
+(() => {
+  const fs = require('fs');
+  const admin = db.getSiblingDB('admin');
+  const durable = {w: 'majority', wtimeout: 60000};
+  const codeRoleExists = 51002;
+  const codeUserExists = 51003;
+
+  function settings(env) {
+    const mistakes = [];
+    const password = passwordFrom(env, mistakes);
+    if (!env.DDLTAIL_USER) {
+      mistakes.push('DDLTAIL_USER is not set: want the name of the user to create');
+    }
+    if (!env.DDLTAIL_DATABASE) {
+      mistakes.push("DDLTAIL_DATABASE is not set: want the database of ddltail's own collections");
+    } else if (['admin', 'config', 'local'].includes(env.DDLTAIL_DATABASE)) {
+      mistakes.push(`DDLTAIL_DATABASE: ${env.DDLTAIL_DATABASE} belongs to the server: name another database`);
+    }
+    return {user: env.DDLTAIL_USER, database: env.DDLTAIL_DATABASE, password, mistakes};
+  }
+
+  function passwordFrom(env, mistakes) {
+    if (env.DDLTAIL_PASSWORD) {
+      return env.DDLTAIL_PASSWORD;
+    }
+    if (!env.DDLTAIL_PASSWORD_FILE) {
+      mistakes.push('DDLTAIL_PASSWORD is not set, and no DDLTAIL_PASSWORD_FILE: want the password of the user');
+      return '';
+    }
+    try {
+      const password = fs.readFileSync(env.DDLTAIL_PASSWORD_FILE, 'utf8').trim();
+      if (!password) {
+        mistakes.push(`DDLTAIL_PASSWORD_FILE: ${env.DDLTAIL_PASSWORD_FILE} is empty`);
+      }
+      return password;
+    } catch (e) {
+      mistakes.push(`DDLTAIL_PASSWORD_FILE cannot be read: ${e.message}`);
+      return '';
+    }
+  }
+
+  // insert creates a collection too: createCollection would add nothing.
+  function ownCollections(database) {
+    const on = (collection, actions) => ({resource: {db: database, collection}, actions});
+    return [
+      on('schema_notifications', ['find', 'insert', 'update', 'createIndex']),
+      on('schema_checkpoints', ['find', 'insert', 'update', 'createIndex']),
+      // What is written here stays as it was written: nobody who has taken this user over can rewrite the audit.
+      on('schema_history', ['find', 'insert', 'createIndex']),
+      on('schema_catalog', ['find', 'insert', 'createIndex']),
+    ];
+  }
+
+  function privileges(database, majorVersion) {
+    const all = [
+      {resource: {db: 'local', collection: 'oplog.rs'}, actions: ['find']},
+      // The replica set's id, which tells two sets of one name apart.
+      {resource: {db: 'local', collection: 'system.replset'}, actions: ['find']},
+      ...ownCollections(database),
+      // The catalog: definitions of every collection, documents of none. It stands for all databases but local; who has it is told
+      // all their names by listDatabases, which needs no privilege of its own then.
+      {resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']},
+    ];
+    if (majorVersion >= 5) {
+      // The indexes of time series by their buckets, which the privilege above leaves out like all of system.*. 4.4 has no time
+      // series, and refuses this resource.
+      all.push({resource: {db: '', system_buckets: ''}, actions: ['listIndexes']});
+    }
+    return all;
+  }
+
+  function saveRole(role, wanted) {
+    const definition = {privileges: wanted, roles: [], writeConcern: durable};
+    try {
+      admin.runCommand({createRole: role, ...definition});
+    } catch (e) {
+      if (e.code !== codeRoleExists) {
+        throw e;
+      }
+      admin.runCommand({updateRole: role, ...definition});
+    }
+  }
+
+  function saveUser(user, password, role) {
+    try {
+      admin.runCommand({createUser: user, pwd: password, roles: [role], writeConcern: durable});
+    } catch (e) {
+      if (e.code !== codeUserExists) {
+        throw e;
+      }
+      updateUser(user, password, role);
+    }
+  }
+
+  function updateUser(user, password, role) {
+    const {roles} = admin.runCommand({usersInfo: user}).users[0];
+    if (!roles.some((r) => r.db === 'admin' && r.role.startsWith('ddltail_run_'))) {
+      throw new Error(`DDLTAIL_USER: ${user} exists and is not ddltail's: choose another name`);
+    }
+    admin.runCommand({updateUser: user, pwd: password, writeConcern: durable});
+    admin.runCommand({grantRolesToUser: user, roles: [role], writeConcern: durable});
+  }
+
+  function main() {
+    const {user, database, password, mistakes} = settings(process.env);
+    if (mistakes.length > 0) {
+      throw new Error(mistakes.join('\n'));
+    }
+    const role = `ddltail_run_${database}`;
+    saveRole(role, privileges(database, admin.runCommand({buildInfo: 1}).versionArray[0]));
+    saveUser(user, password, role);
+    console.log(`create-user.js: ${user} has the role ${role}, both in admin: its URI needs authSource=admin`);
+  }
+
+  try {
+    main();
+  } catch (e) {
+    for (const line of e.message.split('\n')) {
+      console.error(`create-user.js: ${line}`);
+    }
+    quit(1);
+  }
+})();

@@ -1,0 +1,161 @@
+package deploytest
+
+import (
+	"debug/buildinfo"
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const (
+	builtVersion = "1.2.3-test"
+	builtCommit  = "0123456789abcdef"
+)
+
+// built is the binary of the image, made once for all tests by the Dockerfile's own command.
+var built struct {
+	dir    string
+	once   sync.Once
+	binary string
+	err    error
+}
+
+func ddltail(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() { built.binary, built.err = build(built.dir) })
+	ok(t, built.err)
+	return built.binary
+}
+
+// build does in a folder what the Dockerfile does in its first stage.
+func build(dir string) (string, error) {
+	file, err := readDockerfile()
+	if err != nil {
+		return "", err
+	}
+	if err := copyContext(dir); err != nil {
+		return "", fmt.Errorf("copy the build context: %w", err)
+	}
+	cmd := exec.Command("/bin/sh", "-c", file.compile)
+	cmd.Dir = dir
+	cmd.Env = append(bareEnvironment(), "VERSION="+builtVersion, "COMMIT="+builtCommit)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", file.compile, err, out)
+	}
+	inside, err := filepath.Rel(file.one(`WORKDIR (\S+)`), file.one(`COPY --from=build (\S+) \S+`))
+	return filepath.Join(dir, inside), err
+}
+
+// copyContext copies what .dockerignore lets through: it forbids everything, and then names folders and files.
+func copyContext(dir string) error {
+	text, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(text), "\n*\n") {
+		return fmt.Errorf(".dockerignore does not begin by leaving out everything")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^!(\S+)$`).FindAllStringSubmatch(string(text), -1) {
+		from, to := filepath.Join(root, m[1]), filepath.Join(dir, m[1])
+		if info, err := os.Stat(from); err != nil {
+			return err
+		} else if info.IsDir() {
+			err = os.CopyFS(to, os.DirFS(from))
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		content, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dockerfile is its text, a line an instruction, and the command that compiles.
+type dockerfile struct{ text, compile string }
+
+func readDockerfile() (dockerfile, error) {
+	text, err := os.ReadFile(filepath.Join(deploy, "Dockerfile"))
+	if err != nil {
+		return dockerfile{}, err
+	}
+	f := dockerfile{text: regexp.MustCompile(`\\\n\s*`).ReplaceAllString(string(text), "")}
+	f.compile = f.one(`RUN (.*go build.*)`)
+	return f, nil
+}
+
+// one gives the group of the one line that has this form, and else nothing.
+func (f dockerfile) one(form string) string {
+	found := regexp.MustCompile(`(?m)^`+form+`$`).FindAllStringSubmatch(f.text, -1)
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0][1]
+}
+
+func TestImage(t *testing.T) {
+	file, err := readDockerfile()
+	ok(t, err)
+	_, last, two := strings.Cut(file.text, "\nFROM gcr.io/distroless/static-debian12:nonroot\n")
+	if !two {
+		t.Fatal("the last stage is not distroless")
+	}
+	if strings.Contains(last, "RUN") {
+		t.Error("the last stage has no shell to RUN anything")
+	}
+	if user := file.one(`USER (\d+:\d+)`); user == "" || strings.HasPrefix(user, "0:") {
+		t.Error("the user is not given as a number other than root's")
+	}
+	if entry, to := file.one(`ENTRYPOINT \["(.*)"\]`), file.one(`COPY --from=build \S+ (\S+)`); entry != to || !path.IsAbs(entry) {
+		t.Errorf("the entrypoint is %q, the binary lies at %q", entry, to)
+	}
+	checkModuleVersion(t, file)
+}
+
+// checkModuleVersion compares the image's Go with what the module asks for.
+func checkModuleVersion(t *testing.T, file dockerfile) {
+	t.Helper()
+	image := file.one(`FROM golang:(\d+\.\d+)-\S+ AS build`)
+	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))
+	if len(module) != 2 || image != module[1] {
+		t.Errorf("the image compiles with Go %q, go.mod asks for %q", image, module)
+	}
+}
+
+func TestImageBinary(t *testing.T) {
+	binary := ddltail(t)
+	file, err := elf.Open(binary)
+	ok(t, err)
+	defer file.Close()
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+			t.Errorf("not static: it has a segment %s", p.Type)
+		}
+	}
+	info, err := buildinfo.ReadFile(binary)
+	ok(t, err)
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if settings["CGO_ENABLED"] != "0" || settings["-trimpath"] != "true" {
+		t.Errorf("built with %v", settings)
+	}
+	out, code := program{args: []string{binary, "version"}}.run(t)
+	if code != 0 || !strings.Contains(out, builtVersion) || !strings.Contains(out, builtCommit) {
+		t.Errorf("version: exit %d, %s", code, out)
+	}
+}
