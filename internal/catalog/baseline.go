@@ -81,6 +81,9 @@ func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, onl
 	}
 	var out []detector.Version
 	for _, db := range databases {
+		if !b.Watch.Follows(detector.Namespace{Database: db}) {
+			continue
+		}
 		found, err := l.Collections(ctx, db)
 		if err != nil {
 			return nil, bson.Timestamp{}, err

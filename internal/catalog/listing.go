@@ -47,7 +47,8 @@ func (l *Listing) Until() bson.Timestamp {
 	return l.after
 }
 
-// Databases lists the databases.
+// Databases lists the databases: all of them, or it fails. Unless told so, a server
+// leaves out in silence those that the user may not see.
 func (l *Listing) Databases(ctx context.Context) ([]string, error) {
 	var reply struct {
 		Databases []struct {
@@ -55,7 +56,7 @@ func (l *Listing) Databases(ctx context.Context) ([]string, error) {
 		} `bson:"databases"`
 	}
 	err := l.member.Client.Database("admin").RunCommand(mongo.NewSessionContext(ctx, l.session), bson.D{
-		{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, l.readConcern(),
+		{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: false}, l.readConcern(),
 	}).Decode(&reply)
 	if err != nil {
 		return nil, fmt.Errorf("list the databases of %s: %w", l.member.Host, err)

@@ -113,17 +113,8 @@ func bareEnvironment() []string {
 // mongosh finds the shell that runs the scripts.
 func mongosh(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv("MONGOSH"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("mongosh"); err == nil {
-		return path
-	}
-	path, err := filepath.Abs(filepath.Join(root, ".cache", "mongosh", "node_modules", ".bin", "mongosh"))
+	path, err := mongotest.Mongosh(t.Context())
 	ok(t, err)
-	if _, err := os.Stat(path); err != nil {
-		t.Fatal("no mongosh: set MONGOSH, or have it on PATH")
-	}
 	return path
 }
 

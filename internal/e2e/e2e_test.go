@@ -99,12 +99,6 @@ func (s scene) must(err error) {
 	}
 }
 
-// command runs DDL as any client would.
-func (s scene) command(cmd bson.D) {
-	s.Helper()
-	s.must(s.db.RunCommand(s.Context(), cmd).Err())
-}
-
 // documents waits for at least n notifications about the scene's database in one of
 // its collections, and gives all there are in the order of their _id.
 func (s scene) documents(collection string, n int) []bson.Raw {

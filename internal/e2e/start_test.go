@@ -93,6 +93,10 @@ func TestAuthentication(t *testing.T) {
 		roles bson.A
 	}{
 		{"blind", bson.A{bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "ddltail"}}}},
+		{"unlisted", bson.A{
+			bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "local"}},
+			bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "ddltail"}},
+		}},
 		{"mute", bson.A{bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "local"}}}},
 	} {
 		if err := admin.RunCommand(t.Context(), bson.D{{Key: "createUser", Value: user.name}, {Key: "pwd", Value: "s3cret"},
@@ -115,6 +119,10 @@ func TestAuthentication(t *testing.T) {
 	t.Run("may not write", func(t *testing.T) {
 		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("mute", "s3cret", ""))
 		wantExit(t, p, 2, "grantRolesToUser", "{role: 'readWrite', db: 'ddltail'}")
+	})
+	t.Run("may not list", func(t *testing.T) {
+		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("unlisted", "s3cret", ""))
+		wantExit(t, p, 2, "createRole: 'ddltailCatalog'", "grantRolesToUser")
 	})
 	t.Run("root from a file", func(t *testing.T) {
 		file := t.TempDir() + "/uri"

@@ -1,14 +1,12 @@
 package mongosh_test
 
 import (
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 
-	"github.com/ddltail/ddltail/internal/mongotest"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
 // real is a real server and a real mongosh connected to it.
@@ -51,16 +49,9 @@ func (r real) majorVersion(t *testing.T) int {
 // behind `make mongosh` fetches.
 func mongoshBinary(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv("MONGOSH"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("mongosh"); err == nil {
-		return path
-	}
-	out, err := exec.CommandContext(t.Context(), "../../scripts/mongosh.sh").Output()
+	path, err := mongotest.Mongosh(t.Context())
 	if err != nil {
-		t.Fatalf("no mongosh, set MONGOSH: %v", err)
+		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1]
+	return path
 }

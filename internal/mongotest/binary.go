@@ -27,15 +27,37 @@ func binary(ctx context.Context, version string) (string, error) {
 	if version != "" {
 		args = append(args, version)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "mongod.sh"), args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	path, err := lastLine(ctx, filepath.Join(root, "scripts", "mongod.sh"), args...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == exitUnavailable {
 		return "", ErrNoServer
 	}
 	if err != nil {
 		return "", fmt.Errorf("find or fetch mongod %s: %w", version, err)
+	}
+	return path, nil
+}
+
+// Mongosh is the path of the shell that `make mongosh` finds or fetches.
+func Mongosh(ctx context.Context) (string, error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", fmt.Errorf("find scripts/mongosh.sh: %w", err)
+	}
+	path, err := lastLine(ctx, filepath.Join(root, "scripts", "mongosh.sh"))
+	if err != nil {
+		return "", fmt.Errorf("find or fetch mongosh: %w", err)
+	}
+	return path, nil
+}
+
+// lastLine runs a script, its progress on stderr, for the last line of its stdout.
+func lastLine(ctx context.Context, script string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, script, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", err
 	}
 	lines := strings.Split(string(bytes.TrimSpace(out)), "\n")
 	return lines[len(lines)-1], nil

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
@@ -27,11 +28,32 @@ func Explain(err error, pathIsAuthSource bool) error {
 		return &config.Error{Reason: err.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
 	case unauthorized(err):
 		return &config.Error{
-			Reason: fmt.Sprintf("the user may not read local.oplog.rs (%s)", err),
+			Reason: fmt.Sprintf("the user may not read local.oplog.rs (%s)", firstLine(err)),
 			Remedy: "grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'read', db: 'local'}])",
 		}
 	}
 	return err
+}
+
+// explainListing does the same for the catalog's listing, which reads no document
+// and needs no right to.
+func explainListing(err error, pathIsAuthSource bool) error {
+	if !unauthorized(err) {
+		return Explain(err, pathIsAuthSource)
+	}
+	return &config.Error{
+		Reason: fmt.Sprintf("the user may not list databases, collections and indexes (%s)", firstLine(err)),
+		Remedy: "grant it with db.getSiblingDB('admin').runCommand({createRole: 'ddltailCatalog', privileges: " +
+			"[{resource: {cluster: true}, actions: ['listDatabases']}, " +
+			"{resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']}], roles: []}); " +
+			"db.getSiblingDB('admin').grantRolesToUser('<user>', ['ddltailCatalog'])",
+	}
+}
+
+// firstLine leaves out the command that a server repeats in its refusal.
+func firstLine(err error) string {
+	text, _, _ := strings.Cut(err.Error(), " to execute command")
+	return text
 }
 
 // ExplainSink does the same for the deployment that holds ddltail's collections.
@@ -41,7 +63,7 @@ func ExplainSink(err error, database string, pathIsAuthSource bool) error {
 		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
 	case unauthorized(err):
 		return &config.Error{
-			Reason: fmt.Sprintf("the user may not write to %s (%s)", database, err),
+			Reason: fmt.Sprintf("the user may not write to %s (%s)", database, firstLine(err)),
 			Remedy: fmt.Sprintf("grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'readWrite', db: '%s'}])", database),
 		}
 	}

@@ -62,7 +62,7 @@ func (p *Pipeline) takeBaseline(ctx context.Context, view replicaset.View) error
 	began := time.Now()
 	versions, at, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m.Member)
 	if err != nil {
-		return Explain(err, p.Seeds.PathIsAuthSource)
+		return explainListing(err, p.Seeds.PathIsAuthSource)
 	}
 	known, err := p.Catalog.Load(ctx, at.TS)
 	if err != nil {

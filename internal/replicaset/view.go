@@ -129,7 +129,8 @@ func Discover(ctx context.Context, s Seeds) (View, error) {
 // setName takes the name from the first member that knows it. One answer that
 // waiting cannot mend decides, unless a member of the set answered too.
 func (s Seeds) setName(answers []hello, errs map[string]error) (string, error) {
-	for _, h := range answers {
+	if len(answers) > 0 {
+		h := answers[0]
 		if want := s.Options.ReplicaSet; want != nil && *want != "" && *want != h.SetName {
 			return "", fmt.Errorf("%s: %w: the URI asks for %q, it is one of %q", h.Host, ErrOtherSet, *want, h.SetName)
 		}
