@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
@@ -139,7 +138,7 @@ func (r real) names(t *testing.T, db string) []string {
 func (r real) dropAll(t *testing.T, dbs ...string) {
 	t.Helper()
 	for _, db := range dbs {
-		var database *mongo.Database = r.client.Database(db)
+		database := r.client.Database(db)
 		if err := database.Drop(t.Context()); err != nil {
 			t.Fatalf("drop %s: %v", db, err)
 		}
