@@ -98,8 +98,8 @@ func transactions(s scene) {
 // less than would fill the small cache of a 4.4 under test.
 func largeTransaction(s scene) {
 	s.must(inTransaction(s, func(ctx context.Context, coll *mongo.Collection) error {
-		pad := strings.Repeat("x", 4<<20)
-		for range 6 {
+		pad := strings.Repeat("x", 1<<20)
+		for range 17 {
 			if _, err := coll.InsertOne(ctx, document(pad)); err != nil {
 				return err
 			}
