@@ -100,6 +100,7 @@ func TestStoppedRun(t *testing.T) {
 	s.eventually("all is handed over", func() bool { return len(s.backend.got()) == changes && s.done() })
 	removed := 0
 	s.eventually("all is cleaned up", func() bool {
+		time.Sleep(200 * time.Millisecond)
 		removed += s.removed(s.ddltail(0, "cleanup", "--older-than", "1s"))
 		return s.count(bson.M{"operation": bson.M{"$exists": true}}) == 0
 	})
@@ -110,7 +111,7 @@ func TestStoppedRun(t *testing.T) {
 	s.must(s.db.CreateCollection(t.Context(), "last"))
 	s.eventually("both have told the last", func() bool {
 		told, err := stopped.Metric(t.Context(), `ddltail_changes_total{operation="CREATE_COLLECTION"}`)
-		return err == nil && told == changes+1 && len(s.backend.got()) == changes+1 && s.done()
+		return err == nil && told >= changes+1 && len(s.backend.got()) == changes+1 && s.done()
 	})
 	time.Sleep(500 * time.Millisecond)
 	if n := s.count(bson.M{"operation": bson.M{"$exists": true}}); n != 1 || len(s.backend.got()) != changes+1 {
