@@ -1,5 +1,6 @@
 // Command demo shows ddltail at work: a replica set of three members on loopback,
-// `ddltail run` beside it, and a tour of schema changes by an ordinary client.
+// `ddltail run` beside it, and a tour of schema changes by an ordinary client, each of
+// which `ddltail listen` hands to a small backend.
 package main
 
 import (
@@ -67,18 +68,24 @@ func (d demo) run(ctx context.Context) (err error) {
 		return err
 	}
 
+	listener, err := d.listen(starting, uri)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, listener.close()) }()
+
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
 	if err != nil {
 		return fmt.Errorf("connect to the replica set: %w", err)
 	}
 	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
-	if err := d.tour(ctx, client.Database(database)); err != nil {
+	if err := d.tour(ctx, client.Database(database), listener); err != nil {
 		return err
 	}
 	if d.once {
 		return nil
 	}
-	d.stay(ctx, uri, tail)
+	d.stay(ctx, uri, tail, listener)
 	return nil
 }
 
@@ -91,14 +98,14 @@ func stop(tail *ddltailtest.Process) error {
 }
 
 // stay leaves everything running for whoever wants to try.
-func (d demo) stay(ctx context.Context, uri string, tail *ddltailtest.Process) {
+func (d demo) stay(ctx context.Context, uri string, tail *ddltailtest.Process, l listening) {
 	d.say("")
 	d.say("All of it stays up until Ctrl-C.")
 	d.say("  connection string  %s", uri)
-	d.say("  metrics            %s/metrics", tail.URL())
+	d.say("  metrics            %s/metrics, of listen %s/metrics", tail.URL(), l.process.URL())
 	d.say("  try                mongosh '%s' --eval 'db.accounts.createIndex({owner: 1}); sleep(500); "+
 		"db.schema_notifications.find({operation: {$exists: true}}).sort({_id: -1}).limit(1)'", uri)
-	<-ctx.Done()
+	d.print(ctx, l.backend)
 	d.say("\nStopping.")
 }
 

@@ -12,24 +12,28 @@ import (
 )
 
 // tour makes the changes of every stage and waits for their notifications.
-func (d demo) tour(ctx context.Context, db *mongo.Database) error {
+func (d demo) tour(ctx context.Context, db *mongo.Database, l listening) error {
 	w, err := watch(ctx, db)
 	if err != nil {
 		return err
 	}
 	defer w.close()
 	d.say("\nAn ordinary client changes the schema of %s; nobody notifies by hand.\n"+
-		"Behind each notification: from the client's acknowledgement to the document being readable.\n", database)
+		"Before each notification: from the client's acknowledgement to the document being readable, then to\n"+
+		"the backend having got it from ddltail listen.\n", database)
 	for _, s := range stages(db) {
 		d.say("> %s", s.typed)
-		if err := d.show(ctx, w, s); err != nil {
+		if err := d.show(ctx, w, l, s); err != nil {
 			return fmt.Errorf("%s: %w", s.typed, err)
 		}
 	}
-	return d.figures(ctx, w, db)
+	if err := d.figures(ctx, w, db); err != nil {
+		return err
+	}
+	return d.gotAll(ctx, l, measured)
 }
 
-func (d demo) show(ctx context.Context, w *watcher, s stage) error {
+func (d demo) show(ctx context.Context, w *watcher, l listening, s stage) error {
 	if err := s.do(ctx); err != nil {
 		return err
 	}
@@ -43,15 +47,20 @@ func (d demo) show(ctx context.Context, w *watcher, s stage) error {
 		if got := n.summary(); got != want {
 			return fmt.Errorf("got the notification %q, want %q", got, want)
 		}
+		if err := d.got(ctx, l, want, acknowledged); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+// measured is how many changes figures makes.
+const measured = 100
+
 // figures measures more changes than a person wants to see.
 func (d demo) figures(ctx context.Context, w *watcher, db *mongo.Database) error {
-	const changes = 100
-	took := make([]float64, 0, changes)
-	for i := range changes {
+	took := make([]float64, 0, measured)
+	for i := range measured {
 		name := fmt.Sprintf("measured_%03d", i)
 		if err := db.CreateCollection(ctx, name); err != nil {
 			return err
@@ -68,7 +77,7 @@ func (d demo) figures(ctx context.Context, w *watcher, db *mongo.Database) error
 	}
 	slices.Sort(took)
 	d.say("\n%d more changes, one after the other: median %.1f ms, 95th percentile %.1f ms, all notified.",
-		changes, took[changes/2], took[changes*95/100])
+		measured, took[measured/2], took[measured*95/100])
 	return nil
 }
 

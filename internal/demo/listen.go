@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ddltail/ddltail/internal/ddltailtest"
+)
+
+// listening is `ddltail listen` with the backend to which it hands notifications.
+type listening struct {
+	*backend
+	process *ddltailtest.Process
+}
+
+// listen starts both. The caller must close them.
+func (d demo) listen(ctx context.Context, uri string) (listening, error) {
+	d.say("Starting ddltail listen, and a small backend for it …")
+	b, err := startBackend(ctx)
+	if err != nil {
+		return listening{}, err
+	}
+	p, err := ddltailtest.Start(d.binary, []string{"listen"}, "DDLTAIL_MONGODB_URI="+uri, "DDLTAIL_BACKEND_URL="+b.url)
+	if err != nil {
+		return listening{}, errors.Join(err, b.close())
+	}
+	l := listening{backend: b, process: p}
+	if err := p.WaitReady(ctx); err != nil {
+		return listening{}, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+func (l listening) close() error { return errors.Join(stop(l.process), l.backend.close()) }
+
+// got waits until the backend has had a notification too, and says how long after the
+// acknowledgement that was.
+func (d demo) got(ctx context.Context, l listening, want string, acknowledged time.Time) error {
+	n, err := l.next(ctx)
+	if err != nil {
+		return err
+	}
+	if n.summary() != want {
+		return fmt.Errorf("the backend got %q, want %q", n.summary(), want)
+	}
+	d.say("  %5.1f ms  the backend got    %s", milliseconds(n.at.Sub(acknowledged)), n.summary())
+	return nil
+}
+
+// gotAll waits until the backend has had n more, of any kind.
+func (d demo) gotAll(ctx context.Context, l listening, n int) error {
+	for i := range n {
+		if _, err := l.next(ctx); err != nil {
+			return fmt.Errorf("after %d of %d: %w", i, n, err)
+		}
+	}
+	d.say("The backend got all %d of them.", n)
+	return nil
+}
