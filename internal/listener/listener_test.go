@@ -184,7 +184,7 @@ func TestEveryShape(t *testing.T) {
 	s := newScene(t, set.URI())
 	s.insert(
 		hand("c", "7", now()), hand("c", "5", bson.NewDateTimeFromTime(time.Now().Add(-time.Hour))),
-		hand("c", "4", int32(time.Now().Unix()-7200)), hand("c", "3", int64(time.Now().Unix()-9000)),
+		hand("c", "4", int32(time.Now().Unix()-7200)), hand("c", "3", time.Now().Unix()-9000),
 		bson.M{"operation": "MODIFY_COLLECTION", "collection": "c", "operation_statement": "6", "timestamp": now() - 60},
 		bson.M{"operation": "MODIFY_COLLECTION", "collection": "c", "operation_statement": "1", "processed": nil, "timestamp": 1},
 		bson.M{"operation": "MODIFY_COLLECTION", "collection": "c", "operation_statement": "2", "_id": "of our own", "timestamp": 2.5, "claim": "x"},
