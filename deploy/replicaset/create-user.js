@@ -65,8 +65,8 @@
       // The replica set's id, which tells two sets of one name apart.
       {resource: {db: 'local', collection: 'system.replset'}, actions: ['find']},
       ...ownCollections(database),
-      // The catalog: definitions of every collection, documents of none. It stands for all databases but local; who has it is told
-      // all their names by listDatabases, which needs no privilege of its own then.
+      // The catalog: the names of all databases, the definitions of every collection, documents of none.
+      {resource: {cluster: true}, actions: ['listDatabases']},
       {resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']},
     ];
     if (majorVersion >= 5) {

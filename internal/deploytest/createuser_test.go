@@ -91,7 +91,8 @@ func TestCreatedUserRuns(t *testing.T) {
 		t.Errorf("the old password: %v", err)
 	}
 	ok(t, mongotest.Connect(t, secured.URIOf("audit", "another", "")).Database("admin").RunCommand(t.Context(), ping).Err())
-	if n, err := told.CountDocuments(t.Context(), bson.D{{Key: "operation", Value: "CREATE_COLLECTION"}}); err != nil || n != 2 {
+	created := bson.D{{Key: "operation", Value: "CREATE_COLLECTION"}, {Key: "database", Value: "shop_of_audit"}}
+	if n, err := told.CountDocuments(t.Context(), created); err != nil || n != 2 {
 		t.Errorf("%d notifications, %v", n, err)
 	}
 	hidden(t, "ddltail's log", p.Stderr())
