@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -35,6 +36,8 @@ type received struct {
 	bodies []notification
 	// answer is asked about each; nil takes all.
 	answer func(notification) delivery.Outcome
+	// slow is the longest that it takes to note one.
+	slow time.Duration
 }
 
 // notification is what a receiver reads, by its own definition.
@@ -51,6 +54,7 @@ func (r *received) Deliver(_ context.Context, m delivery.Message) delivery.Outco
 	if err := json.Unmarshal(m.Body, &n); err != nil {
 		return delivery.Outcome{Verdict: delivery.Rejected, Reason: err.Error()}
 	}
+	time.Sleep(time.Duration(rand.Int64N(int64(r.slow) + 1)))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.bodies = append(r.bodies, n)

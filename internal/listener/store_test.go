@@ -144,7 +144,7 @@ func TestSurveyByIndex(t *testing.T) {
 func TestOrderKept(t *testing.T) {
 	s := newScene(t, set.URI())
 	const lanes, each = 5, 60
-	target := &received{}
+	target := &received{slow: 10 * time.Millisecond}
 	s.listen(target)
 	filled := make(chan struct{})
 	go func() {
