@@ -150,7 +150,7 @@ func whole(d Definition) bson.Raw {
 func splitNamespace(v bson.RawValue) (Namespace, bool) {
 	full, _ := v.StringValueOK()
 	db, coll, ok := strings.Cut(full, ".")
-	coll = strings.TrimPrefix(coll, bucketsPrefix)
+	coll = strings.TrimPrefix(coll, BucketsPrefix)
 	return Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
 }
 

@@ -61,6 +61,9 @@ func ReasonOf(err error) Reason {
 	if errors.As(err, &position) {
 		return ReasonPosition
 	}
+	if errors.Is(err, ErrNotReadable) {
+		return ReasonMemberState
+	}
 	var ce mongo.CommandError
 	if errors.As(err, &ce) {
 		if r, ok := codes()[ce.Code]; ok {
@@ -86,6 +89,10 @@ type PositionError struct {
 	// timestamp; zero where there is none.
 	FoundTerm int64
 }
+
+// Another says that the member holds another history than the position's: entries
+// around it, and not this one.
+func (e *PositionError) Another() bool { return !e.Truncated() && !e.Lagging() }
 
 // Lagging says that the member may yet get there: its head lies before the
 // position. If it is the primary, it never will.

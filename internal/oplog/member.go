@@ -28,21 +28,59 @@ type Member struct {
 	Client *mongo.Client
 }
 
-// Head gives the newest entry on this member that a majority has.
-func (m Member) Head(ctx context.Context) (OpTime, error) {
+// State is what a member says of itself.
+type State struct {
+	// Majority is the newest entry on this member that a majority has.
+	Majority OpTime
+	// Primary and Readable say what it is; in recovery, roll-back or initial sync, or
+	// removed from the set, it is neither.
+	Primary, Readable bool
+	// Topology changes with every change of the member's state, so that two equal ones
+	// have no roll-back between them.
+	Topology Topology
+}
+
+// Topology is the server's topologyVersion.
+type Topology struct {
+	Process bson.ObjectID `bson:"processId"`
+	Counter int64         `bson:"counter"`
+}
+
+// ErrNotReadable says that a member is neither primary nor secondary. It may answer
+// reads of its oplog all the same, and never come to the next entry.
+var ErrNotReadable = errors.New("neither primary nor secondary")
+
+// State asks the member what it is.
+func (m Member) State(ctx context.Context) (State, error) {
 	raw, err := m.run(ctx, "admin", bson.D{{Key: "hello", Value: 1}})
 	if err != nil {
-		return OpTime{}, fmt.Errorf("ask %s for its newest entry: %w", m.Host, err)
+		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, err)
 	}
 	var hello struct {
+		Primary   bool     `bson:"isWritablePrimary"`
+		Secondary bool     `bson:"secondary"`
+		Topology  Topology `bson:"topologyVersion"`
 		LastWrite struct {
 			Majority OpTime `bson:"majorityOpTime"`
 		} `bson:"lastWrite"`
 	}
 	if err := bson.Unmarshal(raw, &hello); err != nil {
-		return OpTime{}, fmt.Errorf("ask %s for its newest entry: %w", m.Host, err)
+		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, err)
 	}
-	return hello.LastWrite.Majority, nil
+	return State{
+		Majority: hello.LastWrite.Majority, Primary: hello.Primary, Readable: hello.Primary || hello.Secondary,
+		Topology: hello.Topology,
+	}, nil
+}
+
+// Head gives the newest entry on this member that a majority has. The error wraps
+// ErrNotReadable where the member is in no state to be read from.
+func (m Member) Head(ctx context.Context) (OpTime, error) {
+	state, err := m.State(ctx)
+	if err == nil && !state.Readable {
+		err = fmt.Errorf("ask %s for its newest entry: %w", m.Host, ErrNotReadable)
+	}
+	return state.Majority, err
 }
 
 // Oldest gives the first entry that this member still holds.

@@ -125,3 +125,13 @@ func (e Entry) operations() []Entry {
 	}
 	return ops
 }
+
+// Clone copies all that the unit's operations share with the bytes of a reply.
+func (u Unit) Clone() Unit {
+	u.Operations = slices.Clone(u.Operations)
+	for i := range u.Operations {
+		op := &u.Operations[i]
+		op.Object, op.Object2, op.Raw = slices.Clone(op.Object), slices.Clone(op.Object2), nil
+	}
+	return u
+}

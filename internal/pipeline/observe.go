@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 const (
@@ -46,7 +47,7 @@ func (p *Pipeline) Observe(ctx context.Context) error {
 		return nil
 	}
 	for {
-		n, err := p.Queued.CountDocuments(ctx, bson.D{{Key: "processed", Value: false}}, options.Count().SetLimit(maxCounted))
+		n, err := p.Database.Collection(sink.Notifications).CountDocuments(ctx, bson.D{{Key: "processed", Value: false}}, options.Count().SetLimit(maxCounted))
 		if err == nil {
 			p.Metrics.Unprocessed.Set(float64(n))
 		} else if ctx.Err() == nil {
