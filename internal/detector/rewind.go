@@ -187,7 +187,7 @@ func unrename(r *Rewind, op operation) {
 	moved, ok := r.state[to]
 	delete(r.state, to)
 	if ok {
-		moved.Temporary = false
+		moved.Temporary = r.byUUID[moved.UUID].Temporary
 		r.put(from, moved)
 	}
 	if hasTarget(op.Object.Lookup("dropTarget")) {

@@ -55,13 +55,17 @@ func codes() map[int32]Reason {
 	}
 }
 
+// ErrOvertaken says that other members are far ahead of the one that is read from: cut
+// off from them, a member stands still and says nothing of it.
+var ErrOvertaken = errors.New("other members are far ahead")
+
 // ReasonOf sorts an error of Open or Reader.Next.
 func ReasonOf(err error) Reason {
 	var position *PositionError
 	if errors.As(err, &position) {
 		return ReasonPosition
 	}
-	if errors.Is(err, ErrNotReadable) {
+	if errors.Is(err, ErrNotReadable) || errors.Is(err, ErrOvertaken) {
 		return ReasonMemberState
 	}
 	var ce mongo.CommandError

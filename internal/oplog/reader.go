@@ -121,7 +121,7 @@ func (r *Reader) tail(ctx context.Context) (Batch, error) {
 		rep, err = r.read(ctx, r.find(bson.D{{Key: "$gte", Value: r.after}},
 			bson.E{Key: "tailable", Value: true}, bson.E{Key: "awaitData", Value: true}))
 	} else {
-		rep, err = r.read(ctx, r.getMore(bson.E{Key: "maxTimeMS", Value: awaitTime.Milliseconds()}))
+		rep, err = r.readWithin(ctx, tailTimeout, r.getMore(bson.E{Key: "maxTimeMS", Value: awaitTime.Milliseconds()}))
 	}
 	r.lastRead = time.Now()
 	if err != nil {
@@ -176,7 +176,11 @@ func (r *Reader) getMore(more ...bson.E) bson.D {
 }
 
 func (r *Reader) read(ctx context.Context, cmd bson.D) (reply, error) {
-	raw, err := r.member.run(mongo.NewSessionContext(ctx, r.session), database, cmd)
+	return r.readWithin(ctx, requestTimeout, cmd)
+}
+
+func (r *Reader) readWithin(ctx context.Context, limit time.Duration, cmd bson.D) (reply, error) {
+	raw, err := r.member.runWithin(mongo.NewSessionContext(ctx, r.session), limit, database, cmd)
 	if err != nil {
 		return reply{}, err
 	}

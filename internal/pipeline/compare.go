@@ -20,8 +20,12 @@ import (
 // the catalog, so that it does not matter who tells it, nor how often. It says whether
 // there was one.
 func (p *Pipeline) settlePending(ctx context.Context) (bool, error) {
-	stored, ok, err := p.Checkpoints.Load(ctx)
-	if err != nil || !ok || stored.Pending == nil {
+	var stored checkpoint.Checkpoint
+	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
+		stored, _, err = p.Checkpoints.Load(ctx)
+		return err
+	})
+	if err != nil || stored.Pending == nil {
 		return false, err
 	}
 	if p.foreign(stored) {
@@ -123,10 +127,11 @@ func (p *Pipeline) passes(raw bson.Raw) bool {
 func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
 	p.listed, p.compareAt = nil, p.nextComparison(time.Now())
-	p.known.AdvanceTo(listed.At.TS)
+	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
 	differences, _ := catalog.Changed(p.known, listed.Versions, listed.At)
 	if len(differences) == 0 {
 		p.Log.Info("the known catalog is the server's", zap.Stringer("at", listed.At))
+		p.compared = listed.At.OpTime
 		return p.Checkpoints.SetCompared(ctx, listed.At)
 	}
 	return p.leased(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordListed(ctx, listed) })
@@ -156,18 +161,25 @@ func (p *Pipeline) recordListed(ctx context.Context, listed catalog.Listed) erro
 	if _, err := p.settlePending(ctx); err != nil {
 		return err
 	}
+	p.compared = listed.At.OpTime
 	p.Log.Warn("the known catalog was not the server's: the differences are told", zap.Stringer("at", listed.At))
 	return p.adoptCatalog(ctx)
 }
 
 // adoptCatalog takes over what another comparison has found.
 func (p *Pipeline) adoptCatalog(ctx context.Context) error {
-	known, err := p.Catalog.Load(ctx, p.before())
+	var known *detector.Catalog
+	err := p.insist(ctx, "catalog", func(ctx context.Context) (err error) {
+		known, err = p.Catalog.Load(ctx, p.before())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	known.KeepBuilds(p.known)
-	p.known = known
+	if p.known != nil {
+		known.KeepBuilds(p.known)
+	}
+	p.known, p.detected = known, false
 	return nil
 }
 

@@ -68,26 +68,33 @@ func (p *Pipeline) tell(ctx context.Context, o outcome) error {
 }
 
 // stored reads the checkpoint again before each write: another process may have been
-// faster. The error is a *config.Error where the document is another replica set's.
+// faster. The error is errMoved where it has changed what this one builds upon.
 func (p *Pipeline) stored(ctx context.Context) (checkpoint.Checkpoint, error) {
-	var stored checkpoint.Checkpoint
-	err := p.insist(ctx, "checkpoint", func(ctx context.Context) error {
-		c, ok, err := p.Checkpoints.Load(ctx)
-		if err == nil && !ok {
-			c, err = p.restoreCheckpoint(ctx)
-		}
-		stored = c
-		return err
-	})
+	stored, err := p.load(ctx)
 	switch {
 	case err != nil:
 		return stored, err
-	case p.foreign(stored):
-		return stored, anotherSet(stored)
 	case stored.Pending != nil:
+		return stored, errMoved
+	case stored.Compared.OpTime != p.compared:
+		p.compared = stored.Compared.OpTime
 		return stored, errMoved
 	}
 	return stored, nil
+}
+
+// load reads the checkpoint, which is made again if it is gone. The error is a
+// *config.Error where it is another replica set's.
+func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
+	var stored checkpoint.Checkpoint
+	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
+		stored, err = p.restoreCheckpoint(ctx)
+		return err
+	})
+	if err == nil && p.foreign(stored) {
+		err = anotherSet(stored)
+	}
+	return stored, err
 }
 
 // write takes documents through the filters to every sink in turn. Before each it

@@ -23,8 +23,8 @@ const leaseRetry = time.Second
 // begins again, and records it beside what was known. What differs is told from there
 // (settlePending), by this process or whichever comes first.
 func (p *Pipeline) bridge(ctx context.Context, gone *lostError) error {
-	stored, err := p.stored(ctx)
-	if err != nil {
+	stored, err := p.load(ctx)
+	if err != nil || stored.Pending != nil {
 		return err
 	}
 	if stored.Position.OpTime != p.position.OpTime || stored.Inclusive != p.inclusive {
@@ -122,33 +122,47 @@ func (p *Pipeline) knownMoment() oplog.OpTime {
 	return at
 }
 
-// longestOplog connects to the member whose oplog begins first.
+// longestOplog connects to the member whose oplog begins first, and to the primary
+// where it is another history that counts.
 func (p *Pipeline) longestOplog(ctx context.Context, gone *lostError) (member, error) {
 	var best member
 	var oldest oplog.OpTime
 	var failed []error
-	for _, candidate := range gone.view.Candidates(p.ReadPreference) {
-		client, err := replicaset.Connect(ctx, p.Seeds.Options, candidate.Host)
-		if err != nil {
-			failed = append(failed, err)
+	for _, candidate := range gone.view.Members {
+		if gone.loss == otherHistory && !candidate.Primary && !p.Seeds.Direct {
 			continue
 		}
-		m := member{oplog.Member{Host: candidate.Host, Client: client}}
-		first, err := m.Oldest(ctx)
-		if err != nil || best.Client != nil && !oldest.After(first.OpTime) {
+		m, first, err := p.oldestOf(ctx, candidate.Host)
+		switch {
+		case err != nil:
 			failed = append(failed, err)
+		case best.Client == nil || oldest.After(first):
+			if best.Client != nil {
+				best.close()
+			}
+			best, oldest = m, first
+		default:
 			m.close()
-			continue
 		}
-		if best.Client != nil {
-			best.close()
-		}
-		best, oldest = m, first.OpTime
 	}
 	if best.Client == nil {
 		return member{}, fmt.Errorf("find a member to go on from: %w", errors.Join(failed...))
 	}
 	return best, nil
+}
+
+// oldestOf connects to a member and reads its oldest entry.
+func (p *Pipeline) oldestOf(ctx context.Context, host string) (member, oplog.OpTime, error) {
+	client, err := replicaset.Connect(ctx, p.Seeds.Options, host)
+	if err != nil {
+		return member{}, oplog.OpTime{}, err
+	}
+	m := member{oplog.Member{Host: host, Client: client}}
+	first, err := m.Oldest(ctx)
+	if err != nil {
+		m.close()
+	}
+	return m, first.OpTime, err
 }
 
 // landingPoint is the first entry that is still held, and still to be told. Of another
@@ -228,18 +242,10 @@ func momentOf(c checkpoint.Comparison) oplog.Moment {
 // adopt goes on from what is stored.
 func (p *Pipeline) adopt(ctx context.Context, stored checkpoint.Checkpoint) error {
 	p.position, p.inclusive, p.lost = stored.Position, stored.Inclusive, stored.Lost
-	p.began, p.baseline = stored.Began, stored.Baseline
+	p.began, p.baseline, p.compared = stored.Began, stored.Baseline, stored.Compared.OpTime
 	p.chain, p.lostSince, p.listed = nil, time.Time{}, nil
 	p.noteSaved(stored.Position.OpTime)
-	known, err := p.Catalog.Load(ctx, p.before())
-	if err != nil {
-		return err
-	}
-	if p.known != nil {
-		known.KeepBuilds(p.known)
-	}
-	p.known, p.detected = known, false
-	return nil
+	return p.adoptCatalog(ctx)
 }
 
 // setOf is the id of the set that a member belongs to, zero where it may not be read.

@@ -70,7 +70,7 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	if p.lost {
 		return member{}, nil, &lostError{loss: presumed, view: view, cause: checkpoint.ErrMissing}
 	}
-	preferred := view.Candidates(p.ReadPreference)
+	preferred := p.preferred(view)
 	if len(preferred) == 0 {
 		return member{}, nil, fmt.Errorf("no member of %s fits the read preference %s: %w", view.SetName, p.ReadPreference, view.Reason())
 	}
@@ -96,6 +96,21 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 		}
 	}
 	return member{}, nil, p.judge(view, failed)
+}
+
+// preferred orders the members to try, one that stood still last.
+func (p *Pipeline) preferred(view replicaset.View) []replicaset.Member {
+	members := view.Candidates(p.ReadPreference)
+	slices.SortStableFunc(members, func(a, b replicaset.Member) int {
+		switch p.overtakenHost {
+		case a.Host:
+			return 1
+		case b.Host:
+			return -1
+		}
+		return 0
+	})
+	return members
 }
 
 // withoutHistory says whether a member answered, and does not hold what is needed.

@@ -100,12 +100,16 @@ type Pipeline struct {
 	// moment; compareAt is when the next one is taken.
 	listed    *catalog.Listed
 	compareAt time.Time
+	// compared is the last comparison that known takes into account.
+	compared oplog.OpTime
 	// saved is the stored checkpoint, as far as this process knows.
 	saved   oplog.OpTime
 	savedAt time.Time
 	spokeAt time.Time
 	// observedAt is when the ends of the member's oplog were last read.
 	observedAt time.Time
+	// overtakenHost is the member that stood still, to be asked last.
+	overtakenHost string
 	// lostSince is when all members were first found without the position.
 	lostSince time.Time
 }
@@ -191,14 +195,13 @@ func (p *Pipeline) recall(ctx context.Context) error {
 		return err
 	}
 	if settled {
-		stored, err := p.stored(ctx)
+		stored, err := p.load(ctx)
 		if err != nil {
 			return err
 		}
 		return p.adopt(ctx, stored)
 	}
 	if p.detected {
-		p.detected = false
 		return p.adoptCatalog(ctx)
 	}
 	return nil
