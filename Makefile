@@ -17,7 +17,8 @@ build: ## bin/ddltail, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ddltail ./cmd/ddltail
 
 demo: build mongod ## ddltail beside a replica set of three members, started here; DEMO_ONCE=1 ends after the tour
-	@go run ./internal/demo -ddltail bin/ddltail
+	go build -o bin/demo ./internal/demo
+	@exec bin/demo -ddltail bin/ddltail
 
 test: deps ## all tests, against real servers; fetches what it needs
 	$(TEST) ./...
