@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -84,7 +85,11 @@ func syncFolder(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) {
+		err = nil // a file system that has no such thing, a network's
+	}
+	return errors.Join(err, d.Close())
 }
 
 // Name is the sink's name in logs and metrics.
