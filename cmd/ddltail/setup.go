@@ -21,11 +21,7 @@ func setupCommand() *cobra.Command {
 		Short: "Make the notification collection, its init document and its indexes; again is no error",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(time.Now())
-			if err != nil {
-				return err
-			}
-			log, err := newLogger(cfg.Log)
+			cfg, log, err := configure()
 			if err != nil {
 				return err
 			}
