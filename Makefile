@@ -17,7 +17,8 @@ build: ## bin/ddltail, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ddltail ./cmd/ddltail
 
 demo: build mongod ## ddltail beside a replica set of three members, started here; DEMO_ONCE=1 ends after the tour
-	@go run ./internal/demo -ddltail bin/ddltail
+	go build -o bin/demo ./internal/demo
+	@exec bin/demo -ddltail bin/ddltail
 
 test: deps ## all tests, against real servers; fetches what it needs
 	$(TEST) ./...
@@ -26,6 +27,7 @@ deps: mongod mongosh
 	@scripts/node-deps.sh
 	@scripts/python-deps.sh
 	@scripts/mongod.sh 4.2.6 || echo 'mongod 4.2.6 cannot be had here: the test of a server too old is skipped' >&2
+	@scripts/promtool.sh || echo 'promtool cannot be had here: the test of the alerting rules is skipped' >&2
 
 lint: ## golangci-lint, built from the version that tools/go.mod pins
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -10,7 +10,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/cleanup"
-	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/pipeline"
 )
 
@@ -31,11 +30,7 @@ func cleanupCommand() *cobra.Command {
 			return cobra.NoArgs(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(time.Now())
-			if err != nil {
-				return err
-			}
-			log, err := newLogger(cfg.Log)
+			cfg, log, err := configure()
 			if err != nil {
 				return err
 			}

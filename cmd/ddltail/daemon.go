@@ -78,9 +78,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	if err != nil {
 		return nil, pipeline.Explain(err, seeds.PathIsAuthSource)
 	}
-	db, err := sink.Database(ctx, client, d.cfg.Database)
+	db, err := openSink(ctx, client, d.cfg)
 	if err != nil {
-		return nil, d.explainSink(err)
+		return nil, err
 	}
 	source, err := d.source(view.SetName)
 	if err != nil {

@@ -44,11 +44,7 @@ func listenCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(time.Now())
-			if err != nil {
-				return err
-			}
-			log, err := newLogger(cfg.Log)
+			cfg, log, err := configure()
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -10,6 +11,23 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 )
+
+// configure reads the configuration, starts logging, and warns of variables that are most
+// likely typing errors.
+func configure() (config.Config, *zap.Logger, error) {
+	cfg, err := config.Load(time.Now())
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	log, err := newLogger(cfg.Log)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	if len(cfg.Unknown) > 0 {
+		log.Warn("variables that mean nothing to ddltail", zap.Strings("names", cfg.Unknown))
+	}
+	return cfg, log, nil
+}
 
 // newLogger logs to stderr: stdout is for data.
 func newLogger(c config.Log) (*zap.Logger, error) {

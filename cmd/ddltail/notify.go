@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -30,11 +29,7 @@ func notifyCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Args:                  func(_ *cobra.Command, args []string) error { return readWords(&change, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(time.Now())
-			if err != nil {
-				return err
-			}
-			log, err := newLogger(cfg.Log)
+			cfg, log, err := configure()
 			if err != nil {
 				return err
 			}

@@ -35,11 +35,7 @@ func runCommand() *cobra.Command {
 		Long:  "Tail the oplog, write notifications, serve /metrics; until SIGINT or SIGTERM.\n\nEnvironment:\n" + usage(),
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(time.Now())
-			if err != nil {
-				return err
-			}
-			log, err := newLogger(cfg.Log)
+			cfg, log, err := configure()
 			if err != nil {
 				return err
 			}
@@ -72,9 +68,6 @@ func run(ctx context.Context, cfg config.Config, log *zap.Logger) error {
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("mongodb", cfg.MongoDB), zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 
-	if len(cfg.Unknown) > 0 {
-		log.Warn("variables that mean nothing to ddltail", zap.Strings("names", cfg.Unknown))
-	}
 	handler := web.Handler(registry, web.Probes{Alive: d.status.Alive, Ready: d.status.Ready},
 		web.Page{Title: "ddltail run", Rows: d.rows})
 	group, ctx := errgroup.WithContext(ctx)

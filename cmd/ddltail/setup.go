@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -19,11 +21,7 @@ func setupCommand() *cobra.Command {
 		Short: "Make the notification collection, its init document and its indexes; again is no error",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(time.Now())
-			if err != nil {
-				return err
-			}
-			log, err := newLogger(cfg.Log)
+			cfg, log, err := configure()
 			if err != nil {
 				return err
 			}
@@ -47,13 +45,28 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, work func
 	defer disconnect(client)
 	var db *mongo.Database
 	err = pipeline.Await(ctx, log, startLimit, func(ctx context.Context) error {
-		db, err = sink.Database(ctx, client, cfg.Database)
-		return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+		db, err = openSink(ctx, client, cfg)
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	return work(ctx, db)
+}
+
+// openSink gives the database of ddltail's own collections. Where nobody takes writes it
+// asks why: what the driver says is a dump of its state, another one each time.
+func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mongo.Database, error) {
+	db, err := sink.Database(ctx, client, cfg.Database)
+	if err == nil {
+		return db, nil
+	}
+	if !replicaset.Unauthenticated(err) {
+		if reason := replicaset.NoPrimary(ctx, cfg.Sink.Options(), cfg.Sink.Hosts()); reason != nil {
+			err = fmt.Errorf("the sink: %w", reason)
+		}
+	}
+	return nil, pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 }
 
 func disconnect(client *mongo.Client) {

@@ -21,22 +21,38 @@ const (
 )
 
 // TestKilled kills ddltail in the midst of changes, the first time within a second
-// of its first start. Each change must be there once, in order.
+// of its first start, every other time once more while it starts again. Each change
+// must be there once, in order.
 func TestKilled(t *testing.T) {
 	s := newScene(t, "killed_db")
+	again := func() *ddltailtest.Process { return s.launch([]string{"run"}, "DDLTAIL_MONGODB_URI="+s.uri) }
+	began := time.Now()
 	p := s.start()
+	window := time.Second - time.Since(began)
 	var want []string
 	for round := range kills {
 		made := make(chan []string, 1)
 		go func() { made <- change(s, round, changesPerKill) }()
-		time.Sleep(time.Duration(rand.IntN(800)) * time.Millisecond)
+		time.Sleep(upTo(window))
 		s.must(p.Kill())
-		p = s.start()
+		if round == 0 {
+			t.Logf("the first kill came %s after the first start", time.Since(began).Round(time.Millisecond))
+		}
+		p = again()
+		if round%2 == 1 {
+			time.Sleep(upTo(300 * time.Millisecond))
+			s.must(p.Kill())
+			p = again()
+		}
 		want = append(want, <-made...)
+		window = 800 * time.Millisecond
 	}
 	check(s, "schema_notifications", want)
 	check(s, "schema_history", want)
 }
+
+// upTo draws a moment before the limit.
+func upTo(limit time.Duration) time.Duration { return rand.N(max(limit, time.Millisecond)) }
 
 // TestTwoAtOnce lets two detectors of one name write the same documents.
 func TestTwoAtOnce(t *testing.T) {

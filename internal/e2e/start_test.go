@@ -64,6 +64,9 @@ func TestStandalone(t *testing.T) {
 	t.Parallel()
 	server := mongotest.NewStandalone(t, mongotest.Options{})
 	wantExit(t, launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+server.URI()), 2, "standalone", "rs.initiate()")
+	asSet := "DDLTAIL_MONGODB_URI=" + strings.Replace(server.URI(), "/?", "/?replicaSet=rs0&", 1)
+	wantExit(t, launch(t, []string{"run"}, asSet), 2, "standalone", "rs.initiate()")
+	wantExit(t, launch(t, []string{"notify", "CREATE_COLLECTION", "payments"}, asSet), 2, "standalone", "replicaSet")
 }
 
 // TestTooOld needs a server that the driver no longer talks to.
@@ -71,14 +74,20 @@ func TestTooOld(t *testing.T) {
 	t.Parallel()
 	server := mongotest.NewStandalone(t, mongotest.Options{Version: "4.2.6"})
 	wantExit(t, launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+server.URI()), 2, "older than 4.4")
+	wantExit(t, launch(t, []string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+server.URI()), 2, "older than 4.4")
 }
 
 // TestUnreachable waits the whole minute, beside the other tests.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI=mongodb://user:s3cret@no-such-host.invalid:27017/?authSource=admin")
+	const uri = "DDLTAIL_MONGODB_URI=mongodb://user:s3cret@no-such-host.invalid:27017/?authSource=admin"
+	p, notify := launch(t, []string{"run"}, uri), launch(t, []string{"notify", "CREATE_COLLECTION", "payments"}, uri)
 	wantExit(t, p, 1, "no-such-host.invalid", "does not resolve")
+	wantExit(t, notify, 1, "no-such-host.invalid", "does not resolve")
+	if text := notify.Stderr(); strings.Contains(text, "topology") || strings.Count(text, `"msg":"waiting"`) != 1 {
+		t.Errorf("it does not say in one line what it waits for:\n%s", text)
+	}
 	if took := time.Since(began); took < 50*time.Second {
 		t.Errorf("gave up after %s, want a minute", took)
 	}

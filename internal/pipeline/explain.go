@@ -11,7 +11,11 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
-const codeUnauthorized = 13
+const (
+	codeUnauthorized = 13
+
+	remedyTooOld = "ddltail needs 4.4 or newer"
+)
 
 // Explain turns what waiting cannot mend into a *config.Error that says what to
 // do, and returns everything else as it is.
@@ -23,7 +27,7 @@ func Explain(err error, pathIsAuthSource bool) error {
 	case errors.Is(err, replicaset.ErrMongos), errors.Is(err, replicaset.ErrOtherSet):
 		return &config.Error{Reason: err.Error(), Remedy: "set DDLTAIL_MONGODB_URI to a replica set's members"}
 	case errors.Is(err, replicaset.ErrTooOld):
-		return &config.Error{Reason: err.Error(), Remedy: "ddltail needs 4.4 or newer"}
+		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld}
 	case errors.Is(err, replicaset.ErrAuthentication):
 		return &config.Error{Reason: err.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
 	case unauthorized(err):
@@ -59,6 +63,10 @@ func firstLine(err error) string {
 // ExplainSink does the same for the deployment that holds ddltail's collections.
 func ExplainSink(err error, database string, pathIsAuthSource bool) error {
 	switch {
+	case errors.Is(err, replicaset.ErrStandalone), errors.Is(err, replicaset.ErrOtherSet):
+		return &config.Error{Reason: err.Error(), Remedy: "set replicaSet in the URI to the name of the set, or leave it out"}
+	case errors.Is(err, replicaset.ErrTooOld):
+		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld}
 	case replicaset.Unauthenticated(err):
 		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
 	case unauthorized(err):

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -70,7 +71,7 @@ func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, 
 	var h hello
 	err = client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&h)
 	if err != nil {
-		return hello{}, watch.explain(host, err)
+		return hello{}, watch.explain(err)
 	}
 	h.Host, h.Took = host, time.Since(began)
 	return h, h.reject()
@@ -122,7 +123,7 @@ func (w *heartbeats) monitor() *event.ServerMonitor {
 	}
 }
 
-func (w *heartbeats) explain(host string, err error) error {
+func (w *heartbeats) explain(err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.wire > 0 && w.wire < minWireVersion {
@@ -135,7 +136,10 @@ func (w *heartbeats) explain(host string, err error) error {
 	if errors.As(err, &dns) {
 		return fmt.Errorf("the name %s does not resolve: %w", dns.Name, err)
 	}
-	return fmt.Errorf("reach %s: %w", host, err)
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("it ends the connection, as one does that expects TLS, or does not: see tls in the URI: %w", err)
+	}
+	return fmt.Errorf("cannot be reached: %w", err)
 }
 
 // unauthenticated keeps what a connection needs and leaves out who makes it.

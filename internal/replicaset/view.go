@@ -131,8 +131,8 @@ func Discover(ctx context.Context, s Seeds) (View, error) {
 func (s Seeds) setName(answers []hello, errs map[string]error) (string, error) {
 	if len(answers) > 0 {
 		h := answers[0]
-		if want := s.Options.ReplicaSet; want != nil && *want != "" && *want != h.SetName {
-			return "", fmt.Errorf("%s: %w: the URI asks for %q, it is one of %q", h.Host, ErrOtherSet, *want, h.SetName)
+		if want := setName(s.Options); want != "" && want != h.SetName {
+			return "", fmt.Errorf("%s: %w", h.Host, otherSet(want, h.SetName))
 		}
 		return h.SetName, nil
 	}

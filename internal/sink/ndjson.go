@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -71,7 +73,23 @@ func OpenFile(path string) (*File, error) {
 	if err := s.rewind(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cut the sink file %s: %w", path, err), f.Close())
 	}
+	// A file just made is safe once its folder is, too.
+	if err := syncFolder(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("flush the folder of the sink file: %w", err), f.Close())
+	}
 	return s, nil
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) {
+		err = nil // a file system that has no such thing, a network's
+	}
+	return errors.Join(err, d.Close())
 }
 
 // Name is the sink's name in logs and metrics.
@@ -105,7 +123,8 @@ func (s *File) rewind() error {
 	return err
 }
 
-// lastLineEnd looks backwards for the last newline.
+// lastLineEnd looks backwards for the last newline. A file that does not begin as one
+// of notifications does is somebody else's, and is neither cut nor written to.
 func lastLineEnd(f *os.File) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -113,6 +132,9 @@ func lastLineEnd(f *os.File) (int64, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return 0, errors.New("not a regular file")
+	}
+	if err := checkStart(f); err != nil {
+		return 0, err
 	}
 	buf := make([]byte, 64<<10)
 	for end := info.Size(); end > 0; {
@@ -126,15 +148,14 @@ func lastLineEnd(f *os.File) (int64, error) {
 		}
 		end = start
 	}
-	return 0, tornLine(f)
+	return 0, nil
 }
 
 // lineStart is how every line begins.
 const lineStart = `{"_id":`
 
-// tornLine sees that a file without a single newline is the beginning of a first
-// line. Any other file is somebody else's, and is not to be cut.
-func tornLine(f *os.File) error {
+// checkStart sees a first line, or the beginning of one.
+func checkStart(f *os.File) error {
 	head := make([]byte, len(lineStart))
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {

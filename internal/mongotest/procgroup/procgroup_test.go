@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -60,6 +61,11 @@ func check(err error) {
 }
 
 func TestNothingOutlivesTheProgram(t *testing.T) {
+	// A signal that is caught here has its default in the child. One that was ignored when the tests were started, as SIGINT is in
+	// the background of a script, would be ignored there too.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, os.Interrupt)
+	defer signal.Stop(caught)
 	for _, end := range []string{"SIGKILL", "SIGINT", "panic"} {
 		t.Run(end, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0])

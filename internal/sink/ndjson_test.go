@@ -1,0 +1,74 @@
+package sink
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestOpenFile sees what is done to a file that is there already: a torn last line is
+// cut, and a file of somebody else's is left as it is.
+func TestOpenFile(t *testing.T) {
+	long := `{"_id":"` + strings.Repeat("x", 200<<10) + "\"}\n"
+	for _, c := range []struct{ before, after string }{
+		{"", ""},
+		{"{\"_id\":\"a\"}\n", "{\"_id\":\"a\"}\n"},
+		{"{\"_id\":\"a\"}\n{\"_", "{\"_id\":\"a\"}\n"},
+		{"{\"_id\":\"a\"}\n" + strings.TrimSpace(long), "{\"_id\":\"a\"}\n"},
+		{long + `{"_id":"to`, long},
+		{"{\"_i", ""},
+		{strings.TrimSpace(long), ""},
+		{"a\n", "refused"},
+		{"line\nlast line", "refused"},
+		{"[]", "refused"},
+	} {
+		path := filepath.Join(t.TempDir(), "changes.ndjson")
+		if err := os.WriteFile(path, []byte(c.before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := c.after
+		f, err := OpenFile(path)
+		if (err != nil) != (want == "refused") {
+			t.Errorf("%.40q: %v", c.before, err)
+			continue
+		}
+		if err != nil {
+			want = c.before
+		} else if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%.40q: left with %.40q, %v", c.before, got, err)
+		}
+	}
+}
+
+func TestOpenFileNew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "changes.ndjson")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFile(path); !errors.Is(err, ErrLocked) {
+		t.Errorf("opened twice: %v", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&^0o640 != 0 || info.Mode().Perm()&0o600 != 0o600 {
+		t.Errorf("mode %v, %v, want 0640 less the umask", info.Mode(), err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenFile(path)
+	if err != nil {
+		t.Fatalf("the lock outlives the file: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := OpenFile(t.TempDir()); err == nil {
+		t.Error("a folder was opened")
+	}
+}
