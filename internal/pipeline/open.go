@@ -76,6 +76,10 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
 	}
 	m := member{oplog.Member{Host: host, Client: client}}
+	if err := p.identify(ctx, m.Member); err != nil {
+		m.close()
+		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
+	}
 	reader, err := p.openReader(ctx, m.Member)
 	if err != nil {
 		m.close()
@@ -85,15 +89,35 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 	return m, reader, nil
 }
 
+// identify asks whether the set is a shard of a cluster. It can be added to one
+// later, so every member that is opened is asked. A user who may not know loses no
+// more than what a shard adds.
+func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
+	shard, err := m.Shard(ctx)
+	if unauthorized(err) {
+		p.Log.Info("whether the set is a shard of a cluster may not be read: if it is one, how its collections are sharded is not told",
+			zap.String("remedy", "grant find on the collection system.version of admin"))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if shard != p.Origin.Shard {
+		p.Log.Info("the set is a shard of a cluster", zap.String("shard", shard.Name), zap.String("cluster_id", shard.Cluster.Hex()))
+	}
+	p.Origin.Shard = shard
+	return nil
+}
+
 // openReader goes to the next oldest entry where a first run asked for the oldest
 // one and it has been truncated meanwhile: it asked for what there is.
 func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reader, error) {
-	reader, err := oplog.Open(ctx, m, oplog.Start{Position: p.position, Inclusive: p.inclusive})
+	reader, err := oplog.Open(ctx, m, oplog.Start{Position: p.position, Inclusive: p.inclusive, Sharded: !p.Origin.Shard.IsZero()})
 	var lost *oplog.PositionError
 	if p.inclusive && errors.As(err, &lost) && lost.Truncated() {
 		p.Log.Warn("the oldest entries were truncated before they were read", zap.Stringer("oldest", lost.Oldest))
 		p.position = lost.Oldest
-		reader, err = oplog.Open(ctx, m, oplog.Start{Position: p.position, Inclusive: true})
+		reader, err = oplog.Open(ctx, m, oplog.Start{Position: p.position, Inclusive: true, Sharded: !p.Origin.Shard.IsZero()})
 	}
 	return reader, err
 }

@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
 )
 
 // Origin says where the changes of one ddltail come from.
@@ -16,6 +17,8 @@ type Origin struct {
 	// Source is the first part of every _id.
 	Source     string
 	ReplicaSet string
+	// Shard is the zero value where the set is no shard of a cluster.
+	Shard oplog.Shard
 }
 
 // Document is one notification, its fields in the order in which they are
@@ -80,8 +83,11 @@ func (d Document) fields(more ...bson.E) bson.D {
 		bson.E{Key: "optime", Value: c.OpTime},
 		bson.E{Key: "wall", Value: bson.NewDateTimeFromTime(c.Wall)},
 		bson.E{Key: "detected_at", Value: bson.NewDateTimeFromTime(d.Detected)},
-		bson.E{Key: "replica_set", Value: d.Origin.ReplicaSet},
-		bson.E{Key: "source", Value: "oplog"})
+		bson.E{Key: "replica_set", Value: d.Origin.ReplicaSet})
+	if shard := d.Origin.Shard; !shard.IsZero() {
+		doc = append(doc, bson.E{Key: "shard", Value: shard.Name}, bson.E{Key: "cluster_id", Value: shard.Cluster})
+	}
+	doc = append(doc, bson.E{Key: "source", Value: "oplog"})
 	if len(c.Truncated) > 0 {
 		doc = append(doc, bson.E{Key: "truncated", Value: c.Truncated})
 	}
