@@ -117,6 +117,8 @@ func (w *work) command(e oplog.Entry) {
 	if buckets, ok := strings.CutPrefix(coll, bucketsPrefix); ok {
 		op.ns.Collection, op.bucketed = buckets, true
 	}
+	// 9.0 stores a time series under the user's name, and still writes of its buckets.
+	op.bucketed = op.bucketed || truthy(e.Raw.Lookup("isTimeseries"))
 	w.try(op, known.handle)
 }
 
