@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
 )
@@ -34,20 +33,6 @@ func (d demo) listen(ctx context.Context, uri string) (listening, error) {
 }
 
 func (l listening) close() error { return errors.Join(stop(l.process), l.backend.close()) }
-
-// got waits until the backend has had a notification too, and says how long after the
-// acknowledgement that was.
-func (d demo) got(ctx context.Context, l listening, want string, acknowledged time.Time) error {
-	n, err := l.next(ctx)
-	if err != nil {
-		return err
-	}
-	if n.summary() != want {
-		return fmt.Errorf("the backend got %q, want %q", n.summary(), want)
-	}
-	d.say("  %5.1f ms  the backend got    %s", milliseconds(n.at.Sub(acknowledged)), n.summary())
-	return nil
-}
 
 // gotAll waits until the backend has had n more, of any kind.
 func (d demo) gotAll(ctx context.Context, l listening, n int) error {

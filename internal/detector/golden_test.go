@@ -51,7 +51,7 @@ type golden struct {
 }
 
 // readCases gives the cases of a folder in the order of their first entries.
-func readCases(t *testing.T, folder string) []golden {
+func readCases(t testing.TB, folder string) []golden {
 	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden cases in %s: %v", folder, err)
@@ -146,7 +146,7 @@ func ignoredLine(t *testing.T, e oplog.Entry) string {
 	return strings.Join(strings.Fields(fmt.Sprintf("%d:%d %s %q %s", e.OpTime.TS.T, e.OpTime.TS.I, e.Op, e.NS, name)), " ") + ": " + reason
 }
 
-func section(t *testing.T, a *txtar.Archive, name string) *txtar.File {
+func section(t testing.TB, a *txtar.Archive, name string) *txtar.File {
 	for i := range a.Files {
 		if a.Files[i].Name == name {
 			return &a.Files[i]
