@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
 )
@@ -33,6 +35,23 @@ func (d demo) listen(ctx context.Context, uri string) (listening, error) {
 }
 
 func (l listening) close() error { return errors.Join(stop(l.process), l.backend.close()) }
+
+// all waits until the backend has had these too, and says when it had each. Only those
+// of one collection come in their order.
+func (l listening) all(ctx context.Context, want []string) (map[string]time.Time, error) {
+	got := map[string]time.Time{}
+	for range want {
+		n, err := l.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(want, n.summary()) {
+			return nil, fmt.Errorf("the backend got %q, want %q", n.summary(), want)
+		}
+		got[n.summary()] = n.at
+	}
+	return got, nil
+}
 
 // gotAll waits until the backend has had n more, of any kind.
 func (d demo) gotAll(ctx context.Context, l listening, n int) error {
