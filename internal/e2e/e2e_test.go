@@ -118,8 +118,13 @@ func (s scene) documents(collection string, n int) []bson.Raw {
 
 func (s scene) find(collection string) []bson.Raw {
 	s.Helper()
+	return s.findOf(collection, s.db.Name())
+}
+
+func (s scene) findOf(collection, database string) []bson.Raw {
+	s.Helper()
 	cur, err := s.db.Collection(collection).Find(s.Context(),
-		bson.D{{Key: "database", Value: s.db.Name()}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+		bson.D{{Key: "database", Value: database}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	s.must(err)
 	var docs []bson.Raw
 	s.must(cur.All(s.Context(), &docs))

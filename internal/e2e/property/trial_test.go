@@ -26,7 +26,8 @@ type laboratory struct {
 	binary, shell  string
 	set, other     *mongotest.ReplicaSet
 	client, replay *mongo.Client
-	trials         int
+	// trials counts them; each has a queue of its own.
+	trials *int
 }
 
 func newLaboratory(t *testing.T, binary string) *laboratory {
@@ -34,7 +35,7 @@ func newLaboratory(t *testing.T, binary string) *laboratory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &laboratory{T: t, binary: binary, shell: shell}
+	l := &laboratory{T: t, binary: binary, shell: shell, trials: new(int)}
 	l.set, l.other = mongotest.NewReplicaSet(t, mongotest.Options{}), mongotest.NewReplicaSet(t, mongotest.Options{})
 	l.client, l.replay = mongotest.Connect(t, l.set.URI()), mongotest.Connect(t, l.other.URI())
 	return l
@@ -50,9 +51,9 @@ type outcome struct {
 // try runs operations beside a ddltail of their own, on servers that are empty of
 // them, and compares.
 func (l *laboratory) try(ops []operation) outcome {
-	l.trials++
+	*l.trials++
 	l.empty(l.client)
-	queue := fmt.Sprintf("queue_%d", l.trials)
+	queue := fmt.Sprintf("queue_%d", *l.trials)
 	p, err := ddltailtest.Start(l.binary, []string{"run"}, "DDLTAIL_MONGODB_URI="+l.set.URI(), "DDLTAIL_DATABASE="+queue,
 		"DDLTAIL_SOURCE="+queue, "DDLTAIL_NAMESPACES="+strings.Join(databases(), ".*,")+".*")
 	l.must(err)
