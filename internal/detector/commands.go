@@ -27,7 +27,7 @@ func commands() []command {
 		{"collMod", "options of a collection or of an index, the old ones in o2", modifyCollection, unmodify},
 		{"renameCollection", "a rename, and the last step of $out, convertToCapped and renames across databases", renameCollection, unrename},
 		{"dropDatabase", "follows one drop for each collection", dropDatabase, nil},
-		{"upgradeDowngradeViewlessTimeseries", "9.0: a time series changes its storage form, the user sees the same", nil, nil},
+		{"upgradeDowngradeViewlessTimeseries", "9.0: a time series changes its storage form, the user sees the same", changeStorageForm, nil},
 
 		{"applyOps", "its operations are taken out before the detector; what is left of it is none", nil, nil},
 		{"commitTransaction", "the operations come from the entries before it; left over, it held none", nil, nil},

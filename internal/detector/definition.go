@@ -103,6 +103,9 @@ func ListedDefinition(kind Kind, options bson.Raw, id oplog.UUID) (Definition, e
 		kind = KindCollection
 	}
 	kept, err := without(options, "temp", "uuid", "autoIndexId")
+	if err == nil && kind == KindTimeSeries {
+		kept, err = timeSeriesOptions(kept)
+	}
 	if err != nil {
 		return Definition{}, err
 	}

@@ -122,6 +122,8 @@ func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	if buckets, bucketed := strings.CutPrefix(coll, BucketsPrefix); ok && bucketed {
 		op.ns.Collection, op.bucketed = buckets, true
 	}
+	// 9.0 stores a time series under the user's name, and still writes of its buckets.
+	op.bucketed = op.bucketed || truthy(e.Raw.Lookup("isTimeseries"))
 	return row, op, ok
 }
 

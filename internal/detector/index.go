@@ -105,7 +105,7 @@ func (w *work) createIndex(op operation, raw bson.Raw, took time.Duration) error
 	if err != nil {
 		return fmt.Errorf("index spec: %w", err)
 	}
-	automatic := known && w.ofTheServer(def, raw)
+	automatic := known && w.ofTheServer(def, spec)
 	if known {
 		next := def.withIndex(spec)
 		w.put(op.ns, &next)

@@ -106,8 +106,10 @@ func (w *work) tellArrival(op operation, r rename) {
 		return
 	}
 	w.tell(op, created(r.to, r.moved))
-	for _, spec := range r.moved.Indexes {
-		w.tell(op, indexed(r.to, r.moved, spec))
+	for i, spec := range r.moved.Indexes {
+		if i > 0 || !isMetaIndex(r.moved, spec) {
+			w.tell(op, indexed(r.to, r.moved, spec))
+		}
 	}
 }
 

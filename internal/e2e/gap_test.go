@@ -121,7 +121,7 @@ func TestOwnCollectionsDropped(t *testing.T) {
 	}
 	s.documents("schema_history", 1)
 	s.run(bson.D{{Key: "create", Value: "second"}})
-	s.eventually("the catalog to be taken again", func() bool {
+	s.until("the catalog to be taken again", func() bool {
 		n, err := s.db.Collection("schema_catalog").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: "own_dropped.before"}})
 		return err == nil && n > 0
 	})
@@ -130,7 +130,7 @@ func TestOwnCollectionsDropped(t *testing.T) {
 	}
 	s.start()
 	s.run(bson.D{{Key: "drop", Value: "before"}})
-	s.eventually("the last drop to be told, with what was there before", func() bool {
+	s.until("the last drop to be told, with what was there before", func() bool {
 		docs := s.find("schema_history")
 		last := docs[len(docs)-1]
 		return last.Lookup("collection").StringValue() == "before" && last.Lookup("before").Type == bson.TypeEmbeddedDocument
@@ -166,7 +166,7 @@ func TestReconcile(t *testing.T) {
 		if docs[0].Lookup("source").StringValue() != "snapshot" || docs[0].Lookup("not_before").Type != bson.TypeDateTime {
 			t.Errorf("not told as inferred: %s", docs[0])
 		}
-		s.eventually("a comparison to be recorded", func() bool {
+		s.until("a comparison to be recorded", func() bool {
 			return s.db.Collection("schema_checkpoints").FindOne(t.Context(), bson.D{{Key: "compared", Value: bson.D{{Key: "$exists", Value: true}}}}).Err() == nil
 		})
 		if _, err := p.Stop(t.Context()); err != nil {
@@ -209,12 +209,6 @@ func TestTwoSetsOfOneName(t *testing.T) {
 	}
 }
 
-// run runs a command on the scene's database.
-func (s scene) run(command bson.D) {
-	s.Helper()
-	s.must(s.db.RunCommand(s.Context(), command).Err())
-}
-
 func (s scene) index(collection, name string) {
 	s.Helper()
 	_, err := s.db.Collection(collection).Indexes().CreateOne(s.Context(),
@@ -237,13 +231,4 @@ func (s scene) gaps(collection string) []bson.Raw {
 	var docs []bson.Raw
 	s.must(cur.All(s.Context(), &docs))
 	return docs
-}
-
-func (s scene) eventually(what string, ok func() bool) {
-	s.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.Fatalf("waited in vain for %s", what)
-		}
-	}
 }

@@ -44,6 +44,9 @@ type Start struct {
 	// Inclusive asks for the entry at Position too: a first run that begins at
 	// the oldest entry has not read it yet.
 	Inclusive bool
+	// Sharded asks for the no-ops too that a shard writes about its collections'
+	// sharding.
+	Sharded bool
 }
 
 // Reader reads the entries of one member that can hold schema changes, in oplog
@@ -56,6 +59,7 @@ type Reader struct {
 	session   *mongo.Session
 	after     bson.Timestamp
 	inclusive bool
+	sharded   bool
 	cursor    int64
 	tailing   bool
 	window    window
@@ -79,6 +83,7 @@ func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
 		session:   session,
 		after:     start.Position.TS,
 		inclusive: start.Inclusive,
+		sharded:   start.Sharded,
 		window:    window{span: firstSpan},
 	}, nil
 }
@@ -160,7 +165,7 @@ func (r *Reader) advance(rep reply) Batch {
 func (r *Reader) find(bounds bson.D, more ...bson.E) bson.D {
 	return append(bson.D{
 		{Key: "find", Value: collection},
-		{Key: "filter", Value: filter(bounds)},
+		{Key: "filter", Value: filter(bounds, r.sharded)},
 		{Key: "hint", Value: bson.D{{Key: "$natural", Value: 1}}},
 		{Key: "projection", Value: projection()},
 		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},

@@ -57,7 +57,9 @@ func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 		if err != nil {
 			return Unit{}, fmt.Errorf("assemble the transaction of %s: %w", e.OpTime, err)
 		}
-		if !ok || prev.OpTime != link {
+		// A link leads to what was written before it: one that does not would lead round
+		// in a circle.
+		if !ok || prev.OpTime != link || !link.TS.Before(chain[len(chain)-1].OpTime.TS) {
 			return Unit{}, &ChainError{End: e.OpTime, Missing: link}
 		}
 		chain = append(chain, prev)

@@ -126,6 +126,10 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
 	}
 	m := member{oplog.Member{Host: host, Client: client}}
+	if err := p.identify(ctx, m.Member); err != nil {
+		m.close()
+		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
+	}
 	reader, err := p.openReader(ctx, m.Member)
 	if err != nil {
 		m.close()
@@ -133,6 +137,26 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 	}
 	p.lostSince = time.Time{}
 	return m, reader, nil
+}
+
+// identify asks whether the set is a shard of a cluster. It can be added to one
+// later, so every member that is opened is asked. A user who may not know loses no
+// more than what a shard adds.
+func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
+	shard, err := m.Shard(ctx)
+	if unauthorized(err) {
+		p.Log.Info("whether the set is a shard of a cluster may not be read: if it is one, how its collections are sharded is not told",
+			zap.String("remedy", "grant find on the collection system.version of admin"))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if shard != p.Origin.Shard {
+		p.Log.Info("the set is a shard of a cluster", zap.String("shard", shard.Name), zap.String("cluster_id", shard.Cluster.Hex()))
+	}
+	p.Origin.Shard = shard
+	return nil
 }
 
 // openReader proves that the member holds the position, and the beginning of a chain
@@ -148,14 +172,19 @@ func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reade
 			return nil, p.chain
 		}
 	}
-	reader, err := oplog.Open(ctx, m, oplog.Start{Position: p.position.OpTime, Inclusive: p.inclusive})
+	reader, err := oplog.Open(ctx, m, p.from(p.position.OpTime, p.inclusive))
 	var lost *oplog.PositionError
 	if errors.As(err, &lost) && lost.Truncated() && p.inThePast(lost.Oldest) {
 		p.Log.Warn("the oldest entries were truncated before they were read", zap.Stringer("oldest", lost.Oldest))
 		p.position, p.inclusive = oplog.Moment{OpTime: lost.Oldest, Wall: lost.Oldest.Time()}, true
-		reader, err = oplog.Open(ctx, m, oplog.Start{Position: lost.Oldest, Inclusive: true})
+		reader, err = oplog.Open(ctx, m, p.from(lost.Oldest, true))
 	}
 	return reader, err
+}
+
+// from is where a reader begins; a shard's entries hold more than others do.
+func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
+	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.Origin.Shard.IsZero()}
 }
 
 // inThePast says whether a moment lies before all that a first run promises to tell.

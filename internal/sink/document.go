@@ -17,6 +17,8 @@ type Origin struct {
 	// Source is the first part of every _id.
 	Source     string
 	ReplicaSet string
+	// Shard is the zero value where the set is no shard of a cluster.
+	Shard oplog.Shard
 }
 
 // How a notification came to be, the values of its field source.
@@ -124,11 +126,14 @@ func (d Document) origin() bson.D {
 	default:
 		doc = append(doc, bson.E{Key: "optime", Value: d.Change.OpTime})
 	}
-	return append(doc,
+	doc = append(doc,
 		bson.E{Key: "wall", Value: bson.NewDateTimeFromTime(d.wall)},
 		bson.E{Key: "detected_at", Value: bson.NewDateTimeFromTime(d.Detected)},
-		bson.E{Key: "replica_set", Value: d.Origin.ReplicaSet},
-		bson.E{Key: "source", Value: d.source})
+		bson.E{Key: "replica_set", Value: d.Origin.ReplicaSet})
+	if shard := d.Origin.Shard; !shard.IsZero() {
+		doc = append(doc, bson.E{Key: "shard", Value: shard.Name}, bson.E{Key: "cluster_id", Value: shard.Cluster})
+	}
+	return append(doc, bson.E{Key: "source", Value: d.source})
 }
 
 func appendText(doc bson.D, key, value string) bson.D {
