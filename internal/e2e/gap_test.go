@@ -121,7 +121,7 @@ func TestOwnCollectionsDropped(t *testing.T) {
 	}
 	s.documents("schema_history", 1)
 	s.run(bson.D{{Key: "create", Value: "second"}})
-	s.until("the catalog to be taken again", func() bool {
+	s.until("the catalog is taken again", func() bool {
 		n, err := s.db.Collection("schema_catalog").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: "own_dropped.before"}})
 		return err == nil && n > 0
 	})
@@ -130,7 +130,7 @@ func TestOwnCollectionsDropped(t *testing.T) {
 	}
 	s.start()
 	s.run(bson.D{{Key: "drop", Value: "before"}})
-	s.until("the last drop to be told, with what was there before", func() bool {
+	s.until("the last drop is told, with what was there before", func() bool {
 		docs := s.find("schema_history")
 		last := docs[len(docs)-1]
 		return last.Lookup("collection").StringValue() == "before" && last.Lookup("before").Type == bson.TypeEmbeddedDocument
@@ -166,7 +166,7 @@ func TestReconcile(t *testing.T) {
 		if docs[0].Lookup("source").StringValue() != "snapshot" || docs[0].Lookup("not_before").Type != bson.TypeDateTime {
 			t.Errorf("not told as inferred: %s", docs[0])
 		}
-		s.until("a comparison to be recorded", func() bool {
+		s.until("a comparison is recorded", func() bool {
 			return s.db.Collection("schema_checkpoints").FindOne(t.Context(), bson.D{{Key: "compared", Value: bson.D{{Key: "$exists", Value: true}}}}).Err() == nil
 		})
 		if _, err := p.Stop(t.Context()); err != nil {

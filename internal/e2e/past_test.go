@@ -36,7 +36,7 @@ func TestStartOldest(t *testing.T) {
 	}
 	// Later runs begin at the checkpoint, whatever START says.
 	s.start("DDLTAIL_START=oldest", "DDLTAIL_RECONCILE=start")
-	s.until("the catalogs to be compared", func() bool {
+	s.until("the catalogs are compared", func() bool {
 		return s.db.Collection("schema_checkpoints").FindOne(t.Context(), bson.D{{Key: "compared", Value: bson.D{{Key: "$exists", Value: true}}}}).Err() == nil
 	})
 	if now := s.find("schema_history"); len(now) != len(docs) {
