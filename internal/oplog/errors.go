@@ -62,7 +62,8 @@ var ErrOvertaken = errors.New("other members are far ahead")
 // ReasonOf sorts an error of Open or Reader.Next.
 func ReasonOf(err error) Reason {
 	var position *PositionError
-	if errors.As(err, &position) {
+	var chain *ChainError
+	if errors.As(err, &position) || errors.As(err, &chain) {
 		return ReasonPosition
 	}
 	if errors.Is(err, ErrNotReadable) || errors.Is(err, ErrOvertaken) {

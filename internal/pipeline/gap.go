@@ -27,7 +27,11 @@ func (p *Pipeline) bridge(ctx context.Context, gone *lostError) error {
 	if err != nil || stored.Pending != nil {
 		return err
 	}
-	if stored.Position.OpTime != p.position.OpTime || stored.Inclusive != p.inclusive {
+	switch {
+	case p.position.After(stored.Position.OpTime):
+		// Entries that changed nothing move the stored position only now and then.
+		return p.save(ctx, p.position)
+	case stored.Position.OpTime != p.position.OpTime || stored.Inclusive != p.inclusive:
 		p.Log.Info("another ddltail has moved the position", zap.Stringer("position", stored.Position))
 		return p.adopt(ctx, stored)
 	}
