@@ -26,6 +26,12 @@ const collections = 10_000
 func BenchmarkFirstStart(b *testing.B) {
 	set := mongotest.NewReplicaSet(b, mongotest.Options{})
 	client := mongotest.Connect(b, set.URI())
+	// Of five files for each collection more would be open than a process may have.
+	files := bson.D{{Key: "setParameter", Value: 1}, {Key: "wiredTigerEngineRuntimeConfig",
+		Value: "file_manager=(close_idle_time=1,close_scan_interval=1,close_handle_minimum=250)"}}
+	if err := client.Database("admin").RunCommand(b.Context(), files).Err(); err != nil {
+		b.Fatal(err)
+	}
 	fillCollections(b, client)
 	binary, err := ddltailtest.Build(b.Context(), b.TempDir())
 	if err != nil {
