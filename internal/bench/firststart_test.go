@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,8 +18,21 @@ import (
 	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
-// collections is how many there are at a first start, each of three indexes.
-const collections = 10_000
+// collections is how many there are at a first start, each of three indexes: 10,000,
+// or what DDLTAIL_BENCH_COLLECTIONS says.
+func collections(b *testing.B) int { return numberFrom(b, "DDLTAIL_BENCH_COLLECTIONS", 10_000) }
+
+func numberFrom(b *testing.B, variable string, standard int) int {
+	text := os.Getenv(variable)
+	if text == "" {
+		return standard
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
 
 // BenchmarkFirstStart starts ddltail on a set with many collections while a client
 // goes on changing them, and reports how long it took until it was ready, beside a
@@ -48,9 +63,10 @@ func BenchmarkFirstStart(b *testing.B) {
 
 func fillCollections(b *testing.B, client *mongo.Client) {
 	var wg sync.WaitGroup
+	n := collections(b)
 	for worker := range 4 {
 		wg.Go(func() {
-			for i := worker; i < collections; i += 4 {
+			for i := worker; i < n; i += 4 {
 				if err := client.Database(fmt.Sprintf("tenant%d", i%10)).RunCommand(b.Context(), threeIndexes(i)).Err(); err != nil {
 					b.Error(err)
 					return
@@ -98,10 +114,10 @@ func firstStart(b *testing.B, binary string, set *mongotest.ReplicaSet, client *
 
 // change drops, makes and alters collections until the context ends.
 func change(ctx context.Context, b *testing.B, client *mongo.Client) int {
-	n := 0
-	for ; ctx.Err() == nil && n < collections; n++ {
+	n, most := 0, collections(b)
+	for ; ctx.Err() == nil && n < most; n++ {
 		db := client.Database(fmt.Sprintf("tenant%d", n%10))
-		name := fmt.Sprintf("c%05d", n%collections)
+		name := fmt.Sprintf("c%05d", n)
 		cmds := []bson.D{
 			{{Key: "drop", Value: name}},
 			{{Key: "dropIndexes", Value: name}, {Key: "index", Value: "b_1"}},
@@ -134,15 +150,15 @@ func compareCatalog(b *testing.B, client *mongo.Client, p *ddltailtest.Process) 
 	got := map[string]string{}
 	for cur.Next(b.Context()) {
 		ns := cur.Current.Lookup("ns").StringValue()
-		specs, there := cur.Current.Lookup("definition", "indexes").ArrayOK()
 		delete(got, ns)
-		if there {
+		if cur.Current.Lookup("definition").Type != bson.TypeNull {
+			specs, _ := cur.Current.Lookup("definition", "indexes").ArrayOK()
 			got[ns] = indexNames(specs)
 		}
 	}
 	want := list(b, client)
 	for ns, indexes := range want {
-		if got[ns] != indexes {
+		if have, ok := got[ns]; !ok || have != indexes {
 			b.Errorf("%s has the indexes %q in the catalog, and %q on the server", ns, got[ns], indexes)
 		}
 	}
@@ -172,15 +188,11 @@ func list(b *testing.B, client *mongo.Client) map[string]string {
 			b.Fatal(err)
 		}
 		for _, name := range names {
-			var reply struct {
-				Cursor struct {
-					Batch bson.RawArray `bson:"firstBatch"`
-				} `bson:"cursor"`
-			}
-			if err := db.RunCommand(b.Context(), bson.D{{Key: "listIndexes", Value: name}}).Decode(&reply); err != nil {
+			reply, err := db.RunCommand(b.Context(), bson.D{{Key: "listIndexes", Value: name}}).Raw()
+			if err != nil {
 				b.Fatal(err)
 			}
-			found[db.Name()+"."+name] = indexNames(reply.Cursor.Batch)
+			found[db.Name()+"."+name] = indexNames(reply.Lookup("cursor", "firstBatch").Array())
 		}
 	}
 	return found

@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,17 +25,7 @@ const (
 
 // documents is how many documents of 1 kB there are, all written in transactions of
 // which one in a thousand holds DDL: a million, or what DDLTAIL_BENCH_DOCUMENTS says.
-func documents(b *testing.B) int {
-	text := os.Getenv("DDLTAIL_BENCH_DOCUMENTS")
-	if text == "" {
-		return 1_000_000
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return n
-}
+func documents(b *testing.B) int { return numberFrom(b, "DDLTAIL_BENCH_DOCUMENTS", 1_000_000) }
 
 // BenchmarkTransactions follows an oplog of documents in transactions twice, with
 // `ddltail run` and with a reader of all entries, and reports what part of the bytes
