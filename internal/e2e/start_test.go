@@ -97,10 +97,22 @@ func TestAuthentication(t *testing.T) {
 	t.Parallel()
 	auth := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
 	admin := mongotest.Connect(t, auth.URI()).Database("admin")
+	everything := bson.D{{Key: "db", Value: ""}, {Key: "collection", Value: ""}}
+	lists := bson.D{{Key: "createRole", Value: "lists"}, {Key: "roles", Value: bson.A{}}, {Key: "privileges", Value: bson.A{
+		bson.D{{Key: "resource", Value: bson.D{{Key: "cluster", Value: true}}}, {Key: "actions", Value: bson.A{"listDatabases"}}},
+		bson.D{{Key: "resource", Value: everything}, {Key: "actions", Value: bson.A{"listCollections", "listIndexes"}}},
+	}}}
+	if err := admin.RunCommand(t.Context(), lists).Err(); err != nil {
+		t.Fatal(err)
+	}
 	for _, user := range []struct {
 		name  string
 		roles bson.A
 	}{
+		{"humble", bson.A{
+			"lists", bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "local"}},
+			bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "ddltail"}},
+		}},
 		{"blind", bson.A{bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "ddltail"}}}},
 		{"unlisted", bson.A{
 			bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "local"}},
@@ -132,6 +144,15 @@ func TestAuthentication(t *testing.T) {
 	t.Run("may not list", func(t *testing.T) {
 		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("unlisted", "s3cret", ""))
 		wantExit(t, p, 2, "createRole: 'ddltailCatalog'", "grantRolesToUser")
+	})
+	t.Run("may not ask whether the set is a shard", func(t *testing.T) {
+		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("humble", "s3cret", ""), "DDLTAIL_NAME=humble", "DDLTAIL_SINKS=stdout")
+		if err := p.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(p.Stderr(), "grant find on the collection system.version of admin") {
+			t.Errorf("nothing is said of it:\n%s", p.Stderr())
+		}
 	})
 	t.Run("root from a file", func(t *testing.T) {
 		file := t.TempDir() + "/uri"

@@ -36,6 +36,9 @@ func TestRandomDDL(t *testing.T) {
 	}
 	l := newLaboratory(t, binary)
 	for _, seed := range all {
+		if err := l.alive(); err != nil {
+			t.Fatal(err)
+		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			l := *l
 			l.T = t
