@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -182,6 +183,25 @@ func TestStopsInTime(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("took %s to stop, want at most 5 s", took)
+	}
+}
+
+// TestStopsWhileItWaits stops processes at several moments of their wait for a server.
+func TestStopsWhileItWaits(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"run", "listen --stdout"} {
+		for _, after := range []time.Duration{500 * time.Millisecond, 4 * time.Second, 7 * time.Second} {
+			t.Run(fmt.Sprint(command, " ", after), func(t *testing.T) {
+				t.Parallel()
+				p := launch(t, strings.Fields(command), "DDLTAIL_MONGODB_URI=mongodb://127.0.0.1:1/?replicaSet=rs0")
+				time.Sleep(after)
+				began := time.Now()
+				code, err := p.Stop(t.Context())
+				if took := time.Since(began); err != nil || code != 0 || took > 5*time.Second {
+					t.Errorf("exit code %d, %v, after %s, want 0 within 5 s\n%s", code, err, took, p.Stderr())
+				}
+			})
+		}
 	}
 }
 
