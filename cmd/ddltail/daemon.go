@@ -93,25 +93,22 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		Origin:   sink.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
-		Routes:  routes, Queue: queue, Own: sink.Collections(d.cfg.Database),
+		Queue:   queue, Own: sink.Collections(d.cfg.Database),
+		Reconcile:   d.cfg.Reconcile,
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Wiring: wiringOf(d.cfg)},
-		Queued:      db.Collection(sink.Notifications),
+		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
 	}
+	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
-	}
-	if err := p.Catalog.Setup(ctx); err != nil {
 		return nil, d.explainSink(err)
 	}
 	if err := p.Prepare(ctx, view); err != nil {
 		return nil, d.explainSink(err)
 	}
-	if queue {
-		if err := sink.Setup(ctx, db); err != nil {
-			return nil, d.explainSink(err)
-		}
+	if err := p.Setup(ctx); err != nil {
+		return nil, d.explainSink(err)
 	}
 	for host, reason := range view.Unreachable {
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))

@@ -58,6 +58,17 @@ func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]
 	return append(routes, files...), queue
 }
 
+// resolving has collections ask what becomes of a document whose _id is taken.
+func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) error) []pipeline.Route {
+	for i := range routes {
+		if coll, ok := routes[i].Sink.(sink.Collection); ok {
+			coll.OnConflict = onConflict
+			routes[i].Sink = coll
+		}
+	}
+	return routes
+}
+
 func filterOf(cfg config.Config) sink.Filter {
 	return sink.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
 }

@@ -64,6 +64,8 @@
       {resource: {db: 'local', collection: 'oplog.rs'}, actions: ['find']},
       // The replica set's id, which tells two sets of one name apart.
       {resource: {db: 'local', collection: 'system.replset'}, actions: ['find']},
+      // Whether the set is a shard, and of which cluster.
+      {resource: {db: 'admin', collection: 'system.version'}, actions: ['find']},
       ...ownCollections(database),
       // The catalog: the names of all databases, the definitions of every collection, documents of none.
       {resource: {cluster: true}, actions: ['listDatabases']},

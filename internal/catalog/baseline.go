@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,6 +21,10 @@ const (
 	commitPoll = 20 * time.Millisecond
 )
 
+// ErrStateChanged says that the member changed its state while it was listed: what was
+// listed before may have rolled back since.
+var ErrStateChanged = errors.New("the member changed its state while its catalog was listed")
+
 // Baseline takes the catalog of a running server, on one member.
 type Baseline struct {
 	Detector detector.Detector
@@ -27,37 +32,80 @@ type Baseline struct {
 	Log      *zap.Logger
 }
 
-// Take lists all definitions. Each comes with the moment at which it held: the
-// beginning of the listing, or, where the oplog says that something happened
-// meanwhile, that of a second look. The moment returned is the first of them.
-func (b Baseline) Take(ctx context.Context, m oplog.Member) ([]detector.Version, oplog.OpTime, error) {
-	begin, err := m.Head(ctx)
+// Listed is the catalog of a member as it stood at one moment, majority-committed.
+type Listed struct {
+	At       oplog.Moment
+	Versions []detector.Version
+}
+
+// Take lists all definitions. Namespaces that the oplog says were touched while the
+// listing went on are listed again, until a round comes in which nothing happened: all
+// of them held at the moment with which that round began.
+func (b Baseline) Take(ctx context.Context, m oplog.Member) (Listed, error) {
+	before, err := m.State(ctx)
 	if err != nil {
-		return nil, oplog.OpTime{}, err
+		return Listed{}, err
 	}
-	versions, until, err := b.list(ctx, m, begin, nil)
+	at := before.Majority
+	versions, until, err := b.list(ctx, m, at, nil)
 	if err != nil {
-		return nil, oplog.OpTime{}, err
+		return Listed{}, err
 	}
-	at := begin
 	for {
+		if err := committed(ctx, m, until); err != nil {
+			return Listed{}, err
+		}
 		touched, err := b.touched(ctx, m, at, until)
 		if err != nil {
-			return nil, oplog.OpTime{}, err
+			return Listed{}, err
 		}
 		if len(touched) == 0 {
-			return versions, begin, nil
+			break
 		}
-		versions = slices.DeleteFunc(versions, func(v detector.Version) bool { return v.OpTime == at && touched.has(v.Namespace) })
-		if at, err = m.Head(ctx); err != nil {
-			return nil, oplog.OpTime{}, err
+		if at, touched, err = b.moveOn(ctx, m, at); err != nil {
+			return Listed{}, err
 		}
-		again, next, err := b.list(ctx, m, at, touched)
-		if err != nil {
-			return nil, oplog.OpTime{}, err
+		versions = slices.DeleteFunc(versions, func(v detector.Version) bool { return touched.has(v.Namespace) })
+		var again []detector.Version
+		if again, until, err = b.list(ctx, m, at, touched); err != nil {
+			return Listed{}, err
 		}
-		versions, until = append(versions, again...), next
+		versions = append(versions, again...)
 	}
+	return b.stamp(ctx, m, before, at, versions)
+}
+
+// moveOn takes the newest moment and all that was touched from the last one up to it.
+func (b Baseline) moveOn(ctx context.Context, m oplog.Member, from oplog.OpTime) (oplog.OpTime, namespaces, error) {
+	head, err := m.Head(ctx)
+	if err != nil {
+		return oplog.OpTime{}, nil, err
+	}
+	touched, err := b.touched(ctx, m, from, head.TS)
+	return head, touched, err
+}
+
+// stamp dates the versions, once it is sure that nothing of them has rolled back.
+func (b Baseline) stamp(ctx context.Context, m oplog.Member, before oplog.State, at oplog.OpTime, versions []detector.Version) (Listed, error) {
+	after, err := m.State(ctx)
+	if err != nil {
+		return Listed{}, err
+	}
+	if after.Topology != before.Topology {
+		return Listed{}, fmt.Errorf("%s: %w", m.Host, ErrStateChanged)
+	}
+	entry, ok, err := m.At(ctx, at.TS)
+	if err != nil {
+		return Listed{}, err
+	}
+	listed := Listed{At: oplog.Moment{OpTime: at, Wall: at.Time()}, Versions: versions}
+	if ok {
+		listed.At.Wall = entry.Wall
+	}
+	for i := range versions {
+		versions[i].OpTime, versions[i].Wall = at, listed.At.Wall
+	}
+	return listed, nil
 }
 
 // namespaces is a set of them; one without a collection stands for a database.
@@ -65,6 +113,31 @@ type namespaces map[detector.Namespace]bool
 
 func (n namespaces) has(ns detector.Namespace) bool {
 	return n[ns] || n[detector.Namespace{Database: ns.Database}]
+}
+
+// in gives the collections of the set in a database; none stands for all of them.
+func (n namespaces) in(db string) []string {
+	var names []string
+	for ns := range n {
+		if ns.Database == db {
+			names = append(names, ns.Collection)
+		}
+	}
+	if n[detector.Namespace{Database: db}] {
+		return nil
+	}
+	return names
+}
+
+// databases are those that the set has something of.
+func (n namespaces) databases() []string {
+	var names []string
+	for ns := range n {
+		if !slices.Contains(names, ns.Database) {
+			names = append(names, ns.Database)
+		}
+	}
+	return names
 }
 
 // list lists the namespaces, all of them if only is nil, and gives the time of the
@@ -75,22 +148,23 @@ func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, onl
 		return nil, bson.Timestamp{}, err
 	}
 	defer l.Close()
-	databases, err := l.Databases(ctx)
-	if err != nil {
-		return nil, bson.Timestamp{}, err
+	databases := only.databases()
+	if only == nil {
+		if databases, err = l.Databases(ctx); err != nil {
+			return nil, bson.Timestamp{}, err
+		}
 	}
 	var out []detector.Version
 	for _, db := range databases {
 		if !b.Watch.Follows(detector.Namespace{Database: db}) {
 			continue
 		}
-		found, err := l.Collections(ctx, db)
+		found, err := l.Collections(ctx, db, only.in(db)...)
 		if err != nil {
 			return nil, bson.Timestamp{}, err
 		}
 		for _, v := range found {
-			if b.Watch.Follows(v.Namespace) && (only == nil || only.has(v.Namespace)) {
-				v.OpTime, v.Wall = at, at.Time()
+			if b.Watch.Follows(v.Namespace) {
 				out = append(out, v)
 			}
 		}
@@ -98,7 +172,7 @@ func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, onl
 	if err := b.indexes(ctx, l, out); err != nil {
 		return nil, bson.Timestamp{}, err
 	}
-	return append(out, missing(out, only, at)...), l.Until(), nil
+	return out, l.Until(), nil
 }
 
 func (b Baseline) indexes(ctx context.Context, l *Listing, versions []detector.Version) error {
@@ -120,34 +194,31 @@ func (b Baseline) indexes(ctx context.Context, l *Listing, versions []detector.V
 	return nil
 }
 
-// missing are the namespaces looked for and not found: they were dropped.
-func missing(found []detector.Version, only namespaces, at oplog.OpTime) []detector.Version {
-	var out []detector.Version
-	for ns := range only {
-		there := slices.ContainsFunc(found, func(v detector.Version) bool { return v.Namespace == ns })
-		if ns.Collection != "" && !there {
-			out = append(out, detector.Version{Namespace: ns, OpTime: at, Wall: at.Time()})
+// touched reads what the oplog says happened between two moments, the first left out.
+func (b Baseline) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, until bson.Timestamp) (namespaces, error) {
+	found := namespaces{}
+	err := units(ctx, m, oplog.Start{Position: from}, until, func(u oplog.Unit) {
+		for _, ns := range b.Detector.Touched(u) {
+			if b.Watch.Follows(ns) {
+				found[ns] = true
+			}
 		}
-	}
-	return out
+	})
+	return found, err
 }
 
-// touched reads what the oplog says happened between two moments, once the later
-// one is majority-committed.
-func (b Baseline) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, until bson.Timestamp) (namespaces, error) {
-	if err := committed(ctx, m, until); err != nil {
-		return nil, err
-	}
-	reader, err := oplog.Open(ctx, m, oplog.Start{Position: from})
+// units reads what took effect from a position up to a moment that is
+// majority-committed. What cannot be decoded is passed over.
+func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Timestamp, take func(oplog.Unit)) error {
+	reader, err := oplog.Open(ctx, m, from)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer reader.Close()
-	found := namespaces{}
-	for at := from.TS; at.Before(until); {
+	for at := from.Position.TS; at.Before(until) || from.Inclusive; {
 		batch, err := reader.Next(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, raw := range batch.Entries {
 			e, err := oplog.Decode(raw)
@@ -156,17 +227,13 @@ func (b Baseline) touched(ctx context.Context, m oplog.Member, from oplog.OpTime
 			}
 			unit, err := oplog.Assemble(ctx, e, m)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			for _, ns := range b.Detector.Touched(unit) {
-				if b.Watch.Follows(ns) {
-					found[ns] = true
-				}
-			}
+			take(unit)
 		}
-		at = batch.Scanned
+		at, from.Inclusive = batch.Scanned, false
 	}
-	return found, nil
+	return nil
 }
 
 // committed waits until a majority has what was listed: a listing can hold what
@@ -189,15 +256,15 @@ func committed(ctx context.Context, m oplog.Member, until bson.Timestamp) error 
 }
 
 // Gone are the namespaces that were known and that a listing did not find.
-func Gone(known *detector.Catalog, listed []detector.Version, at oplog.OpTime) []detector.Version {
-	found := make(map[detector.Namespace]bool, len(listed))
-	for _, v := range listed {
+func Gone(known *detector.Catalog, listed Listed) []detector.Version {
+	found := make(map[detector.Namespace]bool, len(listed.Versions))
+	for _, v := range listed.Versions {
 		found[v.Namespace] = true
 	}
 	var out []detector.Version
 	for _, v := range known.All() {
 		if !found[v.Namespace] {
-			out = append(out, detector.Version{Namespace: v.Namespace, OpTime: at, Wall: at.Time()})
+			out = append(out, detector.Version{Namespace: v.Namespace, OpTime: listed.At.OpTime, Wall: listed.At.Wall})
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -68,34 +69,52 @@ func (l *Listing) Databases(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Collections lists a database's namespaces without their indexes.
+// info is one namespace as listCollections shows it.
+type info struct {
+	Name    string        `bson:"name"`
+	Type    detector.Kind `bson:"type"`
+	Options bson.Raw      `bson:"options"`
+	Info    struct {
+		UUID bson.Binary `bson:"uuid"`
+	} `bson:"info"`
+}
+
+// Collections lists a database's namespaces without their indexes: all of them, or
+// only those named.
 func (l *Listing) Collections(ctx context.Context, db string, only ...string) ([]detector.Version, error) {
 	cmd := bson.D{{Key: "listCollections", Value: 1}, l.readConcern()}
 	if len(only) > 0 {
-		cmd = append(cmd, bson.E{Key: "filter", Value: bson.D{{Key: "name", Value: bson.D{{Key: "$in", Value: only}}}}})
+		names := slices.Clone(only)
+		for _, name := range only {
+			names = append(names, detector.BucketsPrefix+name)
+		}
+		cmd = append(cmd, bson.E{Key: "filter", Value: bson.D{{Key: "name", Value: bson.D{{Key: "$in", Value: names}}}}})
 	}
-	var infos []struct {
-		Name    string        `bson:"name"`
-		Type    detector.Kind `bson:"type"`
-		Options bson.Raw      `bson:"options"`
-		Info    struct {
-			UUID bson.Binary `bson:"uuid"`
-		} `bson:"info"`
-	}
+	var infos []info
 	if err := l.all(ctx, db, cmd, &infos); err != nil {
 		return nil, fmt.Errorf("list the collections of %s: %w", db, err)
 	}
+	buckets := map[string]bson.Binary{}
+	for _, i := range infos {
+		if name, ok := strings.CutPrefix(i.Name, detector.BucketsPrefix); ok {
+			buckets[name] = i.Info.UUID
+		}
+	}
 	var out []detector.Version
-	for _, info := range infos {
-		if strings.HasPrefix(info.Name, "system.") {
+	for _, i := range infos {
+		if strings.HasPrefix(i.Name, "system.") {
 			continue
 		}
-		def, err := detector.ListedDefinition(info.Type, info.Options, uuidOf(info.Info.UUID))
+		id := i.Info.UUID
+		if i.Type == detector.KindTimeSeries && len(id.Data) == 0 {
+			id = buckets[i.Name]
+		}
+		def, err := detector.ListedDefinition(i.Type, i.Options, uuidOf(id))
 		if err != nil {
-			return nil, fmt.Errorf("list the collections of %s: %s: %w", db, info.Name, err)
+			return nil, fmt.Errorf("list the collections of %s: %s: %w", db, i.Name, err)
 		}
 		out = append(out, detector.Version{
-			Namespace:  detector.Namespace{Database: db, Collection: info.Name},
+			Namespace:  detector.Namespace{Database: db, Collection: i.Name},
 			Definition: &def,
 		})
 	}

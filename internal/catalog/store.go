@@ -32,6 +32,8 @@ type version struct {
 	OpTime     oplog.OpTime  `bson:"optime"`
 	Wall       time.Time     `bson:"wall"`
 	Temp       bool          `bson:"temp"`
+	// Listed says that a listing found it so, and no entry of the oplog.
+	Listed bool `bson:"listed,omitempty"`
 	// Definition is null where the namespace was dropped.
 	Definition *definition `bson:"definition"`
 }
@@ -68,10 +70,21 @@ func (s Store) Setup(ctx context.Context) error {
 // Save inserts versions. One that is there already is the same: what a namespace
 // was from an optime on does not change.
 func (s Store) Save(ctx context.Context, versions []detector.Version) error {
+	return s.save(ctx, versions, false)
+}
+
+// SaveListed inserts versions that a listing found.
+func (s Store) SaveListed(ctx context.Context, versions []detector.Version) error {
+	return s.save(ctx, versions, true)
+}
+
+func (s Store) save(ctx context.Context, versions []detector.Version, listed bool) error {
 	for chunk := range slices.Chunk(versions, maxInsert) {
 		docs := make([]any, len(chunk))
 		for i, v := range chunk {
-			docs[i] = s.document(v)
+			doc := s.document(v)
+			doc.Listed = listed
+			docs[i] = doc
 		}
 		_, err := s.coll.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
 		if err != nil && !onlyDuplicates(err) {
@@ -130,20 +143,54 @@ func (doc version) version() detector.Version {
 // Load gives the catalog as it stood at a position: of each namespace the newest
 // version at or before it. Later versions wait for their time.
 func (s Store) Load(ctx context.Context, at bson.Timestamp) (*detector.Catalog, error) {
+	known, err := s.newest(ctx, bson.E{Key: "optime.ts", Value: bson.D{{Key: "$lte", Value: at}}})
+	if err != nil {
+		return nil, err
+	}
+	later := bson.D{{Key: "source", Value: s.source}, {Key: "optime.ts", Value: bson.D{{Key: "$gt", Value: at}}}}
+	cur, err := s.coll.Find(ctx, later, options.Find().SetSort(bson.D{{Key: "optime.ts", Value: 1}}))
+	if err := s.each(ctx, cur, err, known.Expect); err != nil {
+		return nil, err
+	}
+	return known, nil
+}
+
+// LoadUnlisted gives the catalog as it stood at a position, but for what a listing
+// found at that very moment.
+func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*detector.Catalog, error) {
+	return s.newest(ctx, bson.E{Key: "$or", Value: bson.A{
+		bson.D{{Key: "optime.ts", Value: bson.D{{Key: "$lt", Value: at}}}},
+		bson.D{{Key: "optime.ts", Value: at}, {Key: "listed", Value: bson.D{{Key: "$ne", Value: true}}}},
+	}})
+}
+
+// Newest gives the optime of the newest version that an entry of the oplog made, or a
+// listing if there is none; zero where there is no version at all.
+func (s Store) Newest(ctx context.Context) (oplog.Moment, error) {
+	var doc version
+	order := bson.D{{Key: "listed", Value: 1}, {Key: "optime.ts", Value: -1}}
+	err := s.coll.FindOne(ctx, bson.D{{Key: "source", Value: s.source}}, options.FindOne().SetSort(order)).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return oplog.Moment{}, nil
+	}
+	if err != nil {
+		return oplog.Moment{}, fmt.Errorf("read %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
+	}
+	return oplog.Moment{OpTime: doc.OpTime, Wall: doc.Wall}, nil
+}
+
+// newest takes of each namespace the newest version that fits a condition.
+func (s Store) newest(ctx context.Context, when bson.E) (*detector.Catalog, error) {
 	known := &detector.Catalog{}
-	newest := mongo.Pipeline{
-		{{Key: "$match", Value: bson.D{{Key: "source", Value: s.source}, {Key: "optime.ts", Value: bson.D{{Key: "$lte", Value: at}}}}}},
+	pipeline := mongo.Pipeline{
+		{{Key: "$match", Value: bson.D{{Key: "source", Value: s.source}, when}}},
 		{{Key: "$sort", Value: bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}}}},
 		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$ns"}, {Key: "newest", Value: bson.D{{Key: "$first", Value: "$$ROOT"}}}}}},
 		{{Key: "$replaceRoot", Value: bson.D{{Key: "newRoot", Value: "$newest"}}}},
 	}
-	cur, err := s.coll.Aggregate(ctx, newest, options.Aggregate().SetAllowDiskUse(true))
-	if err := s.each(ctx, cur, err, func(v detector.Version) { known.Apply(detector.Result{Versions: []detector.Version{v}}) }); err != nil {
-		return nil, err
-	}
-	later := bson.D{{Key: "source", Value: s.source}, {Key: "optime.ts", Value: bson.D{{Key: "$gt", Value: at}}}}
-	cur, err = s.coll.Find(ctx, later, options.Find().SetSort(bson.D{{Key: "optime.ts", Value: 1}}))
-	if err := s.each(ctx, cur, err, known.Expect); err != nil {
+	cur, err := s.coll.Aggregate(ctx, pipeline, options.Aggregate().SetAllowDiskUse(true))
+	err = s.each(ctx, cur, err, func(v detector.Version) { known.Apply(detector.Result{Versions: []detector.Version{v}}) })
+	if err != nil {
 		return nil, err
 	}
 	return known, nil

@@ -19,16 +19,28 @@ import (
 type Checkpoint struct {
 	Source   string
 	Name     string
-	Position oplog.OpTime
+	Position oplog.Moment
 	// Inclusive says that the entry at Position itself has not been told: a first
 	// run that begins at the oldest entry has nothing before it to stand on.
-	Inclusive  bool
+	Inclusive bool
+	// Began is where a first run began that was asked for the past; zero for one that
+	// began at the head. What is lost before Baseline was not promised then.
+	Began oplog.OpTime
+	// Lost says that the document itself had been lost, and was made again from what
+	// history and catalog say.
+	Lost       bool
 	ReplicaSet string
 	// ReplicaSetID tells two sets of one name apart; zero where it could not be read.
 	ReplicaSetID bson.ObjectID
 	// Baseline is when the catalog was listed for this name; zero before that.
 	Baseline oplog.OpTime
-	Wiring   Wiring
+	// Compared is the last moment at which the known catalog was compared with the
+	// server's; zero where it never was.
+	Compared oplog.Moment
+	// Pending is a comparison that is complete, and still to be told; nil for none.
+	Pending *Comparison
+	Wiring  Wiring
+	SavedAt time.Time
 }
 
 // Wiring is what detectors of one name must have in common.
@@ -45,15 +57,51 @@ type document struct {
 	Source       string        `bson:"source"`
 	Name         string        `bson:"name"`
 	OpTime       oplog.OpTime  `bson:"optime"`
+	Wall         time.Time     `bson:"wall"`
 	Inclusive    bool          `bson:"inclusive,omitempty"`
+	Began        *oplog.OpTime `bson:"began,omitempty"`
+	Lost         bool          `bson:"lost,omitempty"`
 	ReplicaSet   string        `bson:"replica_set"`
 	ReplicaSetID bson.ObjectID `bson:"replica_set_id,omitempty"`
 	// Queue is there for the unique index: of all names of a source only one
 	// fills the queue.
 	Queue    bool          `bson:"queue,omitempty"`
 	Baseline *oplog.OpTime `bson:"baseline,omitempty"`
+	Compared *oplog.Moment `bson:"compared,omitempty"`
+	Pending  *Comparison   `bson:"comparison,omitempty"`
 	Wiring   Wiring        `bson:"wiring"`
 	SavedAt  time.Time     `bson:"saved_at"`
+}
+
+func (d document) checkpoint() Checkpoint {
+	c := Checkpoint{
+		Source: d.Source, Name: d.Name, Position: oplog.Moment{OpTime: d.OpTime, Wall: d.Wall},
+		Inclusive: d.Inclusive, Began: valueOf(d.Began), Lost: d.Lost,
+		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID,
+		Baseline: valueOf(d.Baseline), Compared: valueOf(d.Compared), Pending: d.Pending,
+		Wiring: d.Wiring, SavedAt: d.SavedAt,
+	}
+	if c.Position.Wall.IsZero() {
+		// An earlier release did not keep it.
+		c.Position.Wall = d.OpTime.Time()
+	}
+	return c
+}
+
+func valueOf[T any](p *T) T {
+	var zero T
+	if p == nil {
+		return zero
+	}
+	return *p
+}
+
+func pointerTo[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
 }
 
 // ErrQueueTaken says that another name of the same source fills the queue.
@@ -100,15 +148,7 @@ func (s Store) Load(ctx context.Context) (Checkpoint, bool, error) {
 	if err != nil {
 		return Checkpoint{}, false, fmt.Errorf("read the checkpoint %s: %w", s.id, err)
 	}
-	var baseline oplog.OpTime
-	if d.Baseline != nil {
-		baseline = *d.Baseline
-	}
-	return Checkpoint{
-		Baseline: baseline,
-		Source:   d.Source, Name: d.Name, Position: d.OpTime, Inclusive: d.Inclusive,
-		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID, Wiring: d.Wiring,
-	}, true, nil
+	return d.checkpoint(), true, nil
 }
 
 // Create stores a first checkpoint, unless another process was faster, and
@@ -116,7 +156,8 @@ func (s Store) Load(ctx context.Context) (Checkpoint, bool, error) {
 // fills the queue.
 func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint, error) {
 	_, err := s.coll.InsertOne(ctx, document{
-		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position, Inclusive: c.Inclusive,
+		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position.OpTime, Wall: c.Position.Wall,
+		Inclusive: c.Inclusive, Began: pointerTo(c.Began), Lost: c.Lost,
 		ReplicaSet: c.ReplicaSet, ReplicaSetID: c.ReplicaSetID, Queue: queue,
 		Wiring: c.Wiring, SavedAt: time.Now().UTC(),
 	})
@@ -154,7 +195,8 @@ func (s Store) Rewire(ctx context.Context, w Wiring, queue bool) error {
 	return nil
 }
 
-// SetBaseline records that the catalog holds all that was there at an optime.
+// SetBaseline records that the catalog holds all that was there at an optime; zero
+// says that it has to be listed again.
 func (s Store) SetBaseline(ctx context.Context, at oplog.OpTime) error {
 	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: at}}}}); err != nil {
 		return fmt.Errorf("record the baseline of %s: %w", s.id, err)
@@ -164,8 +206,8 @@ func (s Store) SetBaseline(ctx context.Context, at oplog.OpTime) error {
 
 // Advance moves the stored position forward to p and returns what is stored then,
 // which can be further on if another process was faster. The error is ErrMissing
-// where nothing is stored.
-func (s Store) Advance(ctx context.Context, p oplog.OpTime) (oplog.OpTime, error) {
+// where nothing is stored. What another replica set has stored stays as it is.
+func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (Checkpoint, error) {
 	behind := bson.D{
 		{Key: "_id", Value: s.id},
 		{Key: "$or", Value: bson.A{
@@ -173,22 +215,36 @@ func (s Store) Advance(ctx context.Context, p oplog.OpTime) (oplog.OpTime, error
 			bson.D{{Key: "optime.ts", Value: p.TS}, {Key: "inclusive", Value: true}},
 		}},
 	}
-	res, err := s.coll.UpdateOne(ctx, behind, bson.D{
-		{Key: "$set", Value: bson.D{{Key: "optime", Value: p}, {Key: "saved_at", Value: time.Now().UTC()}}},
+	if !set.IsZero() {
+		behind = append(behind, bson.E{Key: "replica_set_id", Value: bson.D{{Key: "$in", Value: bson.A{set, nil}}}})
+	}
+	_, err := s.coll.UpdateOne(ctx, behind, bson.D{
+		{Key: "$set", Value: bson.D{
+			{Key: "optime", Value: p.OpTime}, {Key: "wall", Value: p.Wall}, {Key: "saved_at", Value: time.Now().UTC()},
+		}},
 		{Key: "$unset", Value: bson.D{{Key: "inclusive", Value: ""}}},
 	})
 	if err != nil {
-		return oplog.OpTime{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, err)
-	}
-	if res.MatchedCount > 0 {
-		return p, nil
+		return Checkpoint{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, err)
 	}
 	stored, ok, err := s.Load(ctx)
 	if err != nil {
-		return oplog.OpTime{}, err
+		return Checkpoint{}, err
 	}
 	if !ok {
-		return oplog.OpTime{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, ErrMissing)
+		return Checkpoint{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, ErrMissing)
 	}
-	return stored.Position, nil
+	return stored, nil
+}
+
+// OfSource says whether any name of a source has a checkpoint.
+func (s Store) OfSource(ctx context.Context, source string) (bool, error) {
+	err := s.coll.FindOne(ctx, bson.D{{Key: "source", Value: source}}).Err()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for checkpoints of %s: %w", source, err)
+	}
+	return true, nil
 }

@@ -102,6 +102,18 @@ type checkpoint struct {
 	Source    string       `bson:"source"`
 	Position  oplog.OpTime `bson:"optime"`
 	Inclusive bool         `bson:"inclusive"`
+	// Pending is a comparison of catalogs that may yet be told once more.
+	Pending *struct {
+		To oplog.OpTime `bson:"to"`
+	} `bson:"comparison"`
+}
+
+// compared is up to where comparisons have been told for good.
+func (c checkpoint) compared() oplog.OpTime {
+	if c.Pending != nil && !c.Pending.To.After(c.Position) {
+		return c.Pending.To.Before()
+	}
+	return c.Position
 }
 
 // told selects what the detector will not tell again. The source is the first part
@@ -111,7 +123,8 @@ func (c checkpoint) told() bson.A {
 	if c.Inclusive {
 		upTo = "$lt"
 	}
-	at := fmt.Sprintf("%010d:%010d", c.Position.TS.T, c.Position.TS.I)
+	compared := c.compared()
+	at := fmt.Sprintf("%010d:%010d", compared.TS.T, compared.TS.I)
 	const afterDigits = ":~"
 	return bson.A{
 		bson.D{

@@ -104,6 +104,8 @@ func cases() []struct {
 		{"gap below", snapshot("gap", at-5, 7), true},
 		{"gap at", snapshot("gap", at, 5), true},
 		{"gap above", snapshot("gap", at+1, 1), false},
+		{"inferred, still to be settled", document(fmt.Sprintf("rs4:snapshot:%010d:%010d:000000", at, 4), bson.M{"source": "snapshot"}), false},
+		{"inferred, settled before", document(fmt.Sprintf("rs4:snapshot:%010d:%010d:000000", at, 3), bson.M{"source": "snapshot"}), true},
 	}
 }
 
@@ -122,6 +124,7 @@ func fill(t *testing.T) (*mongo.Collection, []any) {
 		checkpoint("rs0", "other", bson.M{"optime": bson.M{"ts": bson.Timestamp{T: 9999, I: 1}, "t": int64(1)}}),
 		checkpoint("rs1", "default", nil),
 		checkpoint("rs3", "default", bson.M{"queue": true, "inclusive": true}),
+		checkpoint("rs4", "default", bson.M{"queue": true, "comparison": bson.M{"to": bson.M{"ts": bson.Timestamp{T: at, I: 4}, "t": int64(1)}}}),
 	})
 	if err != nil {
 		t.Fatal(err)

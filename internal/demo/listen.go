@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
@@ -35,18 +36,21 @@ func (d demo) listen(ctx context.Context, uri string) (listening, error) {
 
 func (l listening) close() error { return errors.Join(stop(l.process), l.backend.close()) }
 
-// got waits until the backend has had a notification too, and says how long after the
-// acknowledgement that was.
-func (d demo) got(ctx context.Context, l listening, want string, acknowledged time.Time) error {
-	n, err := l.next(ctx)
-	if err != nil {
-		return err
+// all waits until the backend has had these too, and says when it had each. Only those
+// of one collection come in their order.
+func (l listening) all(ctx context.Context, want []string) (map[string]time.Time, error) {
+	got := map[string]time.Time{}
+	for range want {
+		n, err := l.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(want, n.summary()) {
+			return nil, fmt.Errorf("the backend got %q, want %q", n.summary(), want)
+		}
+		got[n.summary()] = n.at
 	}
-	if n.summary() != want {
-		return fmt.Errorf("the backend got %q, want %q", n.summary(), want)
-	}
-	d.say("  %5.1f ms  the backend got    %s", milliseconds(n.at.Sub(acknowledged)), n.summary())
-	return nil
+	return got, nil
 }
 
 // gotAll waits until the backend has had n more, of any kind.

@@ -8,7 +8,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // tour makes the changes of every stage and waits for their notifications.
@@ -19,9 +18,16 @@ func (d demo) tour(ctx context.Context, db *mongo.Database, l listening) error {
 	}
 	defer w.close()
 	d.say("\nAn ordinary client changes the schema of %s; nobody notifies by hand.\n"+
-		"Before each notification: from the client's acknowledgement to the document being readable, then to\n"+
-		"the backend having got it from ddltail listen.\n", database)
-	for _, s := range stages(db) {
+		"Before each notification: milliseconds from the client's acknowledgement to the document being\n"+
+		"readable, and to the backend having got it from ddltail listen.\n", database)
+	server, err := wireVersion(ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(plain(db), disguised(db)...) {
+		if s.since > server {
+			continue
+		}
 		d.say("> %s", s.typed)
 		if err := d.show(ctx, w, l, s); err != nil {
 			return fmt.Errorf("%s: %w", s.typed, err)
@@ -33,25 +39,50 @@ func (d demo) tour(ctx context.Context, db *mongo.Database, l listening) error {
 	return d.gotAll(ctx, l, measured)
 }
 
+func wireVersion(ctx context.Context, db *mongo.Database) (int32, error) {
+	var hello struct {
+		Newest int32 `bson:"maxWireVersion"`
+	}
+	if err := db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
+		return 0, fmt.Errorf("ask the server for its version: %w", err)
+	}
+	return hello.Newest, nil
+}
+
 func (d demo) show(ctx context.Context, w *watcher, l listening, s stage) error {
 	if err := s.do(ctx); err != nil {
 		return err
 	}
 	acknowledged := time.Now()
+	var told []notification
 	for _, want := range s.want {
 		n, err := w.next(ctx)
 		if err != nil {
 			return fmt.Errorf("waiting for %s: %w", want, err)
 		}
-		d.say("  %5.1f ms  %-17s  %s", milliseconds(n.readable.Sub(acknowledged)), n.Operation, n.Statement)
 		if got := n.summary(); got != want {
 			return fmt.Errorf("got the notification %q, want %q", got, want)
 		}
-		if err := d.got(ctx, l, want, acknowledged); err != nil {
-			return err
-		}
+		told = append(told, n)
+	}
+	got, err := l.all(ctx, s.want)
+	if err != nil {
+		return err
+	}
+	for _, n := range told {
+		d.say("  %5.1f %5.1f  %-18s %s", milliseconds(n.readable.Sub(acknowledged)), milliseconds(got[n.summary()].Sub(acknowledged)),
+			n.Operation, clipped(n.Statement))
 	}
 	return nil
+}
+
+// clipped shortens what would not fit a terminal's line.
+func clipped(statement string) string {
+	const most = 96
+	if letters := []rune(statement); len(letters) > most {
+		return string(letters[:most-1]) + "…"
+	}
+	return statement
 }
 
 // measured is how many changes figures makes.
@@ -82,59 +113,3 @@ func (d demo) figures(ctx context.Context, w *watcher, db *mongo.Database) error
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// stage is one step of the tour: what a user would type, how it is done, and the
-// notifications it must bring.
-type stage struct {
-	typed string
-	do    func(context.Context) error
-	want  []string
-}
-
-func stages(db *mongo.Database) []stage {
-	transactions := db.Collection("transactions")
-	index := func(model mongo.IndexModel) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := transactions.Indexes().CreateOne(ctx, model)
-			return err
-		}
-	}
-	return []stage{
-		{
-			typed: `db.createCollection("payments")`,
-			do:    func(ctx context.Context) error { return db.CreateCollection(ctx, "payments") },
-			want:  []string{"CREATE_COLLECTION payments"},
-		},
-		{
-			typed: `db.transactions.insertOne({amount: 12.5, account: "A-1"})   // makes the collection`,
-			do: func(ctx context.Context) error {
-				_, err := transactions.InsertOne(ctx, bson.D{{Key: "amount", Value: 12.5}, {Key: "account", Value: "A-1"}})
-				return err
-			},
-			want: []string{"CREATE_COLLECTION transactions"},
-		},
-		{
-			typed: `db.transactions.createIndex({amount: 1}, {name: "amount_idx"})   // a two-phase build`,
-			do:    index(mongo.IndexModel{Keys: bson.D{{Key: "amount", Value: 1}}, Options: options.Index().SetName("amount_idx")}),
-			want:  []string{"CREATE_INDEX transactions amount_idx"},
-		},
-		{
-			typed: `db.transactions.createIndex({account: 1, amount: -1}, {unique: true})`,
-			do: index(mongo.IndexModel{
-				Keys:    bson.D{{Key: "account", Value: 1}, {Key: "amount", Value: -1}},
-				Options: options.Index().SetUnique(true),
-			}),
-			want: []string{"CREATE_INDEX transactions account_1_amount_-1"},
-		},
-		{
-			typed: `db.transactions.dropIndex("amount_idx")`,
-			do:    func(ctx context.Context) error { return transactions.Indexes().DropOne(ctx, "amount_idx") },
-			want:  []string{"DROP_INDEX transactions amount_idx"},
-		},
-		{
-			typed: `db.payments.drop()`,
-			do:    func(ctx context.Context) error { return db.Collection("payments").Drop(ctx) },
-			want:  []string{"DROP_COLLECTION payments"},
-		},
-	}
-}

@@ -22,9 +22,11 @@ type notification struct {
 }
 
 func (n notification) summary() string {
-	s := n.Operation + " " + n.Collection
-	if n.Index != "" {
-		s += " " + n.Index
+	s := n.Operation
+	for _, name := range []string{n.Collection, n.Index} {
+		if name != "" {
+			s += " " + name
+		}
 	}
 	return s
 }

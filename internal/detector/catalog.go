@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -51,12 +52,20 @@ func (c *Catalog) All() []Version {
 	for ns, d := range c.current {
 		out = append(out, Version{Namespace: ns, Definition: &d})
 	}
-	slices.SortFunc(out, func(a, b Version) int { return strings.Compare(a.Namespace.String(), b.Namespace.String()) })
+	sortVersions(out)
 	return out
+}
+
+func sortVersions(versions []Version) {
+	slices.SortFunc(versions, func(a, b Version) int { return strings.Compare(a.Namespace.String(), b.Namespace.String()) })
 }
 
 // BuildsInProgress counts the index builds whose start was read, and not their end.
 func (c *Catalog) BuildsInProgress() int { return len(c.builds) }
+
+// KeepBuilds takes over the builds that another catalog knows of: no version tells of
+// them.
+func (c *Catalog) KeepBuilds(from *Catalog) { c.builds = maps.Clone(from.builds) }
 
 // Expect adds a version whose time has not come.
 func (c *Catalog) Expect(v Version) {

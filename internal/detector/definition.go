@@ -35,6 +35,9 @@ type Definition struct {
 	Temporary bool
 }
 
+// Known says whether more is known than that there is such a namespace.
+func (d Definition) Known() bool { return d.Options != nil }
+
 // Index gives the spec of that name, nil where there is none.
 func (d Definition) Index(name string) bson.Raw {
 	for _, spec := range d.Indexes {
@@ -100,6 +103,9 @@ func ListedDefinition(kind Kind, options bson.Raw, id oplog.UUID) (Definition, e
 		kind = KindCollection
 	}
 	kept, err := without(options, "temp", "uuid", "autoIndexId")
+	if err == nil && kind == KindTimeSeries {
+		kept, err = timeSeriesOptions(kept)
+	}
 	if err != nil {
 		return Definition{}, err
 	}

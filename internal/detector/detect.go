@@ -103,21 +103,28 @@ func (w *work) operation(e oplog.Entry) {
 }
 
 func (w *work) command(e oplog.Entry) {
+	row, op, ok := w.commandOf(e)
+	switch {
+	case !ok:
+		w.unknown(op)
+	case row.handle != nil:
+		w.try(op, row.handle)
+	}
+}
+
+// commandOf finds the row of a command entry, and takes its target apart. It says
+// whether there is such a row.
+func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	name, target := e.Command()
 	coll, _ := target.StringValueOK()
 	op := operation{Entry: e, ns: Namespace{Database: e.Database(), Collection: coll}, silent: e.FromMigrate}
-	known, ok := w.commands[name]
-	if !ok {
-		w.unknown(op)
-		return
-	}
-	if known.handle == nil {
-		return
-	}
-	if buckets, ok := strings.CutPrefix(coll, bucketsPrefix); ok {
+	row, ok := d.commands[name]
+	if buckets, bucketed := strings.CutPrefix(coll, BucketsPrefix); ok && bucketed {
 		op.ns.Collection, op.bucketed = buckets, true
 	}
-	w.try(op, known.handle)
+	// 9.0 stores a time series under the user's name, and still writes of its buckets.
+	op.bucketed = op.bucketed || truthy(e.Raw.Lookup("isTimeseries"))
+	return row, op, ok
 }
 
 func (w *work) try(op operation, handle func(*work, operation) error) {
@@ -150,9 +157,11 @@ func (w *work) put(ns Namespace, d *Definition) {
 	w.touched[ns] = d
 }
 
-// tell adds a change, unless its namespace is nobody's to hear of.
+// tell adds a change, unless its namespace is nobody's to hear of. Of ddltail's own
+// collections only the drop is told: what was stored is gone.
 func (w *work) tell(op operation, c Change) {
-	if op.silent || !w.watch.covers(c.Database, c.Collection) {
+	heard := w.watch.covers(c.Database, c.Collection) || c.Operation == DropCollection && w.watch.owns(c.Namespace())
+	if op.silent || !heard {
 		return
 	}
 	if c.UUID.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,9 +23,11 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the documents of the golden cases")
 
-// TestGolden reads cases of real entries, one a file: what the client did, the
-// entries as the server wrote them, the documents they must bring. The cases of one
-// folder were made one after the other on one server, and share a catalog.
+// TestGolden reads cases, one a file: what the client did, the entries, the documents
+// they must bring, and the reason of every entry that brings none. The cases of one
+// folder came one after the other on one server, and share a catalog. Those under
+// corpus and shards were captured from servers; those under handmade were written by
+// hand after the server's source, where no such server ran.
 func TestGolden(t *testing.T) {
 	folders, err := filepath.Glob("testdata/*/*")
 	if err != nil || len(folders) == 0 {
@@ -48,7 +51,7 @@ type golden struct {
 }
 
 // readCases gives the cases of a folder in the order of their first entries.
-func readCases(t *testing.T, folder string) []golden {
+func readCases(t testing.TB, folder string) []golden {
 	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden cases in %s: %v", folder, err)
@@ -77,17 +80,19 @@ func readCases(t *testing.T, folder string) []golden {
 }
 
 func (g golden) check(t *testing.T, known *detector.Catalog) {
-	documents := section(t, g.archive, "documents")
-	got := g.tell(t, known)
+	got, ignored := g.tell(t, known)
 	if *update {
-		documents.Data = got
+		g.archive.Files = append(g.archive.Files[:1], txtar.File{Name: "documents", Data: got}, txtar.File{Name: "ignored", Data: ignored})
 		if err := os.WriteFile(g.path, txtar.Format(g.archive), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if !bytes.Equal(got, documents.Data) {
-		t.Errorf("got\n%s\nwant\n%s", got, documents.Data)
+	if want := section(t, g.archive, "documents").Data; !bytes.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if want := section(t, g.archive, "ignored").Data; !bytes.Equal(ignored, want) {
+		t.Errorf("ignored are\n%s\nwant\n%s", ignored, want)
 	}
 }
 
@@ -102,10 +107,10 @@ func (g golden) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool, 
 }
 
 // tell takes the entries the way that `run` does, and gives the documents as
-// indented JSON.
-func (g golden) tell(t *testing.T, known *detector.Catalog) []byte {
+// indented JSON, and a line for each entry that brought none.
+func (g golden) tell(t *testing.T, known *detector.Catalog) (documents, ignored []byte) {
 	d := detector.New(detector.Watch{Own: sink.Collections("ddltail")})
-	var out bytes.Buffer
+	var out, passed bytes.Buffer
 	for _, e := range g.entries {
 		unit, err := oplog.Assemble(t.Context(), e, g)
 		if err != nil {
@@ -114,6 +119,9 @@ func (g golden) tell(t *testing.T, known *detector.Catalog) []byte {
 		known.AdvanceTo(unit.OpTime.TS)
 		result := d.Detect(unit, known)
 		known.Apply(result)
+		if len(result.Changes) == 0 {
+			fmt.Fprintln(&passed, ignoredLine(t, e))
+		}
 		for _, c := range result.Changes {
 			doc := sink.NewDocument(c, sink.Origin{Source: "rs0", ReplicaSet: "rs0"}, c.Wall.Add(time.Second))
 			text, err := bson.MarshalExtJSON(doc.Notification(), false, false)
@@ -126,10 +134,19 @@ func (g golden) tell(t *testing.T, known *detector.Catalog) []byte {
 			out.WriteByte('\n')
 		}
 	}
-	return out.Bytes()
+	return out.Bytes(), passed.Bytes()
 }
 
-func section(t *testing.T, a *txtar.Archive, name string) *txtar.File {
+func ignoredLine(t *testing.T, e oplog.Entry) string {
+	reason := whyIgnored(e)
+	if reason == "" {
+		t.Errorf("%s is ignored for no reason: %s", e.OpTime, e.Raw)
+	}
+	name, _ := e.Command()
+	return strings.Join(strings.Fields(fmt.Sprintf("%d:%d %s %q %s", e.OpTime.TS.T, e.OpTime.TS.I, e.Op, e.NS, name)), " ") + ": " + reason
+}
+
+func section(t testing.TB, a *txtar.Archive, name string) *txtar.File {
 	for i := range a.Files {
 		if a.Files[i].Name == name {
 			return &a.Files[i]

@@ -105,7 +105,7 @@ func (w *work) createIndex(op operation, raw bson.Raw, took time.Duration) error
 	if err != nil {
 		return fmt.Errorf("index spec: %w", err)
 	}
-	automatic := known && w.ofTheServer(def, raw)
+	automatic := known && w.ofTheServer(def, spec)
 	if known {
 		next := def.withIndex(spec)
 		w.put(op.ns, &next)
@@ -123,10 +123,7 @@ func (w *work) createIndex(op operation, raw bson.Raw, took time.Duration) error
 
 // indexed tells an index that has come to be on a collection of that definition.
 func indexed(ns Namespace, def Definition, spec bson.Raw) Change {
-	typed := spec
-	if _, err := def.Options.LookupErr("collation"); err == nil {
-		typed = mongosh.WithSimpleCollation(spec)
-	}
+	typed := typedSpec(def, spec)
 	return Change{
 		Operation:  CreateIndex,
 		Database:   ns.Database,
@@ -161,23 +158,33 @@ func dropIndexes(w *work, op operation) error {
 	if def.Temporary || w.names.temporary(op.ns.Collection) {
 		return nil
 	}
-	text := mongosh.DropIndex(op.ns.Database, op.ns.Collection, name)
+	w.tell(op, droppedIndex(op.ns, def, name, before))
+	return nil
+}
+
+// droppedIndex tells an index that is gone from a collection of that definition; before
+// is its spec, nil where it is not known.
+func droppedIndex(ns Namespace, def Definition, name string, before bson.Raw) Change {
+	text := mongosh.DropIndex(ns.Database, ns.Collection, name)
 	c := Change{
 		Operation:  DropIndex,
-		Database:   op.ns.Database,
-		Collection: op.ns.Collection,
+		Database:   ns.Database,
+		Collection: ns.Collection,
 		IndexName:  name,
-		Statement:  orWords(text, DropIndex, op.ns.Collection, name),
+		Statement:  orWords(text, DropIndex, ns.Collection, name),
 		Mongosh:    text,
 		Before:     before,
 	}
 	if before != nil {
-		typed := before
-		if _, err := def.Options.LookupErr("collation"); err == nil {
-			typed = mongosh.WithSimpleCollation(before)
-		}
-		c.Undo = mongosh.UndoDropIndex(op.ns.Database, op.ns.Collection, typed)
+		c.Undo = mongosh.UndoDropIndex(ns.Database, ns.Collection, typedSpec(def, before))
 	}
-	w.tell(op, c)
-	return nil
+	return c
+}
+
+// typedSpec says the simple collation where the collection's own would be taken.
+func typedSpec(def Definition, spec bson.Raw) bson.Raw {
+	if _, err := def.Options.LookupErr("collation"); err == nil {
+		return mongosh.WithSimpleCollation(spec)
+	}
+	return spec
 }

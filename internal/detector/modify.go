@@ -53,7 +53,7 @@ func (w *work) modifyOptions(op operation, params bson.Raw) error {
 	if err != nil {
 		return err
 	}
-	c := w.modified(op, mongosh.Modification{Changes: params, Options: before})
+	c := modifiedCollection(op.ns, mongosh.Modification{Changes: params, Options: before})
 	if before != nil {
 		after, err := modifiedOptions(before, params)
 		if err != nil {
@@ -71,16 +71,16 @@ func (w *work) modifyOptions(op operation, params bson.Raw) error {
 	return nil
 }
 
-// modified is the change of one collMod, its statement made of the parameters.
-func (w *work) modified(op operation, m mongosh.Modification) Change {
-	text := mongosh.ModifyCollection(op.ns.Database, op.ns.Collection, m.Changes)
+// modifiedCollection is the change of one collMod, its statement made of the parameters.
+func modifiedCollection(ns Namespace, m mongosh.Modification) Change {
+	text := mongosh.ModifyCollection(ns.Database, ns.Collection, m.Changes)
 	return Change{
 		Operation:  ModifyCollection,
-		Database:   op.ns.Database,
-		Collection: op.ns.Collection,
-		Statement:  orWords(text, ModifyCollection, op.ns.Collection),
+		Database:   ns.Database,
+		Collection: ns.Collection,
+		Statement:  orWords(text, ModifyCollection, ns.Collection),
 		Mongosh:    text,
-		Undo:       mongosh.UndoModifyCollection(op.ns.Database, op.ns.Collection, m),
+		Undo:       mongosh.UndoModifyCollection(ns.Database, ns.Collection, m),
 	}
 }
 
@@ -200,7 +200,7 @@ func (w *work) modifyIndex(op operation, params bson.Raw) error {
 	if old == nil {
 		old = oldIndexOptions(op)
 	}
-	c := w.modified(op, mongosh.Modification{Changes: changes, Index: old})
+	c := modifiedCollection(op.ns, mongosh.Modification{Changes: changes, Index: old})
 	c.IndexName = specName(params)
 	if before != nil {
 		after, err := modifiedSpec(before, params)

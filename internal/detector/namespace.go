@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// bucketsPrefix stands before the name of a time series where its documents are.
-	bucketsPrefix = "system.buckets."
+	// BucketsPrefix stands before the name of a time series where its documents are, and
+	// where its UUID is: the time series itself is listed without one up to 8.x.
+	BucketsPrefix = "system.buckets."
 	// reshardingPrefix stands before the UUID of a collection that is being resharded;
 	// the copy gets the collection's name in the end, with its indexes.
 	reshardingPrefix = "system.resharding."
@@ -26,8 +27,10 @@ type Watch struct {
 // covers says whether changes of a namespace are a user's to hear of; an empty
 // collection asks for the database.
 func (w Watch) covers(db, coll string) bool {
-	return w.Follows(Namespace{db, coll}) && !slices.Contains(w.Own, db+"."+coll)
+	return w.Follows(Namespace{db, coll})
 }
+
+func (w Watch) owns(ns string) bool { return slices.Contains(w.Own, ns) }
 
 // Follows says whether a namespace is part of the catalog.
 func (w Watch) Follows(ns Namespace) bool {
@@ -35,7 +38,7 @@ func (w Watch) Follows(ns Namespace) bool {
 	case "", "admin", "config", "local":
 		return false
 	}
-	if strings.HasPrefix(ns.Database, "__mdb_internal_") || slices.Contains(w.Own, ns.String()) {
+	if strings.HasPrefix(ns.Database, "__mdb_internal_") || w.owns(ns.String()) {
 		return false
 	}
 	return !strings.HasPrefix(ns.Collection, "system.") || strings.HasPrefix(ns.Collection, reshardingPrefix)

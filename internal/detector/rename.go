@@ -106,8 +106,10 @@ func (w *work) tellArrival(op operation, r rename) {
 		return
 	}
 	w.tell(op, created(r.to, r.moved))
-	for _, spec := range r.moved.Indexes {
-		w.tell(op, indexed(r.to, r.moved, spec))
+	for i, spec := range r.moved.Indexes {
+		if i > 0 || !isMetaIndex(r.moved, spec) {
+			w.tell(op, indexed(r.to, r.moved, spec))
+		}
 	}
 }
 
@@ -150,7 +152,7 @@ func whole(d Definition) bson.Raw {
 func splitNamespace(v bson.RawValue) (Namespace, bool) {
 	full, _ := v.StringValueOK()
 	db, coll, ok := strings.Cut(full, ".")
-	coll = strings.TrimPrefix(coll, bucketsPrefix)
+	coll = strings.TrimPrefix(coll, BucketsPrefix)
 	return Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
 }
 

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"fmt"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -77,29 +78,51 @@ func typedField(stored, meta string) (string, bool) {
 // that has a metaField: the very next entry. The user did not type it.
 func (w *work) ofTheServer(def Definition, spec bson.Raw) bool {
 	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
-	if def.Kind != KindTimeSeries || len(def.Indexes) > 0 || w.optime.TS != next {
-		return false
-	}
+	return len(def.Indexes) == 0 && w.optime.TS == next && isMetaIndex(def, spec)
+}
+
+// isMetaIndex says whether a spec, by the user's field names, is the one that the
+// server makes on a time series by itself.
+func isMetaIndex(def Definition, spec bson.Raw) bool {
 	meta, hasMeta := def.Options.Lookup("timeseries", "metaField").StringValueOK()
 	timeField, _ := def.Options.Lookup("timeseries", "timeField").StringValueOK()
-	if !hasMeta || specName(spec) != meta+"_1_"+timeField+"_1" {
+	if def.Kind != KindTimeSeries || !hasMeta || specName(spec) != meta+"_1_"+timeField+"_1" {
 		return false
 	}
-	key, ok := spec.Lookup("key").DocumentOK()
-	if !ok {
-		return false
-	}
+	key, _ := spec.Lookup("key").DocumentOK()
 	elems, err := key.Elements()
-	want := []string{"meta", "control.min." + timeField, "control.max." + timeField}
-	if err != nil || len(elems) != len(want) {
+	if err != nil || len(elems) != 2 {
 		return false
 	}
-	for i, el := range elems {
-		if n, ok := el.Value().AsInt64OK(); !ok || n != 1 || el.Key() != want[i] {
+	for i, field := range []string{meta, timeField} {
+		if n, ok := elems[i].Value().AsInt64OK(); !ok || n != 1 || elems[i].Key() != field {
 			return false
 		}
 	}
 	return true
+}
+
+// changeStorageForm handles what setFeatureCompatibilityVersion does to a time series.
+// Its name for users, its UUID and its indexes stay; only 9.0's form knows an option
+// fixedBucketing.
+func changeStorageForm(w *work, op operation) error {
+	if op.ns.Collection == "" {
+		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", errShape)
+	}
+	def, known := w.lookup(op.ns)
+	series, ok := def.Options.Lookup("timeseries").DocumentOK()
+	if !known || !ok || truthy(op.Object.Lookup("isUpgrade")) {
+		return nil
+	}
+	series, err := without(series, "fixedBucketing")
+	if err != nil {
+		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", err)
+	}
+	if def.Options, err = with(def.Options, "timeseries", series); err != nil {
+		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", err)
+	}
+	w.put(op.ns, &def)
+	return nil
 }
 
 // bucketSpans are the spans of buckets that a granularity implies, in seconds.

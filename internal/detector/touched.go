@@ -31,7 +31,7 @@ func (d Detector) Touched(u oplog.Unit) []Namespace {
 		if coll == viewsCollection {
 			coll = ""
 		}
-		out = append(out, Namespace{e.Database(), strings.TrimPrefix(coll, bucketsPrefix)})
+		out = append(out, Namespace{e.Database(), strings.TrimPrefix(coll, BucketsPrefix)})
 	}
 	return out
 }

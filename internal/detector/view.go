@@ -35,7 +35,7 @@ func viewDocument(w *work, op operation) error {
 	if !ok {
 		return fmt.Errorf("view: viewOn: %w", errShape)
 	}
-	if strings.HasPrefix(viewOn, bucketsPrefix) {
+	if strings.HasPrefix(viewOn, BucketsPrefix) {
 		return nil
 	}
 	options, err := without(op.Object, "_id")
@@ -87,21 +87,25 @@ func modifiedView(ns Namespace, before, after bson.Raw) Change {
 	return c
 }
 
-func (w *work) dropView(op operation, before bson.Raw) {
-	text := mongosh.DropView(op.ns.Database, op.ns.Collection)
+func droppedView(ns Namespace, before bson.Raw) Change {
+	text := mongosh.DropView(ns.Database, ns.Collection)
 	c := Change{
 		Operation:  DropView,
-		Database:   op.ns.Database,
-		Collection: op.ns.Collection,
-		Statement:  orWords(text, DropView, op.ns.Collection),
+		Database:   ns.Database,
+		Collection: ns.Collection,
+		Statement:  orWords(text, DropView, ns.Collection),
 		Mongosh:    text,
 		Before:     before,
 	}
 	if before != nil {
-		c.Undo = mongosh.CreateView(op.ns.Database, op.ns.Collection, before)
+		c.Undo = mongosh.CreateView(ns.Database, ns.Collection, before)
 	}
+	return c
+}
+
+func (w *work) dropView(op operation, before bson.Raw) {
 	w.put(op.ns, nil)
-	w.tell(anonymous(op), c)
+	w.tell(anonymous(op), droppedView(op.ns, before))
 }
 
 // dropViews handles a drop of system.views, which takes every view of the database

@@ -118,8 +118,13 @@ func (s scene) documents(collection string, n int) []bson.Raw {
 
 func (s scene) find(collection string) []bson.Raw {
 	s.Helper()
+	return s.findOf(collection, s.db.Name())
+}
+
+func (s scene) findOf(collection, database string) []bson.Raw {
+	s.Helper()
 	cur, err := s.db.Collection(collection).Find(s.Context(),
-		bson.D{{Key: "database", Value: s.db.Name()}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+		bson.D{{Key: "database", Value: database}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	s.must(err)
 	var docs []bson.Raw
 	s.must(cur.All(s.Context(), &docs))
@@ -138,5 +143,19 @@ func wantStatements(t *testing.T, docs []bson.Raw, want ...string) {
 	t.Helper()
 	if got := statements(docs); !slices.Equal(got, want) {
 		t.Errorf("got the statements\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func (s scene) run(cmd bson.D) {
+	s.Helper()
+	s.must(s.db.RunCommand(s.Context(), cmd).Err())
+}
+
+func (s scene) until(what string, holds func() bool) {
+	s.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.Fatalf("waited in vain until %s", what)
+		}
 	}
 }

@@ -155,24 +155,6 @@ func TestQuietSet(t *testing.T) {
 	}
 }
 
-// TestCheckpointFallenOff rolls the oplog over while ddltail is down: it must not go
-// on from elsewhere.
-func TestCheckpointFallenOff(t *testing.T) {
-	t.Parallel()
-	small := mongotest.NewReplicaSet(t, mongotest.Options{OplogSizeMB: 16, Args: []string{"--syncdelay", "1"}})
-	uri := "DDLTAIL_MONGODB_URI=" + small.URI()
-	p := launch(t, []string{"run"}, uri)
-	if err := p.WaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Stop(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	client := mongotest.Connect(t, small.URI())
-	rollOver(t, client)
-	wantExit(t, launch(t, []string{"run"}, uri), 1, "no longer holds the checkpoint", "its oplog begins at")
-}
-
 // rollOver writes until the oldest entry of the oplog has changed. The server
 // truncates nothing that its last checkpoint on disk still needs: --syncdelay
 // makes those more frequent.

@@ -92,6 +92,8 @@ func TestLiteralOfRegularExpressions(t *testing.T) {
 		{Pattern: "a", Options: "ii"}:           "BSONRegExp('a', 'ii')",
 		{Pattern: "(?i)a"}:                      "BSONRegExp('(?i)a', '')",
 		{Pattern: "^*"}:                         "BSONRegExp('^*', '')",
+		{Pattern: "[]{3,1}]{"}:                  "BSONRegExp('[]{3,1}]{', '')",
+		{Pattern: "[^]a]"}:                      "BSONRegExp('[^]a]', '')",
 		{Pattern: "a("}:                         "BSONRegExp('a(', '')",
 		{Pattern: `\Aé\z`}:                      `BSONRegExp('\\Aé\\z', '')`,
 		{Pattern: "[[:alpha:]]", Options: "i"}:  "BSONRegExp('[[:alpha:]]', 'i')",

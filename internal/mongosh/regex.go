@@ -45,8 +45,9 @@ func repeats(options string) bool {
 
 // Constructs that Go's parser takes and JavaScript does not, or the other way
 // round in meaning: groups with (?, escapes by letter other than the common
-// classes, POSIX classes, and a repetition of ^, $, \b or \B.
-var unplainPattern = regexp.MustCompile(`\(\?|\[:|\\[^dDwWsSbB.^$*+?()\[\]{}|\-]|(?:\^|\$|\\[bB])[*+?{]`)
+// classes, POSIX classes, a class whose first character is ], and a repetition of
+// ^, $, \b or \B.
+var unplainPattern = regexp.MustCompile(`\(\?|\[:|\[\^?\]|\\[^dDwWsSbB.^$*+?()\[\]{}|\-]|(?:\^|\$|\\[bB])[*+?{]`)
 
 // isPlainPattern is careful, not complete: a pattern that is refused here is
 // written as a string.

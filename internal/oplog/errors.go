@@ -55,11 +55,19 @@ func codes() map[int32]Reason {
 	}
 }
 
+// ErrOvertaken says that other members are far ahead of the one that is read from: cut
+// off from them, a member stands still and says nothing of it.
+var ErrOvertaken = errors.New("other members are far ahead")
+
 // ReasonOf sorts an error of Open or Reader.Next.
 func ReasonOf(err error) Reason {
 	var position *PositionError
-	if errors.As(err, &position) {
+	var chain *ChainError
+	if errors.As(err, &position) || errors.As(err, &chain) {
 		return ReasonPosition
+	}
+	if errors.Is(err, ErrNotReadable) || errors.Is(err, ErrOvertaken) {
+		return ReasonMemberState
 	}
 	var ce mongo.CommandError
 	if errors.As(err, &ce) {
@@ -86,6 +94,10 @@ type PositionError struct {
 	// timestamp; zero where there is none.
 	FoundTerm int64
 }
+
+// Another says that the member holds another history than the position's: entries
+// around it, and not this one.
+func (e *PositionError) Another() bool { return !e.Truncated() && !e.Lagging() }
 
 // Lagging says that the member may yet get there: its head lies before the
 // position. If it is the primary, it never will.

@@ -16,8 +16,9 @@ const viewsPattern = `\.system\.views$`
 //     the DDL may stand in an earlier entry (8.0's batched inserts look the same
 //     and carry multiOpType);
 //   - an applyOps outside a transaction that writes views;
-//   - a view, which is a document in system.views.
-func filter(bounds bson.D) bson.D {
+//   - a view, which is a document in system.views;
+//   - on a shard, a no-op that says what happened to a collection's sharding.
+func filter(bounds bson.D, sharded bool) bson.D {
 	views := bson.Regex{Pattern: viewsPattern}
 	lastOfTransaction := bson.D{
 		{Key: "op", Value: OpCommand},
@@ -35,18 +36,29 @@ func filter(bounds bson.D) bson.D {
 			},
 		}},
 	}
-	return bson.D{
-		{Key: "ts", Value: bounds},
-		{Key: "$or", Value: bson.A{
-			bson.D{
-				{Key: "op", Value: OpCommand},
-				{Key: "o.applyOps", Value: bson.D{{Key: "$exists", Value: false}}},
-			},
-			lastOfTransaction,
-			bson.D{
-				{Key: "op", Value: bson.D{{Key: "$in", Value: bson.A{OpInsert, OpUpdate, OpDelete}}}},
-				{Key: "ns", Value: views},
-			},
-		}},
+	ways := bson.A{
+		bson.D{
+			{Key: "op", Value: OpCommand},
+			{Key: "o.applyOps", Value: bson.D{{Key: "$exists", Value: false}}},
+		},
+		lastOfTransaction,
+		bson.D{
+			{Key: "op", Value: bson.D{{Key: "$in", Value: bson.A{OpInsert, OpUpdate, OpDelete}}}},
+			{Key: "ns", Value: views},
+		},
 	}
+	if sharded {
+		ways = append(ways, shardingNoops())
+	}
+	return bson.D{{Key: "ts", Value: bounds}, {Key: "$or", Value: ways}}
+}
+
+// shardingNoops selects the no-ops that tell DDL of a cluster, by the field of o2
+// that names the collection.
+func shardingNoops() bson.D {
+	var kinds bson.A
+	for _, field := range []string{"shardCollection", "refineCollectionShardKey", "reshardCollection"} {
+		kinds = append(kinds, bson.D{{Key: "o2." + field, Value: bson.D{{Key: "$exists", Value: true}}}})
+	}
+	return bson.D{{Key: "op", Value: OpNoop}, {Key: "$or", Value: kinds}}
 }

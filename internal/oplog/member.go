@@ -17,9 +17,12 @@ const (
 	// requestTimeout bounds one command on one member. A member that is stopped
 	// keeps its sockets open: without a bound the read would wait for ever.
 	requestTimeout = 30 * time.Second
+	// tailTimeout does so at the head, where there is little to scan and a second to
+	// wait for.
+	tailTimeout = 10 * time.Second
 )
 
-var errNoReply = errors.New("no reply from the member in " + requestTimeout.String())
+var errNoReply = errors.New("no reply from the member")
 
 // Member reads the oplog of one replica set member. Client must be connected
 // to that member directly, so that every read of a Reader sees one oplog.
@@ -28,21 +31,61 @@ type Member struct {
 	Client *mongo.Client
 }
 
-// Head gives the newest entry on this member that a majority has.
-func (m Member) Head(ctx context.Context) (OpTime, error) {
+// State is what a member says of itself.
+type State struct {
+	// Majority is the newest entry on this member that a majority has, Newest the newest
+	// of all, which may roll back.
+	Majority, Newest OpTime
+	// Primary says that it is the primary, and no secondary.
+	Primary bool
+	// Topology changes with every change of the member's state, so that two equal ones
+	// have no roll-back between them.
+	Topology Topology
+}
+
+// Topology is the server's topologyVersion.
+type Topology struct {
+	Process bson.ObjectID `bson:"processId"`
+	Counter int64         `bson:"counter"`
+}
+
+// ErrNotReadable says that a member is neither primary nor secondary, but in recovery,
+// roll-back or initial sync, or removed from the set. It may answer reads of its oplog
+// all the same, and never come to the next entry.
+var ErrNotReadable = errors.New("neither primary nor secondary")
+
+// State asks the member what it is. The error wraps ErrNotReadable where it is in no
+// state to be read from.
+func (m Member) State(ctx context.Context) (State, error) {
 	raw, err := m.run(ctx, "admin", bson.D{{Key: "hello", Value: 1}})
 	if err != nil {
-		return OpTime{}, fmt.Errorf("ask %s for its newest entry: %w", m.Host, err)
+		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, err)
 	}
 	var hello struct {
+		Primary   bool     `bson:"isWritablePrimary"`
+		Secondary bool     `bson:"secondary"`
+		Topology  Topology `bson:"topologyVersion"`
 		LastWrite struct {
 			Majority OpTime `bson:"majorityOpTime"`
+			Newest   OpTime `bson:"opTime"`
 		} `bson:"lastWrite"`
 	}
 	if err := bson.Unmarshal(raw, &hello); err != nil {
-		return OpTime{}, fmt.Errorf("ask %s for its newest entry: %w", m.Host, err)
+		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, err)
 	}
-	return hello.LastWrite.Majority, nil
+	if !hello.Primary && !hello.Secondary {
+		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, ErrNotReadable)
+	}
+	return State{
+		Majority: hello.LastWrite.Majority, Newest: hello.LastWrite.Newest,
+		Primary: hello.Primary, Topology: hello.Topology,
+	}, nil
+}
+
+// Head gives the newest entry on this member that a majority has, with State's errors.
+func (m Member) Head(ctx context.Context) (OpTime, error) {
+	state, err := m.State(ctx)
+	return state.Majority, err
 }
 
 // Oldest gives the first entry that this member still holds.
@@ -137,17 +180,21 @@ func headerOf(raw bson.Raw) (Entry, bool, error) {
 	return e, d.err == nil, d.err
 }
 
-// run bounds a command without a context deadline: from a deadline the driver
-// would make a maxTimeMS of its own beside the one that an awaitData getMore has.
 func (m Member) run(ctx context.Context, db string, cmd bson.D) (bson.Raw, error) {
+	return m.runWithin(ctx, requestTimeout, db, cmd)
+}
+
+// runWithin bounds a command without a context deadline: from a deadline the driver
+// would make a maxTimeMS of its own beside the one that an awaitData getMore has.
+func (m Member) runWithin(ctx context.Context, limit time.Duration, db string, cmd bson.D) (bson.Raw, error) {
 	bounded, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := time.AfterFunc(requestTimeout, func() { cancel(errNoReply) })
+	timer := time.AfterFunc(limit, func() { cancel(errNoReply) })
 	defer timer.Stop()
 
 	raw, err := m.Client.Database(db).RunCommand(bounded, cmd).Raw()
 	if err != nil && errors.Is(context.Cause(bounded), errNoReply) {
-		return nil, errNoReply
+		return nil, fmt.Errorf("%w within %s", errNoReply, limit)
 	}
 	return raw, err
 }

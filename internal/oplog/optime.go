@@ -8,6 +8,7 @@ package oplog
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,24 @@ func (o OpTime) After(p OpTime) bool { return o.Compare(p) > 0 }
 
 // Time is the second in which the entry was written, by the primary's clock.
 func (o OpTime) Time() time.Time { return time.Unix(int64(o.TS.T), 0).UTC() }
+
+// Before is the last optime that lies before o, whether or not there is an entry:
+// what an entry at o sees is what stood then.
+func (o OpTime) Before() OpTime {
+	switch {
+	case o.TS.I > 0:
+		o.TS.I--
+	case o.TS.T > 0:
+		o.TS = bson.Timestamp{T: o.TS.T - 1, I: math.MaxUint32}
+	}
+	return o
+}
+
+// Moment is an optime with the wall clock of its entry, for people.
+type Moment struct {
+	OpTime `bson:",inline"`
+	Wall   time.Time `bson:"wall"`
+}
 
 // String gives "T:I:term", which ParseOpTime reads.
 func (o OpTime) String() string {

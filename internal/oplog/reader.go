@@ -44,6 +44,9 @@ type Start struct {
 	// Inclusive asks for the entry at Position too: a first run that begins at
 	// the oldest entry has not read it yet.
 	Inclusive bool
+	// Sharded asks for the no-ops too that a shard writes about its collections'
+	// sharding.
+	Sharded bool
 }
 
 // Reader reads the entries of one member that can hold schema changes, in oplog
@@ -56,6 +59,7 @@ type Reader struct {
 	session   *mongo.Session
 	after     bson.Timestamp
 	inclusive bool
+	sharded   bool
 	cursor    int64
 	tailing   bool
 	window    window
@@ -79,6 +83,7 @@ func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
 		session:   session,
 		after:     start.Position.TS,
 		inclusive: start.Inclusive,
+		sharded:   start.Sharded,
 		window:    window{span: firstSpan},
 	}, nil
 }
@@ -121,7 +126,7 @@ func (r *Reader) tail(ctx context.Context) (Batch, error) {
 		rep, err = r.read(ctx, r.find(bson.D{{Key: "$gte", Value: r.after}},
 			bson.E{Key: "tailable", Value: true}, bson.E{Key: "awaitData", Value: true}))
 	} else {
-		rep, err = r.read(ctx, r.getMore(bson.E{Key: "maxTimeMS", Value: awaitTime.Milliseconds()}))
+		rep, err = r.readWithin(ctx, tailTimeout, r.getMore(bson.E{Key: "maxTimeMS", Value: awaitTime.Milliseconds()}))
 	}
 	r.lastRead = time.Now()
 	if err != nil {
@@ -160,7 +165,7 @@ func (r *Reader) advance(rep reply) Batch {
 func (r *Reader) find(bounds bson.D, more ...bson.E) bson.D {
 	return append(bson.D{
 		{Key: "find", Value: collection},
-		{Key: "filter", Value: filter(bounds)},
+		{Key: "filter", Value: filter(bounds, r.sharded)},
 		{Key: "hint", Value: bson.D{{Key: "$natural", Value: 1}}},
 		{Key: "projection", Value: projection()},
 		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},
@@ -176,7 +181,11 @@ func (r *Reader) getMore(more ...bson.E) bson.D {
 }
 
 func (r *Reader) read(ctx context.Context, cmd bson.D) (reply, error) {
-	raw, err := r.member.run(mongo.NewSessionContext(ctx, r.session), database, cmd)
+	return r.readWithin(ctx, requestTimeout, cmd)
+}
+
+func (r *Reader) readWithin(ctx context.Context, limit time.Duration, cmd bson.D) (reply, error) {
+	raw, err := r.member.runWithin(mongo.NewSessionContext(ctx, r.session), limit, database, cmd)
 	if err != nil {
 		return reply{}, err
 	}

@@ -57,7 +57,9 @@ func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 		if err != nil {
 			return Unit{}, fmt.Errorf("assemble the transaction of %s: %w", e.OpTime, err)
 		}
-		if !ok || prev.OpTime != link {
+		// A link leads to what was written before it: one that does not would lead round
+		// in a circle.
+		if !ok || prev.OpTime != link || !link.TS.Before(chain[len(chain)-1].OpTime.TS) {
 			return Unit{}, &ChainError{End: e.OpTime, Missing: link}
 		}
 		chain = append(chain, prev)
@@ -124,4 +126,14 @@ func (e Entry) operations() []Entry {
 		ops = append(ops, op.operations()...)
 	}
 	return ops
+}
+
+// Clone copies all that the unit's operations share with the bytes of a reply.
+func (u Unit) Clone() Unit {
+	u.Operations = slices.Clone(u.Operations)
+	for i := range u.Operations {
+		op := &u.Operations[i]
+		op.Object, op.Object2, op.Raw = slices.Clone(op.Object), slices.Clone(op.Object2), nil
+	}
+	return u
 }

@@ -65,10 +65,12 @@ type Pipeline struct {
 	Watch   detector.Watch
 	// First is the checkpoint of a first run, less its position.
 	First checkpoint.Checkpoint
+	// Reconcile says when the known catalog is compared with the server's.
+	Reconcile config.Reconcile
 	// Queue says that one of the routes is the notification queue.
 	Queue bool
-	// Queued is the queue's collection, to be counted.
-	Queued *mongo.Collection
+	// Database holds ddltail's own collections.
+	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
 	Own     []string
 	Metrics *metrics.Run
@@ -76,15 +78,38 @@ type Pipeline struct {
 	Log     *zap.Logger
 
 	known *detector.Catalog
-	// position is the last entry taken; inclusive says that it has not been yet.
-	position  oplog.OpTime
+	// detected says that known is ahead of what has been told.
+	detected bool
+	// position is the last entry told; inclusive says that it has not been yet.
+	position  oplog.Moment
 	inclusive bool
+	// began and baseline bound the past that a first run was asked for, if it was.
+	began, baseline oplog.OpTime
+	// lost says that the stored checkpoint was, and what it said is only presumed.
+	lost bool
+	// set is the id of the replica set that is read from; zero where it is not known.
+	set bson.ObjectID
+	// holder names this process in leases.
+	holder string
+	// chain is a transaction whose beginning the last member did not hold.
+	chain *oplog.ChainError
+	// ownDropped says that collections of ddltail's own were dropped, and are to be
+	// made again.
+	ownDropped bool
+	// listed is the server's catalog, to be compared when the position has passed its
+	// moment; compareAt is when the next one is taken.
+	listed    *catalog.Listed
+	compareAt time.Time
+	// compared is the last comparison that known takes into account.
+	compared oplog.OpTime
 	// saved is the stored checkpoint, as far as this process knows.
 	saved   oplog.OpTime
 	savedAt time.Time
 	spokeAt time.Time
 	// observedAt is when the ends of the member's oplog were last read.
 	observedAt time.Time
+	// overtakenHost is the member that stood still, to be asked last.
+	overtakenHost string
 	// lostSince is when all members were first found without the position.
 	lostSince time.Time
 }
@@ -98,11 +123,16 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		p.Status.stopped(err)
 		p.Metrics.Tailing.Set(0)
-		if errors.Is(err, ErrPositionLost) || isConfiguration(err) {
+		if err == nil {
+			// The position has changed: a gap was bridged, by this process or another.
+			continue
+		}
+		p.Status.stopped(err)
+		if isConfiguration(err) {
 			return err
 		}
+		errors.As(err, &p.chain)
 		reason := oplog.ReasonOf(err)
 		p.Metrics.Reopens.WithLabelValues(string(reason)).Inc()
 		wait := pause.NextBackOff()
@@ -114,10 +144,17 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 }
 
-// tail reads from one member until something fails. It calls healthy after every
-// read that worked.
+// tail reads from one member until something fails, or until the position is another.
+// It calls healthy after every read that worked.
 func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
+	if err := p.recall(ctx); err != nil {
+		return err
+	}
 	member, reader, err := p.open(ctx)
+	var gone *lostError
+	if errors.As(err, &gone) {
+		return p.bridge(ctx, gone)
+	}
 	if err != nil {
 		return err
 	}
@@ -137,10 +174,37 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 		if err := p.take(ctx, member.Member, batch); err != nil {
 			return err
 		}
+		if err := p.listAgain(ctx, member.Member); err != nil {
+			return err
+		}
 		if err := p.saveQuietly(ctx, member.Member, batch.Scanned); err != nil {
 			return err
 		}
+		if err := p.reconcile(ctx, member.Member, batch); err != nil {
+			return err
+		}
 	}
+}
+
+// recall brings memory back to what is stored: it tells a comparison that was cut
+// short and goes on from there, and takes the catalog of the position where detection
+// had gone ahead of it.
+func (p *Pipeline) recall(ctx context.Context) error {
+	settled, err := p.settlePending(ctx)
+	if err != nil {
+		return err
+	}
+	if settled {
+		stored, err := p.load(ctx)
+		if err != nil {
+			return err
+		}
+		return p.adopt(ctx, stored)
+	}
+	if p.detected {
+		return p.adoptCatalog(ctx)
+	}
+	return nil
 }
 
 // note keeps metrics and status in step with what was read.
@@ -161,70 +225,91 @@ func (p *Pipeline) note(b oplog.Batch) {
 	}
 }
 
-// outcome is what is to be written before the position may move.
+// outcome is what is to be written before the position may move to upTo.
 type outcome struct {
 	docs     []sink.Document
 	versions []detector.Version
+	upTo     oplog.Moment
 }
 
 func (o outcome) size() int { return len(o.docs) + len(o.versions) }
 
-// take tells what the entries of one batch changed.
+// take tells what the entries of one batch changed. What was detected before a failure
+// is told before it is returned.
 func (p *Pipeline) take(ctx context.Context, m oplog.Member, b oplog.Batch) error {
 	var o outcome
 	for _, raw := range b.Entries {
-		if o.size() >= maxDocuments {
-			if err := p.tell(ctx, o, p.position); err != nil {
+		if o.size() >= maxDocuments || p.passes(raw) {
+			if err := p.tell(ctx, o); err != nil {
 				return err
 			}
 			o = outcome{}
 		}
-		optime, err := p.detect(ctx, m, raw, &o)
-		if err != nil {
-			return err
+		if p.passes(raw) {
+			if err := p.compare(ctx); err != nil {
+				return err
+			}
 		}
-		p.reached(optime)
+		if err := p.detect(ctx, m, raw, &o); err != nil {
+			return errors.Join(err, p.tell(ctx, o))
+		}
 	}
-	if o.size() == 0 {
-		return nil
-	}
-	return p.tell(ctx, o, p.position)
+	return p.tell(ctx, o)
 }
 
 // reached moves the position in memory. What could not be decoded may have no
 // optime.
-func (p *Pipeline) reached(optime oplog.OpTime) {
-	if !optime.TS.Before(p.position.TS) {
-		p.position, p.inclusive = optime, false
+func (p *Pipeline) reached(at oplog.Moment) {
+	if at.TS.Before(p.position.TS) || at.IsZero() {
+		return
+	}
+	p.position, p.inclusive = at, false
+	if p.chain != nil && !at.TS.Before(p.chain.End.TS) {
+		p.chain = nil
 	}
 }
 
-// detect adds what one raw entry did to the outcome, and gives its optime.
-func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *outcome) (oplog.OpTime, error) {
+// detect adds what one raw entry did to the outcome.
+func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *outcome) error {
 	e, err := oplog.Decode(raw)
 	if err != nil {
 		p.Metrics.Malformed.Inc()
 		p.Log.Error("an oplog entry cannot be decoded", zap.Error(err))
 		if !e.OpTime.IsZero() {
 			o.docs = append(o.docs, p.document(detector.Malformed(e)))
+			o.upTo = oplog.Moment{OpTime: e.OpTime, Wall: e.OpTime.Time()}
 		}
-		return e.OpTime, nil
+		return nil
 	}
 	unit, err := oplog.Assemble(ctx, e, m)
-	if err != nil {
-		return oplog.OpTime{}, err
+	if err = p.excuse(err); err != nil {
+		return err
 	}
-	p.known.AdvanceTo(unit.OpTime.TS)
+	p.known.AdvanceTo(e.OpTime.TS)
 	result := p.Detector.Detect(unit, p.known)
 	p.known.Apply(result)
+	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	for _, c := range result.Changes {
 		o.docs = append(o.docs, p.document(c))
+		p.noteOwn(c)
 	}
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())
 	}
-	return e.OpTime, nil
+	o.upTo = oplog.Moment{OpTime: e.OpTime, Wall: e.Wall}
+	return nil
+}
+
+// excuse lets a transaction go whose beginning was cut off where a first run was asked
+// to begin: it asked for what there is.
+func (p *Pipeline) excuse(err error) error {
+	var chain *oplog.ChainError
+	if !errors.As(err, &chain) || p.began.IsZero() || chain.Missing.After(p.began) {
+		return err
+	}
+	p.Log.Warn("a transaction began before the oldest entry", zap.Error(err))
+	return nil
 }
 
 func (p *Pipeline) document(c detector.Change) sink.Document {
@@ -253,8 +338,12 @@ func (p *Pipeline) saveQuietly(ctx context.Context, m oplog.Member, scanned bson
 	if slices.Contains(p.Own, at.NS) {
 		return nil
 	}
-	p.reached(at.OpTime)
-	return p.save(ctx, at.OpTime)
+	moment := oplog.Moment{OpTime: at.OpTime, Wall: at.Wall}
+	if err := p.save(ctx, moment); err != nil {
+		return err
+	}
+	p.reached(moment)
+	return nil
 }
 
 func newBackOff() *backoff.ExponentialBackOff {

@@ -16,32 +16,58 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // Prepare finds the stored checkpoint, or decides where a first run begins and
 // stores that, before anything else of ddltail's own is written. It is safe to
 // repeat.
 func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
-	stored, ok, err := p.Checkpoints.Load(ctx)
+	m, err := p.connect(ctx, view)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		if stored, err = p.createCheckpoint(ctx, view); err != nil {
+	defer m.close()
+	p.holder = bson.NewObjectID().Hex()
+	p.set = p.setOf(ctx, m.Member)
+	stored, ok, err := p.Checkpoints.Load(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		if stored, err = p.createCheckpoint(ctx, m.Member); err != nil {
 			return err
 		}
-	} else if err := p.rewire(ctx, stored); err != nil {
+	default:
+		if err := p.rewire(ctx, stored); err != nil {
+			return err
+		}
+		if err := p.claim(ctx, stored); err != nil {
+			return err
+		}
+	}
+	if err := p.adopt(ctx, stored); err != nil {
 		return err
 	}
-	p.position, p.inclusive = stored.Position, stored.Inclusive
-	p.noteSaved(stored.Position)
-	if stored.Baseline.IsZero() {
-		if err := p.takeBaseline(ctx, view); err != nil {
-			return err
-		}
+	p.compareAt = p.firstComparison(stored)
+	if !stored.Baseline.IsZero() || stored.Lost {
+		return nil
 	}
-	p.known, err = p.Catalog.Load(ctx, p.before())
-	return err
+	if _, err := p.takeBaseline(ctx, m.Member); err != nil {
+		return err
+	}
+	return p.adoptCatalog(ctx)
+}
+
+// firstComparison is when the catalog is compared for the first time in this run.
+func (p *Pipeline) firstComparison(stored checkpoint.Checkpoint) time.Time {
+	switch {
+	case p.Reconcile.AtStart:
+		return time.Now()
+	case p.Reconcile.Every > 0 && !stored.Compared.IsZero():
+		return stored.Compared.Wall.Add(p.Reconcile.Every)
+	}
+	return p.nextComparison(time.Now())
 }
 
 // before is the moment whose catalog the next entry sees.
@@ -53,28 +79,26 @@ func (p *Pipeline) before() bson.Timestamp {
 	return at
 }
 
-// takeBaseline lists what the server has, for a name that never did.
-func (p *Pipeline) takeBaseline(ctx context.Context, view replicaset.View) error {
-	m, err := p.connect(ctx, view)
-	if err != nil {
-		return err
-	}
-	defer m.close()
+// takeBaseline lists what the server has, for a name that never did. What was known
+// before comes to nothing where it is not listed.
+func (p *Pipeline) takeBaseline(ctx context.Context, m oplog.Member) (catalog.Listed, error) {
 	began := time.Now()
-	versions, at, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m.Member)
+	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
 	if err != nil {
-		return explainListing(err, p.Seeds.PathIsAuthSource)
+		return listed, explainListing(err, p.Seeds.PathIsAuthSource)
 	}
+	at := listed.At.OpTime
 	known, err := p.Catalog.Load(ctx, at.TS)
 	if err != nil {
-		return err
+		return listed, err
 	}
-	if err := p.Catalog.Save(ctx, append(versions, catalog.Gone(known, versions, at)...)); err != nil {
-		return err
+	if err := p.Catalog.SaveListed(ctx, append(listed.Versions, catalog.Gone(known, listed)...)); err != nil {
+		return listed, err
 	}
-	p.Log.Info("took the catalog", zap.Int("namespaces", len(versions)), zap.Stringer("at", at),
+	p.Log.Info("took the catalog", zap.Int("namespaces", len(listed.Versions)), zap.Stringer("at", at),
 		zap.Duration("in", time.Since(began).Round(time.Millisecond)))
-	return p.Checkpoints.SetBaseline(ctx, at)
+	p.baseline = at
+	return listed, p.Checkpoints.SetBaseline(ctx, at)
 }
 
 // connect opens the member that the read preference puts first.
@@ -91,19 +115,26 @@ func (p *Pipeline) connect(ctx context.Context, view replicaset.View) (member, e
 	return member{oplog.Member{Host: candidates[0].Host, Client: client}}, nil
 }
 
-func (p *Pipeline) createCheckpoint(ctx context.Context, view replicaset.View) (checkpoint.Checkpoint, error) {
-	m, err := p.connect(ctx, view)
+// createCheckpoint stores where this name begins. Where the source has history or a
+// catalog and no checkpoint at all, that was lost: it begins where those end.
+func (p *Pipeline) createCheckpoint(ctx context.Context, m oplog.Member) (checkpoint.Checkpoint, error) {
+	first := p.First
+	first.ReplicaSetID = p.set
+	presumed, err := p.presumedPosition(ctx)
 	if err != nil {
 		return checkpoint.Checkpoint{}, err
 	}
-	defer m.close()
-
-	first := p.First
-	if first.Position, first.Inclusive, err = p.firstPosition(ctx, m.Member); err != nil {
-		return checkpoint.Checkpoint{}, Explain(err, p.Seeds.PathIsAuthSource)
-	}
-	if first.ReplicaSetID, err = m.ReplicaSetID(ctx); err != nil {
-		p.Log.Debug("the replica set's id is not known", zap.Error(err))
+	switch {
+	case !presumed.at.IsZero():
+		first.Position, first.Inclusive, first.Lost = presumed.at, presumed.inclusive, true
+		p.Log.Warn("the checkpoint is gone, and there is history: going on from its end", zap.Stringer("position", presumed.at))
+	default:
+		if first.Position, first.Inclusive, err = p.firstPosition(ctx, m); err != nil {
+			return checkpoint.Checkpoint{}, Explain(err, p.Seeds.PathIsAuthSource)
+		}
+		if first.Inclusive {
+			first.Began = first.Position.OpTime
+		}
 	}
 	stored, err := p.Checkpoints.Create(ctx, first, p.Queue)
 	if err != nil {
@@ -113,32 +144,65 @@ func (p *Pipeline) createCheckpoint(ctx context.Context, view replicaset.View) (
 	return stored, nil
 }
 
+// presumption is a position that follows from what else is stored.
+type presumption struct {
+	at        oplog.Moment
+	inclusive bool
+}
+
+// presumedPosition is zero where nothing of this source is stored, or where another of
+// its names still has a checkpoint. The history is written first and the catalog last:
+// the changes of an entry that only the history has may not all be told.
+func (p *Pipeline) presumedPosition(ctx context.Context) (presumption, error) {
+	others, err := p.Checkpoints.OfSource(ctx, p.First.Source)
+	if err != nil || others {
+		return presumption{}, err
+	}
+	told, err := sink.NewestTold(ctx, p.Database, p.First.Source)
+	if err != nil {
+		return presumption{}, err
+	}
+	known, err := p.Catalog.Newest(ctx)
+	if err != nil || known.TS.After(told.TS) {
+		return presumption{at: known}, err
+	}
+	return presumption{at: told, inclusive: told.TS.After(known.TS)}, nil
+}
+
 // firstPosition is where START says that a first run begins, and whether the entry
 // there is still to be told.
-func (p *Pipeline) firstPosition(ctx context.Context, m oplog.Member) (oplog.OpTime, bool, error) {
+func (p *Pipeline) firstPosition(ctx context.Context, m oplog.Member) (oplog.Moment, bool, error) {
 	head, err := m.Head(ctx)
 	if err != nil {
-		return oplog.OpTime{}, false, err
+		return oplog.Moment{}, false, err
+	}
+	newest, ok, err := m.At(ctx, head.TS)
+	if err != nil {
+		return oplog.Moment{}, false, err
+	}
+	now := oplog.Moment{OpTime: head, Wall: head.Time()}
+	if ok {
+		now.Wall = newest.Wall
 	}
 	oldest, err := m.Oldest(ctx)
 	if err != nil {
-		return oplog.OpTime{}, false, err
+		return oplog.Moment{}, false, err
 	}
 	switch {
 	case p.Start.Oldest:
-		return oldest.OpTime, true, nil
+		return oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}, true, nil
 	case p.Start.At.IsZero():
-		return head, false, nil
+		return now, false, nil
 	case p.Start.At.Before(oldest.OpTime.Time()):
 		p.Log.Warn("START lies before the oldest entry: beginning there",
 			zap.Time("start", p.Start.At), zap.Time("oldest", oldest.OpTime.Time()))
-		return oldest.OpTime, true, nil
+		return oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}, true, nil
 	}
 	first, ok, err := m.From(ctx, bson.Timestamp{T: uint32(p.Start.At.Unix())}, head.TS)
 	if err != nil || !ok {
-		return head, false, err
+		return now, false, err
 	}
-	return first.OpTime, true, nil
+	return oplog.Moment{OpTime: first.OpTime, Wall: first.Wall}, true, nil
 }
 
 // rewire compares what this process is wired to with what the last one was.

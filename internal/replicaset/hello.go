@@ -57,7 +57,9 @@ var (
 // ask connects to one host and no other, without authentication: what a server is
 // can be known before who we are.
 func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, error) {
-	watch := &heartbeats{}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	watch := &heartbeats{failed: cancel}
 	opts := unauthenticated(base, host).SetServerMonitor(watch.monitor())
 	client, err := mongo.Connect(opts)
 	if err != nil {
@@ -65,8 +67,6 @@ func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, 
 	}
 	defer disconnect(client)
 
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
 	began := time.Now()
 	var h hello
 	err = client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&h)
@@ -101,6 +101,9 @@ func (h hello) readable() bool { return !h.ArbiterOnly && (h.primary() || h.Seco
 // heartbeats keeps what the driver's monitor learns of a host, because the error
 // of a command only says that no server could be selected.
 type heartbeats struct {
+	// failed ends the question: the driver would go on asking a host that has refused.
+	failed context.CancelFunc
+
 	mu   sync.Mutex
 	wire int32
 	err  error
@@ -119,6 +122,7 @@ func (w *heartbeats) monitor() *event.ServerMonitor {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.err = e.Failure
+			w.failed()
 		},
 	}
 }

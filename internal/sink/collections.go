@@ -9,6 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/oplog"
 )
 
 // The names of ddltail's own collections.
@@ -77,4 +79,21 @@ func insertInit(ctx context.Context, coll *mongo.Collection) error {
 func hasCode(err error, code int) bool {
 	var se mongo.ServerError
 	return errors.As(err, &se) && se.HasErrorCode(code)
+}
+
+// NewestTold gives the place of the newest change of a source in the history; zero
+// where it has none.
+func NewestTold(ctx context.Context, db *mongo.Database, source string) (oplog.Moment, error) {
+	var doc struct {
+		OpTime oplog.OpTime `bson:"optime"`
+		Wall   time.Time    `bson:"wall"`
+	}
+	// The ids of changes sort, and those of comparisons and gaps begin with a letter.
+	ofSource := bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: source + ":0"}, {Key: "$lt", Value: source + "::"}}}}
+	newest := options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}})
+	err := db.Collection(History).FindOne(ctx, ofSource, newest).Decode(&doc)
+	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
+		return oplog.Moment{}, fmt.Errorf("read %s.%s: %w", db.Name(), History, err)
+	}
+	return oplog.Moment{OpTime: doc.OpTime, Wall: doc.Wall}, nil
 }

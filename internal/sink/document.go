@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
 )
 
 // Origin says where the changes of one ddltail come from.
@@ -16,29 +17,63 @@ type Origin struct {
 	// Source is the first part of every _id.
 	Source     string
 	ReplicaSet string
+	// Shard is the zero value where the set is no shard of a cluster.
+	Shard oplog.Shard
 }
+
+// How a notification came to be, the values of its field source.
+const (
+	sourceOplog    = "oplog"
+	sourceSnapshot = "snapshot"
+)
 
 // Document is one notification, its fields in the order in which they are
 // stored. Processed is no part of it: that belongs to the queue alone.
 type Document struct {
-	ID        string
-	Change    detector.Change
-	Origin    Origin
-	Detected  time.Time
-	timestamp float64
+	ID       string
+	Change   detector.Change
+	Origin   Origin
+	Detected time.Time
+	source   string
+	wall     time.Time
+	between  Interval
 }
+
+// Interval is a stretch of history of which no oplog tells.
+type Interval struct{ From, To oplog.Moment }
 
 // NewDocument makes the notification of a change, read from the oplog and
 // detected at the given time.
 func NewDocument(c detector.Change, origin Origin, detected time.Time) Document {
 	return Document{
-		ID:        fmt.Sprintf("%s:%010d:%010d:%06d", origin.Source, c.OpTime.TS.T, c.OpTime.TS.I, c.Ordinal),
-		Change:    c,
-		Origin:    origin,
-		Detected:  detected,
-		timestamp: float64(c.Wall.UnixMilli()) / 1000,
+		ID:     fmt.Sprintf("%s:%s:%06d", origin.Source, place(c.OpTime), c.Ordinal),
+		Change: c, Origin: origin, Detected: detected,
+		source: sourceOplog, wall: c.Wall,
 	}
 }
+
+// NewInferred makes the notification of a change that follows from a comparison of
+// catalogs: it happened at some time within the interval.
+func NewInferred(c detector.Change, between Interval, origin Origin, detected time.Time) Document {
+	return Document{
+		ID:     fmt.Sprintf("%s:%s:%s:%06d", origin.Source, sourceSnapshot, place(between.To.OpTime), c.Ordinal),
+		Change: c, Origin: origin, Detected: detected,
+		source: sourceSnapshot, wall: between.To.Wall, between: between,
+	}
+}
+
+// NewGap makes the notification that the history within the interval is lost.
+func NewGap(between Interval, origin Origin, detected time.Time) Document {
+	return Document{
+		ID:     fmt.Sprintf("%s:gap:%s", origin.Source, place(between.To.OpTime)),
+		Change: detector.Change{Operation: detector.HistoryGap, Statement: "HISTORY GAP"},
+		Origin: origin, Detected: detected,
+		source: sourceSnapshot, wall: between.To.Wall, between: between,
+	}
+}
+
+// place writes an optime so that it sorts.
+func place(o oplog.OpTime) string { return fmt.Sprintf("%010d:%010d", o.TS.T, o.TS.I) }
 
 // Notification is the document as the queue holds it, unprocessed.
 func (d Document) Notification() bson.D {
@@ -55,11 +90,11 @@ func (d Document) fields(more ...bson.E) bson.D {
 	doc = appendText(doc, "index_name", c.IndexName)
 	doc = append(doc,
 		bson.E{Key: "operation_statement", Value: c.Statement},
-		bson.E{Key: "timestamp", Value: d.timestamp})
+		bson.E{Key: "timestamp", Value: float64(d.wall.UnixMilli()) / 1000})
 	doc = append(doc, more...)
-	doc = append(doc,
-		bson.E{Key: "database", Value: c.Database},
-		bson.E{Key: "ns", Value: c.Namespace()})
+	if c.Operation != detector.HistoryGap {
+		doc = append(doc, bson.E{Key: "database", Value: c.Database}, bson.E{Key: "ns", Value: c.Namespace()})
+	}
 	doc = appendText(doc, "to", c.To)
 	if c.Operation == detector.DropDatabase {
 		doc = append(doc, bson.E{Key: "collections", Value: append([]string{}, c.Collections...)})
@@ -76,16 +111,29 @@ func (d Document) fields(more ...bson.E) bson.D {
 		doc = append(doc, bson.E{Key: "collection_uuid", Value: c.UUID.Binary()})
 	}
 	doc = appendRaw(doc, "command", c.Command)
-	doc = append(doc,
-		bson.E{Key: "optime", Value: c.OpTime},
-		bson.E{Key: "wall", Value: bson.NewDateTimeFromTime(c.Wall)},
-		bson.E{Key: "detected_at", Value: bson.NewDateTimeFromTime(d.Detected)},
-		bson.E{Key: "replica_set", Value: d.Origin.ReplicaSet},
-		bson.E{Key: "source", Value: "oplog"})
-	if len(c.Truncated) > 0 {
-		doc = append(doc, bson.E{Key: "truncated", Value: c.Truncated})
+	doc = append(doc, d.origin()...)
+	return cutToFit(doc, c.Truncated)
+}
+
+// origin says when, by whom and from what the change was told.
+func (d Document) origin() bson.D {
+	var doc bson.D
+	switch {
+	case d.Change.Operation == detector.HistoryGap:
+		doc = append(doc, bson.E{Key: "from", Value: d.between.From}, bson.E{Key: "to", Value: d.between.To})
+	case d.source == sourceSnapshot:
+		doc = append(doc, bson.E{Key: "not_before", Value: d.between.From.Wall}, bson.E{Key: "not_after", Value: d.between.To.Wall})
+	default:
+		doc = append(doc, bson.E{Key: "optime", Value: d.Change.OpTime})
 	}
-	return doc
+	doc = append(doc,
+		bson.E{Key: "wall", Value: bson.NewDateTimeFromTime(d.wall)},
+		bson.E{Key: "detected_at", Value: bson.NewDateTimeFromTime(d.Detected)},
+		bson.E{Key: "replica_set", Value: d.Origin.ReplicaSet})
+	if shard := d.Origin.Shard; !shard.IsZero() {
+		doc = append(doc, bson.E{Key: "shard", Value: shard.Name}, bson.E{Key: "cluster_id", Value: shard.Cluster})
+	}
+	return append(doc, bson.E{Key: "source", Value: d.source})
 }
 
 func appendText(doc bson.D, key, value string) bson.D {

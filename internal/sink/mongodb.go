@@ -28,6 +28,10 @@ func (e *ConflictError) Error() string {
 // Collection writes documents into one MongoDB collection. Its client must write
 // with majority write concern: a document acknowledged is there to stay.
 type Collection struct {
+	// OnConflict decides what becomes of a document whose _id another change has: the
+	// write goes on without it where it returns nil. Nil returns the error itself.
+	OnConflict func(*ConflictError) error
+
 	name   string
 	coll   *mongo.Collection
 	render func(Document) bson.D
@@ -72,7 +76,7 @@ func (c Collection) writeChunk(ctx context.Context, docs []Document) error {
 		if !ok {
 			return err
 		}
-		if err := c.same(ctx, docs[at]); err != nil {
+		if err := c.settle(c.same(ctx, docs[at])); err != nil {
 			return err
 		}
 		docs = docs[at+1:]
@@ -89,6 +93,14 @@ func duplicateAt(err error) (int, bool) {
 		return 0, false
 	}
 	return bulk.WriteErrors[0].Index, mongo.IsDuplicateKeyError(bulk.WriteErrors[0])
+}
+
+func (c Collection) settle(err error) error {
+	var conflict *ConflictError
+	if c.OnConflict != nil && errors.As(err, &conflict) {
+		return c.OnConflict(conflict)
+	}
+	return err
 }
 
 // same reads the document that stands under d's _id and compares what makes it

@@ -2,6 +2,7 @@ package property
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -46,29 +47,36 @@ func canonical(t *testing.T, doc bson.Raw) string {
 	return strings.Join(out, " ")
 }
 
-// apply folds one notification in, as a reader of the documentation would.
-func (s schema) apply(t *testing.T, doc bson.Raw) {
+// apply folds one notification in, as a reader of the documentation would. It says
+// what is wrong with it.
+func (s schema) apply(t *testing.T, doc bson.Raw) []string {
 	text := func(field string) string { v, _ := doc.Lookup(field).StringValueOK(); return v }
 	after, _ := doc.Lookup("after").DocumentOK()
 	ns := text("ns")
 	at := s[ns]
+	if at == nil {
+		switch text("operation") {
+		case "CREATE_INDEX", "DROP_INDEX", "MODIFY_COLLECTION", "RENAME_COLLECTION":
+			return []string{"told of a namespace that is not there: " + doc.String()}
+		}
+	}
 	switch op := text("operation"); op {
 	case "CREATE_COLLECTION", "CREATE_VIEW", "MODIFY_VIEW", "CONVERT_TO_CAPPED":
 		s[ns] = &definition{canonical(t, after), map[string]string{}}
 	case "DROP_COLLECTION", "DROP_VIEW":
 		delete(s, ns)
 	case "CREATE_INDEX":
-		s.must(t, doc, at).indexes[text("index_name")] = canonical(t, after)
+		at.indexes[text("index_name")] = canonical(t, after)
 	case "DROP_INDEX":
-		delete(s.must(t, doc, at).indexes, text("index_name"))
+		delete(at.indexes, text("index_name"))
 	case "MODIFY_COLLECTION":
 		if name := text("index_name"); name != "" {
-			s.must(t, doc, at).indexes[name] = canonical(t, after)
+			at.indexes[name] = canonical(t, after)
 		} else {
-			s.must(t, doc, at).options = canonical(t, after)
+			at.options = canonical(t, after)
 		}
 	case "RENAME_COLLECTION":
-		s[text("to")] = s.must(t, doc, at)
+		s[text("to")] = at
 		delete(s, ns)
 	case "REPLACE_COLLECTION":
 		options, _ := after.Lookup("options").DocumentOK()
@@ -80,16 +88,9 @@ func (s schema) apply(t *testing.T, doc bson.Raw) {
 		s[ns] = d
 	case "DROP_DATABASE", "ABORT_INDEX_BUILD":
 	default:
-		t.Errorf("unexpected %s: %s", op, doc)
+		return []string{"unexpected: " + doc.String()}
 	}
-}
-
-func (s schema) must(t *testing.T, doc bson.Raw, d *definition) *definition {
-	if d == nil {
-		t.Errorf("%s is told of a namespace that is not there", doc)
-		return &definition{indexes: map[string]string{}}
-	}
-	return d
+	return nil
 }
 
 // listed asks a server for what it has.
@@ -136,30 +137,33 @@ func listIndexes(ctx context.Context, t *testing.T, db *mongo.Database, name str
 	}
 }
 
-// compare reports every difference.
-func compare(t *testing.T, what string, got, want schema) {
-	t.Helper()
+// differences says, one a line, where two catalogs are not the same.
+func differences(what string, got, want schema) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, what+": "+fmt.Sprintf(format, args...)) }
 	for ns, w := range want {
 		g := got[ns]
 		if g == nil {
-			t.Errorf("%s: %q is missing", what, ns)
+			add("%q is missing", ns)
 			continue
 		}
 		if g.options != w.options {
-			t.Errorf("%s: %q has the options\n%s\nwant\n%s", what, ns, g.options, w.options)
+			add("%q has the options\n%s\nwant\n%s", ns, g.options, w.options)
 		}
 		for name, spec := range w.indexes {
 			if g.indexes[name] != spec {
-				t.Errorf("%s: %q has the index %q\n%s\nwant\n%s", what, ns, name, g.indexes[name], spec)
+				add("%q has the index %q\n%s\nwant\n%s", ns, name, g.indexes[name], spec)
 			}
 		}
 		if len(g.indexes) != len(w.indexes) {
-			t.Errorf("%s: %q has %d indexes, want %d", what, ns, len(g.indexes), len(w.indexes))
+			add("%q has %d indexes, want %d", ns, len(g.indexes), len(w.indexes))
 		}
 	}
 	for ns := range got {
 		if want[ns] == nil {
-			t.Errorf("%s: %q should not be there", what, ns)
+			add("%q should not be there", ns)
 		}
 	}
+	slices.Sort(out)
+	return out
 }

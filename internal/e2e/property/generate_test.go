@@ -1,223 +1,263 @@
 package property
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// generator makes random DDL. What a server refuses, because a name is taken or
-// gone, changes nothing and is no failure: the server decides what is right.
+// generator makes random DDL, and documents in between. It knows nothing of the
+// server: much of what it makes is refused.
 type generator struct {
-	rand    *rand.Rand
-	client  *mongo.Client
-	dbs     []string
-	refused int
+	*rand.Rand
+	dbs []string
+}
+
+func databases() []string { return []string{"one", "it's"} }
+
+func newGenerator(seed uint64) generator {
+	return generator{Rand: rand.New(rand.NewPCG(seed, seed)), dbs: databases()}
 }
 
 func names() []string {
 	return []string{
 		"payments", "transactions", "a.b", "'); db.dropDatabase(); //", `a"b\c`, "new\nline", "日本", "__proto__",
-		"constructor", "0", "stats", "tmp.agg_out.mine",
+		"constructor", "0", "stats", "tmp.agg_out.mine", strings.Repeat("n", 200), "$x",
 	}
 }
 
 func fields() []string {
-	return []string{"a", "b.c", "0", "__proto__", "日本", `q"'\`, "constructor", "x y"}
+	return []string{
+		"a", "b.c", "0", "__proto__", "日本", `q"'\`, "constructor", "x y", "new\nline", "'); db.dropDatabase(); //",
+		strings.Repeat("f", 200), "$x",
+	}
 }
 
-func pick[T any](g *generator, from []T) T { return from[g.rand.IntN(len(from))] }
+func pick[T any](g generator, from []T) T { return from[g.IntN(len(from))] }
 
-func (g *generator) db() *mongo.Database { return g.client.Database(pick(g, g.dbs)) }
-func (g *generator) name() string        { return pick(g, names()) }
-func (g *generator) field() string       { return pick(g, fields()) }
+func (g generator) name() string  { return pick(g, names()) }
+func (g generator) field() string { return pick(g, fields()) }
+func (g generator) index() string { return fmt.Sprintf("i'%d", g.IntN(8)) }
+func (g generator) yes() bool     { return g.IntN(2) == 0 }
 
-// patience bounds one operation: the server may wait for ever where two of them
-// meet.
-const patience = 5 * time.Second
-
-// step makes one change, or none. Its error says that the server is gone.
-func (g *generator) step(ctx context.Context) error {
+// next gives one operation.
+func (g generator) next() operation {
 	kinds := []struct {
 		weight int
-		do     func(context.Context, *mongo.Database, string) error
+		make   func(string) operation
 	}{
-		{14, g.create}, {20, g.createIndex}, {6, g.dropIndex}, {6, g.drop}, {8, g.modify}, {8, g.modifyIndex}, {6, g.rename},
-		{6, g.view}, {4, g.modifyView}, {4, g.out}, {3, g.toCapped}, {1, g.dropDatabase}, {4, g.transaction}, {10, g.insert},
+		{16, g.create}, {24, g.createIndex}, {8, g.dropIndex}, {5, g.drop}, {10, g.modify}, {10, g.modifyIndex}, {6, g.rename},
+		{6, g.view}, {5, g.modifyView}, {5, g.out}, {2, g.mapReduce}, {4, g.toCapped}, {1, g.dropDatabase}, {6, g.transaction},
+		{12, g.insert}, {3, g.change},
 	}
 	total := 0
 	for _, k := range kinds {
 		total += k.weight
 	}
-	n := g.rand.IntN(total)
+	var op operation
+	n := g.IntN(total)
 	for _, k := range kinds {
 		if n -= k.weight; n < 0 {
-			bounded, cancel := context.WithTimeout(ctx, patience)
-			defer cancel()
-			err := k.do(bounded, g.db(), g.name())
-			if err == nil {
-				return nil
-			}
-			g.refused++
-			alive, cancel := context.WithTimeout(ctx, patience)
-			defer cancel()
-			return g.client.Ping(alive, nil)
+			op = k.make(g.name())
+			break
 		}
 	}
-	return nil
+	if op.db == "" {
+		op.db = pick(g, g.dbs)
+	}
+	return op
 }
 
-func (g *generator) create(ctx context.Context, db *mongo.Database, name string) error {
-	options := []bson.D{
-		nil,
-		{{Key: "capped", Value: true}, {Key: "size", Value: 4096 * (1 + g.rand.IntN(3))}, {Key: "max", Value: 10}},
+func one(cmd ...bson.E) operation { return operation{commands: []bson.D{cmd}} }
+
+// but says the same with further fields.
+func (o operation) but(more ...bson.E) operation {
+	o.commands[0] = append(o.commands[0], more...)
+	return o
+}
+
+func (g generator) create(name string) operation {
+	return one(bson.E{Key: "create", Value: name}).but(g.options()...)
+}
+
+func (g generator) options() bson.D {
+	timeSeries := bson.D{{Key: "timeField", Value: "t"}, {Key: "metaField", Value: "m"}}
+	encrypted := bson.D{{Key: "fields", Value: bson.A{bson.D{
+		{Key: "path", Value: "secret"}, {Key: "keyId", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}}, {Key: "bsonType", Value: "string"},
+	}}}}
+	clustered := bson.D{{Key: "key", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "unique", Value: true}, {Key: "name", Value: "cl"}}
+	return pick(g, []bson.D{
+		nil, nil,
+		{{Key: "capped", Value: true}, {Key: "size", Value: 4096 * (1 + g.IntN(3))}, {Key: "max", Value: 10}},
 		{{Key: "validator", Value: g.validator()}, {Key: "validationLevel", Value: "moderate"}},
 		{{Key: "collation", Value: bson.D{{Key: "locale", Value: "fr"}, {Key: "strength", Value: 2}}}},
-		{{Key: "timeseries", Value: bson.D{{Key: "timeField", Value: "t"}, {Key: "metaField", Value: "m"}}}, {Key: "expireAfterSeconds", Value: 3600}},
-		{{Key: "clusteredIndex", Value: bson.D{{Key: "key", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "unique", Value: true}, {Key: "name", Value: "cl"}}}},
+		{{Key: "timeseries", Value: timeSeries}, {Key: "expireAfterSeconds", Value: 3600}},
+		{{Key: "timeseries", Value: timeSeries[:1]}},
+		{{Key: "clusteredIndex", Value: clustered}},
 		{{Key: "changeStreamPreAndPostImages", Value: bson.D{{Key: "enabled", Value: true}}}},
+		{{Key: "encryptedFields", Value: encrypted}},
+	})
+}
+
+func (g generator) validator() bson.D {
+	return bson.D{{Key: "b", Value: bson.D{{Key: "$gt", Value: g.IntN(9)}}}, {Key: g.field(), Value: bson.D{{Key: "$exists", Value: true}}}}
+}
+
+func (g generator) createIndex(name string) operation {
+	specs := bson.A{g.spec()}
+	if g.IntN(8) == 0 {
+		specs = append(specs, g.spec())
 	}
-	return db.RunCommand(ctx, append(bson.D{{Key: "create", Value: name}}, pick(g, options)...)).Err()
+	return one(bson.E{Key: "createIndexes", Value: name}, bson.E{Key: "indexes", Value: specs})
 }
 
-func (g *generator) validator() bson.D {
-	return bson.D{{Key: "b", Value: bson.D{{Key: "$gt", Value: g.rand.IntN(9)}}}, {Key: g.field(), Value: bson.D{{Key: "$exists", Value: true}}}}
-}
-
-func (g *generator) createIndex(ctx context.Context, db *mongo.Database, name string) error {
+func (g generator) spec() bson.D {
 	key := bson.D{{Key: g.field(), Value: pick(g, []int{1, -1})}}
-	if f := g.field(); f != key[0].Key && g.rand.IntN(2) == 0 {
+	if f := g.field(); f != key[0].Key && g.yes() {
 		key = append(key, bson.E{Key: f, Value: 1})
 	}
-	spec := bson.D{{Key: "key", Value: key}, {Key: "name", Value: fmt.Sprintf("i'%d", g.rand.IntN(12))}}
-	switch g.rand.IntN(10) {
-	case 0:
-		spec = append(spec, bson.E{Key: "unique", Value: true})
-	case 1:
-		spec = append(spec, bson.E{Key: "sparse", Value: true})
-	case 2:
-		spec = append(spec, bson.E{Key: "expireAfterSeconds", Value: 100000})
-	case 3:
-		spec = append(spec, bson.E{Key: "partialFilterExpression", Value: bson.D{{Key: "a", Value: bson.D{{Key: "$gt", Value: 5}}}}})
-	case 4:
-		spec = append(spec, bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}})
-	case 5:
-		spec[0].Value = bson.D{{Key: g.field(), Value: "text"}, {Key: "z", Value: "text"}}
-	case 6:
-		spec[0].Value = bson.D{{Key: g.field(), Value: "2dsphere"}}
-	case 7:
-		spec[0].Value = bson.D{{Key: g.field(), Value: "hashed"}}
-	case 8:
-		spec[0].Value = bson.D{{Key: "$**", Value: 1}}
-	case 9:
-		spec[0].Value = bson.D{{Key: "m.x", Value: 1}, {Key: "t", Value: -1}}
+	keyed := func(key bson.D) bson.D { return bson.D{{Key: "key", Value: key}, {Key: "name", Value: g.index()}} }
+	with := func(option string, value any) bson.D { return append(keyed(key), bson.E{Key: option, Value: value}) }
+	of := func(kind any, more ...bson.E) bson.D {
+		return keyed(append(bson.D{{Key: g.field(), Value: kind}}, more...))
 	}
-	return db.RunCommand(ctx, bson.D{{Key: "createIndexes", Value: name}, {Key: "indexes", Value: bson.A{spec}}}).Err()
+	return pick(g, []bson.D{
+		keyed(key), keyed(key),
+		with("unique", true),
+		with("sparse", true),
+		with("expireAfterSeconds", 100000),
+		with("hidden", true),
+		with("partialFilterExpression", bson.D{{Key: g.field(), Value: bson.D{{Key: "$gt", Value: 5}}}}),
+		with("collation", bson.D{{Key: "locale", Value: "de"}}),
+		append(of("text", bson.E{Key: "z", Value: "text"}), bson.E{Key: "default_language", Value: "german"}),
+		append(keyed(bson.D{{Key: "a", Value: "text"}}), bson.E{Key: "weights", Value: bson.D{{Key: "a", Value: 3}}}),
+		of("2dsphere"), of("hashed"), append(of("2d"), bson.E{Key: "bits", Value: 20}),
+		keyed(bson.D{{Key: "$**", Value: 1}}),
+		append(keyed(bson.D{{Key: "$**", Value: 1}}), bson.E{Key: "wildcardProjection", Value: bson.D{{Key: g.field(), Value: 1}}}),
+		keyed(bson.D{{Key: "m.x", Value: 1}, {Key: "t", Value: -1}}),
+	})
 }
 
-func (g *generator) dropIndex(ctx context.Context, db *mongo.Database, name string) error {
-	return db.RunCommand(ctx, bson.D{{Key: "dropIndexes", Value: name}, {Key: "index", Value: fmt.Sprintf("i'%d", g.rand.IntN(12))}}).Err()
+func (g generator) dropIndex(name string) operation {
+	index := g.index()
+	if g.IntN(10) == 0 {
+		index = "*"
+	}
+	return one(bson.E{Key: "dropIndexes", Value: name}, bson.E{Key: "index", Value: index})
 }
 
-func (g *generator) drop(ctx context.Context, db *mongo.Database, name string) error {
-	return db.RunCommand(ctx, bson.D{{Key: "drop", Value: name}}).Err()
-}
+func (g generator) drop(name string) operation { return one(bson.E{Key: "drop", Value: name}) }
 
-// errView says that a change is not tried on a view: 6.0.5 crashes on a collMod of
-// one with cappedSize (parseCollModRequest, a null pointer).
-var errView = errors.New("a view has no such options")
-
-func (g *generator) modify(ctx context.Context, db *mongo.Database, name string) error {
-	found, err := db.ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: name}})
-	if err != nil {
-		return err
-	}
-	if len(found) > 0 && found[0].Type == "view" {
-		return errView
-	}
-	changes := []bson.D{
+func (g generator) modify(name string) operation {
+	op := one(bson.E{Key: "collMod", Value: name}).but(pick(g, []bson.D{
 		{{Key: "validator", Value: g.validator()}},
 		{{Key: "validator", Value: bson.D{}}},
 		{{Key: "validationLevel", Value: "strict"}, {Key: "validationAction", Value: "warn"}},
-		{{Key: "changeStreamPreAndPostImages", Value: bson.D{{Key: "enabled", Value: g.rand.IntN(2) == 0}}}},
+		{{Key: "changeStreamPreAndPostImages", Value: bson.D{{Key: "enabled", Value: g.yes()}}}},
+		{{Key: "recordPreImages", Value: g.yes()}},
 		{{Key: "timeseries", Value: bson.D{{Key: "granularity", Value: "minutes"}}}},
-		{{Key: "expireAfterSeconds", Value: 7200}},
+		{{Key: "expireAfterSeconds", Value: pick(g, []any{7200, "off"})}},
 		{{Key: "cappedSize", Value: 40960}, {Key: "cappedMax", Value: 20}},
+	})...)
+	op.notOnView = true
+	return op
+}
+
+func (g generator) modifyIndex(name string) operation {
+	index := bson.D{{Key: "name", Value: g.index()}}
+	index = append(index, pick(g, []bson.E{
+		{Key: "expireAfterSeconds", Value: 200000}, {Key: "hidden", Value: true}, {Key: "hidden", Value: false},
+		{Key: "prepareUnique", Value: g.yes()}, {Key: "unique", Value: true},
+	}))
+	op := one(bson.E{Key: "collMod", Value: name}, bson.E{Key: "index", Value: index})
+	op.notOnView = true
+	return op
+}
+
+func (g generator) rename(name string) operation {
+	op := one(bson.E{Key: "renameCollection", Value: pick(g, g.dbs) + "." + name},
+		bson.E{Key: "to", Value: pick(g, g.dbs) + "." + g.name()}, bson.E{Key: "dropTarget", Value: g.yes()})
+	op.db = "admin"
+	return op
+}
+
+func (g generator) view(name string) operation {
+	op := one(bson.E{Key: "create", Value: name}, bson.E{Key: "viewOn", Value: g.name()}, bson.E{Key: "pipeline", Value: g.pipeline()})
+	if g.IntN(4) == 0 {
+		return op.but(bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: "sv"}}})
 	}
-	return db.RunCommand(ctx, append(bson.D{{Key: "collMod", Value: name}}, pick(g, changes)...)).Err()
+	return op
 }
 
-func (g *generator) modifyIndex(ctx context.Context, db *mongo.Database, name string) error {
-	index := bson.D{{Key: "name", Value: fmt.Sprintf("i'%d", g.rand.IntN(12))}}
-	if g.rand.IntN(3) == 0 {
-		index = append(index, bson.E{Key: "expireAfterSeconds", Value: 200000})
-	} else {
-		index = append(index, bson.E{Key: "hidden", Value: g.rand.IntN(2) == 0})
+func (g generator) pipeline() bson.A {
+	match := bson.D{{Key: "b", Value: 1}, {Key: "0", Value: g.IntN(5)}}
+	if f := g.field(); f != "0" {
+		match = append(match, bson.E{Key: f, Value: bson.Regex{Pattern: "^a/'", Options: "i"}})
 	}
-	return db.RunCommand(ctx, bson.D{{Key: "collMod", Value: name}, {Key: "index", Value: index}}).Err()
-}
-
-func (g *generator) rename(ctx context.Context, db *mongo.Database, name string) error {
-	return g.client.Database("admin").RunCommand(ctx, bson.D{
-		{Key: "renameCollection", Value: db.Name() + "." + name},
-		{Key: "to", Value: pick(g, g.dbs) + "." + g.name()},
-		{Key: "dropTarget", Value: g.rand.IntN(2) == 0},
-	}).Err()
-}
-
-func (g *generator) view(ctx context.Context, db *mongo.Database, name string) error {
-	return db.RunCommand(ctx, bson.D{{Key: "create", Value: name}, {Key: "viewOn", Value: g.name()}, {Key: "pipeline", Value: g.pipeline()}}).Err()
-}
-
-func (g *generator) pipeline() bson.A {
-	return bson.A{bson.D{{Key: "$match", Value: bson.D{{Key: "b", Value: 1}, {Key: "0", Value: g.rand.IntN(5)}}}}}
-}
-
-func (g *generator) modifyView(ctx context.Context, db *mongo.Database, name string) error {
-	return db.RunCommand(ctx, bson.D{{Key: "collMod", Value: name}, {Key: "viewOn", Value: "payments"}, {Key: "pipeline", Value: g.pipeline()}}).Err()
-}
-
-func (g *generator) out(ctx context.Context, db *mongo.Database, name string) error {
-	_, err := db.Collection(name).Aggregate(ctx, bson.A{bson.D{{Key: "$limit", Value: 1}}, bson.D{{Key: "$out", Value: g.name()}}})
-	return err
-}
-
-func (g *generator) toCapped(ctx context.Context, db *mongo.Database, name string) error {
-	return db.RunCommand(ctx, bson.D{{Key: "convertToCapped", Value: name}, {Key: "size", Value: 8192}}).Err()
-}
-
-func (g *generator) dropDatabase(ctx context.Context, db *mongo.Database, _ string) error {
-	return db.RunCommand(ctx, bson.D{{Key: "dropDatabase", Value: 1}}).Err()
-}
-
-func (g *generator) transaction(ctx context.Context, db *mongo.Database, name string) error {
-	session, err := g.client.StartSession()
-	if err != nil {
-		return err
+	return bson.A{
+		bson.D{{Key: "$match", Value: match}},
+		bson.D{{Key: "$addFields", Value: bson.D{{Key: "x", Value: bson.D{{Key: "$literal", Value: bson.D{{Key: g.field(), Value: 1}, {Key: "1", Value: 1}}}}}}}},
 	}
-	defer session.EndSession(ctx)
-	if err := session.StartTransaction(); err != nil {
-		return err
-	}
-	inTransaction := mongo.NewSessionContext(ctx, session)
-	for _, cmd := range []bson.D{
-		{{Key: "create", Value: name}},
-		{{Key: "createIndexes", Value: name}, {Key: "indexes", Value: bson.A{bson.D{{Key: "key", Value: bson.D{{Key: g.field(), Value: 1}}}, {Key: "name", Value: "i'1"}}}}},
-		{{Key: "insert", Value: g.name()}, {Key: "documents", Value: bson.A{bson.D{{Key: "a", Value: 1}}}}},
-	} {
-		if err := db.RunCommand(inTransaction, cmd).Err(); err != nil {
-			return errors.Join(err, session.AbortTransaction(ctx))
-		}
-	}
-	return session.CommitTransaction(ctx)
 }
 
-func (g *generator) insert(ctx context.Context, db *mongo.Database, name string) error {
-	_, err := db.Collection(name).InsertOne(ctx, bson.D{{Key: "a", Value: 10}, {Key: "b", Value: 100}, {Key: "t", Value: bson.DateTime(0)}})
-	return err
+func (g generator) modifyView(name string) operation {
+	return one(bson.E{Key: "collMod", Value: name}, bson.E{Key: "viewOn", Value: "payments"}, bson.E{Key: "pipeline", Value: g.pipeline()})
+}
+
+func (g generator) out(name string) operation {
+	stage := pick(g, []bson.D{
+		{{Key: "$out", Value: g.name()}},
+		{{Key: "$out", Value: bson.D{{Key: "db", Value: pick(g, g.dbs)}, {Key: "coll", Value: g.name()}}}},
+		{{Key: "$merge", Value: bson.D{{Key: "into", Value: g.name()}}}},
+		// Fails after its temporary collection was made, where there is a document.
+		{{Key: "$out", Value: g.name()}},
+	})
+	pipeline := bson.A{bson.D{{Key: "$limit", Value: 1}}, stage}
+	if g.IntN(4) == 0 {
+		pipeline = bson.A{bson.D{{Key: "$project", Value: bson.D{{Key: "x", Value: bson.D{{Key: "$divide", Value: bson.A{1, 0}}}}}}}, stage}
+	}
+	return one(bson.E{Key: "aggregate", Value: name}, bson.E{Key: "pipeline", Value: pipeline}, bson.E{Key: "cursor", Value: bson.D{}})
+}
+
+func (g generator) mapReduce(name string) operation {
+	return one(bson.E{Key: "mapReduce", Value: name},
+		bson.E{Key: "map", Value: bson.JavaScript("function() { emit(this.a, 1); }")},
+		bson.E{Key: "reduce", Value: bson.JavaScript("function(k, v) { return v.length; }")},
+		bson.E{Key: "out", Value: bson.D{{Key: pick(g, []string{"replace", "merge"}), Value: g.name()}}})
+}
+
+func (g generator) toCapped(name string) operation {
+	if g.IntN(3) == 0 {
+		return one(bson.E{Key: "cloneCollectionAsCapped", Value: name}, bson.E{Key: "toCollection", Value: g.name()}, bson.E{Key: "size", Value: 8192})
+	}
+	return one(bson.E{Key: "convertToCapped", Value: name}, bson.E{Key: "size", Value: 8192})
+}
+
+func (g generator) dropDatabase(string) operation { return one(bson.E{Key: "dropDatabase", Value: 1}) }
+
+func (g generator) transaction(name string) operation {
+	return operation{
+		transaction: true, abort: g.IntN(5) == 0,
+		commands: []bson.D{
+			{{Key: "create", Value: name}},
+			{{Key: "createIndexes", Value: name}, {Key: "indexes", Value: bson.A{g.spec()}}},
+			g.insert(g.name()).commands[0],
+		}[g.IntN(2):],
+	}
+}
+
+// insert makes equal documents, on which unique indexes fail.
+func (g generator) insert(name string) operation {
+	doc := bson.D{{Key: "a", Value: 10}, {Key: "b", Value: 100}, {Key: "t", Value: bson.DateTime(0)}}
+	return one(bson.E{Key: "insert", Value: name}, bson.E{Key: "documents", Value: bson.A{doc, doc}[:1+g.IntN(2)]})
+}
+
+func (g generator) change(name string) operation {
+	if g.yes() {
+		return one(bson.E{Key: "delete", Value: name}, bson.E{Key: "deletes", Value: bson.A{bson.D{{Key: "q", Value: bson.D{}}, {Key: "limit", Value: 1}}}})
+	}
+	set := bson.D{{Key: "$set", Value: bson.D{{Key: "c", Value: g.IntN(9)}}}}
+	return one(bson.E{Key: "update", Value: name}, bson.E{Key: "updates", Value: bson.A{bson.D{{Key: "q", Value: bson.D{}}, {Key: "u", Value: set}, {Key: "multi", Value: true}}}})
 }

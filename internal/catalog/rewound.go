@@ -1,0 +1,63 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// Span is a stretch of oplog from a moment to a listing of the catalog behind it.
+type Span struct {
+	From oplog.Start
+	To   Listed
+	// LastKnown is the catalog before the stretch, for what was dropped within it.
+	LastKnown *detector.Catalog
+}
+
+// Rewound gives the catalog as it stood at the beginning of a span, from the listing at
+// its end and what the oplog says happened between. It keeps the schema changes of the
+// span in memory, and nothing else of the oplog.
+func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) ([]detector.Version, error) {
+	var between []oplog.Unit
+	err := units(ctx, m, s.From, s.To.At.TS, func(u oplog.Unit) {
+		if len(u.Operations) > 0 {
+			between = append(between, u.Clone())
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	past := detector.NewRewind(d, s.To.Versions, s.LastKnown)
+	for _, u := range slices.Backward(between) {
+		past.Undo(u)
+	}
+	return past.Versions(), nil
+}
+
+// Changed gives the versions, dated at, that lead from what is known to a state, and
+// those namespaces of the state of which nothing but the name is known. A namespace
+// that is known and not in the state is one that was dropped.
+func Changed(known *detector.Catalog, state []detector.Version, at oplog.Moment) (changed, undefined []detector.Version) {
+	there := make(map[detector.Namespace]bool, len(state))
+	for _, v := range state {
+		if !v.Definition.Known() {
+			if !v.Definition.Temporary {
+				undefined = append(undefined, v)
+			}
+			continue
+		}
+		there[v.Namespace] = true
+		if old, ok := known.Lookup(v.Namespace); !ok || !old.Same(*v.Definition) {
+			v.OpTime, v.Wall = at.OpTime, at.Wall
+			changed = append(changed, v)
+		}
+	}
+	for _, v := range known.All() {
+		if !there[v.Namespace] {
+			changed = append(changed, detector.Version{Namespace: v.Namespace, OpTime: at.OpTime, Wall: at.Wall})
+		}
+	}
+	return changed, undefined
+}

@@ -1,0 +1,136 @@
+package checkpoint
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// leaseTime is how long a process may be silent before another one takes its work.
+const leaseTime = 30 * time.Second
+
+// LeaseRenewal is how often a process that has the lease should take it again.
+const LeaseRenewal = leaseTime / 3
+
+// Comparison is the known catalog beside the server's. It is complete: the catalog
+// holds all definitions of its moment, so that what differs follows from the two
+// alone, and is the same for every process and after every crash.
+type Comparison struct {
+	// From is the last moment whose catalog was known, To the one whose catalog was
+	// taken since.
+	From oplog.Moment `bson:"from"`
+	To   oplog.Moment `bson:"to"`
+	// Known is the moment in the catalog that stands for From: a first run lists it a
+	// moment after its position.
+	Known oplog.OpTime `bson:"known"`
+	// Gap says that what happened between them is lost, and the position goes to To.
+	Gap bool `bson:"gap,omitempty"`
+	// Inclusive says that the entry at To is still to be told.
+	Inclusive bool `bson:"inclusive,omitempty"`
+	// Listed is when the server was asked.
+	Listed oplog.Moment `bson:"listed"`
+	// Undefined is what was there at To, and gone before it could be listed.
+	Undefined []Undefined `bson:"undefined,omitempty"`
+}
+
+// Undefined is a namespace of which no definition is known.
+type Undefined struct {
+	Database   string      `bson:"database"`
+	Collection string      `bson:"collection"`
+	Kind       string      `bson:"kind"`
+	UUID       bson.Binary `bson:"uuid"`
+}
+
+// Lease takes the right to compare, or keeps it: holder is a name of this process that
+// no other has. It says whether it has it; another process has, or the stored position
+// is no longer the one given (any, if zero), where not. The clock is the deployment's own.
+func (s Store) Lease(ctx context.Context, at oplog.OpTime, holder string) (bool, error) {
+	free := bson.A{
+		bson.D{{Key: "lease", Value: nil}},
+		bson.D{{Key: "lease.holder", Value: holder}},
+		bson.D{{Key: "$expr", Value: bson.D{{Key: "$lt", Value: bson.A{"$lease.until", "$$NOW"}}}}},
+	}
+	filter := append(s.uncompared(at), bson.E{Key: "$or", Value: free})
+	res, err := s.coll.UpdateOne(ctx, filter, mongo.Pipeline{{{Key: "$set", Value: bson.D{{Key: "lease", Value: bson.D{
+		{Key: "holder", Value: holder},
+		{Key: "until", Value: bson.D{{Key: "$add", Value: bson.A{"$$NOW", leaseTime.Milliseconds()}}}},
+	}}}}}})
+	if err != nil {
+		return false, fmt.Errorf("take the lease of %s: %w", s.id, err)
+	}
+	return res.MatchedCount > 0, nil
+}
+
+// uncompared selects the checkpoint while no comparison waits to be told.
+func (s Store) uncompared(at oplog.OpTime) bson.D {
+	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison", Value: nil}}
+	if !at.IsZero() {
+		filter = append(filter, bson.E{Key: "optime.ts", Value: at.TS})
+	}
+	return filter
+}
+
+// Record makes a comparison complete, by compare-and-set: it says whether this one
+// counts. It does not where the lease or the position is not what it was. The replica
+// set's id is recorded with it: behind a gap there may be another set.
+func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Comparison, set bson.ObjectID) (bool, error) {
+	filter := append(s.uncompared(at), bson.E{Key: "lease.holder", Value: holder})
+	fields := bson.D{{Key: "comparison", Value: c}}
+	if !set.IsZero() {
+		fields = append(fields, bson.E{Key: "replica_set_id", Value: set})
+	}
+	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: fields}})
+	if err != nil {
+		return false, fmt.Errorf("record the comparison of %s: %w", s.id, err)
+	}
+	return res.MatchedCount > 0, nil
+}
+
+// Settle ends a comparison that has been told: of a gap, the position goes to its end,
+// which may lie before the last one where another history stands there. Where another
+// process was faster it does nothing.
+func (s Store) Settle(ctx context.Context, c Comparison) error {
+	fields := bson.D{{Key: "compared", Value: c.Listed}, {Key: "saved_at", Value: time.Now().UTC()}}
+	gone := bson.D{{Key: "comparison", Value: ""}, {Key: "lease", Value: ""}}
+	if c.Gap {
+		fields = append(fields, bson.E{Key: "optime", Value: c.To.OpTime}, bson.E{Key: "wall", Value: c.To.Wall},
+			bson.E{Key: "inclusive", Value: c.Inclusive}, bson.E{Key: "baseline", Value: c.Listed.OpTime})
+		gone = append(gone, bson.E{Key: "lost", Value: ""}, bson.E{Key: "began", Value: ""})
+	}
+	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison.to.ts", Value: c.To.TS}, {Key: "comparison.from.ts", Value: c.From.TS}}
+	if _, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}}); err != nil {
+		return fmt.Errorf("settle the comparison of %s: %w", s.id, err)
+	}
+	return nil
+}
+
+// SetCompared records a comparison that found no difference.
+func (s Store) SetCompared(ctx context.Context, at oplog.Moment) error {
+	earlier := bson.D{{Key: "_id", Value: s.id}, {Key: "$or", Value: bson.A{
+		bson.D{{Key: "compared", Value: nil}}, bson.D{{Key: "compared.ts", Value: bson.D{{Key: "$lt", Value: at.TS}}}},
+	}}}
+	if _, err := s.coll.UpdateOne(ctx, earlier, bson.D{{Key: "$set", Value: bson.D{{Key: "compared", Value: at}}}}); err != nil {
+		return fmt.Errorf("record when %s was compared: %w", s.id, err)
+	}
+	return nil
+}
+
+// Claim records the replica set that a checkpoint is of, in place of the one that was
+// recorded. It says whether it did: not where position or set have changed meanwhile.
+func (s Store) Claim(ctx context.Context, from Checkpoint, set bson.ObjectID) (bool, error) {
+	recorded := any(from.ReplicaSetID)
+	if from.ReplicaSetID.IsZero() {
+		recorded = nil
+	}
+	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "optime", Value: from.Position.OpTime}, {Key: "replica_set_id", Value: recorded}}
+	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "replica_set_id", Value: set}}}})
+	if err != nil {
+		return false, fmt.Errorf("record the replica set of %s: %w", s.id, err)
+	}
+	return res.MatchedCount > 0, nil
+}

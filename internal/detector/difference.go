@@ -1,0 +1,229 @@
+package detector
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// Differences tells what must have changed between two catalogs that nobody watched
+// between: drops before renames before creations, each in the order of names, so that
+// the changes can be made again one after the other. A collection is the same one if
+// its UUID is.
+func (d Detector) Differences(before, after []Version) []Change {
+	c := comparison{before: d.visible(before), after: d.visible(after), names: map[Namespace]Namespace{}}
+	c.match()
+	changes := slices.Concat(c.drops(), c.indexDrops(), c.renames(), c.modifications(), c.creations(), c.indexCreations())
+	for i := range changes {
+		changes[i].Ordinal = i
+	}
+	return changes
+}
+
+// visible leaves out what is nobody's to hear of.
+func (d Detector) visible(versions []Version) map[Namespace]Definition {
+	out := map[Namespace]Definition{}
+	for _, v := range versions {
+		if v.Definition != nil && !v.Definition.Temporary && d.watch.covers(v.Namespace.Database, v.Namespace.Collection) {
+			out[v.Namespace] = *v.Definition
+		}
+	}
+	return out
+}
+
+// comparison is two catalogs side by side.
+type comparison struct {
+	before, after map[Namespace]Definition
+	// names leads from the name after to the name before, for what is in both.
+	names map[Namespace]Namespace
+}
+
+// match finds what is in both: by UUID, and by name where one of them has none, as
+// views and the listings of some servers have.
+func (c comparison) match() {
+	byUUID := map[oplog.UUID]Namespace{}
+	for ns, def := range c.before {
+		if !def.UUID.IsZero() {
+			byUUID[def.UUID] = ns
+		}
+	}
+	for ns, def := range c.after {
+		old, there := c.before[ns]
+		from, moved := byUUID[def.UUID]
+		switch {
+		case moved && !def.UUID.IsZero() && from.Database == ns.Database:
+			c.names[ns] = from
+		case there && old.Kind == def.Kind && (old.UUID.IsZero() || def.UUID.IsZero()):
+			c.names[ns] = ns
+		}
+	}
+}
+
+// matched lists, by name, what is in both and satisfies a condition.
+func (c comparison) matched(wanted func(before, after Definition) bool) []Namespace {
+	return sorted(c.after, func(ns Namespace) bool {
+		from, ok := c.names[ns]
+		return ok && wanted(c.before[from], c.after[ns])
+	})
+}
+
+func sorted(all map[Namespace]Definition, wanted func(Namespace) bool) []Namespace {
+	var out []Namespace
+	for ns := range all {
+		if wanted(ns) {
+			out = append(out, ns)
+		}
+	}
+	slices.SortFunc(out, func(a, b Namespace) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+func (c comparison) drops() []Change {
+	kept := map[Namespace]bool{}
+	for _, from := range c.names {
+		kept[from] = true
+	}
+	var out []Change
+	for _, ns := range sorted(c.before, func(ns Namespace) bool { return !kept[ns] }) {
+		def := c.before[ns]
+		if def.Kind == KindView {
+			out = append(out, droppedView(ns, def.Options))
+			continue
+		}
+		out = append(out, dropped(ns, def, true))
+	}
+	return out
+}
+
+// renames come in an order in which each finds its new name free. Where names were
+// swapped there is none: one of them goes by way of a name of its own.
+func (c comparison) renames() []Change {
+	var out []Change
+	taken := map[Namespace]Namespace{} // by the present name, the name to come
+	for to, from := range c.names {
+		if to != from {
+			taken[from] = to
+		}
+	}
+	move := func(from, to Namespace) {
+		change := renamed(rename{from: from, to: to})
+		change.UUID = c.after[to].UUID
+		out = append(out, change)
+	}
+	for len(taken) > 0 {
+		waiting := slices.SortedFunc(keys(taken), func(a, b Namespace) int { return strings.Compare(a.String(), b.String()) })
+		free := slices.IndexFunc(waiting, func(from Namespace) bool { _, used := taken[taken[from]]; return !used })
+		from := waiting[max(free, 0)]
+		to := taken[from]
+		delete(taken, from)
+		if free < 0 {
+			aside := Namespace{from.Database, from.Collection + ".renamed"}
+			move(from, aside)
+			taken[aside] = to
+			continue
+		}
+		move(from, to)
+	}
+	return out
+}
+
+func keys(m map[Namespace]Namespace) func(func(Namespace) bool) {
+	return func(yield func(Namespace) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func (c comparison) modifications() []Change {
+	var out []Change
+	differ := func(before, after Definition) bool {
+		return before.Known() && after.Known() && !sameOptions(after.Kind, before.Options, after.Options)
+	}
+	for _, ns := range c.matched(differ) {
+		before, after := c.before[c.names[ns]], c.after[ns]
+		if after.Kind == KindView {
+			out = append(out, modifiedView(ns, before.Options, after.Options))
+			continue
+		}
+		change := modifiedCollection(ns, mongosh.Modification{
+			Changes: optionChanges(before.Options, after.Options), Options: before.Options,
+		})
+		change.Before, change.After, change.UUID = before.Options, after.Options, after.UUID
+		out = append(out, change)
+	}
+	for _, ns := range c.matched(bothKnown) {
+		before, after := c.before[c.names[ns]], c.after[ns]
+		for _, spec := range after.Indexes {
+			old := before.Index(specName(spec))
+			if params := indexChanges(old, spec); params != nil {
+				change := modifiedCollection(ns, mongosh.Modification{Changes: params, Index: old})
+				change.IndexName, change.Before, change.After, change.UUID = specName(spec), old, spec, after.UUID
+				out = append(out, change)
+			}
+		}
+	}
+	return out
+}
+
+func bothKnown(before, after Definition) bool { return before.Known() && after.Known() }
+
+func (c comparison) creations() []Change {
+	isNew := func(kind func(Kind) bool) []Namespace {
+		return sorted(c.after, func(ns Namespace) bool {
+			_, old := c.names[ns]
+			return !old && kind(c.after[ns].Kind)
+		})
+	}
+	var out []Change
+	for _, ns := range isNew(func(k Kind) bool { return k != KindView }) {
+		def := c.after[ns]
+		change := created(ns, def)
+		if !def.Known() && def.Kind == KindTimeSeries {
+			change.Mongosh, change.Undo = "", "" // a plain collection is something else
+		}
+		out = append(out, change)
+		for _, spec := range def.Indexes {
+			out = append(out, indexed(ns, def, spec))
+		}
+	}
+	for _, ns := range isNew(func(k Kind) bool { return k == KindView }) {
+		out = append(out, created(ns, c.after[ns]))
+	}
+	return out
+}
+
+// indexDrops are told under the name before, since they come before the renames. An
+// index that no collMod could have made of the old one was dropped and made anew.
+func (c comparison) indexDrops() []Change {
+	var out []Change
+	for _, ns := range c.matched(bothKnown) {
+		from := c.names[ns]
+		before, after := c.before[from], c.after[ns]
+		for _, spec := range before.Indexes {
+			if now := after.Index(specName(spec)); now == nil || remade(spec, now) {
+				change := droppedIndex(from, before, specName(spec), spec)
+				change.UUID = before.UUID
+				out = append(out, change)
+			}
+		}
+	}
+	return out
+}
+
+func (c comparison) indexCreations() []Change {
+	var out []Change
+	for _, ns := range c.matched(bothKnown) {
+		before, after := c.before[c.names[ns]], c.after[ns]
+		for _, spec := range after.Indexes {
+			if old := before.Index(specName(spec)); old == nil || remade(old, spec) {
+				out = append(out, indexed(ns, after, spec))
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,218 @@
+package detector
+
+import (
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// Rewind is a catalog on its way back in time: beginning with what a listing found, it
+// takes back one unit after the other, the newest first. Entries carry the state
+// before them; what they do not carry, a collection that was dropped, is taken from
+// what was last known of its UUID, and is otherwise there without a definition.
+type Rewind struct {
+	detector  Detector
+	lastKnown *Catalog
+	byUUID    map[oplog.UUID]Definition
+	state     map[Namespace]Definition
+}
+
+// NewRewind begins with the definitions of one moment.
+func NewRewind(d Detector, now []Version, lastKnown *Catalog) *Rewind {
+	r := &Rewind{detector: d, lastKnown: lastKnown, byUUID: map[oplog.UUID]Definition{}, state: map[Namespace]Definition{}}
+	for _, v := range lastKnown.All() {
+		if !v.Definition.UUID.IsZero() {
+			r.byUUID[v.Definition.UUID] = *v.Definition
+		}
+	}
+	for _, v := range now {
+		r.put(v.Namespace, *v.Definition)
+	}
+	return r
+}
+
+// Undo takes back what a unit did. What is not of its command's shape did nothing that
+// is known.
+func (r *Rewind) Undo(u oplog.Unit) {
+	for _, e := range slices.Backward(u.Operations) {
+		switch e.Op {
+		case oplog.OpCommand:
+			if row, op, ok := r.detector.commandOf(e); ok && row.rewind != nil {
+				row.rewind(r, op)
+			}
+		case oplog.OpInsert, oplog.OpUpdate, oplog.OpDelete:
+			if db, ok := strings.CutSuffix(e.NS, "."+viewsCollection); ok {
+				r.view(e, db)
+			}
+		}
+	}
+}
+
+// Versions are the definitions at the moment reached, without optimes, in the order of
+// their names. Of those with Definition.Known false nothing but the name is known.
+func (r *Rewind) Versions() []Version {
+	out := make([]Version, 0, len(r.state))
+	for ns, def := range r.state {
+		out = append(out, Version{Namespace: ns, Definition: &def})
+	}
+	sortVersions(out)
+	return out
+}
+
+func (r *Rewind) put(ns Namespace, def Definition) {
+	if r.detector.watch.Follows(ns) {
+		def.Temporary = def.Temporary || r.detector.names.temporary(ns.Collection)
+		r.state[ns] = def
+	}
+}
+
+// restore brings back a collection that was dropped.
+func (r *Rewind) restore(ns Namespace, id oplog.UUID, kind Kind) {
+	def, ok := r.byUUID[id]
+	if !ok {
+		def = Definition{Kind: kind, UUID: id}
+	}
+	r.put(ns, def)
+}
+
+func uncreate(r *Rewind, op operation) { delete(r.state, op.ns) }
+
+func undrop(r *Rewind, op operation) {
+	if op.ns.Collection != viewsCollection {
+		kind := KindCollection
+		if op.bucketed {
+			kind = KindTimeSeries
+		}
+		r.restore(op.ns, op.UUID, kind)
+		return
+	}
+	for _, ns := range r.lastKnown.in(op.ns.Database, KindView) {
+		if _, there := r.state[ns]; !there {
+			r.restoreView(ns)
+		}
+	}
+}
+
+func (r *Rewind) restoreView(ns Namespace) {
+	def, ok := r.lastKnown.Lookup(ns)
+	if !ok || def.Kind != KindView {
+		def = Definition{Kind: KindView}
+	}
+	r.put(ns, def)
+}
+
+// unindex takes back the indexes of a createIndexes, whose spec is inline, or of a
+// commitIndexBuild, which has a list of them.
+func unindex(r *Rewind, op operation) {
+	def, ok := r.state[op.ns]
+	if !ok {
+		return
+	}
+	specs, err := documents(op.Object.Lookup("indexes"))
+	if err != nil {
+		specs = []bson.Raw{op.Object}
+		if inner, ok := op.Object.Lookup("spec").DocumentOK(); ok {
+			specs[0] = inner
+		}
+	}
+	for _, spec := range specs {
+		def = def.withoutIndex(specName(spec))
+	}
+	r.put(op.ns, def)
+}
+
+func reindex(r *Rewind, op operation) {
+	def, ok := r.state[op.ns]
+	if !ok {
+		return
+	}
+	if spec, _, err := userSpec(op, def, op.Object2); err == nil {
+		r.put(op.ns, def.withIndex(spec))
+	}
+}
+
+func unmodify(r *Rewind, op operation) {
+	def, ok := r.state[op.ns]
+	if !ok || !def.Known() {
+		return
+	}
+	if before, err := optionsBefore(op, def); err == nil {
+		def.Options = before
+	}
+	if params, ok := op.Object.Lookup("index").DocumentOK(); ok {
+		if spec := indexBefore(op, def, params); spec != nil {
+			if old, err := unmodifiedSpec(spec, params, oldIndexOptions(op)); err == nil {
+				def = def.withIndex(old)
+			}
+		}
+	}
+	r.put(op.ns, def)
+}
+
+// unmodifiedSpec gives a spec the options that a collMod found. An index can only be
+// made unique after it was prepared for that.
+func unmodifiedSpec(spec, params, old bson.Raw) (bson.Raw, error) {
+	elems, err := params.Elements()
+	if err != nil {
+		return nil, err
+	}
+	for _, el := range elems {
+		key := el.Key()
+		if key == "name" || key == "keyPattern" {
+			continue
+		}
+		was, hadErr := old.LookupErr(key)
+		had := hadErr == nil && (key == "expireAfterSeconds" || truthy(was))
+		if spec, err = withFlag(spec, key, was, had); err != nil {
+			return nil, err
+		}
+		if key == "unique" {
+			if spec, err = with(spec, "prepareUnique", true); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return spec, nil
+}
+
+func unrename(r *Rewind, op operation) {
+	from, fromOK := splitNamespace(op.Object.Lookup("renameCollection"))
+	to, toOK := splitNamespace(op.Object.Lookup("to"))
+	if !fromOK || !toOK {
+		return
+	}
+	moved, ok := r.state[to]
+	delete(r.state, to)
+	if ok {
+		moved.Temporary = r.byUUID[moved.UUID].Temporary
+		r.put(from, moved)
+	}
+	if hasTarget(op.Object.Lookup("dropTarget")) {
+		r.restore(to, targetUUID(op, Definition{}), KindCollection)
+	}
+}
+
+// view takes back a write to system.views, which does not say what was there before.
+func (r *Rewind) view(e oplog.Entry, db string) {
+	full, ok := e.Object.Lookup("_id").StringValueOK()
+	if e.Op == oplog.OpUpdate && !ok {
+		full, ok = e.Object2.Lookup("_id").StringValueOK()
+	}
+	name, inDatabase := strings.CutPrefix(full, db+".")
+	if !ok || !inDatabase || name == "" {
+		return
+	}
+	ns := Namespace{Database: db, Collection: name}
+	if at, there := r.state[ns]; there && at.Kind != KindView {
+		// A time series is a view too, and a collection besides: that one counts.
+		return
+	}
+	if e.Op == oplog.OpInsert {
+		delete(r.state, ns)
+		return
+	}
+	r.restoreView(ns)
+}

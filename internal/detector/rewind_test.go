@@ -1,0 +1,179 @@
+package detector_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// moments takes all entries of a folder of golden cases, and gives the units with the
+// catalog before each, and the last one.
+func moments(t *testing.T, folder string) ([]oplog.Unit, [][]detector.Version) {
+	d := detector.New(detector.Watch{Own: sink.Collections("ddltail")})
+	known := &detector.Catalog{}
+	var units []oplog.Unit
+	catalogs := [][]detector.Version{nil}
+	for _, c := range readCases(t, folder) {
+		for _, e := range c.entries {
+			unit, err := oplog.Assemble(t.Context(), e, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			known.Apply(d.Detect(unit, known))
+			units, catalogs = append(units, unit), append(catalogs, known.All())
+		}
+	}
+	return units, catalogs
+}
+
+// TestRewind goes back over all real entries, from the last catalog to the first. What
+// was dropped on the way is known from an earlier catalog, as it is behind a gap.
+func TestRewind(t *testing.T) {
+	for _, folder := range corpora(t) {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			units, catalogs := moments(t, folder)
+			d := detector.New(detector.Watch{Own: sink.Collections("ddltail")})
+			for from := 0; from < len(units); from += 5 {
+				lastKnown := &detector.Catalog{}
+				lastKnown.Apply(detector.Result{Versions: catalogs[from]})
+				past := detector.NewRewind(d, catalogs[len(units)], lastKnown)
+				for i := len(units) - 1; i >= from; i-- {
+					past.Undo(units[i])
+				}
+				sameCatalog(t, past.Versions(), catalogs[from])
+				if t.Failed() {
+					t.Fatalf("rewound to the entry %s", units[from].OpTime)
+				}
+			}
+		})
+	}
+}
+
+// TestDifferences tells the way from each catalog to some later ones, and goes it.
+func TestDifferences(t *testing.T) {
+	for _, folder := range corpora(t) {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			_, catalogs := moments(t, folder)
+			d := detector.New(detector.Watch{})
+			for from := 0; from < len(catalogs); from += 6 {
+				for to := from; to < len(catalogs); to += 11 {
+					changes := d.Differences(catalogs[from], catalogs[to])
+					got := walk(t, catalogs[from], changes)
+					sameCatalog(t, got, visible(catalogs[to]))
+					if from == to && len(changes) > 0 {
+						t.Errorf("a catalog differs from itself: %+v", changes)
+					}
+					if t.Failed() {
+						t.Fatalf("from moment %d to %d: %+v", from, to, changes)
+					}
+				}
+			}
+		})
+	}
+}
+
+func corpora(t *testing.T) []string {
+	folders, err := filepath.Glob("testdata/corpus/*")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no corpus: %v", err)
+	}
+	return folders
+}
+
+func visible(versions []detector.Version) []detector.Version {
+	var out []detector.Version
+	for _, v := range versions {
+		if !v.Definition.Temporary {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// walk makes changes to a catalog, as a reader of the notifications would.
+func walk(t *testing.T, from []detector.Version, changes []detector.Change) []detector.Version {
+	state := map[string]detector.Version{}
+	for _, v := range visible(from) {
+		state[v.Namespace.String()] = v
+	}
+	for _, c := range changes {
+		v := detector.Version{Namespace: detector.Namespace{Database: c.Database, Collection: c.Collection}}
+		def := detector.Definition{}
+		if old := state[c.Namespace()].Definition; old != nil {
+			def = *old
+		}
+		switch c.Operation {
+		case detector.DropCollection, detector.DropView:
+			delete(state, c.Namespace())
+			continue
+		case detector.RenameCollection:
+			delete(state, c.Namespace())
+			v.Namespace.Collection = c.To[len(c.Database)+1:]
+		case detector.DropIndex:
+			def.Indexes = without(def, c.IndexName)
+		case detector.CreateIndex:
+			def.Indexes = append(without(def, c.IndexName), c.After)
+		case detector.ModifyCollection:
+			if c.IndexName != "" {
+				def.Indexes = append(without(def, c.IndexName), c.After)
+			} else {
+				def.Options = c.After
+			}
+		case detector.ModifyView:
+			def.Options = c.After
+		case detector.CreateCollection, detector.CreateView:
+			def = detector.Definition{Kind: kindOf(c), UUID: c.UUID, Options: c.After}
+		default:
+			t.Fatalf("not of a comparison: %+v", c)
+		}
+		v.Definition = &def
+		state[v.Namespace.String()] = v
+	}
+	out := make([]detector.Version, 0, len(state))
+	for _, v := range state {
+		out = append(out, v)
+	}
+	return out
+}
+
+func kindOf(c detector.Change) detector.Kind {
+	if c.Operation == detector.CreateView {
+		return detector.KindView
+	}
+	if c.After.Lookup("timeseries").Type != 0 {
+		return detector.KindTimeSeries
+	}
+	return detector.KindCollection
+}
+
+func without(def detector.Definition, name string) (out []bson.Raw) {
+	for _, spec := range def.Indexes {
+		if spec.Lookup("name").StringValue() != name {
+			out = append(out, spec)
+		}
+	}
+	return out
+}
+
+func sameCatalog(t *testing.T, got, want []detector.Version) {
+	t.Helper()
+	there := map[string]detector.Definition{}
+	for _, v := range got {
+		there[v.Namespace.String()] = *v.Definition
+	}
+	for _, v := range want {
+		def, ok := there[v.Namespace.String()]
+		if !ok || !def.Same(*v.Definition) {
+			t.Errorf("%s is\n%+v\nwant\n%+v", v.Namespace, def, *v.Definition)
+		}
+		delete(there, v.Namespace.String())
+	}
+	for ns := range there {
+		t.Errorf("%s should not be there", ns)
+	}
+}

@@ -1,0 +1,192 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/catalog"
+	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// settlePending tells a comparison that was recorded and not yet told to its end: that
+// history is lost, if it is, and each difference. All of it follows from the record and
+// the catalog, so that it does not matter who tells it, nor how often. It says whether
+// there was one.
+func (p *Pipeline) settlePending(ctx context.Context) (bool, error) {
+	var stored checkpoint.Checkpoint
+	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
+		stored, _, err = p.Checkpoints.Load(ctx)
+		return err
+	})
+	if err != nil || stored.Pending == nil {
+		return false, err
+	}
+	if p.foreign(stored) {
+		return false, anotherSet(stored)
+	}
+	c := *stored.Pending
+	docs, err := p.inferred(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	err = p.write(ctx, docs, func(ctx context.Context) error { return p.stillPending(ctx, c) })
+	if err != nil && !errors.Is(err, errMoved) {
+		return false, err
+	}
+	err = p.insist(ctx, "checkpoint", func(ctx context.Context) error { return p.Checkpoints.Settle(ctx, c) })
+	if err != nil {
+		return false, err
+	}
+	if c.Gap {
+		p.Metrics.Gaps.Inc()
+		p.Log.Warn("history gap", zap.Stringer("from", c.From), zap.Stringer("to", c.To), zap.Int("differences", len(docs)-1))
+	}
+	return true, nil
+}
+
+// stillPending is errMoved where another process has told the comparison to its end:
+// what it wrote may have been processed and removed since.
+func (p *Pipeline) stillPending(ctx context.Context, c checkpoint.Comparison) error {
+	var stored checkpoint.Checkpoint
+	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
+		stored, _, err = p.Checkpoints.Load(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if stored.Pending == nil || stored.Pending.To.OpTime != c.To.OpTime || stored.Pending.From.OpTime != c.From.OpTime {
+		return errMoved
+	}
+	return nil
+}
+
+// inferred makes the documents of a comparison.
+func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sink.Document, error) {
+	before, err := p.Catalog.Load(ctx, c.Known.TS)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Gap {
+		if before, err = p.Catalog.LoadUnlisted(ctx, c.To.TS); err != nil {
+			return nil, err
+		}
+	}
+	now, err := p.Catalog.Load(ctx, momentOf(c).TS)
+	if err != nil {
+		return nil, err
+	}
+	between := sink.Interval{From: c.From, To: c.To}
+	var docs []sink.Document
+	if c.Gap {
+		docs = append(docs, sink.NewGap(between, p.Origin, time.Now()))
+		p.Metrics.Changes.WithLabelValues(string(detector.HistoryGap)).Inc()
+	}
+	for _, change := range p.Detector.Differences(before.All(), append(now.All(), undefined(c)...)) {
+		docs = append(docs, sink.NewInferred(change, between, p.Origin, time.Now()))
+		p.Metrics.Changes.WithLabelValues(string(change.Operation)).Inc()
+	}
+	return docs, nil
+}
+
+// reconcile lists the server's catalog when that is due and the oplog is followed at
+// its head, and compares once the position has passed the moment of the listing.
+func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch) error {
+	switch {
+	case p.listed != nil && !b.Scanned.Before(p.listed.At.TS):
+		return p.compare(ctx)
+	case p.listed != nil || !b.Tailing || p.compareAt.IsZero() || time.Now().Before(p.compareAt):
+		return nil
+	}
+	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
+	if err != nil {
+		return explainListing(err, p.Seeds.PathIsAuthSource)
+	}
+	p.listed = &listed
+	return nil
+}
+
+// passes says whether an entry lies behind the listing that waits to be compared.
+func (p *Pipeline) passes(raw bson.Raw) bool {
+	if p.listed == nil {
+		return false
+	}
+	t, i, ok := raw.Lookup("ts").TimestampOK()
+	return ok && bson.Timestamp{T: t, I: i}.After(p.listed.At.TS)
+}
+
+// compare looks for what differs between the catalog that follows from the oplog and
+// the one that was listed at the same moment.
+func (p *Pipeline) compare(ctx context.Context) error {
+	listed := *p.listed
+	p.listed, p.compareAt = nil, p.nextComparison(time.Now())
+	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
+	differences, _ := catalog.Changed(p.known, listed.Versions, listed.At)
+	if len(differences) == 0 {
+		p.Log.Info("the known catalog is the server's", zap.Stringer("at", listed.At))
+		p.compared = listed.At.OpTime
+		return p.Checkpoints.SetCompared(ctx, listed.At)
+	}
+	return p.leased(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordListed(ctx, listed) })
+}
+
+// recordListed compares again under the lease, since another process may have just
+// done so, and has what counts told.
+func (p *Pipeline) recordListed(ctx context.Context, listed catalog.Listed) error {
+	stored, err := p.stored(ctx)
+	if err != nil {
+		return err
+	}
+	from := stored.Compared
+	if from.IsZero() {
+		from = oplog.Moment{OpTime: stored.Baseline, Wall: stored.Baseline.Time()}
+	}
+	if !listed.At.TS.After(from.TS) {
+		return p.adoptCatalog(ctx)
+	}
+	err = p.record(ctx, landing{
+		comparison: checkpoint.Comparison{From: from, To: listed.At, Listed: listed.At},
+		state:      listed.Versions,
+	}, oplog.OpTime{})
+	if err != nil {
+		return err
+	}
+	if _, err := p.settlePending(ctx); err != nil {
+		return err
+	}
+	p.compared = listed.At.OpTime
+	p.Log.Warn("the known catalog was not the server's: the differences are told", zap.Stringer("at", listed.At))
+	return p.adoptCatalog(ctx)
+}
+
+// adoptCatalog takes over what another comparison has found.
+func (p *Pipeline) adoptCatalog(ctx context.Context) error {
+	var known *detector.Catalog
+	err := p.insist(ctx, "catalog", func(ctx context.Context) (err error) {
+		known, err = p.Catalog.Load(ctx, p.before())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if p.known != nil {
+		known.KeepBuilds(p.known)
+	}
+	p.known, p.detected = known, false
+	return nil
+}
+
+// nextComparison is when the catalog is to be listed next; zero for never.
+func (p *Pipeline) nextComparison(now time.Time) time.Time {
+	if p.Reconcile.Every <= 0 {
+		return time.Time{}
+	}
+	return now.Add(p.Reconcile.Every)
+}

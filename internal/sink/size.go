@@ -1,0 +1,71 @@
+package sink
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+const (
+	// maxDocument is what a document may take, in bytes: the server's 16 MB less room
+	// for what consumers write beside it.
+	maxDocument = 16<<20 - 64<<10
+	// keptText is how much stays of a text that had to be cut.
+	keptText = 1 << 10
+)
+
+// cutToFit adds the names of the fields that were cut, and cuts the largest one until
+// the document fits into BSON. Half a definition or half a statement to run would be a
+// false one: those go as a whole. The text for people is shortened.
+func cutToFit(doc bson.D, truncated []string) bson.D {
+	for size(doc) > maxDocument {
+		at := largest(doc)
+		if at < 0 {
+			break
+		}
+		truncated = append(truncated, doc[at].Key)
+		if text, ok := doc[at].Value.(string); ok && doc[at].Key == "operation_statement" {
+			doc[at].Value = shortened(text)
+			continue
+		}
+		doc = slices.Delete(doc, at, at+1)
+	}
+	if len(truncated) > 0 {
+		doc = append(doc, bson.E{Key: "truncated", Value: truncated})
+	}
+	return doc
+}
+
+func shortened(text string) string {
+	for i := keptText; i > 0; i-- {
+		if utf8.RuneStart(text[i]) {
+			return text[:i] + "…"
+		}
+	}
+	return ""
+}
+
+// largest is the place of the largest field that may be cut, -1 for none.
+func largest(doc bson.D) int {
+	at, most := -1, 2*keptText // less is not worth a cut
+	for i, el := range doc {
+		switch el.Key {
+		case "operation_statement", "mongosh", "undo", "before", "after", "cause", "command", "collections":
+			if n := size(bson.D{el}); n > most {
+				at, most = i, n
+			}
+		}
+	}
+	return at
+}
+
+// size is what a document takes in BSON; one that cannot be written is the driver's to
+// refuse.
+func size(doc bson.D) int {
+	raw, err := bson.Marshal(doc)
+	if err != nil {
+		return 0
+	}
+	return len(raw)
+}
