@@ -62,6 +62,17 @@ func readEnvironment() (environment, error) {
 	return env, nil
 }
 
+// value gives what stands in a variable, by its name without the prefix.
+func (e environment) value(variable string) string {
+	v := reflect.ValueOf(e)
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("envconfig") == "DDLTAIL_"+variable {
+			return v.Field(i).String()
+		}
+	}
+	return ""
+}
+
 // unknownVariables lists what is set under the prefix and read by nobody: most
 // likely a typing error, but also what Kubernetes sets for a service of this name.
 func unknownVariables() []string {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -206,6 +207,25 @@ func TestStopsInTime(t *testing.T) {
 	}
 }
 
+// TestStopsWhileItWaits stops processes at several moments of their wait for a server.
+func TestStopsWhileItWaits(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"run", "listen --stdout"} {
+		for _, after := range []time.Duration{500 * time.Millisecond, 4 * time.Second, 7 * time.Second} {
+			t.Run(fmt.Sprint(command, " ", after), func(t *testing.T) {
+				t.Parallel()
+				p := launch(t, strings.Fields(command), "DDLTAIL_MONGODB_URI=mongodb://127.0.0.1:1/?replicaSet=rs0")
+				time.Sleep(after)
+				began := time.Now()
+				code, err := p.Stop(t.Context())
+				if took := time.Since(began); err != nil || code != 0 || took > 5*time.Second {
+					t.Errorf("exit code %d, %v, after %s, want 0 within 5 s\n%s", code, err, took, p.Stderr())
+				}
+			})
+		}
+	}
+}
+
 // TestPrimaryComesLater starts ddltail on a set that has lost its primary, and brings
 // one back after ten seconds.
 func TestPrimaryComesLater(t *testing.T) {
@@ -220,8 +240,10 @@ func TestPrimaryComesLater(t *testing.T) {
 	}
 	p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+pair.URI())
 	time.Sleep(10 * time.Second)
-	if !strings.Contains(p.Stderr(), `"msg":"waiting"`) {
-		t.Errorf("it does not say that it waits:\n%s", p.Stderr())
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(p.Stderr(), `"msg":"waiting"`); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not say that it waits:\n%s", p.Stderr())
+		}
 	}
 	if err := primary.Restart(t.Context()); err != nil {
 		t.Fatal(err)
