@@ -65,6 +65,7 @@ func (d *daemon) detect(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return d.retain(ctx, p.Queued.Database(), p.Origin.Source) })
 	return group.Wait()
 }
 
@@ -112,6 +113,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		if err := sink.Setup(ctx, db); err != nil {
 			return nil, d.explainSink(err)
 		}
+	}
+	if err := d.setupHistory(ctx, db, p.Catalog); err != nil {
+		return nil, d.explainSink(err)
 	}
 	for host, reason := range view.Unreachable {
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))

@@ -1,50 +1,15 @@
 package property
 
 import (
-	"context"
-	"slices"
-	"strings"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/e2e/ddlgen"
 )
 
-// schema is a catalog in a form that can be compared: by namespace the options and
-// the indexes, as text.
-type schema map[string]*definition
-
-type definition struct {
-	options string
-	indexes map[string]string
-}
-
-// canonical writes a document with its fields in alphabetical order: options and
-// specs have none that means anything. What is inside keeps its order.
-func canonical(t *testing.T, doc bson.Raw) string {
-	if len(doc) == 0 {
-		return "{}"
-	}
-	elems, err := doc.Elements()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, el := range elems {
-		value, _ := el.Value().StringValueOK()
-		// collMod writes these defaults down and cannot remove them again.
-		if el.Key() == "validationLevel" && value == "strict" || el.Key() == "validationAction" && value == "error" {
-			continue
-		}
-		one, err := bson.MarshalExtJSON(bson.D{{Key: el.Key(), Value: el.Value()}}, false, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, string(one))
-	}
-	slices.Sort(out)
-	return strings.Join(out, " ")
-}
+// schema is what follows from the notifications.
+type schema ddlgen.Schema
 
 // apply folds one notification in, as a reader of the documentation would.
 func (s schema) apply(t *testing.T, doc bson.Raw) {
@@ -54,28 +19,28 @@ func (s schema) apply(t *testing.T, doc bson.Raw) {
 	at := s[ns]
 	switch op := text("operation"); op {
 	case "CREATE_COLLECTION", "CREATE_VIEW", "MODIFY_VIEW", "CONVERT_TO_CAPPED":
-		s[ns] = &definition{canonical(t, after), map[string]string{}}
+		s[ns] = defined(t, after)
 	case "DROP_COLLECTION", "DROP_VIEW":
 		delete(s, ns)
 	case "CREATE_INDEX":
-		s.must(t, doc, at).indexes[text("index_name")] = canonical(t, after)
+		s.must(t, doc, at).Indexes[text("index_name")] = ddlgen.Canonical(t, after)
 	case "DROP_INDEX":
-		delete(s.must(t, doc, at).indexes, text("index_name"))
+		delete(s.must(t, doc, at).Indexes, text("index_name"))
 	case "MODIFY_COLLECTION":
 		if name := text("index_name"); name != "" {
-			s.must(t, doc, at).indexes[name] = canonical(t, after)
+			s.must(t, doc, at).Indexes[name] = ddlgen.Canonical(t, after)
 		} else {
-			s.must(t, doc, at).options = canonical(t, after)
+			s.must(t, doc, at).Options = ddlgen.Canonical(t, after)
 		}
 	case "RENAME_COLLECTION":
 		s[text("to")] = s.must(t, doc, at)
 		delete(s, ns)
 	case "REPLACE_COLLECTION":
 		options, _ := after.Lookup("options").DocumentOK()
-		d := &definition{canonical(t, options), map[string]string{}}
+		d := defined(t, options)
 		specs, _ := after.Lookup("indexes").Array().Values()
 		for _, spec := range specs {
-			d.indexes[spec.Document().Lookup("name").StringValue()] = canonical(t, spec.Document())
+			d.Indexes[spec.Document().Lookup("name").StringValue()] = ddlgen.Canonical(t, spec.Document())
 		}
 		s[ns] = d
 	case "DROP_DATABASE", "ABORT_INDEX_BUILD":
@@ -84,82 +49,14 @@ func (s schema) apply(t *testing.T, doc bson.Raw) {
 	}
 }
 
-func (s schema) must(t *testing.T, doc bson.Raw, d *definition) *definition {
+func (s schema) must(t *testing.T, doc bson.Raw, d *ddlgen.Definition) *ddlgen.Definition {
 	if d == nil {
 		t.Errorf("%s is told of a namespace that is not there", doc)
-		return &definition{indexes: map[string]string{}}
+		return &ddlgen.Definition{Indexes: map[string]string{}}
 	}
 	return d
 }
 
-// listed asks a server for what it has.
-func listed(ctx context.Context, t *testing.T, client *mongo.Client, dbs []string) schema {
-	s := schema{}
-	for _, db := range dbs {
-		cur, err := client.Database(db).ListCollections(ctx, bson.D{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var infos []bson.Raw
-		if err := cur.All(ctx, &infos); err != nil {
-			t.Fatal(err)
-		}
-		for _, info := range infos {
-			name := info.Lookup("name").StringValue()
-			if strings.HasPrefix(name, "system.") || strings.HasPrefix(name, "schema_") {
-				continue
-			}
-			d := &definition{canonical(t, info.Lookup("options").Document()), map[string]string{}}
-			if info.Lookup("type").StringValue() != "view" {
-				listIndexes(ctx, t, client.Database(db), name, d)
-			}
-			s[db+"."+name] = d
-		}
-	}
-	return s
-}
-
-func listIndexes(ctx context.Context, t *testing.T, db *mongo.Database, name string, d *definition) {
-	cur, err := db.RunCommandCursor(ctx, bson.D{{Key: "listIndexes", Value: name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var specs []bson.Raw
-	if err := cur.All(ctx, &specs); err != nil {
-		t.Fatal(err)
-	}
-	for _, spec := range specs {
-		clustered, _ := spec.Lookup("clustered").BooleanOK()
-		if index := spec.Lookup("name").StringValue(); index != "_id_" && !clustered {
-			d.indexes[index] = canonical(t, spec)
-		}
-	}
-}
-
-// compare reports every difference.
-func compare(t *testing.T, what string, got, want schema) {
-	t.Helper()
-	for ns, w := range want {
-		g := got[ns]
-		if g == nil {
-			t.Errorf("%s: %q is missing", what, ns)
-			continue
-		}
-		if g.options != w.options {
-			t.Errorf("%s: %q has the options\n%s\nwant\n%s", what, ns, g.options, w.options)
-		}
-		for name, spec := range w.indexes {
-			if g.indexes[name] != spec {
-				t.Errorf("%s: %q has the index %q\n%s\nwant\n%s", what, ns, name, g.indexes[name], spec)
-			}
-		}
-		if len(g.indexes) != len(w.indexes) {
-			t.Errorf("%s: %q has %d indexes, want %d", what, ns, len(g.indexes), len(w.indexes))
-		}
-	}
-	for ns := range got {
-		if want[ns] == nil {
-			t.Errorf("%s: %q should not be there", what, ns)
-		}
-	}
+func defined(t *testing.T, options bson.Raw) *ddlgen.Definition {
+	return &ddlgen.Definition{Options: ddlgen.Canonical(t, options), Indexes: map[string]string{}}
 }

@@ -18,6 +18,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
+	"github.com/ddltail/ddltail/internal/e2e/ddlgen"
 	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
@@ -49,9 +50,9 @@ func randomDDL(t *testing.T, binary string, seed uint64) {
 		t.Fatal(err)
 	}
 	dbs := []string{"one", "two"}
-	g := &generator{rand: rand.New(rand.NewPCG(seed, seed)), client: client, dbs: dbs}
+	g := ddlgen.New(seed, client, dbs)
 	for range steps {
-		if err := g.step(t.Context()); err != nil {
+		if err := g.Step(t.Context()); err != nil {
 			t.Fatalf("the server does not survive seed %d: %v", seed, err)
 		}
 	}
@@ -60,9 +61,9 @@ func randomDDL(t *testing.T, binary string, seed uint64) {
 	for _, doc := range docs {
 		folded.apply(t, doc)
 	}
-	have := listed(t.Context(), t, client, dbs)
-	t.Logf("seed %d: %d operations, %d refused, %d notifications, %d namespaces", seed, steps, g.refused, len(docs), len(have))
-	compare(t, "folded from the notifications", folded, have)
+	have := ddlgen.Listed(t.Context(), t, client, dbs)
+	t.Logf("seed %d: %d operations, %d refused, %d notifications, %d namespaces", seed, steps, g.Refused(), len(docs), len(have))
+	ddlgen.Compare(t, "folded from the notifications", ddlgen.Schema(folded), have)
 	replay(t, docs, dbs, have)
 	if t.Failed() {
 		t.Logf("ddltail:\n%s", p.Stderr())
@@ -97,7 +98,7 @@ func notifications(t *testing.T, client *mongo.Client, queue string) []bson.Raw 
 }
 
 // replay runs every statement, in order, by the real mongosh on an empty server.
-func replay(t *testing.T, docs []bson.Raw, dbs []string, want schema) {
+func replay(t *testing.T, docs []bson.Raw, dbs []string, want ddlgen.Schema) {
 	empty := mongotest.NewReplicaSet(t, mongotest.Options{})
 	var script strings.Builder
 	for _, doc := range docs {
@@ -123,5 +124,5 @@ func replay(t *testing.T, docs []bson.Raw, dbs []string, want schema) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("mongosh: %v\n%s", err, out)
 	}
-	compare(t, "replayed", listed(t.Context(), t, mongotest.Connect(t, empty.URI()), dbs), want)
+	ddlgen.Compare(t, "replayed", ddlgen.Listed(t.Context(), t, mongotest.Connect(t, empty.URI()), dbs), want)
 }

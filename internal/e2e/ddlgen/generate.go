@@ -1,4 +1,6 @@
-package property
+// Package ddlgen makes random DDL on a real server, and compares what a server has
+// with what somebody says it has.
+package ddlgen
 
 import (
 	"context"
@@ -11,14 +13,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// generator makes random DDL. What a server refuses, because a name is taken or
+// Generator makes random DDL. What a server refuses, because a name is taken or
 // gone, changes nothing and is no failure: the server decides what is right.
-type generator struct {
+type Generator struct {
 	rand    *rand.Rand
 	client  *mongo.Client
 	dbs     []string
 	refused int
 }
+
+// New makes a generator of the DDL of one seed in these databases.
+func New(seed uint64, client *mongo.Client, dbs []string) *Generator {
+	return &Generator{rand: rand.New(rand.NewPCG(seed, seed)), client: client, dbs: dbs}
+}
+
+// Refused is how many operations the server did not take.
+func (g *Generator) Refused() int { return g.refused }
 
 func names() []string {
 	return []string{
@@ -31,18 +41,18 @@ func fields() []string {
 	return []string{"a", "b.c", "0", "__proto__", "日本", `q"'\`, "constructor", "x y"}
 }
 
-func pick[T any](g *generator, from []T) T { return from[g.rand.IntN(len(from))] }
+func pick[T any](g *Generator, from []T) T { return from[g.rand.IntN(len(from))] }
 
-func (g *generator) db() *mongo.Database { return g.client.Database(pick(g, g.dbs)) }
-func (g *generator) name() string        { return pick(g, names()) }
-func (g *generator) field() string       { return pick(g, fields()) }
+func (g *Generator) db() *mongo.Database { return g.client.Database(pick(g, g.dbs)) }
+func (g *Generator) name() string        { return pick(g, names()) }
+func (g *Generator) field() string       { return pick(g, fields()) }
 
 // patience bounds one operation: the server may wait for ever where two of them
 // meet.
 const patience = 5 * time.Second
 
-// step makes one change, or none. Its error says that the server is gone.
-func (g *generator) step(ctx context.Context) error {
+// Step makes one change, or none. Its error says that the server is gone.
+func (g *Generator) Step(ctx context.Context) error {
 	kinds := []struct {
 		weight int
 		do     func(context.Context, *mongo.Database, string) error
@@ -72,7 +82,7 @@ func (g *generator) step(ctx context.Context) error {
 	return nil
 }
 
-func (g *generator) create(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) create(ctx context.Context, db *mongo.Database, name string) error {
 	options := []bson.D{
 		nil,
 		{{Key: "capped", Value: true}, {Key: "size", Value: 4096 * (1 + g.rand.IntN(3))}, {Key: "max", Value: 10}},
@@ -85,11 +95,11 @@ func (g *generator) create(ctx context.Context, db *mongo.Database, name string)
 	return db.RunCommand(ctx, append(bson.D{{Key: "create", Value: name}}, pick(g, options)...)).Err()
 }
 
-func (g *generator) validator() bson.D {
+func (g *Generator) validator() bson.D {
 	return bson.D{{Key: "b", Value: bson.D{{Key: "$gt", Value: g.rand.IntN(9)}}}, {Key: g.field(), Value: bson.D{{Key: "$exists", Value: true}}}}
 }
 
-func (g *generator) createIndex(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) createIndex(ctx context.Context, db *mongo.Database, name string) error {
 	key := bson.D{{Key: g.field(), Value: pick(g, []int{1, -1})}}
 	if f := g.field(); f != key[0].Key && g.rand.IntN(2) == 0 {
 		key = append(key, bson.E{Key: f, Value: 1})
@@ -120,11 +130,11 @@ func (g *generator) createIndex(ctx context.Context, db *mongo.Database, name st
 	return db.RunCommand(ctx, bson.D{{Key: "createIndexes", Value: name}, {Key: "indexes", Value: bson.A{spec}}}).Err()
 }
 
-func (g *generator) dropIndex(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) dropIndex(ctx context.Context, db *mongo.Database, name string) error {
 	return db.RunCommand(ctx, bson.D{{Key: "dropIndexes", Value: name}, {Key: "index", Value: fmt.Sprintf("i'%d", g.rand.IntN(12))}}).Err()
 }
 
-func (g *generator) drop(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) drop(ctx context.Context, db *mongo.Database, name string) error {
 	return db.RunCommand(ctx, bson.D{{Key: "drop", Value: name}}).Err()
 }
 
@@ -132,7 +142,7 @@ func (g *generator) drop(ctx context.Context, db *mongo.Database, name string) e
 // one with cappedSize (parseCollModRequest, a null pointer).
 var errView = errors.New("a view has no such options")
 
-func (g *generator) modify(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) modify(ctx context.Context, db *mongo.Database, name string) error {
 	found, err := db.ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: name}})
 	if err != nil {
 		return err
@@ -152,7 +162,7 @@ func (g *generator) modify(ctx context.Context, db *mongo.Database, name string)
 	return db.RunCommand(ctx, append(bson.D{{Key: "collMod", Value: name}}, pick(g, changes)...)).Err()
 }
 
-func (g *generator) modifyIndex(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) modifyIndex(ctx context.Context, db *mongo.Database, name string) error {
 	index := bson.D{{Key: "name", Value: fmt.Sprintf("i'%d", g.rand.IntN(12))}}
 	if g.rand.IntN(3) == 0 {
 		index = append(index, bson.E{Key: "expireAfterSeconds", Value: 200000})
@@ -162,7 +172,7 @@ func (g *generator) modifyIndex(ctx context.Context, db *mongo.Database, name st
 	return db.RunCommand(ctx, bson.D{{Key: "collMod", Value: name}, {Key: "index", Value: index}}).Err()
 }
 
-func (g *generator) rename(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) rename(ctx context.Context, db *mongo.Database, name string) error {
 	return g.client.Database("admin").RunCommand(ctx, bson.D{
 		{Key: "renameCollection", Value: db.Name() + "." + name},
 		{Key: "to", Value: pick(g, g.dbs) + "." + g.name()},
@@ -170,32 +180,32 @@ func (g *generator) rename(ctx context.Context, db *mongo.Database, name string)
 	}).Err()
 }
 
-func (g *generator) view(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) view(ctx context.Context, db *mongo.Database, name string) error {
 	return db.RunCommand(ctx, bson.D{{Key: "create", Value: name}, {Key: "viewOn", Value: g.name()}, {Key: "pipeline", Value: g.pipeline()}}).Err()
 }
 
-func (g *generator) pipeline() bson.A {
+func (g *Generator) pipeline() bson.A {
 	return bson.A{bson.D{{Key: "$match", Value: bson.D{{Key: "b", Value: 1}, {Key: "0", Value: g.rand.IntN(5)}}}}}
 }
 
-func (g *generator) modifyView(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) modifyView(ctx context.Context, db *mongo.Database, name string) error {
 	return db.RunCommand(ctx, bson.D{{Key: "collMod", Value: name}, {Key: "viewOn", Value: "payments"}, {Key: "pipeline", Value: g.pipeline()}}).Err()
 }
 
-func (g *generator) out(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) out(ctx context.Context, db *mongo.Database, name string) error {
 	_, err := db.Collection(name).Aggregate(ctx, bson.A{bson.D{{Key: "$limit", Value: 1}}, bson.D{{Key: "$out", Value: g.name()}}})
 	return err
 }
 
-func (g *generator) toCapped(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) toCapped(ctx context.Context, db *mongo.Database, name string) error {
 	return db.RunCommand(ctx, bson.D{{Key: "convertToCapped", Value: name}, {Key: "size", Value: 8192}}).Err()
 }
 
-func (g *generator) dropDatabase(ctx context.Context, db *mongo.Database, _ string) error {
+func (g *Generator) dropDatabase(ctx context.Context, db *mongo.Database, _ string) error {
 	return db.RunCommand(ctx, bson.D{{Key: "dropDatabase", Value: 1}}).Err()
 }
 
-func (g *generator) transaction(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) transaction(ctx context.Context, db *mongo.Database, name string) error {
 	session, err := g.client.StartSession()
 	if err != nil {
 		return err
@@ -217,7 +227,7 @@ func (g *generator) transaction(ctx context.Context, db *mongo.Database, name st
 	return session.CommitTransaction(ctx)
 }
 
-func (g *generator) insert(ctx context.Context, db *mongo.Database, name string) error {
+func (g *Generator) insert(ctx context.Context, db *mongo.Database, name string) error {
 	_, err := db.Collection(name).InsertOne(ctx, bson.D{{Key: "a", Value: 10}, {Key: "b", Value: 100}, {Key: "t", Value: bson.DateTime(0)}})
 	return err
 }
