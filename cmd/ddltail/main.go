@@ -42,7 +42,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		},
 	}
 	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
-		historyCommand(), versionCommand())
+		historyCommand(), statusCommand(), versionCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

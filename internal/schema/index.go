@@ -68,7 +68,7 @@ func modifyIndex(ns detector.Namespace, old, spec bson.Raw) Script {
 // warnExpiry says that an index takes documents, or takes them sooner than before.
 func warnExpiry(s Step, ns detector.Namespace, old, spec bson.Raw) Step {
 	if s.Text != "" && takesDocuments("expireAfterSeconds", old, spec) {
-		s.Warning, s.Destroys = "DATA MAY GO: "+ns.String()+" expires documents by the index "+nameOf(spec), true
+		s.Warning, s.Destroys = "DATA MAY GO: "+ns.String()+" expires documents by the index "+mongosh.Quote(nameOf(spec)), true
 	}
 	return s
 }

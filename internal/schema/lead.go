@@ -58,7 +58,7 @@ func (p *plan) drop(n Named, why string) {
 	if s.Warning != "" {
 		s.Warning += "; "
 	}
-	s.Warning += "DATA GOES: " + n.Namespace.String() + " is dropped with its documents" + why
+	s.Warning += "DATA GOES: " + mongosh.Quote(n.Namespace.String()) + " is dropped with its documents" + why
 	s.Destroys = true
 	p.drops = append(p.drops, s)
 }

@@ -6,6 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
 // changeOptions leads from one collection's options to another's by collMod, and
@@ -20,7 +21,7 @@ func changeOptions(ns detector.Namespace, from, to detector.Definition) (Script,
 		}
 		parameters = append(parameters, parameter)
 		if takesDocuments(key, from.Options, to.Options) {
-			warning = "DATA MAY GO: " + ns.String() + " keeps fewer documents by its new " + key
+			warning = "DATA MAY GO: " + mongosh.Quote(ns.String()) + " keeps fewer documents by its new " + key
 		}
 	}
 	if len(parameters) == 0 {

@@ -55,7 +55,7 @@ func (s Script) String() string {
 // step is a statement about a namespace; what mongosh cannot say is a warning.
 func step(text, what string, ns detector.Namespace) Step {
 	if text == "" {
-		return Step{Warning: "not said in mongosh, do it by a driver: " + what + " " + ns.String()}
+		return Step{Warning: "not said in mongosh, do it by a driver: " + what + " " + mongosh.Quote(ns.String())}
 	}
 	return Step{Text: text}
 }
