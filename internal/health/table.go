@@ -59,7 +59,7 @@ func (r Report) writePosition(line func(string, string, terminal.Colour)) {
 		line("oplog", text, terminal.Plain)
 	}
 	if p := r.Position; p != nil && r.Oplog != nil {
-		line("falls off", fmt.Sprintf("in %s or later, were the position to stand still", span(max(0, p.RemainingSeconds))), terminal.Plain)
+		line("falls off", fmt.Sprintf("in %s at the earliest, were the position to stand still", span(max(0, p.RemainingSeconds))), terminal.Plain)
 	}
 }
 

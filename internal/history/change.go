@@ -107,18 +107,31 @@ const stampLayout = "2006-01-02 15:04:05"
 
 func stamp(t time.Time) string { return t.Local().Format(stampLayout) }
 
-// Short is the statement without the namespace, which stands beside it.
+// Short is the statement without what stands beside it: the namespace, and the method
+// that the operation names.
 func (c Change) Short() string {
-	text := c.Mongosh
-	if text == "" {
+	if c.Mongosh == "" {
 		if c.Operation == detector.HistoryGap {
 			return ""
 		}
 		return c.Statement
 	}
-	for _, prefix := range []string{mongosh.Collection(c.Database, c.Collection) + ".", mongosh.DB(c.Database) + "."} {
-		if rest, ok := strings.CutPrefix(text, prefix); ok {
-			return rest
+	text := strings.TrimPrefix(c.Mongosh, mongosh.Collection(c.Database, c.Collection)+".")
+	text = strings.TrimPrefix(text, mongosh.DB(c.Database)+".")
+	name := mongosh.Quote(c.Collection)
+	for _, said := range []struct{ begin, end, put string }{
+		{"runCommand({collMod: " + name + ", ", ")", "{"},
+		{"createCollection(" + name + ", ", ")", ""},
+		{"createCollection(" + name, ")", ""},
+		{"createView(" + name + ", ", ")", ""},
+		{"createIndex(", ")", ""},
+		{"dropIndex(", ")", ""},
+		{"renameCollection(", ")", "to "},
+		{"drop(", ")", ""},
+		{"dropDatabase(", ")", ""},
+	} {
+		if rest, ok := strings.CutPrefix(text, said.begin); ok && strings.HasSuffix(rest, said.end) {
+			return said.put + strings.TrimSuffix(rest, said.end)
 		}
 	}
 	return text

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -78,29 +79,37 @@ func Show(w io.Writer, screen terminal.Screen, c Change) error {
 	if width == 0 {
 		width = 120
 	}
-	field := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(out, "%s  %s\n", screen.Paint(terminal.Dim, terminal.Pad(name, 10)), value)
-		}
+	fields := shownFields(screen, c)
+	longest := 0
+	for _, f := range fields {
+		longest = max(longest, terminal.Width(f.name))
 	}
-	field("operation", screen.Paint(colourOf(c.Operation), terminal.Escape(string(c.Operation))))
-	if c.Operation != detector.HistoryGap {
-		field("namespace", terminal.Escape(c.Namespace))
+	for _, f := range fields {
+		fmt.Fprintf(out, "%s  %s\n", screen.Paint(terminal.Dim, terminal.Pad(f.name, longest)), f.value)
 	}
-	field("index", terminal.Escape(c.Index))
-	field("to", terminal.Escape(c.To))
-	field("time", when(c))
-	field("id", terminal.Escape(c.ID))
-	for _, el := range others(c.Raw) {
-		field(terminal.Escape(el.Key()), inline(el.Value()))
-	}
-	field("statement", terminal.Escape(c.Statement))
-	if c.Mongosh != c.Statement {
-		field("mongosh", terminal.Escape(c.Mongosh))
-	}
-	field("undo", terminal.Escape(c.Undo))
 	showDefinitions(out, screen, c, width)
 	return flush(out)
+}
+
+type shownField struct{ name, value string }
+
+// shownFields are all fields but the definitions, those that there are.
+func shownFields(screen terminal.Screen, c Change) []shownField {
+	fields := []shownField{{"operation", screen.Paint(colourOf(c.Operation), terminal.Escape(string(c.Operation)))}}
+	if c.Operation != detector.HistoryGap {
+		fields = append(fields, shownField{"namespace", terminal.Escape(c.Namespace)})
+	}
+	fields = append(fields, shownField{"index", terminal.Escape(c.Index)}, shownField{"to", terminal.Escape(c.To)},
+		shownField{"time", when(c)}, shownField{"id", terminal.Escape(c.ID)})
+	for _, el := range others(c.Raw) {
+		fields = append(fields, shownField{terminal.Escape(el.Key()), inline(el.Value())})
+	}
+	fields = append(fields, shownField{"statement", terminal.Escape(c.Statement)})
+	if c.Mongosh != c.Statement {
+		fields = append(fields, shownField{"mongosh", terminal.Escape(c.Mongosh)})
+	}
+	fields = append(fields, shownField{"undo", terminal.Escape(c.Undo)})
+	return slices.DeleteFunc(fields, func(f shownField) bool { return f.value == "" })
 }
 
 func when(c Change) string {

@@ -75,6 +75,13 @@ func (p *plan) change(from, to Named) {
 		p.create(to)
 		return
 	}
+	var toCapped Script
+	if from.Definition.Kind == detector.KindCollection && becomesCapped(from.Definition.Options, to.Definition.Options) {
+		toCapped = Script{convertToCapped(to)}
+		toCapped[0].Warning = "DATA MAY GO: " + mongosh.Quote(to.Namespace.String()) + " keeps only what fits its new size"
+		toCapped[0].Destroys = true
+		from.Definition.Options, from.Definition.Indexes = to.Definition.Options, nil
+	}
 	options, possible := changeOptions(to.Namespace, from.Definition, to.Definition)
 	if from.Definition.Kind != to.Definition.Kind || !possible {
 		p.drop(from, " and made anew: no collMod can change it so")
@@ -85,6 +92,7 @@ func (p *plan) change(from, to Named) {
 		p.renames = append(p.renames, Difference{From: &from, To: &to})
 	}
 	drops, creates := changeIndexes(to, from.Definition)
+	p.changes = append(p.changes, toCapped...)
 	p.changes = append(p.changes, drops...)
 	p.changes = append(p.changes, options...)
 	p.changes = append(p.changes, creates...)

@@ -79,7 +79,8 @@ func Create(s Schema) Script {
 // create makes a collection or a time series with its indexes.
 func create(n Named) Script {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
-	script := Script{step(mongosh.CreateCollection(db, coll, n.Definition.Options), "create", n.Namespace)}
+	options, after := creatable(n)
+	script := append(Script{step(mongosh.CreateCollection(db, coll, options), "create", n.Namespace)}, after...)
 	for _, spec := range n.Definition.Indexes {
 		if collated(n.Definition.Options) {
 			spec = mongosh.WithSimpleCollation(spec)

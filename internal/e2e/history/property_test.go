@@ -43,7 +43,7 @@ func randomPast(t *testing.T, seed uint64) {
 	at := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), fmt.Sprintf("DDLTAIL_DATABASE=past_%d", seed)}
 	start(t, at...)
 	moments := record(t, client, seed, dbs)
-	told(t, client, fmt.Sprintf("past_%d", seed))
+	waitTold(t, client, fmt.Sprintf("past_%d", seed))
 	for i, m := range moments {
 		got := asOf(t, m.at, at)
 		ddlgen.Compare(t, fmt.Sprintf("seed %d, step %d, %s", seed, i, m.at.Format(time.RFC3339Nano)), got, m.schema)
@@ -90,8 +90,8 @@ func record(t *testing.T, client *mongo.Client, seed uint64, dbs []string) []rec
 	return moments
 }
 
-// told waits until the history has one last change.
-func told(t *testing.T, client *mongo.Client, queue string) {
+// waitTold waits until the history has one last change.
+func waitTold(t *testing.T, client *mongo.Client, queue string) {
 	t.Helper()
 	if err := client.Database("two").CreateCollection(t.Context(), "the_last"); err != nil {
 		t.Fatal(err)
