@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/health"
@@ -70,21 +69,16 @@ func status(ctx context.Context, cfg config.Config) (health.Report, error) {
 		return health.Report{}, err
 	}
 	defer disconnect(client)
+	db, sinkErr := sink.Database(ctx, client, cfg.Database)
+	if sinkErr != nil {
+		db = client.Database(cfg.Database)
+	}
 	return health.Check{
 		Seeds: replicaset.Seeds{
 			Hosts: cfg.MongoDB.Hosts(), Options: cfg.MongoDB.Options(),
 			Direct: cfg.MongoDB.Direct(), PathIsAuthSource: cfg.MongoDB.PathIsAuthSource(),
 		},
-		ReadPreference: cfg.ReadPreference, Sink: sinkDatabase(ctx, client, cfg.Database),
+		ReadPreference: cfg.ReadPreference, Sink: db, SinkError: sinkErr,
 		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0,
 	}.Run(ctx), nil
-}
-
-// sinkDatabase is the sink with the read concern that it takes, as far as it answers;
-// that it does not, every question about it will say.
-func sinkDatabase(ctx context.Context, client *mongo.Client, name string) *mongo.Database {
-	if db, err := sink.Database(ctx, client, name); err == nil {
-		return db
-	}
-	return client.Database(name)
 }

@@ -34,22 +34,49 @@ func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	return sources, nil
 }
 
-// SetupReading makes the index that AsOf reads alone; again is no error.
+// SetupReading makes the indexes that Standing and Changed read alone; again is no
+// error.
 func (s Store) SetupReading(ctx context.Context) error {
-	_, err := s.coll.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{
-		{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}, {Key: "wall", Value: 1}, {Key: "_id", Value: 1},
-	}})
+	_, err := s.coll.Indexes().CreateMany(ctx, []mongo.IndexModel{
+		{Keys: bson.D{
+			{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}, {Key: "wall", Value: 1}, {Key: "_id", Value: 1},
+		}},
+		{Keys: bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}, {Key: "ns", Value: 1}}},
+	})
 	if err != nil {
-		return fmt.Errorf("make the index of %s for reading: %w", s.coll.Name(), err)
+		return fmt.Errorf("make the indexes of %s for reading: %w", s.coll.Name(), err)
 	}
 	return nil
+}
+
+// Changed lists the namespaces with a version between two times, the later one
+// included: all whose standing version can differ.
+func (r Reader) Changed(ctx context.Context, source string, after, until time.Time) ([]string, error) {
+	cur, err := r.coll.Aggregate(ctx, mongo.Pipeline{
+		{{Key: "$match", Value: bson.D{{Key: "source", Value: source}, {Key: "wall", Value: bson.D{{Key: "$gt", Value: after}, {Key: "$lte", Value: until}}}}}},
+		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$ns"}}}},
+	}, options.Aggregate().SetAllowDiskUse(true))
+	if err != nil {
+		return nil, fmt.Errorf("list what changed in %s: %w", r.coll.Name(), err)
+	}
+	var groups []struct {
+		NS string `bson:"_id"`
+	}
+	if err := cur.All(ctx, &groups); err != nil {
+		return nil, fmt.Errorf("list what changed in %s: %w", r.coll.Name(), err)
+	}
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.NS
+	}
+	return names, nil
 }
 
 // Moment selects versions: of each namespace the newest at or before a time.
 type Moment struct {
 	At     time.Time
 	Source string
-	// Namespaces is what "ns" must match, a string or a bson.Regex; nil for all.
+	// Namespaces is what "ns" must match: a string, a bson.Regex or a condition; nil for all.
 	Namespaces any
 }
 

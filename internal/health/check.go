@@ -31,8 +31,10 @@ const (
 type Check struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
-	// Sink is the database of ddltail's own collections.
-	Sink *mongo.Database
+	// Sink is the database of ddltail's own collections; SinkError is why it cannot be
+	// asked, nil where it can.
+	Sink      *mongo.Database
+	SinkError error
 	// Source is empty where the set's name is to be taken.
 	Source, Name string
 	// Retention says that `run` removes old history.
@@ -47,11 +49,7 @@ func (c Check) Run(ctx context.Context) Report {
 	if err != nil {
 		r.problem(err.Error())
 	}
-	for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory, c.askQueue, c.askSinkPrivileges} {
-		if err := ask(ctx, &r); err != nil {
-			r.problem(err.Error())
-		}
-	}
+	c.askSink(ctx, &r)
 	if member.Client != nil {
 		defer disconnect(member.Client)
 		c.askMember(ctx, member, &r)
@@ -59,6 +57,19 @@ func (c Check) Run(ctx context.Context) Report {
 	r.judge()
 	r.Healthy = len(r.Problems) == 0
 	return r
+}
+
+// askSink asks what is stored, unless the sink is away.
+func (c Check) askSink(ctx context.Context, r *Report) {
+	if c.SinkError != nil {
+		r.problem(c.SinkError.Error())
+		return
+	}
+	for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory, c.askQueue, c.askSinkPrivileges} {
+		if err := ask(ctx, r); err != nil {
+			r.problem(err.Error())
+		}
+	}
 }
 
 // askSet finds the members and connects to the one that is read from.

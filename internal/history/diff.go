@@ -11,6 +11,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/terminal"
@@ -29,10 +30,14 @@ type Diff struct {
 // Compare reads what differs between two moments.
 func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) (Diff, error) {
 	d := Diff{Source: source, From: from, To: to, Before: schema.Schema{}, After: schema.Schema{}}
+	m, err := r.between(ctx, source, from, to)
+	if err != nil {
+		return Diff{}, err
+	}
 	var ids [2][]string
-	var err error
 	for i, at := range []time.Time{from, to} {
-		if ids[i], err = r.versions().Standing(ctx, AsOf{Source: source, At: at}.moment()); err != nil {
+		m.At = at
+		if ids[i], err = r.versions().Standing(ctx, m); err != nil {
 			return Diff{}, err
 		}
 	}
@@ -50,6 +55,25 @@ func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) 
 	}
 	d.Notes, err = r.diffNotes(ctx, d)
 	return d, err
+}
+
+// maxNamed bounds how many namespaces a question names.
+const maxNamed = 10_000
+
+// between selects what can differ between two moments.
+func (r Reader) between(ctx context.Context, source string, from, to time.Time) (catalog.Moment, error) {
+	if to.Before(from) {
+		from, to = to, from
+	}
+	names, err := r.versions().Changed(ctx, source, from, to)
+	if err != nil {
+		return catalog.Moment{}, err
+	}
+	m := catalog.Moment{Source: source}
+	if len(names) <= maxNamed {
+		m.Namespaces = bson.D{{Key: "$in", Value: names}}
+	}
+	return m, nil
 }
 
 func without(ids, others []string) []string {

@@ -106,6 +106,14 @@ func shell(t *testing.T, uri, script string) {
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	shellFile(t, uri, file)
+	if t.Failed() {
+		t.Logf("the script:\n%s", script)
+	}
+}
+
+func shellFile(t *testing.T, uri, file string, variables ...string) {
+	t.Helper()
 	path, err := mongotest.Mongosh(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -113,8 +121,8 @@ func shell(t *testing.T, uri, script string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, uri, "--quiet", "--norc", "--file", file)
-	cmd.Env = append(os.Environ(), "HOME="+home, "NO_COLOR=1")
+	cmd.Env = append(append(os.Environ(), "HOME="+t.TempDir(), "NO_COLOR=1"), variables...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("mongosh: %v\n%s\n%s", err, out, script)
+		t.Errorf("mongosh: %v\n%s", err, out)
 	}
 }
