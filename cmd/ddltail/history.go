@@ -15,7 +15,6 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/history"
-	"github.com/ddltail/ddltail/internal/pipeline"
 )
 
 // defaultLimit is how many changes a table shows where nothing else bounds it.
@@ -195,8 +194,21 @@ func withHistory(cmd *cobra.Command, source string, work func(context.Context, a
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return errInterrupted
 		}
-		return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+		return explainReading(err, cfg.Database)
 	})
+}
+
+// explainReading says what to grant to a user who may not read: less than `run` needs.
+func explainReading(err error, database string) error {
+	const codeUnauthorized = 13
+	var se mongo.ServerError
+	if !errors.As(err, &se) || !se.HasErrorCode(codeUnauthorized) {
+		return err
+	}
+	return &config.Error{
+		Reason: fmt.Sprintf("the user may not read the collections of ddltail in %s", database),
+		Remedy: fmt.Sprintf("grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'read', db: '%s'}])", database),
+	}
 }
 
 var errInterrupted = errors.New("interrupted")

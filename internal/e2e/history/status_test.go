@@ -119,6 +119,10 @@ func TestMissingPrivileges(t *testing.T) {
 	if len(r.Missing) != 1 || !strings.Contains(r.Missing[0].Grant, "'remove'") {
 		t.Errorf("with retention %+v is missing", r.Missing)
 	}
+	shellFile(t, secured.URI(), script, "DDLTAIL_USER=tail", "DDLTAIL_DATABASE=audit", "DDLTAIL_PASSWORD=secret", "DDLTAIL_HISTORY_TTL=1h")
+	if r, _ := status(t, append(slices.Clone(at), "DDLTAIL_HISTORY_TTL=1h")...); len(r.Missing) != 0 {
+		t.Errorf("create-user.js for retention leaves %+v missing", r.Missing)
+	}
 	err := admin.RunCommand(t.Context(), bson.D{{Key: "revokePrivilegesFromRole", Value: "ddltail_run_audit"}, {Key: "privileges", Value: bson.A{
 		bson.D{{Key: "resource", Value: bson.D{{Key: "cluster", Value: true}}}, {Key: "actions", Value: bson.A{"listDatabases"}}},
 		bson.D{{Key: "resource", Value: bson.D{{Key: "db", Value: "audit"}, {Key: "collection", Value: "schema_history"}}}, {Key: "actions", Value: bson.A{"insert"}}},
