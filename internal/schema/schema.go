@@ -6,6 +6,7 @@ package schema
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -78,10 +79,20 @@ func indexText(spec bson.Raw, except ...string) string {
 	return string(canonical)
 }
 
-// isDefault names what collMod writes down and cannot remove again.
+// isDefault names what collMod writes down and cannot remove again. A max of 2³¹-1 is
+// how a server writes that a capped collection has none.
 func isDefault(el bson.RawElement) bool {
 	text, _ := el.Value().StringValueOK()
-	return el.Key() == "validationLevel" && text == "strict" || el.Key() == "validationAction" && text == "error"
+	switch el.Key() {
+	case "validationLevel":
+		return text == "strict"
+	case "validationAction":
+		return text == "error"
+	case "max":
+		limit, _ := el.Value().AsInt64OK()
+		return limit == math.MaxInt32
+	}
+	return false
 }
 
 // sorted orders a document's own fields by their names and leaves some out. What is

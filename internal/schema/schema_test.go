@@ -118,6 +118,8 @@ func TestWarnings(t *testing.T) {
 		{"no expiry", collection(t, 1, nil, ttl(100)), collection(t, 1, nil, plain), 0, "dropIndex"},
 		{"smaller", collection(t, 1, capped(9000)), collection(t, 1, capped(5000)), 1, "cappedSize: 5000"},
 		{"larger", collection(t, 1, capped(5000)), collection(t, 1, capped(9000)), 0, "cappedSize: 9000"},
+		{"no limit", collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), collection(t, 1, capped(5000)), 0, "cappedMax: 0"},
+		{"a limit", collection(t, 1, capped(5000)), collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), 1, "cappedMax: 10"},
 		{"capped", collection(t, 1, nil, plain), collection(t, 1, capped(5000), plain), 1, "convertToCapped(5000)"},
 		{"no longer capped", collection(t, 1, capped(5000)), collection(t, 1, nil), 1, "made anew"},
 		{"collation", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}}), 1, "made anew"},

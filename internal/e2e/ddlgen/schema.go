@@ -2,6 +2,7 @@ package ddlgen
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -36,6 +37,10 @@ func Canonical(t mongotest.TB, doc bson.Raw) string {
 		value, _ := el.Value().StringValueOK()
 		// collMod writes these defaults down and cannot remove them again.
 		if el.Key() == "validationLevel" && value == "strict" || el.Key() == "validationAction" && value == "error" {
+			continue
+		}
+		// So is a limit lifted by it: the server keeps the largest number there is.
+		if limit, _ := el.Value().AsInt64OK(); el.Key() == "max" && limit == math.MaxInt32 {
 			continue
 		}
 		one, err := bson.MarshalExtJSON(bson.D{{Key: el.Key(), Value: el.Value()}}, false, false)
