@@ -33,7 +33,11 @@ func (q question) answer(ctx context.Context, a answer) error {
 			return err
 		}
 	}
+	shown := q.query
 	cut, err := a.reader.Each(ctx, q.query, func(c history.Change) error {
+		if shown.Since.IsZero() {
+			shown.Since = c.Wall
+		}
 		if follower != nil && !follower.Began(c) {
 			return nil
 		}
@@ -42,7 +46,10 @@ func (q question) answer(ctx context.Context, a answer) error {
 	if err != nil {
 		return err
 	}
-	if err := q.remarks(ctx, a, out, cut); err != nil || follower == nil {
+	if !cut {
+		shown.Since = q.query.Since
+	}
+	if err := remarks(ctx, a, out, shown, cut); err != nil || follower == nil {
 		return err
 	}
 	return followOn(ctx, follower, out)
@@ -62,8 +69,8 @@ func (q question) output(a answer, several bool) (history.Output, error) {
 
 // remarks says what a reader of the list must know: in a table beneath it, else on
 // stderr, which is no data.
-func (q question) remarks(ctx context.Context, a answer, out history.Output, cut bool) error {
-	gaps, err := a.reader.Gaps(ctx, q.query.Source, q.query.Since, q.query.Until)
+func remarks(ctx context.Context, a answer, out history.Output, shown history.Query, cut bool) error {
+	gaps, err := a.reader.Gaps(ctx, shown.Source, shown.Since, shown.Until)
 	if err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func (q question) remarks(ctx context.Context, a answer, out history.Output, cut
 		notes = append(notes, fmt.Sprintf("HISTORY GAP %s: what happened then is not known but by a comparison", g.Subject()))
 	}
 	if cut {
-		notes = append(notes, fmt.Sprintf("the newest %d only; --limit 0 shows all", q.query.Limit))
+		notes = append(notes, fmt.Sprintf("the newest %d only; --limit 0 shows all", shown.Limit))
 	}
 	if table, ok := out.(*history.Table); ok {
 		return table.Notes(notes...)

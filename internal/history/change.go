@@ -118,6 +118,9 @@ func (c Change) Short() string {
 	}
 	text := strings.TrimPrefix(c.Mongosh, mongosh.Collection(c.Database, c.Collection)+".")
 	text = strings.TrimPrefix(text, mongosh.DB(c.Database)+".")
+	if text == "drop()" || text == "dropDatabase()" {
+		return ""
+	}
 	name := mongosh.Quote(c.Collection)
 	for _, said := range []struct{ begin, end, put string }{
 		{"runCommand({collMod: " + name + ", ", ")", "{"},
@@ -127,8 +130,6 @@ func (c Change) Short() string {
 		{"createIndex(", ")", ""},
 		{"dropIndex(", ")", ""},
 		{"renameCollection(", ")", "to "},
-		{"drop(", ")", ""},
-		{"dropDatabase(", ")", ""},
 	} {
 		if rest, ok := strings.CutPrefix(text, said.begin); ok && strings.HasSuffix(rest, said.end) {
 			return said.put + strings.TrimSuffix(rest, said.end)

@@ -34,7 +34,7 @@ func parseAgo(text string) (time.Duration, error) {
 	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
 		if number, ok := strings.CutSuffix(text, unit); ok {
 			n, err := strconv.ParseFloat(number, 64)
-			if err != nil || n < 0 || n > 1e5 {
+			if err != nil || !(n >= 0 && n <= 1e5) {
 				return 0, fmt.Errorf("parse %q: want a number of days or weeks", text)
 			}
 			return time.Duration(n * float64(length)), nil

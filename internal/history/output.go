@@ -39,6 +39,10 @@ func writeJSON(w *bufio.Writer, doc any) error {
 	if err != nil {
 		return fmt.Errorf("write as JSON: %w", err)
 	}
+	if !strings.ContainsFunc(string(line), func(r rune) bool { return !unicode.IsPrint(r) }) {
+		_, err := w.Write(append(line, '\n'))
+		return ending(err)
+	}
 	for _, r := range string(line) {
 		// What is not ASCII stands in strings, where an escape says the same.
 		switch {
