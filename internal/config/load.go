@@ -86,6 +86,7 @@ func (c *checker) check(env environment) Config {
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		Sinks:             c.sinks(env.Sinks),
+		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
 		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),
@@ -299,6 +300,13 @@ func (c *checker) duration(variable, value string) time.Duration {
 		c.fail(variable, "%s: want a duration such as 90s or 24h", shown(value))
 	}
 	return d
+}
+
+func (c *checker) optionalDuration(variable, value string) time.Duration {
+	if value == "" {
+		return 0
+	}
+	return c.duration(variable, value)
 }
 
 func (c *checker) oneOf(variable, value string, allowed ...string) string {
