@@ -1,0 +1,81 @@
+package faults
+
+import (
+	"testing"
+	"time"
+)
+
+// TestStepDowns makes the primary hand over.
+func TestStepDowns(t *testing.T) {
+	s := newScene(t)
+	s.begin()
+	for range *rounds {
+		_, err := s.set.StepDown(s.Context())
+		s.must(err)
+		s.recovered()
+	}
+	s.check()
+}
+
+// TestPrimaryKilled kills the primary and starts it again once there is another.
+func TestPrimaryKilled(t *testing.T) {
+	s := newScene(t)
+	s.begin()
+	for range *rounds {
+		primary := s.primary()
+		s.must(primary.Kill())
+		s.while(200, 4000)
+		s.must(primary.Restart(s.Context()))
+		s.recovered()
+	}
+	s.check()
+}
+
+// TestTailedMemberKilled kills the member that ddltail reads from.
+func TestTailedMemberKilled(t *testing.T) {
+	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondaryPreferred")
+	p := s.begin()
+	for range *rounds {
+		tailed := s.tailed(p)
+		s.must(tailed.Kill())
+		s.while(200, 4000)
+		s.must(tailed.Restart(s.Context()))
+		s.recovered()
+	}
+	s.check()
+}
+
+// TestMemberPaused stops members that keep their connections open and do not answer: the primary, and the one that is read from.
+func TestMemberPaused(t *testing.T) {
+	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondaryPreferred")
+	p := s.begin()
+	for range max(1, *rounds/5) {
+		for _, member := range []interface {
+			Pause() error
+			Resume() error
+		}{s.primary(), s.tailed(p)} {
+			s.must(member.Pause())
+			time.Sleep(lasting(3*time.Second, 40*time.Second))
+			s.must(member.Resume())
+			s.recovered()
+		}
+	}
+	s.check()
+}
+
+// TestAllKilled kills the whole set at once and starts it again.
+func TestAllKilled(t *testing.T) {
+	s := newScene(t)
+	s.begin()
+	for range max(1, *rounds/2) {
+		for _, m := range s.set.Members() {
+			s.must(m.Kill())
+		}
+		s.while(100, 1500)
+		for _, m := range s.set.Members() {
+			s.must(m.Restart(s.Context()))
+		}
+		s.recovered()
+	}
+	s.check()
+}
