@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -216,6 +217,7 @@ func (s *scene) mark(name string) bson.Timestamp {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
+	name += fmt.Sprint("_", rand.Uint32()) // earlier scenarios made marks too
 	for {
 		err := s.client.Database("marks").CreateCollection(ctx, name)
 		if err == nil {

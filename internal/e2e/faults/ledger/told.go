@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -42,7 +44,28 @@ func ReadTold(ctx context.Context, coll *mongo.Collection) ([]Document, error) {
 			return nil, fmt.Errorf("decode %.500s: %w", raw, err)
 		}
 	}
-	return told, nil
+	order, err := writes(ctx, coll)
+	slices.SortStableFunc(told, func(a, b Document) int { return cmp.Compare(order[a.ID], order[b.ID]) })
+	return told, err
+}
+
+// writes says in which order documents came into a collection. On a replica set that is in the oplog: a secondary applies writes of
+// one batch in any order, and may be the primary later. A server without one keeps them as they came, and all are equal here.
+func writes(ctx context.Context, coll *mongo.Collection) (map[string]int, error) {
+	oplog := coll.Database().Client().Database("local").Collection("oplog.rs",
+		options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
+	cursor, err := oplog.Find(ctx, bson.D{{Key: "op", Value: "i"}, {Key: "ns", Value: coll.Database().Name() + "." + coll.Name()}},
+		options.Find().SetSort(bson.D{{Key: "$natural", Value: 1}}).SetProjection(bson.D{{Key: "o._id", Value: 1}}))
+	if err != nil {
+		return nil, fmt.Errorf("read the writes to %s: %w", coll.Name(), err)
+	}
+	defer cursor.Close(ctx)
+	order := map[string]int{}
+	for n := 1; cursor.Next(ctx); n++ {
+		id, _ := cursor.Current.Lookup("o", "_id").StringValueOK()
+		order[id] = n
+	}
+	return order, cursor.Err()
 }
 
 func decodeDocument(raw bson.Raw) (Document, error) {
