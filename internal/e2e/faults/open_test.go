@@ -1,17 +1,14 @@
 package faults
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/ddltail/ddltail/internal/e2e/faults/ledger"
@@ -29,7 +26,7 @@ func TestChains(t *testing.T) {
 	prepared := prepare(s, db)
 	for i := range 2 * *rounds {
 		committed := make(chan error, 1)
-		go func() { committed <- chain(s, db, fmt.Sprintf("c%d", i)) }()
+		go func() { committed <- mixedTransaction(s, fmt.Sprintf("chain%d", i), 20) }()
 		s.while(50, 1500)
 		s.kill(p)
 		p = s.run()
@@ -37,41 +34,6 @@ func TestChains(t *testing.T) {
 	}
 	prepared.commit()
 	s.check()
-}
-
-// chain makes a collection and an index, and then writes more than one entry can hold.
-func chain(s *scene, db *mongo.Database, name string) error {
-	session, err := s.client.StartSession()
-	if err != nil {
-		return err
-	}
-	defer session.EndSession(s.Context())
-	effects := []ledger.Effect{
-		{Operation: "CREATE_COLLECTION", NS: db.Name() + "." + name},
-		{Operation: "CREATE_INDEX", NS: db.Name() + "." + name, Index: "by_a"},
-	}
-	_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
-		if err := db.CreateCollection(ctx, name); err != nil {
-			return nil, err
-		}
-		index := mongo.IndexModel{Keys: bson.D{{Key: "a", Value: 1}}, Options: options.Index().SetName("by_a")}
-		if _, err := db.Collection(name).Indexes().CreateOne(ctx, index); err != nil {
-			return nil, err
-		}
-		pad := strings.Repeat("x", 1<<20)
-		for range 17 {
-			if _, err := db.Collection(name).InsertOne(ctx, bson.D{{Key: "pad", Value: pad}}); err != nil {
-				return nil, err
-			}
-		}
-		return nil, nil
-	}, options.Transaction().SetReadConcern(readconcern.Local())) // all that create takes
-	if err != nil {
-		s.book.Doubtful(err, effects...)
-		return fmt.Errorf("a large transaction: %w", err)
-	}
-	s.book.Acknowledged(effects...)
-	return nil
 }
 
 // preparedTransaction is one that has been promised and is not decided.
