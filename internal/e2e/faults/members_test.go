@@ -25,7 +25,7 @@ func TestPrimaryKilled(t *testing.T) {
 		primary := s.primary()
 		s.must(primary.Kill())
 		s.while(200, 4000)
-		s.must(primary.Restart(s.Context()))
+		s.restart(primary)
 		s.recovered()
 	}
 	s.check()
@@ -39,7 +39,7 @@ func TestTailedMemberKilled(t *testing.T) {
 		tailed := s.tailed(p)
 		s.must(tailed.Kill())
 		s.while(200, 4000)
-		s.must(tailed.Restart(s.Context()))
+		s.restart(tailed)
 		s.recovered()
 	}
 	s.check()
@@ -73,7 +73,7 @@ func TestAllKilled(t *testing.T) {
 		}
 		s.while(100, 1500)
 		for _, m := range s.set.Members() {
-			s.must(m.Restart(s.Context()))
+			s.restart(m)
 		}
 		s.recovered()
 	}

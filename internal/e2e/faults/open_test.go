@@ -143,7 +143,7 @@ func TestIndexBuildAcrossFailover(t *testing.T) {
 	s.run()
 	s.primary()
 	time.Sleep(lasting(2*time.Second, 30*time.Second))
-	s.must(primary.Restart(t.Context()))
+	s.restart(primary)
 	waitIndex(s, coll, "by_a")
 	s.check()
 }

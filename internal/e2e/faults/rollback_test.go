@@ -55,11 +55,11 @@ func rollBack(s *scene, round int, pause bool) []ledger.Effect {
 	s.must(primary.Kill())
 	for _, m := range secondaries {
 		s.must(m.Kill()) // what lies in the sockets of one that is paused would reach it yet
-		s.must(m.Restart(s.Context()))
+		s.restart(m)
 	}
 	s.primary()
 	s.while(500, 1500)
-	s.must(primary.Restart(s.Context()))
+	s.restart(primary)
 	return cutOff
 }
 

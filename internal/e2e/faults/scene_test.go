@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -38,8 +39,9 @@ type scene struct {
 	set    *mongotest.ReplicaSet
 	client *mongo.Client
 	// sink is a client of the deployment that holds queue and history.
-	sink *mongo.Client
-	book ledger.Ledger
+	sink  *mongo.Client
+	book  ledger.Ledger
+	oplog *ledger.Oplog
 	load *load.Load
 	from bson.Timestamp
 	// running are the ddltails that have not been killed; said is what those that have been logged last.
@@ -56,7 +58,7 @@ func newScene(t *testing.T, variables ...string) *scene {
 
 func newSceneOn(t *testing.T, set *mongotest.ReplicaSet, variables ...string) *scene {
 	client := must[*mongo.Client](t)(connect(set.URI()))
-	s := &scene{T: t, set: set, client: client, sink: client}
+	s := &scene{T: t, set: set, client: client, sink: client, oplog: ledger.NewOplog(client, database)}
 	s.variables = append([]string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=" + database}, variables...)
 	t.Cleanup(s.close)
 	return s
@@ -200,6 +202,15 @@ func (s *scene) primary() *mongotest.Member {
 	return m
 }
 
+// restart starts a member again that was killed.
+func (s *scene) restart(m *mongotest.Member) {
+	s.Helper()
+	if err := m.Restart(s.Context()); err != nil {
+		text, _ := os.ReadFile(m.Log())
+		s.Fatalf("restart %s: %v\n%s", m.Addr(), err, last(string(text)))
+	}
+}
+
 // recovered waits until all members are well, and lets the load go on for a moment.
 func (s *scene) recovered() {
 	s.Helper()
@@ -270,10 +281,17 @@ func (s *scene) finish() (made []ledger.Change, end bson.Timestamp) {
 	for len(s.running) > 0 {
 		s.stop(s.running[0])
 	}
-	made, err := ledger.ReadOplog(s.Context(), s.client, database, s.from, end)
-	s.must(err)
+	made = s.happened(s.from, end)
 	s.settle(made)
 	return made, end
+}
+
+// happened is what the oplog says of a span.
+func (s *scene) happened(after, upTo bson.Timestamp) []ledger.Change {
+	s.Helper()
+	made, err := s.oplog.Read(s.Context(), after, upTo)
+	s.must(err)
+	return made
 }
 
 // settle holds the client's own ledger against the oplog.

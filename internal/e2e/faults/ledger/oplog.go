@@ -11,10 +11,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 )
 
-// ReadOplog reads what happened behind one moment and up to another, in the order in which it took effect, from the primary and
-// majority-committed. Database is the one that holds ddltail's own four collections, which do not count.
-func ReadOplog(ctx context.Context, client *mongo.Client, database string, after, upTo bson.Timestamp) ([]Change, error) {
-	oplog := client.Database("local").Collection("oplog.rs",
+// Oplog reads what happened on a replica set. It remembers which views there are: one entry can drop them all, and names none.
+type Oplog struct {
+	client  *mongo.Client
+	decoder decoder
+}
+
+// NewOplog makes one for a set that has no views so far. Database is the one that holds ddltail's own four collections, which do not
+// count.
+func NewOplog(client *mongo.Client, database string) *Oplog {
+	return &Oplog{client: client, decoder: newDecoder(database)}
+}
+
+// Read reads what happened behind one moment and up to another, in the order in which it took effect, from the primary and
+// majority-committed.
+func (o *Oplog) Read(ctx context.Context, after, upTo bson.Timestamp) ([]Change, error) {
+	oplog := o.client.Database("local").Collection("oplog.rs",
 		options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
 	cursor, err := oplog.Find(ctx, bson.D{
 		{Key: "ts", Value: bson.D{{Key: "$gt", Value: after}, {Key: "$lte", Value: upTo}}},
@@ -27,16 +39,16 @@ func ReadOplog(ctx context.Context, client *mongo.Client, database string, after
 		return nil, fmt.Errorf("read the oplog: %w", err)
 	}
 	defer cursor.Close(ctx)
-	d := newDecoder(database)
+	o.decoder.changes = nil
 	for cursor.Next(ctx) {
-		if err := d.take(cursor.Current); err != nil {
+		if err := o.decoder.take(cursor.Current); err != nil {
 			return nil, fmt.Errorf("decode %.500s: %w", cursor.Current, err)
 		}
 	}
 	if err := cursor.Err(); err != nil {
 		return nil, fmt.Errorf("read the oplog: %w", err)
 	}
-	return d.changes, nil
+	return o.decoder.changes, nil
 }
 
 // operation is what an entry, or one element of an applyOps, does.
@@ -69,8 +81,8 @@ type decoder struct {
 	changes []Change
 }
 
-func newDecoder(database string) *decoder {
-	d := &decoder{own: map[string]bool{}, temporary: map[string]bool{}, views: map[string]map[string]bool{}, open: map[string][]operation{}}
+func newDecoder(database string) decoder {
+	d := decoder{own: map[string]bool{}, temporary: map[string]bool{}, views: map[string]map[string]bool{}, open: map[string][]operation{}}
 	for _, name := range []string{"notifications", "history", "catalog", "checkpoints"} {
 		d.own[database+".schema_"+name] = true
 	}
