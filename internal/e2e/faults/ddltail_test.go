@@ -15,7 +15,7 @@ const killsPerRound = 10
 func TestNoFault(t *testing.T) {
 	s := newScene(t)
 	s.begin()
-	s.while(6000, 6001)
+	s.load.WaitWhole()
 	made, end := s.finish()
 	if settled := s.book.Settle(made); settled.Doubtful != settled.Happened {
 		t.Errorf("in doubt, with no fault: %q", settled.Reasons)

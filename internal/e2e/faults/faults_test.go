@@ -60,6 +60,30 @@ func run(m *testing.M) int {
 	return code
 }
 
+// threeMembers is what every scenario runs on. Left alone, a member that is asked to end waits 15 s for its clients; test
+// commands bring failpoints.
+func threeMembers(args ...string) mongotest.Options {
+	return mongotest.Options{
+		Members: 3, ElectionTimeout: 2 * time.Second,
+		Args: append(args, "--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100", "--setParameter", "enableTestCommands=1"),
+	}
+}
+
+// smallOplog is a set whose oplog rolls over in seconds.
+func smallOplog() mongotest.Options {
+	// The server truncates nothing that its last checkpoint on disk still needs: syncdelay makes those more frequent.
+	o := threeMembers("--syncdelay", "1")
+	o.OplogSizeMB = 16
+	return o
+}
+
+// slot waits for a scenario's turn that has sets of its own: the number of sets that run at once is bounded.
+func slot(t *testing.T) {
+	t.Helper()
+	set := <-idle
+	t.Cleanup(func() { idle <- set })
+}
+
 // borrow gives a scenario a set of three for itself, whole and without databases of others.
 func borrow(t *testing.T) *mongotest.ReplicaSet {
 	t.Helper()
@@ -67,9 +91,7 @@ func borrow(t *testing.T) *mongotest.ReplicaSet {
 	t.Cleanup(func() { idle <- usable(t, set) })
 	if set == nil {
 		var err error
-		set, err = mongotest.StartReplicaSet(t.Context(), mongotest.Options{
-			Members: 3, ElectionTimeout: 2 * time.Second, Args: []string{"--setParameter", "enableTestCommands=1"},
-		})
+		set, err = mongotest.StartReplicaSet(t.Context(), threeMembers())
 		if err != nil {
 			t.Fatal(err)
 		}

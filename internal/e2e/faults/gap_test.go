@@ -21,12 +21,8 @@ import (
 // newSmallScene has a set of its own, whose oplog rolls over in seconds.
 func newSmallScene(t *testing.T, variables ...string) *scene {
 	t.Parallel()
-	slot := <-idle
-	t.Cleanup(func() { idle <- slot })
-	return newSceneOn(t, mongotest.NewReplicaSet(t, mongotest.Options{
-		// The server truncates nothing that its last checkpoint on disk still needs: syncdelay makes those more frequent.
-		Members: 3, ElectionTimeout: 2 * time.Second, OplogSizeMB: 16, Args: []string{"--syncdelay", "1"},
-	}), variables...)
+	slot(t)
+	return newSceneOn(t, mongotest.NewReplicaSet(t, smallOplog()), variables...)
 }
 
 // prepareUnseen lets ddltail see the first generation of changes, and stops it. It gives the moment up to which all is told.
@@ -101,7 +97,6 @@ func TestTwoDdltailsAfterRollOver(t *testing.T) {
 func TestFreshlySyncedMembers(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondary")
 	all := several(s, 2)
-	s.must(s.client.Ping(t.Context(), nil))
 	prepareUnseen(s, all)
 	for _, c := range all {
 		c.unseen()
@@ -179,6 +174,13 @@ type gap struct{ from, to bson.Timestamp }
 // the catalog that follows from all of it equal to the server's.
 func checkGap(s *scene) gap {
 	s.Helper()
+	// The entry at the gap's end is the first that is not lost.
+	return checkBehind(s, func(g gap) bson.Timestamp { return bson.Timestamp{T: g.to.T, I: g.to.I - 1} })
+}
+
+// checkBehind is told behind which moment the oplog is told.
+func checkBehind(s *scene, held func(gap) bson.Timestamp) gap {
+	s.Helper()
 	end := s.mark("the_end")
 	s.told("notifications", end)
 	for len(s.running) > 0 {
@@ -190,10 +192,10 @@ func checkGap(s *scene) gap {
 	}
 	found := checkInferred(s, "notifications", queue)
 	checkInferred(s, "history", history)
-	held := bson.Timestamp{T: found.to.T, I: found.to.I - 1} // the entry at the gap's end is the first that is not lost
-	made := s.happened(held, end)
-	s.compare("notifications", made, ledger.Within(queue, held, end))
-	s.compare("history", made, ledger.Within(history, held, end))
+	from := held(found)
+	made := s.happened(from, end)
+	s.compare("notifications", made, ledger.Within(queue, from, end))
+	s.compare("history", made, ledger.Within(history, from, end))
 	foldsToServer(s, queue)
 	foldsToServer(s, history)
 	return found

@@ -129,7 +129,7 @@ func TestIndexBuildAcrossFailover(t *testing.T) {
 	s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: ns})
 
 	primary := s.primary()
-	hang(s, primary, slow)
+	failpoint(s, primary, "hangIndexBuildDuringCollectionScanPhaseBeforeInsertion", "alwaysOn", bson.E{Key: "fieldsToMatch", Value: slow})
 	built := make(chan error, 1)
 	go func() {
 		_, err := coll.Indexes().CreateOne(t.Context(),
@@ -148,13 +148,12 @@ func TestIndexBuildAcrossFailover(t *testing.T) {
 	s.check()
 }
 
-// hang makes index builds of this member wait at a document, until it is started again.
-func hang(s *scene, m *mongotest.Member, at bson.D) {
+// failpoint makes a member do what the server's own tests make it do, until it is turned off or the member is started again.
+func failpoint(s *scene, m *mongotest.Member, name, mode string, data ...bson.E) {
 	s.Helper()
 	client := mongotest.Connect(s.T, m.URI())
 	s.must(client.Database("admin").RunCommand(s.Context(), bson.D{
-		{Key: "configureFailPoint", Value: "hangIndexBuildDuringCollectionScanPhaseBeforeInsertion"}, {Key: "mode", Value: "alwaysOn"},
-		{Key: "data", Value: bson.D{{Key: "fieldsToMatch", Value: at}}},
+		{Key: "configureFailPoint", Value: name}, {Key: "mode", Value: mode}, {Key: "data", Value: append(bson.D{}, data...)},
 	}).Err())
 }
 

@@ -42,8 +42,8 @@ type scene struct {
 	sink  *mongo.Client
 	book  ledger.Ledger
 	oplog *ledger.Oplog
-	load *load.Load
-	from bson.Timestamp
+	load  *load.Load
+	from  bson.Timestamp
 	// running are the ddltails that have not been killed; said is what those that have been logged last.
 	running   []*ddltailtest.Process
 	said      []string

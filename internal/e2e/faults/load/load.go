@@ -31,6 +31,8 @@ type Load struct {
 	prefix string
 	stop   chan struct{}
 	ended  sync.WaitGroup
+	// whole is done when every writer has told every story.
+	whole sync.WaitGroup
 }
 
 // Start begins to write. The names of all databases begin with prefix, which no other load of the same set may have.
@@ -43,6 +45,7 @@ func Start(uri string, book *ledger.Ledger, prefix string) (*Load, error) {
 	l := &Load{client: client, book: book, prefix: prefix, stop: make(chan struct{})}
 	for i := range writers {
 		w := &writer{load: l, number: i, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+		l.whole.Add(1)
 		l.ended.Go(w.write)
 	}
 	l.ended.Go(l.writeDocuments)
@@ -55,6 +58,9 @@ func (l *Load) Stop(ctx context.Context) error {
 	l.ended.Wait()
 	return l.client.Disconnect(ctx)
 }
+
+// WaitWhole waits until there has been every kind of DDL.
+func (l *Load) WaitWhole() { l.whole.Wait() }
 
 // rest waits a little, and says whether to go on.
 func (l *Load) rest() bool {

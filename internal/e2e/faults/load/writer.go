@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -31,6 +32,8 @@ type writer struct {
 // write tells all stories in a random order, and again in another.
 func (w *writer) write() {
 	all := stories()
+	told := sync.OnceFunc(w.load.whole.Done)
+	defer told()
 	for {
 		w.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		for _, tell := range all {
@@ -39,6 +42,7 @@ func (w *writer) write() {
 			}
 			tell(w.newStory())
 		}
+		told()
 	}
 }
 
