@@ -142,10 +142,3 @@ func must[T any](t *testing.T) func(T, error) T {
 		return v
 	}
 }
-
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

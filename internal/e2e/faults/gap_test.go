@@ -51,6 +51,7 @@ func TestRolledOver(t *testing.T) {
 		c.unseen()
 	}
 	rollOver(s, s.mark("unseen"))
+	at, first := checkpoint(s), oldestOfAll(s)
 	for range 5 {
 		p := s.run()
 		saysOneOf(s, p, "history is lost", "another ddltail compares", "history gap", "reading the oplog")
@@ -58,7 +59,19 @@ func TestRolledOver(t *testing.T) {
 		s.kill(p)
 	}
 	s.run()
-	checkGap(s)
+	gap := checkGap(s)
+	if gap.from != at || gap.to.Before(first) || gap.to.After(oldestOfAll(s)) {
+		t.Errorf("the gap reaches from %v to %v; the checkpoint was %v, the oplog began at %v before it was compared and at %v after",
+			gap.from, gap.to, at, first, oldestOfAll(s))
+	}
+}
+
+// checkpoint is the stored position.
+func checkpoint(s *scene) bson.Timestamp {
+	s.Helper()
+	stored, err := s.sink.Database(database).Collection("schema_checkpoints").FindOne(s.Context(), bson.D{}).Raw()
+	s.must(err)
+	return timestamp(stored.Lookup("optime", "ts"))
 }
 
 // TestHalfRolledOver rolls half of the changes over. The other half is still held: it is told one by one, from the oplog.
@@ -132,27 +145,36 @@ func TestFreshlySyncedMembers(t *testing.T) {
 func rollOver(s *scene, past bson.Timestamp) {
 	s.Helper()
 	pad := strings.Repeat("x", mB)
-	var clients []*mongo.Client
-	for _, m := range s.set.Members() {
-		clients = append(clients, mongotest.Connect(s.T, m.URI()))
-	}
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		_, err := s.client.Database("filler").Collection("documents").InsertOne(s.Context(), bson.D{{Key: "pad", Value: pad}})
 		s.must(err)
-		if !slices.ContainsFunc(clients, func(c *mongo.Client) bool { return !oldest(s, c).After(past) }) {
+		if oldestOfAll(s).After(past) {
 			return
 		}
 	}
 	s.Fatal("the oplog did not roll over")
 }
 
-func oldest(s *scene, client *mongo.Client) bson.Timestamp {
+// oldestOfAll is the first entry that any member still holds.
+func oldestOfAll(s *scene) bson.Timestamp {
 	s.Helper()
-	entry, err := client.Database("local").Collection("oplog.rs").FindOne(s.Context(), bson.D{},
-		options.FindOne().SetSort(bson.D{{Key: "$natural", Value: 1}})).Raw()
-	s.must(err)
-	t, i := entry.Lookup("ts").Timestamp()
-	return bson.Timestamp{T: t, I: i}
+	var first bson.Timestamp
+	for _, m := range s.set.Members() {
+		client, err := connectDirectly(m)
+		s.must(err)
+		entry, err := client.Database("local").Collection("oplog.rs").FindOne(s.Context(), bson.D{},
+			options.FindOne().SetSort(bson.D{{Key: "$natural", Value: 1}})).Raw()
+		s.must(err)
+		s.must(client.Disconnect(s.Context()))
+		if at := timestamp(entry.Lookup("ts")); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+func connectDirectly(m *mongotest.Member) (*mongo.Client, error) {
+	return mongo.Connect(options.Client().ApplyURI(m.URI()))
 }
 
 // saysOneOf waits until a ddltail has logged one of these.

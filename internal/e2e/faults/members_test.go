@@ -3,6 +3,8 @@ package faults
 import (
 	"testing"
 	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // TestStepDowns makes the primary hand over.
@@ -43,6 +45,39 @@ func TestTailedMemberKilled(t *testing.T) {
 		s.recovered()
 	}
 	s.check()
+}
+
+// TestTailedMemberRemoved takes the member that ddltail reads from out of the set's configuration, and puts it back.
+func TestTailedMemberRemoved(t *testing.T) {
+	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondary")
+	p := s.begin()
+	for range max(1, *rounds/4) {
+		tailed := s.tailed(p).Addr()
+		var removed bson.A
+		s.must(s.set.Reconfig(t.Context(), func(config bson.M) {
+			members, _ := config["members"].(bson.A)
+			config["members"], removed = without(members, tailed)
+		}))
+		s.told("notifications", s.mark("without_it"))
+		s.must(s.set.Reconfig(t.Context(), func(config bson.M) {
+			members, _ := config["members"].(bson.A)
+			config["members"] = append(members, removed...)
+		}))
+		s.recovered()
+	}
+	s.check()
+}
+
+// without parts the members that stay from the one that goes.
+func without(members bson.A, host string) (stay, gone bson.A) {
+	for _, m := range members {
+		if member, _ := m.(bson.M); member["host"] == host {
+			gone = append(gone, m)
+		} else {
+			stay = append(stay, m)
+		}
+	}
+	return stay, gone
 }
 
 // TestMemberPaused stops members that keep their connections open and do not answer: the primary, and the one that is read from.
