@@ -41,15 +41,21 @@ func prepareUnseen(s *scene, all []changes) bson.Timestamp {
 	return end
 }
 
-// TestRolledOver rolls the oplog over with more than fifty changes in it that ddltail has not seen, and kills it five times while it
-// compares.
-func TestRolledOver(t *testing.T) {
-	s := newSmallScene(t)
+// changeUnseen makes more than fifty changes that ddltail does not see.
+func changeUnseen(s *scene) {
+	s.Helper()
 	all := several(s, 2)
 	prepareUnseen(s, all)
 	for _, c := range all {
 		c.unseen()
 	}
+}
+
+// TestRolledOver rolls the oplog over with more than fifty changes in it that ddltail has not seen, and kills it five times while it
+// compares.
+func TestRolledOver(t *testing.T) {
+	s := newSmallScene(t)
+	changeUnseen(s)
 	rollOver(s, s.mark("unseen"))
 	at, first := checkpoint(s), oldestOfAll(s)
 	for range 5 {
@@ -95,11 +101,7 @@ func TestHalfRolledOver(t *testing.T) {
 // TestTwoDdltailsAfterRollOver starts two at once.
 func TestTwoDdltailsAfterRollOver(t *testing.T) {
 	s := newSmallScene(t)
-	all := several(s, 2)
-	prepareUnseen(s, all)
-	for _, c := range all {
-		c.unseen()
-	}
+	changeUnseen(s)
 	rollOver(s, s.mark("unseen"))
 	s.run()
 	s.run()
@@ -109,11 +111,7 @@ func TestTwoDdltailsAfterRollOver(t *testing.T) {
 // TestFreshlySyncedMembers prefers members whose oplogs begin after the position, while another one still holds it: no gap.
 func TestFreshlySyncedMembers(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondary")
-	all := several(s, 2)
-	prepareUnseen(s, all)
-	for _, c := range all {
-		c.unseen()
-	}
+	changeUnseen(s)
 	primary := s.primary()
 	for _, m := range s.set.Members() {
 		if m == primary {

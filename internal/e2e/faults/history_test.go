@@ -207,11 +207,7 @@ func TestRollbackDuringComparison(t *testing.T) {
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})
 	s := apart(t, mongotest.NewReplicaSet(t, smallOplog()), server)
-	all := several(s, 2)
-	prepareUnseen(s, all)
-	for _, c := range all {
-		c.unseen()
-	}
+	changeUnseen(s)
 	unseen := s.mark("unseen")
 	s.happened(s.from, unseen)
 	rollOver(s, unseen)
