@@ -130,6 +130,7 @@ func renamedOver(s *story) {
 	s.create(to)
 	s.rename(to, true, ledger.Effect{Operation: "DROP_COLLECTION", NS: s.ns(to)},
 		ledger.Effect{Operation: "RENAME_COLLECTION", NS: s.ns(s.name), To: s.ns(to)})
+	s.drop(to)
 }
 
 func (s *story) rename(to string, over bool, effects ...ledger.Effect) {
@@ -157,6 +158,7 @@ func out(s *story) {
 	s.fill(s.name)
 	s.out(s.name+"_out", "CREATE_COLLECTION")
 	s.drop(s.name + "_out")
+	s.drop(s.name)
 }
 
 func outOver(s *story) {
@@ -165,6 +167,7 @@ func outOver(s *story) {
 	s.create(s.name + "_out")
 	s.createIndex(s.name+"_out", "by_a")
 	s.out(s.name+"_out", "REPLACE_COLLECTION")
+	s.drop(s.name + "_out")
 	s.drop(s.name)
 }
 
@@ -190,6 +193,7 @@ func (s *story) inTransaction(commit bool) {
 func committed(s *story) {
 	s.inTransaction(true)
 	s.drop(s.name)
+	s.drop(s.name + "_implicit")
 }
 
 func aborted(s *story) { s.inTransaction(false) }
