@@ -36,7 +36,7 @@ func TestNoFault(t *testing.T) {
 func TestDdltailKilled(t *testing.T) {
 	s := newScene(t)
 	p := s.begin()
-	for range killsPerRound * *rounds {
+	for range killsPerRound * times() {
 		s.while(50, 900)
 		s.kill(p)
 		p = s.run()
@@ -48,7 +48,7 @@ func TestDdltailKilled(t *testing.T) {
 func TestThreeDdltailsKilledInTurn(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=nearest")
 	three := []*ddltailtest.Process{s.begin(), s.run(), s.run()}
-	for i := range 3 * 2 * *rounds {
+	for i := range 3 * 2 * times() {
 		s.while(50, 900)
 		s.kill(three[i%3])
 		three[i%3] = s.run()

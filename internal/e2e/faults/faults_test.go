@@ -2,7 +2,7 @@
 // in queue and history alike, and nothing that did not happen.
 //
 // make faults ROUNDS=20 is the long form: 200 kills of ddltail, 20 of each fault of a member, an outage of a minute, a million
-// entries. Part of make test is one round.
+// entries. Part of make test is one round of all but the slowest.
 package faults
 
 import (
@@ -22,7 +22,7 @@ import (
 const setsAtOnce = 3
 
 var (
-	rounds = flag.Int("rounds", 1, "how often each fault happens; everything that lasts grows with it")
+	rounds = flag.Int("rounds", 0, "how often each fault happens, and what lasts grows with it; 0 is once, without the slowest scenarios")
 	binary string
 	// idle holds sets that no scenario uses; nil stands for one that is still to be started.
 	idle = make(chan *mongotest.ReplicaSet, setsAtOnce)
@@ -75,6 +75,17 @@ func smallOplog() mongotest.Options {
 	o := threeMembers("--syncdelay", "1")
 	o.OplogSizeMB = 16
 	return o
+}
+
+// times is how often each fault happens.
+func times() int { return max(1, *rounds) }
+
+// slow is for scenarios that cost half a minute each: make test has others beside them that show nearly the same.
+func slow(t *testing.T) {
+	t.Helper()
+	if *rounds == 0 {
+		t.Skip("part of make faults")
+	}
 }
 
 // slot waits for a scenario's turn that has sets of its own: the number of sets that run at once is bounded.

@@ -100,6 +100,7 @@ func TestHalfRolledOver(t *testing.T) {
 
 // TestTwoDdltailsAfterRollOver starts two at once.
 func TestTwoDdltailsAfterRollOver(t *testing.T) {
+	slow(t)
 	s := newSmallScene(t)
 	changeUnseen(s)
 	rollOver(s, s.mark("unseen"))
@@ -110,6 +111,7 @@ func TestTwoDdltailsAfterRollOver(t *testing.T) {
 
 // TestFreshlySyncedMembers prefers members whose oplogs begin after the position, while another one still holds it: no gap.
 func TestFreshlySyncedMembers(t *testing.T) {
+	slow(t)
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondary")
 	changeUnseen(s)
 	primary := s.primary()

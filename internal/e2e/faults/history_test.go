@@ -62,6 +62,7 @@ func allDown(s *scene, do func(*mongotest.Member)) {
 
 // TestSetMadeAnew lets another set of the same name take the place of the first, with the same sink.
 func TestSetMadeAnew(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})
@@ -129,6 +130,7 @@ func TestTwoLiveSetsOfOneName(t *testing.T) {
 // TestRollingIndexBuild builds indexes member by member, each restarted as a standalone server: no oplog holds them. They are found by
 // RECONCILE, at a start and at an interval, once.
 func TestRollingIndexBuild(t *testing.T) {
+	slow(t)
 	s := newScene(t)
 	c := s.changes("rolling")
 	p := s.run()
@@ -203,6 +205,7 @@ func waitInferred(s *scene, name string) {
 // TestRollbackDuringComparison lets ddltail compare behind lost history on a primary whose newest DDL no other member has, kills that
 // primary, and lets the others elect without it.
 func TestRollbackDuringComparison(t *testing.T) {
+	slow(t)
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})

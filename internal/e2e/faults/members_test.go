@@ -11,7 +11,7 @@ import (
 func TestStepDowns(t *testing.T) {
 	s := newScene(t)
 	s.begin()
-	for range *rounds {
+	for range times() {
 		stepDown(s)
 		s.recovered()
 	}
@@ -36,7 +36,7 @@ func stepDown(s *scene) {
 func TestPrimaryKilled(t *testing.T) {
 	s := newScene(t)
 	s.begin()
-	for range *rounds {
+	for range times() {
 		primary := s.primary()
 		s.must(primary.Kill())
 		s.while(200, 4000)
@@ -50,7 +50,7 @@ func TestPrimaryKilled(t *testing.T) {
 func TestTailedMemberKilled(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondaryPreferred")
 	p := s.begin()
-	for range *rounds {
+	for range times() {
 		tailed := s.tailed(p)
 		s.must(tailed.Kill())
 		s.while(200, 4000)
@@ -64,7 +64,7 @@ func TestTailedMemberKilled(t *testing.T) {
 func TestTailedMemberRemoved(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondary")
 	p := s.begin()
-	for range max(1, *rounds/4) {
+	for range max(1, times()/4) {
 		tailed := s.tailed(p).Addr()
 		var removed bson.A
 		s.must(s.set.Reconfig(t.Context(), func(config bson.M) {
@@ -97,7 +97,7 @@ func without(members bson.A, host string) (stay, gone bson.A) {
 func TestMemberPaused(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondaryPreferred")
 	p := s.begin()
-	for range max(1, *rounds/5) {
+	for range max(1, times()/5) {
 		for _, member := range []interface {
 			Pause() error
 			Resume() error
@@ -115,7 +115,7 @@ func TestMemberPaused(t *testing.T) {
 func TestAllKilled(t *testing.T) {
 	s := newScene(t)
 	s.begin()
-	for range max(1, *rounds/2) {
+	for range max(1, times()/2) {
 		for _, m := range s.set.Members() {
 			s.must(m.Kill())
 		}

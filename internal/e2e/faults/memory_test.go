@@ -30,7 +30,7 @@ const (
 func TestMemoryOfCatchUp(t *testing.T) {
 	s := newScene(t)
 	s.stop(s.begin())
-	for i := range *rounds {
+	for i := range times() {
 		fillOplog(s, entriesPerRound, i)
 		s.must(mixedTransaction(s, fmt.Sprintf("mixed%d", i), 12))
 		s.must(mixedTransaction(s, fmt.Sprintf("chain%d", i), 20))
@@ -39,7 +39,7 @@ func TestMemoryOfCatchUp(t *testing.T) {
 	resident := watchCatchUp(s, p)
 	peak := memory(s, p, "VmHWM")
 	s.Logf("%d entries and %d large transactions: resident memory %v MB while catching up, peak %d MB",
-		*rounds*entriesPerRound, 2**rounds, resident, peak)
+		times()*entriesPerRound, 2*times(), resident, peak)
 	if peak > base {
 		t.Errorf("%d MB, want at most %d", peak, base)
 	}
@@ -51,7 +51,7 @@ func TestMemoryOfLargeEntry(t *testing.T) {
 	s := newScene(t)
 	p := s.begin()
 	const size = 4
-	for i := range max(2, *rounds) {
+	for i := range max(2, times()) {
 		ns := fmt.Sprintf("validated%d", i)
 		words := make(bson.A, size)
 		for j := range words {

@@ -24,7 +24,7 @@ func TestChains(t *testing.T) {
 	s.must(db.CreateCollection(t.Context(), "documents"))
 	s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + ".documents"})
 	prepared := prepare(s, db)
-	for i := range 2 * *rounds {
+	for i := range 2 * times() {
 		committed := make(chan error, 1)
 		go func() { committed <- mixedTransaction(s, fmt.Sprintf("chain%d", i), 20) }()
 		s.while(50, 1500)

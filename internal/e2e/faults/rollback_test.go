@@ -21,7 +21,7 @@ const cutOffChanges = 10
 func TestRollback(t *testing.T) {
 	s := newScene(t)
 	s.begin()
-	for i := range max(2, *rounds/2) {
+	for i := range max(1, times()/2) {
 		cutOff := rollBack(s, i, i%2 == 0)
 		s.recovered()
 		s.Logf("round %d: %d changes cut off, of which %d stand", i, len(cutOff), len(standing(s, cutOff)))

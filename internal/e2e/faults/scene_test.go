@@ -331,5 +331,5 @@ func (s *scene) compare(collection string, made []ledger.Change, told []ledger.D
 
 // lasting is a time that grows with the rounds up to its long form.
 func lasting(short, long time.Duration) time.Duration {
-	return min(short*time.Duration(*rounds), max(short, long))
+	return min(short*time.Duration(times()), max(short, long))
 }
