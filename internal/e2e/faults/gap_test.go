@@ -13,8 +13,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
-	"github.com/ddltail/ddltail/internal/e2e/schema"
 	"github.com/ddltail/ddltail/internal/e2e/faults/ledger"
+	"github.com/ddltail/ddltail/internal/e2e/schema"
 	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
