@@ -80,6 +80,43 @@ func TestCheckpointDeletedWhileStopped(t *testing.T) {
 	}
 }
 
+// TestCheckpointDeletedAfterACut brings about what a SIGKILL leaves between two sinks, several changes in the history and not yet in the
+// queue nor in the catalog, and then loses the checkpoint.
+func TestCheckpointDeletedAfterACut(t *testing.T) {
+	s := newScene(t)
+	p := s.run()
+	s.ready(p)
+	s.from = s.mark("the_beginning")
+	s.changes("cut").run("cut", create("one"), create("two"), create("three"))
+	s.told("notifications", s.mark("before_the_cut"))
+	s.stop(p)
+	cut := bson.D{{Key: "ns", Value: bson.D{{Key: "$in", Value: bson.A{"cut.two", "cut.three"}}}}}
+	for _, collection := range []string{"notifications", "catalog"} {
+		res, err := s.client.Database(database).Collection("schema_"+collection).DeleteMany(t.Context(), cut)
+		s.must(err)
+		if res.DeletedCount != 2 {
+			t.Fatalf("%d documents of %s are cut off", res.DeletedCount, collection)
+		}
+	}
+	for _, collection := range []string{"notifications", "history", "catalog"} {
+		_, err := s.client.Database(database).Collection("schema_"+collection).DeleteMany(t.Context(),
+			bson.D{{Key: "ns", Value: bson.D{{Key: "$regex", Value: "before_the_cut"}}}})
+		s.must(err)
+	}
+	deleteCheckpoint(s)
+	s.ready(s.run())
+	end := s.mark("the_end")
+	queue := s.told("notifications", end)
+	made := s.happened(s.from, end)
+	var fromOplog []ledger.Document
+	for _, d := range queue {
+		if d.FromOplog() {
+			fromOplog = append(fromOplog, d)
+		}
+	}
+	s.compare("notifications", made, ledger.Within(fromOplog, s.from, end))
+}
+
 func deleteCheckpoint(s *scene) {
 	s.Helper()
 	res, err := s.client.Database(database).Collection("schema_checkpoints").DeleteMany(s.Context(), bson.D{})
