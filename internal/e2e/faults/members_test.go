@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
 // TestStepDowns makes the primary hand over.
@@ -32,29 +34,27 @@ func stepDown(s *scene) {
 	}
 }
 
-// TestPrimaryKilled kills the primary and starts it again once there is another.
+// TestPrimaryKilled kills the primary, and starts it again when there may or may not be another.
 func TestPrimaryKilled(t *testing.T) {
 	s := newScene(t)
 	s.begin()
-	for range times() {
-		primary := s.primary()
-		s.must(primary.Kill())
-		s.while(200, 4000)
-		s.restart(primary)
-		s.recovered()
-	}
-	s.check()
+	killMembers(s, s.primary)
 }
 
-// TestTailedMemberKilled kills the member that ddltail reads from.
+// TestTailedMemberKilled kills the member that ddltail reads from, a secondary while there is one.
 func TestTailedMemberKilled(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondaryPreferred")
 	p := s.begin()
+	killMembers(s, func() *mongotest.Member { return s.tailed(p) })
+}
+
+func killMembers(s *scene, which func() *mongotest.Member) {
+	s.Helper()
 	for range times() {
-		tailed := s.tailed(p)
-		s.must(tailed.Kill())
+		m := which()
+		s.must(m.Kill())
 		s.while(200, 4000)
-		s.restart(tailed)
+		s.restart(m)
 		s.recovered()
 	}
 	s.check()
