@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test lint fuzz bench matrix clean mongod mongosh deps
+.PHONY: help build demo screens test faults lint fuzz bench matrix clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -8,6 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Whole-server tests wait more than they compute: more of them at once than there are processors.
 TEST     := go test -timeout 20m -parallel 8
 FUZZTIME ?= 30s
+ROUNDS   ?= 20
 MATRIX   := 4.4.2 5.0.4 6.0.5 6.0.27
 
 help: ## list the targets
@@ -25,6 +26,9 @@ screens: build mongod ## the README's screens of history and status, anew from a
 
 test: deps ## all tests, against real servers; fetches what it needs
 	$(TEST) ./...
+
+faults: mongod ## everything around ddltail broken, ROUNDS times (20), with the counts of what was made and told
+	go test -timeout 5h -count=1 -v ./internal/e2e/faults -rounds $(ROUNDS)
 
 deps: mongod mongosh
 	@scripts/node-deps.sh

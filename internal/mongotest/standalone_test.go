@@ -123,3 +123,29 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestTalkativeStart logs more before it accepts connections than is read at once.
+func TestTalkativeStart(t *testing.T) {
+	t.Parallel()
+	server := mongotest.NewStandalone(t, mongotest.Options{})
+	client := mongotest.Connect(t, server.URI())
+	for i := range 300 {
+		if err := client.Database("many").CreateCollection(t.Context(), fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began, err := os.Stat(server.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Restart(t.Context(), "-vvvvv"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(server.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before := strings.LastIndex(string(text), "aiting for connections") - int(began.Size()); before < 1<<20 {
+		t.Errorf("it logged only %d bytes before that", before)
+	}
+}

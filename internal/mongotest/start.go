@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
@@ -36,11 +37,15 @@ func (m *Member) start(ctx context.Context, args []string) error {
 	if m.process, err = m.group.Start(cmd); err != nil {
 		return fmt.Errorf("start mongod: %w", err)
 	}
+	// A server that recovers from a SIGKILL logs all DDL that it replays, megabytes of it, before it accepts connections.
+	var text []byte
 	err = poll(ctx, "mongod to accept connections", func(context.Context) error {
-		text, err := io.ReadAll(io.NewSectionReader(log, written, 1<<20))
+		more, err := io.ReadAll(io.NewSectionReader(log, written, math.MaxInt64-written))
 		if err != nil {
 			return giveUp{err}
 		}
+		written += int64(len(more))
+		text = append(slices.Clone(lastLines(text)), more...)
 		return m.listening(text)
 	})
 	if err != nil {

@@ -1,0 +1,146 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// effects says what the user sees of one operation: a time series under its own name, nothing of collections that the server made
+// for itself and of ddltail's own.
+func (d *decoder) effects(op operation) ([]Effect, error) {
+	db, coll, _ := strings.Cut(op.NS, ".")
+	if db == "admin" || db == "config" || db == "local" {
+		return nil, nil
+	}
+	if op.Op != "c" {
+		if coll == "system.views" {
+			return d.view(db, op), nil
+		}
+		return nil, nil
+	}
+	name := command(op.O)
+	target, _ := op.O.Lookup(name).StringValueOK()
+	ns := db + "." + strings.TrimPrefix(target, "system.buckets.")
+	switch name {
+	case "dropDatabase":
+		return []Effect{{Operation: "DROP_DATABASE", NS: db}}, nil
+	case "renameCollection":
+		return d.rename(op.O), nil
+	case "drop":
+		if target == "system.views" {
+			return d.dropViews(db), nil
+		}
+	case "create":
+		if temp, _ := op.O.Lookup("temp").BooleanOK(); temp {
+			d.temporary[ns] = true
+		}
+	}
+	if d.own[ns] || d.temporary[ns] || target == "system.views" {
+		return nil, nil
+	}
+	return collectionEffects(name, ns, op.O)
+}
+
+// collectionEffects says what a command does to one collection.
+func collectionEffects(name, ns string, o bson.Raw) ([]Effect, error) {
+	indexName, _ := o.Lookup("name").StringValueOK()
+	switch name {
+	case "create":
+		return []Effect{{Operation: "CREATE_COLLECTION", NS: ns}}, nil
+	case "drop":
+		return []Effect{{Operation: "DROP_COLLECTION", NS: ns}}, nil
+	case "createIndexes":
+		return []Effect{{Operation: "CREATE_INDEX", NS: ns, Index: indexName}}, nil
+	case "startIndexBuild":
+		return nil, nil
+	case "commitIndexBuild":
+		return indexes("CREATE_INDEX", ns, o)
+	case "abortIndexBuild":
+		return indexes("ABORT_INDEX_BUILD", ns, o)
+	case "dropIndexes":
+		index, _ := o.Lookup("index").StringValueOK()
+		return []Effect{{Operation: "DROP_INDEX", NS: ns, Index: index}}, nil
+	case "collMod":
+		index, _ := o.Lookup("index", "name").StringValueOK()
+		return []Effect{{Operation: "MODIFY_COLLECTION", NS: ns, Index: index}}, nil
+	}
+	return nil, fmt.Errorf("the command %q is none that these tests give", name)
+}
+
+var errNoIndexes = errors.New("an index build without indexes")
+
+func indexes(operation, ns string, o bson.Raw) ([]Effect, error) {
+	var build struct {
+		Indexes []struct {
+			Name string `bson:"name"`
+		} `bson:"indexes"`
+	}
+	if err := bson.Unmarshal(o, &build); err != nil {
+		return nil, err
+	}
+	if len(build.Indexes) == 0 {
+		return nil, errNoIndexes
+	}
+	var effects []Effect
+	for _, index := range build.Indexes {
+		effects = append(effects, Effect{Operation: operation, NS: ns, Index: index.Name})
+	}
+	return effects, nil
+}
+
+// rename tells renames that users asked for from those that end a $out and a convertToCapped. One over an existing collection
+// holds that one's UUID, and is the only trace of its end.
+func (d *decoder) rename(o bson.Raw) []Effect {
+	from, to := o.Lookup("renameCollection").StringValue(), o.Lookup("to").StringValue()
+	_, _, replaces := o.Lookup("dropTarget").BinaryOK()
+	switch {
+	case d.temporary[from] && strings.Contains(from, ".convertToCapped."):
+		return []Effect{{Operation: "CONVERT_TO_CAPPED", NS: to}}
+	case d.temporary[from] && replaces:
+		return []Effect{{Operation: "REPLACE_COLLECTION", NS: to}}
+	case d.temporary[from]:
+		return []Effect{{Operation: "CREATE_COLLECTION", NS: to}}
+	case replaces:
+		return []Effect{{Operation: "DROP_COLLECTION", NS: to}, {Operation: "RENAME_COLLECTION", NS: from, To: to}}
+	default:
+		return []Effect{{Operation: "RENAME_COLLECTION", NS: from, To: to}}
+	}
+}
+
+// view is a write to system.views: views are documents there, and so are time series, which count as the collections they look like.
+func (d *decoder) view(db string, op operation) []Effect {
+	ns, _ := op.O.Lookup("_id").StringValueOK()
+	if on, _ := op.O.Lookup("viewOn").StringValueOK(); strings.HasPrefix(on, "system.buckets.") {
+		return nil
+	}
+	if d.views[db] == nil {
+		d.views[db] = map[string]bool{}
+	}
+	switch {
+	case op.Op == "i":
+		d.views[db][ns] = true
+		return []Effect{{Operation: "CREATE_VIEW", NS: ns}}
+	case op.Op == "u":
+		return []Effect{{Operation: "MODIFY_VIEW", NS: ns}}
+	case d.views[db][ns]:
+		delete(d.views[db], ns)
+		return []Effect{{Operation: "DROP_VIEW", NS: ns}}
+	default: // of a time series
+		return nil
+	}
+}
+
+// dropViews is a drop of system.views, which takes all views along.
+func (d *decoder) dropViews(db string) []Effect {
+	var effects []Effect
+	for _, ns := range slices.Sorted(maps.Keys(d.views[db])) {
+		effects = append(effects, Effect{Operation: "DROP_VIEW", NS: ns})
+	}
+	delete(d.views, db)
+	return effects
+}

@@ -1,0 +1,153 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+)
+
+// Oplog reads what happened on a replica set. It remembers which views there are: one entry can drop them all, and names none.
+type Oplog struct {
+	client  *mongo.Client
+	decoder decoder
+}
+
+// NewOplog makes one for a set that has no views so far. Database is the one that holds ddltail's own four collections, which do not
+// count.
+func NewOplog(client *mongo.Client, database string) *Oplog {
+	return &Oplog{client: client, decoder: newDecoder(database)}
+}
+
+// Read reads what happened behind one moment and up to another, in the order in which it took effect, from the primary and
+// majority-committed.
+func (o *Oplog) Read(ctx context.Context, after, upTo bson.Timestamp) ([]Change, error) {
+	oplog := o.client.Database("local").Collection("oplog.rs",
+		options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
+	cursor, err := oplog.Find(ctx, bson.D{
+		{Key: "ts", Value: bson.D{{Key: "$gt", Value: after}, {Key: "$lte", Value: upTo}}},
+		{Key: "$or", Value: bson.A{
+			bson.D{{Key: "op", Value: "c"}},
+			bson.D{{Key: "ns", Value: bson.Regex{Pattern: `\.system\.views$`}}},
+		}},
+	}, options.Find().SetSort(bson.D{{Key: "$natural", Value: 1}}))
+	if err != nil {
+		return nil, fmt.Errorf("read the oplog: %w", err)
+	}
+	defer cursor.Close(ctx)
+	o.decoder.changes = nil
+	for cursor.Next(ctx) {
+		if err := o.decoder.take(cursor.Current); err != nil {
+			return nil, fmt.Errorf("decode %.500s: %w", cursor.Current, err)
+		}
+	}
+	if err := cursor.Err(); err != nil {
+		return nil, fmt.Errorf("read the oplog: %w", err)
+	}
+	return o.decoder.changes, nil
+}
+
+// operation is what an entry, or one element of an applyOps, does.
+type operation struct {
+	Op string   `bson:"op"`
+	NS string   `bson:"ns"`
+	O  bson.Raw `bson:"o"`
+}
+
+// entry is one oplog entry.
+type entry struct {
+	Operation operation `bson:",inline"`
+	OpTime    OpTime    `bson:",inline"`
+	Session   bson.Raw  `bson:"lsid"`
+	Number    int64     `bson:"txnNumber"`
+}
+
+// transaction names the transaction that an entry belongs to.
+func (e entry) transaction() string { return fmt.Sprintf("%s %d", e.Session, e.Number) }
+
+// decoder goes through an oplog from a moment at which nothing was open.
+type decoder struct {
+	own map[string]bool
+	// temporary are collections that the server made for itself.
+	temporary map[string]bool
+	// views are those of each database: one entry can drop them all.
+	views map[string]map[string]bool
+	// open are the operations of transactions that have not committed so far.
+	open    map[string][]operation
+	changes []Change
+}
+
+func newDecoder(database string) decoder {
+	d := decoder{own: map[string]bool{}, temporary: map[string]bool{}, views: map[string]map[string]bool{}, open: map[string][]operation{}}
+	for _, name := range []string{"notifications", "history", "catalog", "checkpoints"} {
+		d.own[database+".schema_"+name] = true
+	}
+	return d
+}
+
+// take adds what one entry did.
+//
+// A transaction is a chain of applyOps: all but the last have partialTxn. A prepared one ends in a commitTransaction or an
+// abortTransaction instead. It takes effect, as a whole, at its last entry.
+func (d *decoder) take(raw bson.Raw) error {
+	var e entry
+	if err := bson.Unmarshal(raw, &e); err != nil {
+		return err
+	}
+	switch command(e.Operation.O) {
+	case "applyOps":
+		var o struct {
+			ApplyOps []operation `bson:"applyOps"`
+			Partial  bool        `bson:"partialTxn"`
+			Prepare  bool        `bson:"prepare"`
+		}
+		if err := bson.Unmarshal(e.Operation.O, &o); err != nil {
+			return err
+		}
+		d.open[e.transaction()] = append(d.open[e.transaction()], o.ApplyOps...)
+		if o.Partial || o.Prepare {
+			return nil
+		}
+		return d.commit(e)
+	case "commitTransaction":
+		return d.commit(e)
+	case "abortTransaction":
+		delete(d.open, e.transaction())
+		return nil
+	}
+	return d.tookEffect(e.OpTime, e.Operation)
+}
+
+func (d *decoder) commit(e entry) error {
+	operations := d.open[e.transaction()]
+	delete(d.open, e.transaction())
+	return d.tookEffect(e.OpTime, operations...)
+}
+
+func (d *decoder) tookEffect(at OpTime, operations ...operation) error {
+	n := 0
+	for _, op := range operations {
+		effects, err := d.effects(op)
+		if err != nil {
+			return err
+		}
+		for _, effect := range effects {
+			d.changes = append(d.changes, Change{Effect: effect, OpTime: at, N: n})
+			n++
+		}
+	}
+	return nil
+}
+
+// command is the name of a command entry's command.
+func command(o bson.Raw) string {
+	first, err := o.IndexErr(0)
+	if err != nil {
+		return ""
+	}
+	return first.Key()
+}
