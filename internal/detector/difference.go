@@ -142,7 +142,7 @@ func keys(m map[Namespace]Namespace) func(func(Namespace) bool) {
 func (c comparison) modifications() []Change {
 	var out []Change
 	differ := func(before, after Definition) bool {
-		return before.Known() && after.Known() && !sameOptions(after.Kind, before.Options, after.Options)
+		return before.Known() && after.Known() && !sameOptions(before.Options, after.Options)
 	}
 	for _, ns := range c.matched(differ) {
 		before, after := c.before[c.names[ns]], c.after[ns]

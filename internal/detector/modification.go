@@ -1,15 +1,17 @@
 package detector
 
 import (
+	"slices"
+
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // optionChanges gives the parameters of the collMod that leads from some options to
-// others. It holds nothing where no collMod can do it.
+// others; nil where no collMod can do it.
 func optionChanges(before, after bson.Raw) bson.Raw {
 	params := bson.D{}
-	for _, key := range differing(before, after) {
-		param, ok := optionParameter(key, after)
+	for _, key := range Differing(before, after) {
+		param, ok := OptionParameter(key, before, after)
 		if !ok {
 			return nil
 		}
@@ -22,47 +24,65 @@ func optionChanges(before, after bson.Raw) bson.Raw {
 	return raw
 }
 
-// optionParameter is what a collMod says to bring an option to its new value.
-func optionParameter(key string, after bson.Raw) (bson.E, bool) {
+// OptionParameter is what a collMod says to bring one option to its new value, and
+// whether it can.
+func OptionParameter(key string, before, after bson.Raw) (bson.E, bool) {
 	value, err := after.LookupErr(key)
-	or := func(name string, absent any) (bson.E, bool) {
+	or := func(standard any) any {
 		if err != nil {
-			return bson.E{Key: name, Value: absent}, absent != nil
+			return standard
 		}
-		return bson.E{Key: name, Value: value}, true
+		return value
 	}
+	capped := truthy(before.Lookup("capped"))
 	switch key {
 	case "validator":
-		return or(key, bson.D{})
+		return bson.E{Key: key, Value: or(bson.D{})}, true
 	case "validationLevel":
-		return or(key, "strict")
+		return bson.E{Key: key, Value: or("strict")}, true
 	case "validationAction":
-		return or(key, "error")
+		return bson.E{Key: key, Value: or("error")}, true
 	case "changeStreamPreAndPostImages":
-		return or(key, bson.D{{Key: "enabled", Value: false}})
+		return bson.E{Key: key, Value: or(bson.D{{Key: "enabled", Value: false}})}, true
 	case "recordPreImages":
-		return or(key, false)
+		return bson.E{Key: key, Value: or(false)}, true
 	case "expireAfterSeconds":
-		return or(key, "off")
+		return bson.E{Key: key, Value: or("off")}, true
 	case "size":
-		return or("cappedSize", nil)
+		return bson.E{Key: "cappedSize", Value: value}, capped && err == nil
 	case "max":
-		return or("cappedMax", 0)
+		return bson.E{Key: "cappedMax", Value: or(int32(0))}, capped
 	case "timeseries":
-		granularity, lookupErr := after.LookupErr(key, "granularity")
-		return bson.E{Key: key, Value: bson.D{{Key: "granularity", Value: granularity}}}, lookupErr == nil
+		return coarserGranularity(before, after)
 	}
 	return bson.E{}, false
+}
+
+// coarserGranularity changes how a time series is bucketed in the only way that goes.
+func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
+	was, _ := before.Lookup("timeseries").DocumentOK()
+	is, _ := after.Lookup("timeseries").DocumentOK()
+	changing := []string{"granularity", "bucketMaxSpanSeconds"}
+	if string(Normalized(was, changing...)) != string(Normalized(is, changing...)) {
+		return bson.E{}, false
+	}
+	steps := []string{"seconds", "minutes", "hours"}
+	from, _ := was.Lookup("granularity").StringValueOK()
+	to, _ := is.Lookup("granularity").StringValueOK()
+	if i := slices.Index(steps, from); i < 0 || slices.Index(steps, to) <= i {
+		return bson.E{}, false
+	}
+	return bson.E{Key: "timeseries", Value: bson.D{{Key: "granularity", Value: to}}}, true
 }
 
 // indexChanges gives the parameters of the collMod that made one index of another; nil
 // where there was none, or none could.
 func indexChanges(before, after bson.Raw) bson.Raw {
-	if before == nil || sameIndex(before, after) || remade(before, after) {
+	if before == nil || SameIndex(before, after) || remade(before, after) {
 		return nil
 	}
 	params := bson.D{{Key: "name", Value: specName(after)}}
-	for _, key := range differing(before, after) {
+	for _, key := range Differing(before, after) {
 		value, err := after.LookupErr(key)
 		switch {
 		case err == nil:
@@ -80,40 +100,11 @@ func indexChanges(before, after bson.Raw) bson.Raw {
 
 // remade says whether two indexes of one name differ in what no collMod changes.
 func remade(before, after bson.Raw) bool {
-	fixed := []string{"hidden", "prepareUnique", "expireAfterSeconds"}
+	changing := []string{"hidden", "prepareUnique", "expireAfterSeconds"}
 	if truthy(before.Lookup("prepareUnique")) {
-		fixed = append(fixed, "unique")
+		changing = append(changing, "unique")
 	}
-	a, aErr := without(before, fixed...)
-	b, bErr := without(after, fixed...)
 	_, expired := before.LookupErr("expireAfterSeconds")
 	_, expires := after.LookupErr("expireAfterSeconds")
-	return aErr != nil || bErr != nil || !sameIndex(a, b) || expired == nil && expires != nil
-}
-
-// differing lists the fields in which two definitions differ, those of the second in
-// its order, then those that it lacks.
-func differing(before, after bson.Raw) []string {
-	a, b := normalized(before), normalized(after)
-	var keys []string
-	for _, el := range elements(b) {
-		if old, err := a.LookupErr(el.Key()); err != nil || !old.Equal(el.Value()) {
-			keys = append(keys, el.Key())
-		}
-	}
-	for _, el := range elements(a) {
-		if _, err := b.LookupErr(el.Key()); err != nil {
-			keys = append(keys, el.Key())
-		}
-	}
-	return keys
-}
-
-// elements of a document that was made here, and is well-formed.
-func elements(doc bson.Raw) []bson.RawElement {
-	elems, err := doc.Elements()
-	if err != nil {
-		return nil
-	}
-	return elems
+	return !SameIndex(before, after, changing...) || expired == nil && expires != nil
 }

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -9,24 +10,46 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// sameOptions says whether two sets of options make the same collection or view. What
-// a server lists and another leaves out (versions, defaults, the order of fields) makes
-// no difference: a definition is what a user would have to type for it.
-func sameOptions(kind Kind, a, b bson.Raw) bool {
-	statement := mongosh.CreateCollection
-	if kind == KindView {
-		statement = mongosh.CreateView
+// Same says whether two definitions are of one collection or view and would be typed
+// alike. A UUID that is not known differs from none.
+func (d Definition) Same(other Definition) bool {
+	sameUUID := d.UUID == other.UUID || d.UUID.IsZero() || other.UUID.IsZero()
+	return sameUUID && d.Temporary == other.Temporary && d.Alike(other)
+}
+
+// Alike says whether a user would have to type the same for both: what a server lists
+// and another leaves out (versions, defaults, the order of options, the type of a whole
+// number) makes no difference. Nor does the UUID.
+func (d Definition) Alike(other Definition) bool {
+	if d.Kind != other.Kind || len(d.Indexes) != len(other.Indexes) {
+		return false
 	}
-	return same(a, b, func(options bson.Raw) string { return statement("db", "collection", options) })
+	for _, spec := range d.Indexes {
+		if found := other.Index(specName(spec)); found == nil || !SameIndex(spec, found) {
+			return false
+		}
+	}
+	return sameOptions(d.Options, other.Options)
 }
 
-// sameIndex does the same for two index specs.
-func sameIndex(a, b bson.Raw) bool {
-	return same(a, b, func(spec bson.Raw) string { return mongosh.CreateIndex("db", "collection", spec) })
+func sameOptions(a, b bson.Raw) bool {
+	return same(Normalized(a), Normalized(b), func(options bson.Raw) string {
+		if _, err := options.LookupErr("viewOn"); err == nil {
+			return mongosh.CreateView("db", "view", options)
+		}
+		return mongosh.CreateCollection("db", "collection", options)
+	})
 }
 
+// SameIndex says whether two index specs would be typed alike, but for some fields.
+func SameIndex(a, b bson.Raw, but ...string) bool {
+	return same(Normalized(a, but...), Normalized(b, but...), func(spec bson.Raw) string {
+		return mongosh.CreateIndex("db", "collection", spec)
+	})
+}
+
+// same compares what would be typed, and what no statement can say as it is.
 func same(a, b bson.Raw, statement func(bson.Raw) string) bool {
-	a, b = normalized(a), normalized(b)
 	if string(a) == string(b) {
 		return true
 	}
@@ -34,14 +57,16 @@ func same(a, b bson.Raw, statement func(bson.Raw) string) bool {
 	return left != "" && left == right
 }
 
-// normalized sorts the fields of a definition, which have no order that means anything,
-// and leaves out those that say what is so without them.
-func normalized(doc bson.Raw) bson.Raw {
+// Normalized sorts the fields of a definition, which have no order that means anything,
+// and leaves out those that say what is so without them, and those named.
+func Normalized(doc bson.Raw, but ...string) bson.Raw {
 	elems, err := doc.Elements()
 	if err != nil {
 		return doc
 	}
-	elems = slices.DeleteFunc(elems, func(el bson.RawElement) bool { return saysNothing(el.Key(), el.Value()) })
+	elems = slices.DeleteFunc(elems, func(el bson.RawElement) bool {
+		return saysNothing(el.Key(), el.Value()) || slices.Contains(but, el.Key())
+	})
 	slices.SortFunc(elems, func(a, b bson.RawElement) int { return strings.Compare(a.Key(), b.Key()) })
 	sorted := make(bson.D, len(elems))
 	for i, el := range elems {
@@ -54,6 +79,9 @@ func normalized(doc bson.Raw) bson.Raw {
 	return raw
 }
 
+// saysNothing names what is so without being said. collMod writes down validationLevel
+// and validationAction and cannot remove them again; a max of 2³¹-1 is how a server
+// writes that a capped collection has none.
 func saysNothing(key string, value bson.RawValue) bool {
 	text, _ := value.StringValueOK()
 	doc, isDocument := value.DocumentOK()
@@ -62,6 +90,9 @@ func saysNothing(key string, value bson.RawValue) bool {
 		return text == "strict"
 	case "validationAction":
 		return text == "error"
+	case "max":
+		limit, _ := value.AsInt64OK()
+		return limit == math.MaxInt32
 	case "validator", "collation":
 		return isDocument && len(doc) <= len(bson.Raw{5, 0, 0, 0, 0})
 	case "changeStreamPreAndPostImages":
@@ -72,19 +103,39 @@ func saysNothing(key string, value bson.RawValue) bool {
 	return false
 }
 
-// Same says whether two definitions are of one collection or view and would be typed
-// alike. A UUID that is not known differs from none.
-func (d Definition) Same(other Definition) bool {
-	if d.Kind != other.Kind || d.Temporary != other.Temporary || len(d.Indexes) != len(other.Indexes) {
-		return false
-	}
-	if d.UUID != other.UUID && !d.UUID.IsZero() && !other.UUID.IsZero() {
-		return false
-	}
-	for _, spec := range d.Indexes {
-		if found := other.Index(specName(spec)); found == nil || !sameIndex(spec, found) {
-			return false
+// Differing lists, by name, the fields in which two sets of options or two index specs
+// differ.
+func Differing(before, after bson.Raw) []string {
+	a, b := Normalized(before), Normalized(after)
+	var keys []string
+	for _, el := range elements(b) {
+		if old, err := a.LookupErr(el.Key()); err != nil || !sameOption(el.Key(), old, el.Value()) {
+			keys = append(keys, el.Key())
 		}
 	}
-	return sameOptions(d.Kind, d.Options, other.Options)
+	for _, el := range elements(a) {
+		if _, err := b.LookupErr(el.Key()); err != nil {
+			keys = append(keys, el.Key())
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func sameOption(key string, a, b bson.RawValue) bool {
+	if a.Equal(b) {
+		return true
+	}
+	one, oneErr := marshal(bson.D{{Key: key, Value: a}})
+	other, otherErr := marshal(bson.D{{Key: key, Value: b}})
+	return oneErr == nil && otherErr == nil && sameOptions(one, other)
+}
+
+// elements of a document that was made here, and is well-formed.
+func elements(doc bson.Raw) []bson.RawElement {
+	elems, err := doc.Elements()
+	if err != nil {
+		return nil
+	}
+	return elems
 }

@@ -87,7 +87,7 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 		switch {
 		case !ok:
 			out[terminal.Escape(v.Namespace.String())] = "is known and not there"
-		case !schema.Equal(there, *v.Definition):
+		case !there.Alike(*v.Definition):
 			out[terminal.Escape(v.Namespace.String())] = "is defined otherwise"
 		}
 		delete(listed, v.Namespace)

@@ -5,13 +5,14 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
 // becomesCapped says whether convertToCapped makes one of the other: it keeps all
 // other options, and no index.
 func becomesCapped(from, to bson.Raw) bool {
-	return slices.Equal(differing(from, to), []string{"capped", "size"}) && flag(to, "capped")
+	return slices.Equal(detector.Differing(from, to), []string{"capped", "size"}) && flag(to, "capped")
 }
 
 func convertToCapped(n Named) Step {
@@ -31,5 +32,5 @@ func creatable(n Named) (bson.Raw, Script) {
 	if limit, err := options.LookupErr("max"); err == nil {
 		after = append(after, modify(n.Namespace, bson.D{{Key: "cappedMax", Value: limit}}))
 	}
-	return sorted(options, func(el bson.RawElement) bool { return slices.Contains([]string{"capped", "size", "max"}, el.Key()) }), after
+	return detector.Normalized(options, "capped", "size", "max"), after
 }

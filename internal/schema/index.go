@@ -24,7 +24,7 @@ func changeIndexes(to Named, from detector.Definition) (drops, creates Script) {
 		switch {
 		case old == nil:
 			creates = append(creates, createIndex(to, spec))
-		case indexText(old) == indexText(spec):
+		case detector.SameIndex(old, spec):
 		case canModify(old, spec):
 			creates = append(creates, modifyIndex(ns, old, spec)...)
 		default:
@@ -48,7 +48,7 @@ func createIndex(to Named, spec bson.Raw) Step {
 func canModify(old, spec bson.Raw) bool {
 	_, expired := old.Lookup("expireAfterSeconds").AsInt64OK()
 	_, expires := spec.Lookup("expireAfterSeconds").AsInt64OK()
-	return expired == expires && indexText(old, "hidden", "expireAfterSeconds") == indexText(spec, "hidden", "expireAfterSeconds")
+	return expired == expires && detector.SameIndex(old, spec, "hidden", "expireAfterSeconds")
 }
 
 func modifyIndex(ns detector.Namespace, old, spec bson.Raw) Script {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"maps"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -71,9 +72,5 @@ func collect(v bson.RawValue, found map[string]bool) {
 // sources two views in a row could stand on each other for a moment, which a server
 // refuses. Its collation cannot be changed at all.
 func sameSources(a, b detector.Definition) bool {
-	return optionsText(onlyCollation(a.Options)) == optionsText(onlyCollation(b.Options)) && maps.Equal(sources(a), sources(b))
-}
-
-func onlyCollation(options bson.Raw) bson.Raw {
-	return sorted(options, func(el bson.RawElement) bool { return el.Key() != "collation" })
+	return !slices.Contains(detector.Differing(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
 }
