@@ -31,7 +31,7 @@ type recorded struct {
 // TestRandomPast makes random DDL, records the catalog after each step, and then asks
 // for each of those moments.
 func TestRandomPast(t *testing.T) {
-	for _, seed := range []uint64{3, 8376010359828971377, rand.Uint64()} {
+	for _, seed := range []uint64{8376010359828971377, rand.Uint64()} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { randomPast(t, seed) })
 	}
 }
