@@ -54,6 +54,7 @@ func randomPast(t *testing.T, seed uint64) {
 	t.Logf("seed %d: %d moments asked for", seed, len(moments))
 	choose := rand.New(rand.NewPCG(seed, 1))
 	empty := mongotest.NewStandalone(t, mongotest.Options{})
+	again(t, empty, at, moments[choose.IntN(len(moments))])
 	for range pairs {
 		from, to := moments[choose.IntN(len(moments))], moments[choose.IntN(len(moments))]
 		lead(t, empty, at, dbs, from, to)
@@ -135,6 +136,15 @@ func asOf(t *testing.T, at time.Time, variables []string) ddlgen.Schema {
 		s[doc.NS] = d
 	}
 	return s
+}
+
+// again makes on an empty server all changes that the history has up to a moment.
+func again(t *testing.T, empty mongotest.Standalone, variables []string, to recorded) {
+	client := mongotest.Connect(t, empty.URI())
+	clear(t, client)
+	until := to.at.Format(time.RFC3339Nano)
+	shell(t, empty.URI(), command{[]string{"history", "--until", until, "--format", "mongosh"}, variables}.ok(t))
+	ddlgen.Compare(t, "made again up to "+until, ddlgen.Listed(t.Context(), t, client, []string{"one", "two"}), to.schema)
 }
 
 // lead brings an empty server to the first moment, and from there to the second.
