@@ -102,7 +102,7 @@ func (b bounds) notes(a AsOf, inf inference) []string {
 	if at.Before(b.horizon) {
 		notes = append(notes, fmt.Sprintf("history before %s has been removed for its age: what was changed or dropped before that is not known", stamp(b.horizon)))
 	}
-	if at.After(b.position.Add(staleAfter)) {
+	if !b.position.IsZero() && at.After(b.position.Add(staleAfter)) {
 		notes = append(notes, fmt.Sprintf("the oplog has been told up to %s only: what changed since is not known", stamp(b.position)))
 	}
 	for _, span := range inf.lost(at) {

@@ -15,6 +15,9 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
+// batchSize keeps what is read ahead of a long answer small.
+const batchSize = 1000
+
 // Query selects changes; the zero value selects all.
 type Query struct {
 	// Namespace is a glob on "database.collection", where * stands for any characters,
@@ -54,7 +57,7 @@ func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (cut
 			filter = bson.D{{Key: "$and", Value: bson.A{filter, after(first)}}}
 		}
 	}
-	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(1)).SetAllowDiskUse(true))
+	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(1)).SetBatchSize(batchSize).SetAllowDiskUse(true))
 	if err != nil {
 		return false, fmt.Errorf("read the history: %w", err)
 	}

