@@ -200,12 +200,10 @@ func (g generator) rename(name string) operation {
 	return op
 }
 
+// view has no collation: where a view with one waits for a time series, the server
+// refuses the time series, and leaves its buckets behind.
 func (g generator) view(name string) operation {
-	op := one(bson.E{Key: "create", Value: name}, bson.E{Key: "viewOn", Value: g.name()}, bson.E{Key: "pipeline", Value: g.pipeline()})
-	if g.IntN(4) == 0 {
-		return op.but(bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: "sv"}}})
-	}
-	return op
+	return one(bson.E{Key: "create", Value: name}, bson.E{Key: "viewOn", Value: g.name()}, bson.E{Key: "pipeline", Value: g.pipeline()})
 }
 
 func (g generator) pipeline() bson.A {
