@@ -4,8 +4,6 @@
 package shards
 
 import (
-	"context"
-	"strings"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -72,21 +70,11 @@ func majority() bson.E {
 // command runs what must work, and gives the answer.
 func command(t *testing.T, client *mongo.Client, db string, cmd bson.D) bson.Raw {
 	t.Helper()
-	raw, err := try(t.Context(), client, db, cmd)
+	raw, err := client.Database(db).RunCommand(t.Context(), cmd).Raw()
 	if err != nil {
 		t.Fatalf("%s: %v", cmd[0].Key, err)
 	}
 	return raw
-}
-
-// try sends a command that, retried by the server on a shard's stale metadata, works.
-func try(ctx context.Context, client *mongo.Client, db string, cmd bson.D) (bson.Raw, error) {
-	for {
-		raw, err := client.Database(db).RunCommand(ctx, cmd).Raw()
-		if err == nil || !strings.Contains(err.Error(), "sharding metadata") {
-			return raw, err
-		}
-	}
 }
 
 // onPrimary sends a command to the database's primary shard, as a router would.

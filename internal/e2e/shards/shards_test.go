@@ -62,6 +62,7 @@ func TestOtherNoops(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := s.set.Members()[0]
+	stable(t, s.client, timestamp(newest(t, s.client)))
 	if err := m.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +88,29 @@ func TestOtherNoops(t *testing.T) {
 	wantTold(t, s, "REFINE SHARD KEY orders", "RESHARD COLLECTION orders")
 }
 
+// stable waits until a checkpoint of the server holds all up to a moment: a standalone
+// server does not replay the oplog, and what it lacks then is lost.
+func stable(t *testing.T, client *mongo.Client, at bson.Timestamp) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		command(t, client, "admin", bson.D{{Key: "fsync", Value: 1}})
+		status := command(t, client, "admin", bson.D{{Key: "replSetGetStatus", Value: 1}})
+		if seconds, i, ok := status.Lookup("lastStableRecoveryTimestamp").TimestampOK(); ok && !(bson.Timestamp{T: seconds, I: i}).Before(at) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no checkpoint holds %d:%d", at.T, at.I)
+		}
+	}
+}
+
+func timestamp(entry bson.Raw) bson.Timestamp {
+	seconds, i := entry.Lookup("ts").Timestamp()
+	return bson.Timestamp{T: seconds, I: i}
+}
+
 func appendNoops(t *testing.T, client *mongo.Client, after bson.Raw, objects ...bson.D) {
-	at, _ := after.Lookup("ts").Timestamp()
+	at := timestamp(after).T
 	for i, o2 := range objects {
 		_, err := client.Database("local").Collection("oplog.rs").InsertOne(t.Context(), bson.D{
 			{Key: "op", Value: "n"}, {Key: "ns", Value: "shop.orders"}, {Key: "o", Value: bson.D{{Key: "msg", Value: "by hand"}}}, {Key: "o2", Value: o2},
