@@ -85,7 +85,7 @@ func members(syncDelay string) mongotest.Options {
 // times is how often each fault happens.
 func times() int { return max(1, *rounds) }
 
-// slow is for scenarios that cost half a minute each: make test has others beside them that show nearly the same.
+// slow is for scenarios that make test has no time for: it has others beside them that show nearly the same.
 func slow(t *testing.T) {
 	t.Helper()
 	if *rounds == 0 {
