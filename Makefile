@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test faults lint fuzz bench matrix clean mongod mongosh deps
+.PHONY: help build demo screens test faults lint fuzz bench matrix clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -20,6 +20,9 @@ build: ## bin/ddltail, a static binary
 demo: build mongod ## ddltail beside a replica set of three members, started here; DEMO_ONCE=1 ends after the tour
 	go build -o bin/demo ./internal/demo
 	@exec bin/demo -ddltail bin/ddltail
+
+screens: build mongod ## the README's screens of history and status, anew from a real run
+	@go run ./internal/screens -ddltail bin/ddltail
 
 test: deps ## all tests, against real servers; fetches what it needs
 	$(TEST) ./...

@@ -16,7 +16,16 @@
     { $setOnInsert: { type: 'init', message: 'Schema change notifications, written by ddltail and by hand', timestamp: new Date() } },
     { upsert: true },
   );
-  notifications.createIndex({ timestamp: 1 });
-  notifications.createIndex({ processed: 1 }, { sparse: true });
+  // An index on the same field with other options, of an older script, serves as well.
+  const conflicts = [85, 86];
+  for (const [keys, options] of [[{ timestamp: 1 }, {}], [{ processed: 1 }, { sparse: true }]]) {
+    try {
+      notifications.createIndex(keys, options);
+    } catch (e) {
+      if (!conflicts.includes(e.code)) {
+        throw e;
+      }
+    }
+  }
   print(`${db.getName()}.${name} is ready`);
 })();

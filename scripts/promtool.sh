@@ -6,7 +6,8 @@
 set -euo pipefail
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-target=$(dirname "$scripts")/.cache/promtool
+. "$scripts/once.sh"
+target=$(dirname "$scripts")/.cache/promtool/debian
 
 say() { printf 'promtool: %s\n' "$*" >&2; }
 unavailable() { say "$*; have a promtool of your own and set PROMTOOL=/path/to/promtool"; exit 3; }
@@ -14,18 +15,15 @@ unavailable() { say "$*; have a promtool of your own and set PROMTOOL=/path/to/p
 fetch() {
 	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || unavailable "no promtool, and no apt to fetch it"
 	[[ -n $(apt-cache show prometheus 2>/dev/null) ]] || unavailable "no promtool, and apt knows no package prometheus (apt-get update)"
-	mkdir -p "$target"
-	exec 9>"$target/.lock"
-	flock 9
-	[[ -x $target/promtool ]] && return # another process fetched it while this one waited
 	say "fetching Debian's package prometheus into .cache"
-	local staging
-	staging=$(mktemp -d "$target/.staging.XXXXXX")
-	# shellcheck disable=SC2064 # the folder of now is meant
-	trap "rm -rf '$staging'" EXIT
-	(cd "$staging" && apt-get download prometheus && dpkg-deb -x prometheus_*.deb unpacked) >&2
-	"$staging/unpacked/usr/bin/promtool" --version >/dev/null || unavailable "Debian's promtool does not start here"
-	mv "$staging/unpacked/usr/bin/promtool" "$target/promtool"
+	once "$target" unpack
+}
+
+unpack() {
+	(cd "$1" && apt-get download prometheus && dpkg-deb -x prometheus_*.deb unpacked)
+	"$1/unpacked/usr/bin/promtool" --version >/dev/null || unavailable "Debian's promtool does not start here"
+	mv "$1/unpacked/usr/bin/promtool" "$1/promtool"
+	rm -r "$1"/prometheus_*.deb "$1/unpacked"
 }
 
 if [[ -n ${PROMTOOL:-} ]]; then
@@ -34,6 +32,6 @@ if [[ -n ${PROMTOOL:-} ]]; then
 elif command -v promtool; then
 	:
 else
-	[[ -x $target/promtool ]] || fetch
+	[[ -d $target ]] || fetch
 	echo "$target/promtool"
 fi

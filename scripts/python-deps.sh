@@ -4,6 +4,7 @@
 set -euo pipefail
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$scripts/once.sh"
 cache=$(dirname "$scripts")/.cache
 requirements=$scripts/python/requirements.txt
 
@@ -18,19 +19,13 @@ target=$cache/python/$release-$(cksum "$requirements" | cut -d' ' -f1)
 fetch() {
 	python3 -m pip --version >/dev/null 2>&1 ||
 		fail "python3 has no pip, which fetches pymongo (Debian: apt-get install python3-pip)"
-	mkdir -p "$cache/python"
-	exec 9>"$cache/python/.lock"
-	flock 9
-	[[ -d $target ]] && return # another process fetched it while this one waited
 	say "fetching pymongo into .cache"
-	local staging
-	staging=$(mktemp -d "$cache/python/.staging.XXXXXX")
-	# shellcheck disable=SC2064 # the folder of now is meant
-	trap "rm -rf '$staging'" EXIT
+	once "$target" install
+}
+
+install() {
 	python3 -m pip install --disable-pip-version-check --quiet --only-binary :all: --require-hashes \
-		--requirement "$requirements" --target "$staging" >&2
-	chmod 755 "$staging"
-	mv -T "$staging" "$target"
+		--requirement "$requirements" --target "$1"
 }
 
 [[ -d $target ]] || fetch

@@ -44,12 +44,17 @@ func listenCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, log, err := configure()
+			if toStdout {
+				cfg, log, err := configure()
+				if err != nil {
+					return err
+				}
+				return listen(cmd.Context(), cfg, delivery.NewStream(cmd.OutOrStdout()), log)
+			}
+			cfg, log, err := configure(config.Requirement{Variable: "BACKEND_URL",
+				Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
 			if err != nil {
 				return err
-			}
-			if toStdout {
-				return listen(cmd.Context(), cfg, delivery.NewStream(cmd.OutOrStdout()), log)
 			}
 			backend, err := backendOf(cfg)
 			if err != nil {
@@ -70,10 +75,6 @@ func backendOf(cfg config.Config) (*delivery.Backend, error) {
 	secret, err := delivery.ParseSecret(cfg.WebhookSecret)
 	if err != nil {
 		mistakes = append(mistakes, &config.Error{Reason: "DDLTAIL_WEBHOOK_SECRET", Remedy: err.Error()})
-	}
-	if cfg.BackendURL == "" {
-		return nil, append(mistakes, &config.Error{Reason: "DDLTAIL_BACKEND_URL is not set",
-			Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
 	}
 	backend, err := delivery.NewBackend(cfg.BackendURL, secret, "ddltail/"+orUnknown(build().Version))
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 
 // configure reads the configuration, starts logging, and warns of variables that are most
 // likely typing errors.
-func configure() (config.Config, *zap.Logger, error) {
-	cfg, err := config.Load(time.Now())
+func configure(required ...config.Requirement) (config.Config, *zap.Logger, error) {
+	cfg, err := config.Load(time.Now(), required...)
 	if err != nil {
 		return config.Config{}, nil, err
 	}

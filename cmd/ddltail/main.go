@@ -41,7 +41,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			started = true
 		},
 	}
-	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(), versionCommand())
+	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
+		historyCommand(), statusCommand(), versionCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

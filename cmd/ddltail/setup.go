@@ -62,7 +62,8 @@ func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mo
 		return db, nil
 	}
 	if !replicaset.Unauthenticated(err) {
-		if reason := replicaset.NoPrimary(ctx, cfg.Sink.Options(), cfg.Sink.Hosts()); reason != nil {
+		seeds := replicaset.Seeds{Hosts: cfg.Sink.Hosts(), Options: cfg.Sink.Options(), Direct: cfg.Sink.Direct()}
+		if reason := replicaset.NoPrimary(ctx, seeds); reason != nil {
 			err = fmt.Errorf("the sink: %w", reason)
 		}
 	}

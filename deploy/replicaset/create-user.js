@@ -3,7 +3,8 @@
 //   export DDLTAIL_USER=ddltail DDLTAIL_DATABASE=ddltail DDLTAIL_PASSWORD_FILE=/path/to/password
 //   mongosh "$ADMIN_URI" --file create-user.js
 //
-// DDLTAIL_DATABASE is the database of ddltail's own collections. DDLTAIL_PASSWORD may be given in place of the file. Run it again
+// DDLTAIL_DATABASE is the database of ddltail's own collections. Where DDLTAIL_HISTORY_TTL is set, as it is for `ddltail run`, the
+// role may remove history too; else nobody can who has taken this user over. DDLTAIL_PASSWORD may be given in place of the file. Run it again
 // after an upgrade of ddltail or of the server, or to change the password: the role is brought up to date, and what else the user
 // was granted stays.
 (() => {
@@ -24,7 +25,7 @@
     } else if (['admin', 'config', 'local'].includes(env.DDLTAIL_DATABASE)) {
       mistakes.push(`DDLTAIL_DATABASE: ${env.DDLTAIL_DATABASE} belongs to the server: name another database`);
     }
-    return {user: env.DDLTAIL_USER, database: env.DDLTAIL_DATABASE, password, mistakes};
+    return {user: env.DDLTAIL_USER, database: env.DDLTAIL_DATABASE, retention: Boolean(env.DDLTAIL_HISTORY_TTL), password, mistakes};
   }
 
   function passwordFrom(env, mistakes) {
@@ -48,25 +49,25 @@
   }
 
   // insert creates a collection too: createCollection would add nothing.
-  function ownCollections(database) {
+  function ownCollections(database, retention) {
     const on = (collection, actions) => ({resource: {db: database, collection}, actions});
     return [
       on('schema_notifications', ['find', 'insert', 'update', 'createIndex']),
       on('schema_checkpoints', ['find', 'insert', 'update', 'createIndex']),
       // What is written here stays as it was written: nobody who has taken this user over can rewrite the audit.
-      on('schema_history', ['find', 'insert', 'createIndex']),
-      on('schema_catalog', ['find', 'insert', 'createIndex']),
+      on('schema_history', ['find', 'insert', 'createIndex'].concat(retention ? ['remove'] : [])),
+      on('schema_catalog', ['find', 'insert', 'createIndex'].concat(retention ? ['remove'] : [])),
     ];
   }
 
-  function privileges(database, majorVersion) {
+  function privileges(database, retention, majorVersion) {
     const all = [
       {resource: {db: 'local', collection: 'oplog.rs'}, actions: ['find']},
       // The replica set's id, which tells two sets of one name apart.
       {resource: {db: 'local', collection: 'system.replset'}, actions: ['find']},
       // Whether the set is a shard, and of which cluster.
       {resource: {db: 'admin', collection: 'system.version'}, actions: ['find']},
-      ...ownCollections(database),
+      ...ownCollections(database, retention),
       // The catalog: the names of all databases, the definitions of every collection, documents of none.
       {resource: {cluster: true}, actions: ['listDatabases']},
       {resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']},
@@ -112,12 +113,12 @@
   }
 
   function main() {
-    const {user, database, password, mistakes} = settings(process.env);
+    const {user, database, retention, password, mistakes} = settings(process.env);
     if (mistakes.length > 0) {
       throw new Error(mistakes.join('\n'));
     }
     const role = `ddltail_run_${database}`;
-    saveRole(role, privileges(database, admin.runCommand({buildInfo: 1}).versionArray[0]));
+    saveRole(role, privileges(database, retention, admin.runCommand({buildInfo: 1}).versionArray[0]));
     saveUser(user, password, role);
     console.log(`create-user.js: ${user} has the role ${role}, both in admin: its URI needs authSource=admin`);
   }

@@ -55,14 +55,17 @@ func NewStore(coll *mongo.Collection, source string) Store {
 	return Store{coll: coll, source: source}
 }
 
-// Setup makes the index by which a namespace's newest version is found; again is
-// no error.
+// Setup makes the indexes by which a namespace's versions are found, the newest and
+// those of a time; again is no error.
 func (s Store) Setup(ctx context.Context) error {
-	_, err := s.coll.Indexes().CreateOne(ctx, mongo.IndexModel{
-		Keys: bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}},
+	_, err := s.coll.Indexes().CreateMany(ctx, []mongo.IndexModel{
+		{Keys: bson.D{
+			{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}, {Key: "wall", Value: 1}, {Key: "_id", Value: 1},
+		}},
+		{Keys: bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}, {Key: "ns", Value: 1}}},
 	})
 	if err != nil {
-		return fmt.Errorf("make the index of %s: %w", s.coll.Name(), err)
+		return fmt.Errorf("make the indexes of %s: %w", s.coll.Name(), err)
 	}
 	return nil
 }

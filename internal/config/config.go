@@ -26,6 +26,8 @@ type Config struct {
 	Start             Start
 	Reconcile         Reconcile
 	Sinks             []SinkSpec
+	// HistoryTTL is the age at which history goes; 0 is never.
+	HistoryTTL time.Duration
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string

@@ -30,6 +30,7 @@ type environment struct {
 	Start             string `envconfig:"DDLTAIL_START" default:"now" desc:"where a first run begins: now, oldest, or an RFC 3339 time; later runs begin at the checkpoint"`
 	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
 	Sinks             string `envconfig:"DDLTAIL_SINKS" default:"mongodb" desc:"comma-separated: mongodb (queue and history), history (history alone), stdout, file:PATH (NDJSON)"`
+	HistoryTTL        string `envconfig:"DDLTAIL_HISTORY_TTL" show:"never" desc:"run: age at which history goes, such as 8760h; what history --as-of needs for later moments stays; needs the right to remove"`
 	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
 	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`
@@ -60,6 +61,17 @@ func readEnvironment() (environment, error) {
 		env.BackendURL = strings.TrimSpace(os.Getenv("CODEFLOW_BACKEND_URL"))
 	}
 	return env, nil
+}
+
+// value gives what stands in a variable, by its name without the prefix.
+func (e environment) value(variable string) string {
+	v := reflect.ValueOf(e)
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("envconfig") == "DDLTAIL_"+variable {
+			return v.Field(i).String()
+		}
+	}
+	return ""
 }
 
 // unknownVariables lists what is set under the prefix and read by nobody: most

@@ -23,15 +23,29 @@ import (
 // webhookPrefix begins every secret of Standard Webhooks.
 const webhookPrefix = "whsec_"
 
-// Load reads the environment and checks all of it. The error is Errors, one for
-// each mistake. now is what a start in the future is measured against.
-func Load(now time.Time) (Config, error) {
+// Requirement is a variable that a command cannot do without.
+type Requirement struct {
+	// Variable is its name without the prefix.
+	Variable string
+	// Remedy is what to do where it is not set.
+	Remedy string
+}
+
+// Load reads the environment and checks all of it, and that what is required is
+// set. The error is Errors, one for each mistake. now is what a start in the future
+// is measured against.
+func Load(now time.Time, required ...Requirement) (Config, error) {
 	env, err := readEnvironment()
 	if err != nil {
 		return Config{}, fmt.Errorf("read the environment: %w", err)
 	}
 	c := checker{now: now}
 	cfg := c.check(env)
+	for _, r := range required {
+		if env.value(r.Variable) == "" {
+			c.errs = append(c.errs, &Error{Reason: "DDLTAIL_" + r.Variable + " is not set", Remedy: r.Remedy})
+		}
+	}
 	if len(c.errs) > 0 {
 		return Config{}, c.errs
 	}
@@ -72,6 +86,7 @@ func (c *checker) check(env environment) Config {
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		Sinks:             c.sinks(env.Sinks),
+		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
 		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),
@@ -285,6 +300,13 @@ func (c *checker) duration(variable, value string) time.Duration {
 		c.fail(variable, "%s: want a duration such as 90s or 24h", shown(value))
 	}
 	return d
+}
+
+func (c *checker) optionalDuration(variable, value string) time.Duration {
+	if value == "" {
+		return 0
+	}
+	return c.duration(variable, value)
 }
 
 func (c *checker) oneOf(variable, value string, allowed ...string) string {

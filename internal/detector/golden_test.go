@@ -119,6 +119,7 @@ func (g golden) tell(t *testing.T, known *detector.Catalog) (documents, ignored 
 		known.AdvanceTo(unit.OpTime.TS)
 		result := d.Detect(unit, known)
 		known.Apply(result)
+		checkTouched(t, d.Touched(unit), result)
 		if len(result.Changes) == 0 {
 			fmt.Fprintln(&passed, ignoredLine(t, e))
 		}
@@ -135,6 +136,17 @@ func (g golden) tell(t *testing.T, known *detector.Catalog) (documents, ignored 
 		}
 	}
 	return out.Bytes(), passed.Bytes()
+}
+
+// checkTouched wants every namespace of a new version among those that the unit is
+// said to have touched.
+func checkTouched(t *testing.T, touched []detector.Namespace, r detector.Result) {
+	for _, v := range r.Versions {
+		whole := detector.Namespace{Database: v.Namespace.Database}
+		if !slices.Contains(touched, v.Namespace) && !slices.Contains(touched, whole) {
+			t.Errorf("%s has a new version at %s, and only %v is said to be touched", v.Namespace, v.OpTime, touched)
+		}
+	}
 }
 
 func ignoredLine(t *testing.T, e oplog.Entry) string {

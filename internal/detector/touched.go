@@ -12,7 +12,10 @@ func (d Detector) Touched(u oplog.Unit) []Namespace {
 	var out []Namespace
 	for _, e := range u.Operations {
 		if e.Op != oplog.OpCommand {
-			full, _ := e.Object.Lookup("_id").StringValueOK()
+			full, ok := e.Object.Lookup("_id").StringValueOK()
+			if !ok {
+				full, _ = e.Object2.Lookup("_id").StringValueOK()
+			}
 			db, coll, _ := strings.Cut(full, ".")
 			out = append(out, Namespace{db, coll})
 			continue

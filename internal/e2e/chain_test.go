@@ -69,4 +69,3 @@ func (s scene) largeTransaction(collection string) {
 	})
 	s.must(err)
 }
-

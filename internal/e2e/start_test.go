@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -97,10 +98,22 @@ func TestAuthentication(t *testing.T) {
 	t.Parallel()
 	auth := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
 	admin := mongotest.Connect(t, auth.URI()).Database("admin")
+	everything := bson.D{{Key: "db", Value: ""}, {Key: "collection", Value: ""}}
+	lists := bson.D{{Key: "createRole", Value: "lists"}, {Key: "roles", Value: bson.A{}}, {Key: "privileges", Value: bson.A{
+		bson.D{{Key: "resource", Value: bson.D{{Key: "cluster", Value: true}}}, {Key: "actions", Value: bson.A{"listDatabases"}}},
+		bson.D{{Key: "resource", Value: everything}, {Key: "actions", Value: bson.A{"listCollections", "listIndexes"}}},
+	}}}
+	if err := admin.RunCommand(t.Context(), lists).Err(); err != nil {
+		t.Fatal(err)
+	}
 	for _, user := range []struct {
 		name  string
 		roles bson.A
 	}{
+		{"humble", bson.A{
+			"lists", bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "local"}},
+			bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "ddltail"}},
+		}},
 		{"blind", bson.A{bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "ddltail"}}}},
 		{"unlisted", bson.A{
 			bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "local"}},
@@ -132,6 +145,15 @@ func TestAuthentication(t *testing.T) {
 	t.Run("may not list", func(t *testing.T) {
 		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("unlisted", "s3cret", ""))
 		wantExit(t, p, 2, "createRole: 'ddltailCatalog'", "grantRolesToUser")
+	})
+	t.Run("may not ask whether the set is a shard", func(t *testing.T) {
+		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("humble", "s3cret", ""), "DDLTAIL_NAME=humble", "DDLTAIL_SINKS=stdout")
+		if err := p.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(p.Stderr(), "grant find on the collection system.version of admin") {
+			t.Errorf("nothing is said of it:\n%s", p.Stderr())
+		}
 	})
 	t.Run("root from a file", func(t *testing.T) {
 		file := t.TempDir() + "/uri"
@@ -185,6 +207,25 @@ func TestStopsInTime(t *testing.T) {
 	}
 }
 
+// TestStopsWhileItWaits stops processes at several moments of their wait for a server.
+func TestStopsWhileItWaits(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"run", "listen --stdout"} {
+		for _, after := range []time.Duration{500 * time.Millisecond, 4 * time.Second, 7 * time.Second} {
+			t.Run(fmt.Sprint(command, " ", after), func(t *testing.T) {
+				t.Parallel()
+				p := launch(t, strings.Fields(command), "DDLTAIL_MONGODB_URI=mongodb://127.0.0.1:1/?replicaSet=rs0")
+				time.Sleep(after)
+				began := time.Now()
+				code, err := p.Stop(t.Context())
+				if took := time.Since(began); err != nil || code != 0 || took > 5*time.Second {
+					t.Errorf("exit code %d, %v, after %s, want 0 within 5 s\n%s", code, err, took, p.Stderr())
+				}
+			})
+		}
+	}
+}
+
 // TestPrimaryComesLater starts ddltail on a set that has lost its primary, and brings
 // one back after ten seconds.
 func TestPrimaryComesLater(t *testing.T) {
@@ -199,8 +240,10 @@ func TestPrimaryComesLater(t *testing.T) {
 	}
 	p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+pair.URI())
 	time.Sleep(10 * time.Second)
-	if !strings.Contains(p.Stderr(), `"msg":"waiting"`) {
-		t.Errorf("it does not say that it waits:\n%s", p.Stderr())
+	for end := time.Now().Add(30 * time.Second); !strings.Contains(p.Stderr(), `"msg":"waiting"`); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not say that it waits:\n%s", p.Stderr())
+		}
 	}
 	if err := primary.Restart(t.Context()); err != nil {
 		t.Fatal(err)

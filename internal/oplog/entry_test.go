@@ -159,14 +159,15 @@ func corpus(tb testing.TB) []bson.Raw {
 		}
 		for _, file := range txtar.Parse(data).Files {
 			if file.Name == "entries" {
-				raws = append(raws, extJSON(tb, string(file.Data))...)
+				raws = append(raws, ExtJSON(tb, string(file.Data))...)
 			}
 		}
 	}
 	return raws
 }
 
-func extJSON(tb testing.TB, lines string) []bson.Raw {
+// ExtJSON reads a document a line.
+func ExtJSON(tb testing.TB, lines string) []bson.Raw {
 	tb.Helper()
 	var raws []bson.Raw
 	for line := range strings.Lines(lines) {

@@ -46,6 +46,11 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Catalog.Setup(ctx); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Sink.Name() == sink.HistoryName }) {
+		if err := sink.HistorySetup(ctx, p.Database); err != nil {
+			return err
+		}
+	}
 	if !p.Queue {
 		return nil
 	}

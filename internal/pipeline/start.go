@@ -238,7 +238,10 @@ func Await(ctx context.Context, log *zap.Logger, limit time.Duration, step func(
 		switch {
 		case err == nil:
 			return nil
-		case isConfiguration(err) || ctx.Err() != nil:
+		case ctx.Err() != nil:
+			// What it was stopped in the midst of has failed for that reason.
+			return ctx.Err()
+		case isConfiguration(err):
 			return err
 		case time.Now().After(deadline):
 			return fmt.Errorf("gave up after %s: %w", limit, err)

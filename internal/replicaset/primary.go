@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
@@ -12,21 +13,40 @@ import (
 // answers host by host; nil where one of them would do. A standalone server and a router
 // take writes too. The error wraps ErrTooOld, ErrStandalone or ErrOtherSet where waiting
 // will not help.
-func NoPrimary(ctx context.Context, base *options.ClientOptions, hosts []string) error {
-	answers, errs := askAll(ctx, base, hosts)
+func NoPrimary(ctx context.Context, s Seeds) error {
+	hosts := s.Hosts
+	answers, errs := askAll(ctx, s.Options, hosts)
+	// As the driver does: the members' own names count, whatever name a seed has.
+	if own := ownNames(answers); len(own) > 0 && !s.Direct {
+		hosts = own
+		answers, errs = askAll(ctx, s.Options, hosts)
+	}
 	for _, h := range answers {
-		errs[h.Host] = h.unwritable(base)
+		errs[h.Host] = h.unwritable(s.Options)
 	}
 	var all []error
 	for _, host := range hosts {
 		err := errs[host]
-		takesWrites := err == nil || errors.Is(err, ErrMongos) || errors.Is(err, ErrStandalone)
-		if takesWrites && setName(base) == "" || err == nil {
+		alone := errors.Is(err, ErrMongos) || errors.Is(err, ErrStandalone)
+		if err == nil || alone && setName(s.Options) == "" {
 			return nil
 		}
 		all = append(all, fmt.Errorf("%s: %w", host, err))
 	}
 	return errors.Join(all...)
+}
+
+// ownNames lists the data-bearing members by the names that the set's configuration has.
+func ownNames(answers []hello) []string {
+	var names []string
+	for _, h := range answers {
+		for _, host := range slices.Concat(h.Hosts, h.Passives) {
+			if !slices.Contains(names, host) {
+				names = append(names, host)
+			}
+		}
+	}
+	return names
 }
 
 // unwritable says why a member takes no writes; nil if it does.

@@ -33,11 +33,6 @@ type Member struct {
 	Ping time.Duration
 }
 
-// HasPrimary says whether a primary was seen.
-func (v View) HasPrimary() bool {
-	return slices.ContainsFunc(v.Members, func(m Member) bool { return m.Primary })
-}
-
 // Candidates orders the members in which to try them under a read preference;
 // empty where it allows none of them.
 func (v View) Candidates(mode readpref.Mode) []Member {

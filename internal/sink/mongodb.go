@@ -42,9 +42,12 @@ func NewQueue(db *mongo.Database) Collection {
 	return Collection{name: "mongodb", coll: db.Collection(Notifications), render: Document.Notification}
 }
 
+// HistoryName is the history's name among the sinks.
+const HistoryName = "history"
+
 // NewHistory is the audit, which is never cleaned.
 func NewHistory(db *mongo.Database) Collection {
-	return Collection{name: "history", coll: db.Collection(History), render: Document.History}
+	return Collection{name: HistoryName, coll: db.Collection(History), render: Document.History}
 }
 
 // Name is the sink's name in logs and metrics.

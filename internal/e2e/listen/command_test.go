@@ -48,6 +48,10 @@ func TestWrongUsage(t *testing.T) {
 			t.Errorf("%s: %s", c.args, stderr)
 		}
 	}
+	p := s.launch([]string{"listen"}, "DDLTAIL_LOG_LEVEL=loud", "DDLTAIL_POLL_INTERVAL=0")
+	if code, err := p.Wait(t.Context()); err != nil || code != 2 || strings.Count(p.Stderr(), "\n") != 3 {
+		t.Errorf("all mistakes at once: exit %d, %v\n%s", code, err, p.Stderr())
+	}
 	for _, variables := range [][]string{
 		{"DDLTAIL_BACKEND_URL=backend/hook"}, {"DDLTAIL_BACKEND_URL=http://me:pa%zz@host/"},
 		{"DDLTAIL_BACKEND_URL=http://host/", "DDLTAIL_WEBHOOK_SECRET=pa%zz"}, {"DDLTAIL_BACKEND_URL=http://host/", "DDLTAIL_WEBHOOK_SECRET=whsec_pa%zz"},

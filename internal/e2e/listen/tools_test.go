@@ -90,16 +90,18 @@ func (s scene) file(name string) string {
 	return path
 }
 
-// example gives the code block of docs/manual.md that holds a certain text.
+// example gives the code block of README.md or docs/manual.md that holds a certain text.
 func (s scene) example(holds string) string {
 	s.Helper()
-	text, err := os.ReadFile(s.file("manual.md"))
-	s.must(err)
-	for _, block := range regexp.MustCompile("(?s)\n```[a-z]+\n(.*?)\n```\n").FindAllStringSubmatch(string(text), -1) {
-		if strings.Contains(block[1], holds) {
-			return block[1]
+	for _, path := range []string{s.file("manual.md"), filepath.Join(root, "README.md")} {
+		text, err := os.ReadFile(path)
+		s.must(err)
+		for _, block := range regexp.MustCompile("(?s)\n```[a-z]+\n(.*?)\n```\n").FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(block[1], holds) {
+				return block[1]
+			}
 		}
 	}
-	s.Fatalf("docs/manual.md has no example with %q", holds)
+	s.Fatalf("no example holds %q", holds)
 	return ""
 }

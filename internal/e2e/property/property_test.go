@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
+	"github.com/ddltail/ddltail/internal/e2e/ddlgen"
 )
 
 var (
@@ -36,6 +37,9 @@ func TestRandomDDL(t *testing.T) {
 	}
 	l := newLaboratory(t, binary)
 	for _, seed := range all {
+		if err := l.alive(); err != nil {
+			t.Fatal(err)
+		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			l := *l
 			l.T = t
@@ -45,10 +49,10 @@ func TestRandomDDL(t *testing.T) {
 }
 
 func (l *laboratory) randomDDL(seed uint64) {
-	g := newGenerator(seed)
-	ops := make([]operation, *steps)
+	g := ddlgen.New(seed, databases()...)
+	ops := make([]ddlgen.Operation, *steps)
 	for i := range ops {
-		ops[i] = g.next()
+		ops[i] = g.Next()
 	}
 	began := time.Now()
 	o := l.try(ops)
@@ -58,7 +62,7 @@ func (l *laboratory) randomDDL(seed uint64) {
 		return
 	}
 	l.Errorf("seed %d:\n%s", seed, strings.Join(o.wrong, "\n"))
-	ops = shrink(ops, time.Now().Add(*short), func(ops []operation) bool { return l.alive() == nil && len(l.try(ops).wrong) > 0 })
+	ops = shrink(ops, time.Now().Add(*short), func(ops []ddlgen.Operation) bool { return l.alive() == nil && len(l.try(ops).wrong) > 0 })
 	l.Errorf("%d of the operations do not work together:", len(ops))
 	for _, op := range ops {
 		l.Errorf("%s", op)

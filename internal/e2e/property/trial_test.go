@@ -16,8 +16,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
+	"github.com/ddltail/ddltail/internal/e2e/ddlgen"
 	"github.com/ddltail/ddltail/internal/mongotest"
 )
+
+func databases() []string { return []string{"one", "it's"} }
 
 // laboratory is where trials are made: a server that ddltail follows, and one to run
 // the statements on.
@@ -50,7 +53,7 @@ type outcome struct {
 
 // try runs operations beside a ddltail of their own, on servers that are empty of
 // them, and compares.
-func (l *laboratory) try(ops []operation) outcome {
+func (l *laboratory) try(ops []ddlgen.Operation) outcome {
 	*l.trials++
 	l.empty(l.client)
 	queue := fmt.Sprintf("queue_%d", *l.trials)
@@ -61,7 +64,7 @@ func (l *laboratory) try(ops []operation) outcome {
 	l.must(p.WaitReady(l.Context()))
 	var o outcome
 	for i, op := range ops {
-		if op.run(l.Context(), l.client) == nil {
+		if op.Run(l.Context(), l.client) == nil {
 			continue
 		}
 		o.refused++
@@ -86,11 +89,7 @@ func (l *laboratory) must(err error) {
 	}
 }
 
-func (l *laboratory) alive() error {
-	ctx, cancel := context.WithTimeout(l.Context(), patience)
-	defer cancel()
-	return l.client.Ping(ctx, nil)
-}
+func (l *laboratory) alive() error { return ddlgen.Alive(l.Context(), l.client) }
 
 func (l *laboratory) empty(client *mongo.Client) {
 	for _, db := range databases() {
@@ -109,19 +108,19 @@ func (l *laboratory) compare(docs []bson.Raw, o *outcome) {
 			o.wrong = append(o.wrong, "no statement: "+doc.String())
 		}
 	}
-	have := listed(l.Context(), l.T, l.client, databases())
+	have := ddlgen.Listed(l.Context(), l.T, l.client, databases())
 	o.told, o.namespaces = len(docs), len(have)
-	o.wrong = append(o.wrong, differences("folded from the notifications", folded, have)...)
+	o.wrong = append(o.wrong, ddlgen.Differences("folded from the notifications", ddlgen.Schema(folded), have)...)
 
 	l.empty(l.replay)
 	o.wrong = append(o.wrong, l.mongosh(statements(docs))...)
-	o.wrong = append(o.wrong, differences("replayed", listed(l.Context(), l.T, l.replay, databases()), have)...)
+	o.wrong = append(o.wrong, ddlgen.Differences("replayed", ddlgen.Listed(l.Context(), l.T, l.replay, databases()), have)...)
 
 	l.empty(l.replay)
 	script, undone := undoing(docs)
 	o.undone = undone
 	o.wrong = append(o.wrong, l.mongosh(script)...)
-	o.wrong = append(o.wrong, differences("undone and done again", listed(l.Context(), l.T, l.replay, databases()), have)...)
+	o.wrong = append(o.wrong, ddlgen.Differences("undone and done again", ddlgen.Listed(l.Context(), l.T, l.replay, databases()), have)...)
 }
 
 // notifications waits for one last change, and gives all before it.

@@ -15,6 +15,9 @@ import (
 	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
+// wire60 is 6.0's wire version.
+const wire60 = 17
+
 // cluster is a config server and two shards, each a set of one member. The database
 // shop lives on the first.
 type cluster struct {
@@ -29,10 +32,14 @@ type shard struct {
 }
 
 func newCluster(t *testing.T) cluster {
-	config := start(t, "--configsvr", "cfg", bson.D{{Key: "configsvr", Value: true}},
-		// Resharding otherwise takes five minutes, however little there is to copy.
-		"--setParameter", "reshardingMinimumOperationDurationMillis=0")
+	config := start(t, "--configsvr", "cfg", bson.D{{Key: "configsvr", Value: true}})
 	c := cluster{config: config.client}
+	hello := command(t, c.config, "admin", bson.D{{Key: "hello", Value: 1}})
+	if newest := hello.Lookup("maxWireVersion").Int32(); newest < wire60 {
+		t.Skipf("the commands of a router that are sent here are those of 6.0, and no-ops tell of sharding from 6.0 on; wire version %d", newest)
+	}
+	// Resharding otherwise takes five minutes, however little there is to copy.
+	command(t, c.config, "admin", bson.D{{Key: "setParameter", Value: 1}, {Key: "reshardingMinimumOperationDurationMillis", Value: 0}})
 	for _, name := range []string{"sh0", "sh1"} {
 		s := start(t, "--shardsvr", name, nil)
 		command(t, c.config, "admin", bson.D{
@@ -48,8 +55,8 @@ func newCluster(t *testing.T) cluster {
 }
 
 // start gives a set of one member that is a config server or can become a shard.
-func start(t *testing.T, role, name string, more bson.D, args ...string) shard {
-	set := mongotest.NewReplicaSet(t, mongotest.Options{Name: name, Uninitiated: true, Args: append([]string{role}, args...)})
+func start(t *testing.T, role, name string, more bson.D) shard {
+	set := mongotest.NewReplicaSet(t, mongotest.Options{Name: name, Uninitiated: true, Args: []string{role}})
 	config := bson.D{{Key: "_id", Value: name}, {Key: "members", Value: bson.A{bson.D{{Key: "_id", Value: 0}, {Key: "host", Value: set.Hosts()}}}}}
 	command(t, mongotest.Connect(t, set.Members()[0].URI()), "admin", bson.D{{Key: "replSetInitiate", Value: append(config, more...)}})
 	if err := set.WaitReady(t.Context()); err != nil {

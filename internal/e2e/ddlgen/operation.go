@@ -1,4 +1,4 @@
-package property
+package ddlgen
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 // meet.
 const patience = 5 * time.Second
 
-// operation is what one step does: a command, or several in a transaction. It is data
+// Operation is what one step does: a command, or several in a transaction. It is data
 // alone, so that a list of them can be run again and made shorter.
-type operation struct {
+type Operation struct {
 	db       string
 	commands []bson.D
 	// transaction puts the commands in one; abort ends it without a commit.
@@ -25,7 +25,7 @@ type operation struct {
 	notOnView bool
 }
 
-func (o operation) String() string {
+func (o Operation) String() string {
 	var out []string
 	for _, cmd := range o.commands {
 		text, err := bson.MarshalExtJSON(cmd, false, false)
@@ -45,9 +45,9 @@ func (o operation) String() string {
 // one with cappedSize (parseCollModRequest, a null pointer).
 var errView = errors.New("a view has no such options")
 
-// run does it on a server. What a server refuses, because a name is taken or gone,
+// Run does it on a server. What a server refuses, because a name is taken or gone,
 // changes nothing and is no failure of a test: the server decides what is right.
-func (o operation) run(ctx context.Context, client *mongo.Client) error {
+func (o Operation) Run(ctx context.Context, client *mongo.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	db := client.Database(o.db)
@@ -72,7 +72,7 @@ func (o operation) run(ctx context.Context, client *mongo.Client) error {
 	return nil
 }
 
-func (o operation) inTransaction(ctx context.Context, db *mongo.Database) error {
+func (o Operation) inTransaction(ctx context.Context, db *mongo.Database) error {
 	session, err := db.Client().StartSession()
 	if err != nil {
 		return err
@@ -90,4 +90,11 @@ func (o operation) inTransaction(ctx context.Context, db *mongo.Database) error 
 		return session.AbortTransaction(ctx)
 	}
 	return session.CommitTransaction(ctx)
+}
+
+// Alive sees that the server has outlived what it was asked for.
+func Alive(ctx context.Context, client *mongo.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return client.Ping(ctx, nil)
 }

@@ -1,4 +1,6 @@
-package property
+// Package ddlgen makes random DDL on a real server, and compares what a server has
+// with what somebody says it has.
+package ddlgen
 
 import (
 	"fmt"
@@ -8,23 +10,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// generator makes random DDL, and documents in between. It knows nothing of the
+// Generator makes random DDL, and documents in between. It knows nothing of the
 // server: much of what it makes is refused.
-type generator struct {
-	*rand.Rand
-	dbs []string
+type Generator struct {
+	rand *rand.Rand
+	dbs  []string
 }
 
-func databases() []string { return []string{"one", "it's"} }
-
-func newGenerator(seed uint64) generator {
-	return generator{Rand: rand.New(rand.NewPCG(seed, seed)), dbs: databases()}
+// New makes the generator of one seed, for these databases.
+func New(seed uint64, dbs ...string) Generator {
+	return Generator{rand: rand.New(rand.NewPCG(seed, seed)), dbs: dbs}
 }
 
 func names() []string {
 	return []string{
 		"payments", "transactions", "a.b", "'); db.dropDatabase(); //", `a"b\c`, "new\nline", "日本", "__proto__",
-		"constructor", "0", "stats", "tmp.agg_out.mine", strings.Repeat("n", 200), "$x",
+		"constructor", "0", "stats", "tmp.agg_out.mine", strings.Repeat("n", 200),
 	}
 }
 
@@ -35,20 +36,32 @@ func fields() []string {
 	}
 }
 
-func pick[T any](g generator, from []T) T { return from[g.IntN(len(from))] }
+func pick[T any](g Generator, from []T) T { return from[g.rand.IntN(len(from))] }
 
-func (g generator) name() string  { return pick(g, names()) }
-func (g generator) field() string { return pick(g, fields()) }
-func (g generator) index() string { return fmt.Sprintf("i'%d", g.IntN(8)) }
-func (g generator) yes() bool     { return g.IntN(2) == 0 }
+// name is seldom one that every server refuses.
+func (g Generator) name() string {
+	if g.rand.IntN(60) == 0 {
+		return "$x"
+	}
+	return pick(g, names())
+}
 
-// next gives one operation.
-func (g generator) next() operation {
+func (g Generator) field() string { return pick(g, fields()) }
+func (g Generator) index() string { return fmt.Sprintf("i'%d", g.rand.IntN(6)) }
+
+// expiring names an index that may expire documents. 6.0.5 crashes on a collMod that
+// makes a wildcard index do so ("Found an invalid index"): those have other names.
+func (g Generator) expiring() string { return fmt.Sprintf("ttl'%d", g.rand.IntN(3)) }
+
+func (g Generator) yes() bool { return g.rand.IntN(2) == 0 }
+
+// Next gives one operation.
+func (g Generator) Next() Operation {
 	kinds := []struct {
 		weight int
-		make   func(string) operation
+		make   func(string) Operation
 	}{
-		{16, g.create}, {24, g.createIndex}, {8, g.dropIndex}, {5, g.drop}, {10, g.modify}, {10, g.modifyIndex}, {6, g.rename},
+		{16, g.create}, {24, g.createIndex}, {8, g.dropIndex}, {4, g.drop}, {10, g.modify}, {10, g.modifyIndex}, {6, g.rename},
 		{6, g.view}, {5, g.modifyView}, {5, g.out}, {2, g.mapReduce}, {4, g.toCapped}, {1, g.dropDatabase}, {6, g.transaction},
 		{12, g.insert}, {3, g.change},
 	}
@@ -56,8 +69,8 @@ func (g generator) next() operation {
 	for _, k := range kinds {
 		total += k.weight
 	}
-	var op operation
-	n := g.IntN(total)
+	var op Operation
+	n := g.rand.IntN(total)
 	for _, k := range kinds {
 		if n -= k.weight; n < 0 {
 			op = k.make(g.name())
@@ -70,19 +83,19 @@ func (g generator) next() operation {
 	return op
 }
 
-func one(cmd ...bson.E) operation { return operation{commands: []bson.D{cmd}} }
+func one(cmd ...bson.E) Operation { return Operation{commands: []bson.D{cmd}} }
 
 // but says the same with further fields.
-func (o operation) but(more ...bson.E) operation {
+func (o Operation) but(more ...bson.E) Operation {
 	o.commands[0] = append(o.commands[0], more...)
 	return o
 }
 
-func (g generator) create(name string) operation {
+func (g Generator) create(name string) Operation {
 	return one(bson.E{Key: "create", Value: name}).but(g.options()...)
 }
 
-func (g generator) options() bson.D {
+func (g Generator) options() bson.D {
 	timeSeries := bson.D{{Key: "timeField", Value: "t"}, {Key: "metaField", Value: "m"}}
 	encrypted := bson.D{{Key: "fields", Value: bson.A{bson.D{
 		{Key: "path", Value: "secret"}, {Key: "keyId", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}}, {Key: "bsonType", Value: "string"},
@@ -90,7 +103,7 @@ func (g generator) options() bson.D {
 	clustered := bson.D{{Key: "key", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "unique", Value: true}, {Key: "name", Value: "cl"}}
 	return pick(g, []bson.D{
 		nil, nil,
-		{{Key: "capped", Value: true}, {Key: "size", Value: 4096 * (1 + g.IntN(3))}, {Key: "max", Value: 10}},
+		{{Key: "capped", Value: true}, {Key: "size", Value: 4096 * (1 + g.rand.IntN(3))}, {Key: "max", Value: 10}},
 		{{Key: "validator", Value: g.validator()}, {Key: "validationLevel", Value: "moderate"}},
 		{{Key: "collation", Value: bson.D{{Key: "locale", Value: "fr"}, {Key: "strength", Value: 2}}}},
 		{{Key: "timeseries", Value: timeSeries}, {Key: "expireAfterSeconds", Value: 3600}},
@@ -101,19 +114,19 @@ func (g generator) options() bson.D {
 	})
 }
 
-func (g generator) validator() bson.D {
-	return bson.D{{Key: "b", Value: bson.D{{Key: "$gt", Value: g.IntN(9)}}}, {Key: g.field(), Value: bson.D{{Key: "$exists", Value: true}}}}
+func (g Generator) validator() bson.D {
+	return bson.D{{Key: "b", Value: bson.D{{Key: "$gt", Value: g.rand.IntN(9)}}}, {Key: g.field(), Value: bson.D{{Key: "$exists", Value: true}}}}
 }
 
-func (g generator) createIndex(name string) operation {
+func (g Generator) createIndex(name string) Operation {
 	specs := bson.A{g.spec()}
-	if g.IntN(8) == 0 {
+	if g.rand.IntN(8) == 0 {
 		specs = append(specs, g.spec())
 	}
 	return one(bson.E{Key: "createIndexes", Value: name}, bson.E{Key: "indexes", Value: specs})
 }
 
-func (g generator) spec() bson.D {
+func (g Generator) spec() bson.D {
 	key := bson.D{{Key: g.field(), Value: pick(g, []int{1, -1})}}
 	if f := g.field(); f != key[0].Key && g.yes() {
 		key = append(key, bson.E{Key: f, Value: 1})
@@ -127,7 +140,8 @@ func (g generator) spec() bson.D {
 		keyed(key), keyed(key),
 		with("unique", true),
 		with("sparse", true),
-		with("expireAfterSeconds", 100000),
+		{{Key: "key", Value: key[:1]}, {Key: "name", Value: g.expiring()}, {Key: "expireAfterSeconds", Value: 100000}},
+		{{Key: "key", Value: key[:1]}, {Key: "name", Value: g.expiring()}},
 		with("hidden", true),
 		with("partialFilterExpression", bson.D{{Key: g.field(), Value: bson.D{{Key: "$gt", Value: 5}}}}),
 		with("collation", bson.D{{Key: "locale", Value: "de"}}),
@@ -140,23 +154,24 @@ func (g generator) spec() bson.D {
 	})
 }
 
-func (g generator) dropIndex(name string) operation {
+func (g Generator) dropIndex(name string) Operation {
 	index := g.index()
-	if g.IntN(10) == 0 {
+	if g.rand.IntN(10) == 0 {
 		index = "*"
 	}
 	return one(bson.E{Key: "dropIndexes", Value: name}, bson.E{Key: "index", Value: index})
 }
 
-func (g generator) drop(name string) operation { return one(bson.E{Key: "drop", Value: name}) }
+func (g Generator) drop(name string) Operation { return one(bson.E{Key: "drop", Value: name}) }
 
-func (g generator) modify(name string) operation {
+// modify leaves recordPreImages alone: on 5.0.4 and 6.0.5 any other collMod turns it
+// off, and writes the very entry that it writes on 4.4.2 and 6.0.27, where it does not.
+func (g Generator) modify(name string) Operation {
 	op := one(bson.E{Key: "collMod", Value: name}).but(pick(g, []bson.D{
 		{{Key: "validator", Value: g.validator()}},
 		{{Key: "validator", Value: bson.D{}}},
 		{{Key: "validationLevel", Value: "strict"}, {Key: "validationAction", Value: "warn"}},
 		{{Key: "changeStreamPreAndPostImages", Value: bson.D{{Key: "enabled", Value: g.yes()}}}},
-		{{Key: "recordPreImages", Value: g.yes()}},
 		{{Key: "timeseries", Value: bson.D{{Key: "granularity", Value: "minutes"}}}},
 		{{Key: "expireAfterSeconds", Value: pick(g, []any{7200, "off"})}},
 		{{Key: "cappedSize", Value: 40960}, {Key: "cappedMax", Value: 20}},
@@ -165,34 +180,37 @@ func (g generator) modify(name string) operation {
 	return op
 }
 
-func (g generator) modifyIndex(name string) operation {
-	index := bson.D{{Key: "name", Value: g.index()}}
-	index = append(index, pick(g, []bson.E{
-		{Key: "expireAfterSeconds", Value: 200000}, {Key: "hidden", Value: true}, {Key: "hidden", Value: false},
-		{Key: "prepareUnique", Value: g.yes()}, {Key: "unique", Value: true},
-	}))
+func (g Generator) modifyIndex(name string) Operation {
+	index := pick(g, []bson.D{
+		{{Key: "name", Value: g.expiring()}, {Key: "expireAfterSeconds", Value: 200000}},
+		{{Key: "name", Value: g.expiring()}, {Key: "hidden", Value: true}},
+		{{Key: "name", Value: g.index()}, {Key: "hidden", Value: true}},
+		{{Key: "name", Value: g.index()}, {Key: "hidden", Value: false}},
+		{{Key: "name", Value: g.index()}, {Key: "prepareUnique", Value: g.yes()}},
+		{{Key: "name", Value: g.index()}, {Key: "unique", Value: true}},
+	})
 	op := one(bson.E{Key: "collMod", Value: name}, bson.E{Key: "index", Value: index})
 	op.notOnView = true
 	return op
 }
 
-func (g generator) rename(name string) operation {
+func (g Generator) rename(name string) Operation {
 	op := one(bson.E{Key: "renameCollection", Value: pick(g, g.dbs) + "." + name},
 		bson.E{Key: "to", Value: pick(g, g.dbs) + "." + g.name()}, bson.E{Key: "dropTarget", Value: g.yes()})
 	op.db = "admin"
 	return op
 }
 
-func (g generator) view(name string) operation {
+func (g Generator) view(name string) Operation {
 	op := one(bson.E{Key: "create", Value: name}, bson.E{Key: "viewOn", Value: g.name()}, bson.E{Key: "pipeline", Value: g.pipeline()})
-	if g.IntN(4) == 0 {
+	if g.rand.IntN(4) == 0 {
 		return op.but(bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: "sv"}}})
 	}
 	return op
 }
 
-func (g generator) pipeline() bson.A {
-	match := bson.D{{Key: "b", Value: 1}, {Key: "0", Value: g.IntN(5)}}
+func (g Generator) pipeline() bson.A {
+	match := bson.D{{Key: "b", Value: 1}, {Key: "0", Value: g.rand.IntN(5)}}
 	if f := g.field(); f != "0" {
 		match = append(match, bson.E{Key: f, Value: bson.Regex{Pattern: "^a/'", Options: "i"}})
 	}
@@ -202,11 +220,11 @@ func (g generator) pipeline() bson.A {
 	}
 }
 
-func (g generator) modifyView(name string) operation {
+func (g Generator) modifyView(name string) Operation {
 	return one(bson.E{Key: "collMod", Value: name}, bson.E{Key: "viewOn", Value: "payments"}, bson.E{Key: "pipeline", Value: g.pipeline()})
 }
 
-func (g generator) out(name string) operation {
+func (g Generator) out(name string) Operation {
 	stage := pick(g, []bson.D{
 		{{Key: "$out", Value: g.name()}},
 		{{Key: "$out", Value: bson.D{{Key: "db", Value: pick(g, g.dbs)}, {Key: "coll", Value: g.name()}}}},
@@ -215,49 +233,55 @@ func (g generator) out(name string) operation {
 		{{Key: "$out", Value: g.name()}},
 	})
 	pipeline := bson.A{bson.D{{Key: "$limit", Value: 1}}, stage}
-	if g.IntN(4) == 0 {
+	if g.rand.IntN(4) == 0 {
 		pipeline = bson.A{bson.D{{Key: "$project", Value: bson.D{{Key: "x", Value: bson.D{{Key: "$divide", Value: bson.A{1, 0}}}}}}}, stage}
 	}
 	return one(bson.E{Key: "aggregate", Value: name}, bson.E{Key: "pipeline", Value: pipeline}, bson.E{Key: "cursor", Value: bson.D{}})
 }
 
-func (g generator) mapReduce(name string) operation {
+func (g Generator) mapReduce(name string) Operation {
 	return one(bson.E{Key: "mapReduce", Value: name},
 		bson.E{Key: "map", Value: bson.JavaScript("function() { emit(this.a, 1); }")},
 		bson.E{Key: "reduce", Value: bson.JavaScript("function(k, v) { return v.length; }")},
 		bson.E{Key: "out", Value: bson.D{{Key: pick(g, []string{"replace", "merge"}), Value: g.name()}}})
 }
 
-func (g generator) toCapped(name string) operation {
-	if g.IntN(3) == 0 {
+func (g Generator) toCapped(name string) Operation {
+	if g.rand.IntN(3) == 0 {
 		return one(bson.E{Key: "cloneCollectionAsCapped", Value: name}, bson.E{Key: "toCollection", Value: g.name()}, bson.E{Key: "size", Value: 8192})
 	}
 	return one(bson.E{Key: "convertToCapped", Value: name}, bson.E{Key: "size", Value: 8192})
 }
 
-func (g generator) dropDatabase(string) operation { return one(bson.E{Key: "dropDatabase", Value: 1}) }
+// dropDatabase is rare: it leaves nothing to work with.
+func (g Generator) dropDatabase(name string) Operation {
+	if g.rand.IntN(3) > 0 {
+		return g.drop(name)
+	}
+	return one(bson.E{Key: "dropDatabase", Value: 1})
+}
 
-func (g generator) transaction(name string) operation {
-	return operation{
-		transaction: true, abort: g.IntN(5) == 0,
+func (g Generator) transaction(name string) Operation {
+	return Operation{
+		transaction: true, abort: g.rand.IntN(5) == 0,
 		commands: []bson.D{
 			{{Key: "create", Value: name}},
 			{{Key: "createIndexes", Value: name}, {Key: "indexes", Value: bson.A{g.spec()}}},
 			g.insert(g.name()).commands[0],
-		}[g.IntN(2):],
+		}[g.rand.IntN(2):],
 	}
 }
 
 // insert makes equal documents, on which unique indexes fail.
-func (g generator) insert(name string) operation {
+func (g Generator) insert(name string) Operation {
 	doc := bson.D{{Key: "a", Value: 10}, {Key: "b", Value: 100}, {Key: "t", Value: bson.DateTime(0)}}
-	return one(bson.E{Key: "insert", Value: name}, bson.E{Key: "documents", Value: bson.A{doc, doc}[:1+g.IntN(2)]})
+	return one(bson.E{Key: "insert", Value: name}, bson.E{Key: "documents", Value: bson.A{doc, doc}[:1+g.rand.IntN(2)]})
 }
 
-func (g generator) change(name string) operation {
+func (g Generator) change(name string) Operation {
 	if g.yes() {
 		return one(bson.E{Key: "delete", Value: name}, bson.E{Key: "deletes", Value: bson.A{bson.D{{Key: "q", Value: bson.D{}}, {Key: "limit", Value: 1}}}})
 	}
-	set := bson.D{{Key: "$set", Value: bson.D{{Key: "c", Value: g.IntN(9)}}}}
+	set := bson.D{{Key: "$set", Value: bson.D{{Key: "c", Value: g.rand.IntN(9)}}}}
 	return one(bson.E{Key: "update", Value: name}, bson.E{Key: "updates", Value: bson.A{bson.D{{Key: "q", Value: bson.D{}}, {Key: "u", Value: set}, {Key: "multi", Value: true}}}})
 }

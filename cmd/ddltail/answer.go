@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/terminal"
+)
+
+// followEvery is how often `history --follow` looks for what is new.
+const followEvery = time.Second
+
+func (q question) answer(ctx context.Context, a answer) error {
+	if !q.asOf.IsZero() {
+		return q.standing(ctx, a)
+	}
+	q.query.Source = a.source
+	sources, err := a.sources(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := q.output(a, len(sources) > 1)
+	if err != nil {
+		return err
+	}
+	var follower *history.Follower
+	if q.follow {
+		if follower, err = a.reader.NewFollower(ctx, q.query); err != nil {
+			return err
+		}
+	}
+	shown := q.query
+	cut, err := a.reader.Each(ctx, q.query, func(c history.Change) error {
+		if shown.Since.IsZero() {
+			shown.Since = c.Wall
+		}
+		if follower != nil && !follower.Began(c) {
+			return nil
+		}
+		return out.Change(c)
+	})
+	if err != nil {
+		return err
+	}
+	if !cut {
+		shown.Since = q.query.Since
+	}
+	if err := remarks(ctx, a, out, shown, cut); err != nil || follower == nil {
+		return err
+	}
+	return followOn(ctx, follower, out)
+}
+
+func (q question) output(a answer, several bool) (history.Output, error) {
+	switch q.format {
+	case "json":
+		return history.NewJSON(a.out), nil
+	case "csv":
+		return history.NewCSV(a.out)
+	case "mongosh":
+		return history.NewScript(a.out), nil
+	}
+	return history.NewTable(a.out, terminal.Of(a.out), history.Style{Wide: q.wide, Sources: several}), nil
+}
+
+// remarks says what a reader of the list must know: in a table beneath it, else on
+// stderr, which is no data.
+func remarks(ctx context.Context, a answer, out history.Output, shown history.Query, cut bool) error {
+	gaps, err := a.reader.Gaps(ctx, shown.Source, shown.Since, shown.Until)
+	if err != nil {
+		return err
+	}
+	var notes []string
+	for _, g := range gaps {
+		notes = append(notes, fmt.Sprintf("HISTORY GAP %s: what happened then is not known but by a comparison", g.Subject()))
+	}
+	if cut {
+		notes = append(notes, fmt.Sprintf("the newest %d only; --limit 0 shows all", shown.Limit))
+	}
+	if table, ok := out.(*history.Table); ok {
+		return table.Notes(notes...)
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	a.note(notes)
+	return nil
+}
+
+func (a answer) note(notes []string) {
+	for _, n := range notes {
+		fmt.Fprintf(a.notes, "ddltail: %s\n", terminal.Escape(n))
+	}
+}
+
+// followOn goes on until the context ends, which is how it is meant to end.
+func followOn(ctx context.Context, f *history.Follower, out history.Output) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+		err := f.Next(ctx, out.Change)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := out.Flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// sources are those that an answer is made of.
+func (a answer) sources(ctx context.Context) ([]string, error) {
+	if a.source != "" {
+		return []string{a.source}, nil
+	}
+	return a.reader.Sources(ctx)
+}
+
+// one is the source of an answer that can be of one only.
+func (a answer) one(ctx context.Context) (string, error) {
+	sources, err := a.sources(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch len(sources) {
+	case 0:
+		return "", &config.Error{Reason: "the database holds no catalog", Remedy: "DDLTAIL_DATABASE and DDLTAIL_SINK_URI must be those of ddltail run"}
+	case 1:
+		return sources[0], nil
+	}
+	return "", &config.Error{Reason: fmt.Sprintf("several sources share the database: %q", sources), Remedy: "name one with --source"}
+}
+
+// standing answers how the schema stood.
+func (q question) standing(ctx context.Context, a answer) error {
+	if q.format == "mongosh" {
+		return q.standingScript(ctx, a)
+	}
+	sources, err := a.sources(ctx)
+	if err != nil {
+		return err
+	}
+	screen := terminal.Of(a.out)
+	if q.wide {
+		screen.Columns = 0
+	}
+	listing, lines := history.NewListing(a.out, screen), history.NewStandingJSON(a.out)
+	take := listing.Standing
+	if q.format == "json" {
+		take = lines.Standing
+	}
+	var notes []string
+	for _, source := range sources {
+		if len(sources) > 1 && q.format == "table" {
+			listing.Source(source)
+		}
+		more, err := a.reader.EachAsOf(ctx, history.AsOf{Source: source, At: q.asOf, Namespace: q.query.Namespace}, take)
+		if err != nil {
+			return err
+		}
+		notes = append(notes, more...)
+	}
+	if q.format == "json" {
+		a.note(notes)
+		return lines.Flush()
+	}
+	return listing.Notes(notes)
+}
+
+func (q question) standingScript(ctx context.Context, a answer) error {
+	source, err := a.one(ctx)
+	if err != nil {
+		return err
+	}
+	s, notes, err := a.reader.Schema(ctx, history.AsOf{Source: source, At: q.asOf, Namespace: q.query.Namespace})
+	if err != nil {
+		return err
+	}
+	head := "the schema of " + source + " at " + history.Stamp(q.asOf) + ", for an empty server"
+	return history.WriteScript(a.out, head, notes, schema.Create(s))
+}
+
+func (a answer) show(ctx context.Context, id, format string) error {
+	if a.source != "" {
+		id = history.Qualify(id, a.source)
+	}
+	c, err := a.reader.Find(ctx, id)
+	if err != nil {
+		return err
+	}
+	var out history.Output
+	switch format {
+	case "json":
+		out = history.NewJSON(a.out)
+	case "mongosh":
+		out = history.NewScript(a.out)
+	default:
+		return history.Show(a.out, terminal.Of(a.out), c)
+	}
+	if err := out.Change(c); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func (a answer) diff(ctx context.Context, from, to time.Time, format string) error {
+	source, err := a.one(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := a.reader.Compare(ctx, source, from, to)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "json":
+		a.note(d.Notes)
+		return d.WriteJSON(a.out)
+	case "mongosh":
+		head := fmt.Sprintf("from the schema of %s at %s to that at %s", source, history.Stamp(from), history.Stamp(to))
+		return history.WriteScript(a.out, head, d.Notes, d.Script())
+	}
+	return d.Write(a.out, terminal.Of(a.out))
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/history"
+)
+
+// defaultLimit is how many changes a table shows where nothing else bounds it.
+const defaultLimit = 50
+
+// historyFlags is what was asked on the command line, as text.
+type historyFlags struct {
+	namespace, operation, source string
+	since, until, asOf           string
+	format                       string
+	limit                        int
+	follow, wide                 bool
+}
+
+func historyCommand() *cobra.Command {
+	var f historyFlags
+	cmd := &cobra.Command{
+		Use:   "history [flags]",
+		Short: "Show which changes there were, or the schema as it stood at a moment",
+		Long: "Show which changes there were, the oldest first, or the schema as it stood at a moment.\n\n" +
+			"TIME is RFC 3339, a local time as the tables show it, or how long ago: 90s, 2h, 1d, 2w.",
+		Example: "  ddltail history --ns 'banking_db.*' --since 2h\n" +
+			"  ddltail history --operation DROP_COLLECTION --format json\n" +
+			"  ddltail history --as-of 2026-11-24T08:00:00Z --format mongosh > schema.js\n" +
+			"  ddltail history show 1795479993:1\n" +
+			"  ddltail history diff 1d now",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ask, err := f.parse(time.Now(), cmd.Flags().Changed)
+			if err != nil {
+				return err
+			}
+			return withHistory(cmd, f.source, ask.answer)
+		},
+	}
+	cmd.Flags().StringVar(&f.namespace, "ns", "", "glob on db.collection; * matches any characters, dots too")
+	cmd.Flags().StringVar(&f.operation, "operation", "", "one operation, such as DROP_INDEX")
+	cmd.Flags().StringVar(&f.since, "since", "", "TIME from which on")
+	cmd.Flags().StringVar(&f.until, "until", "", "TIME up to which")
+	cmd.Flags().IntVar(&f.limit, "limit", 0, fmt.Sprintf("the newest N only; 0 for all (default of a table without --since: %d)", defaultLimit))
+	cmd.Flags().BoolVar(&f.follow, "follow", false, "go on with what comes, until Ctrl-C")
+	cmd.Flags().BoolVar(&f.wide, "wide", false, "statements and _ids in full")
+	cmd.Flags().StringVar(&f.asOf, "as-of", "", "TIME: the schema as it stood then")
+	cmd.Flags().StringVar(&f.format, "format", "table", "table, json, mongosh or csv")
+	cmd.PersistentFlags().StringVar(&f.source, "source", "", "one source only, where several share the database (default DDLTAIL_SOURCE)")
+	cmd.AddCommand(showCommand(&f.source), diffCommand(&f.source))
+	return cmd
+}
+
+func showCommand(source *string) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one change in full, what was before and after it as a difference",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf(format, "table", "json", "mongosh"); err != nil {
+				return err
+			}
+			return withHistory(cmd, *source, func(ctx context.Context, a answer) error { return a.show(ctx, args[0], format) })
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table, json or mongosh")
+	return cmd
+}
+
+func diffCommand(source *string) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "diff FROM TO",
+		Short: "Show what differs between two moments, or the mongosh script that leads from one to the other",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf(format, "table", "json", "mongosh"); err != nil {
+				return err
+			}
+			from, fromErr := moment("FROM", args[0], time.Now())
+			to, toErr := moment("TO", args[1], time.Now())
+			if err := mistakes(fromErr, toErr); err != nil {
+				return err
+			}
+			return withHistory(cmd, *source, func(ctx context.Context, a answer) error { return a.diff(ctx, from, to, format) })
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table (side by side), json, or mongosh")
+	return cmd
+}
+
+// question is what the flags of `history` ask.
+type question struct {
+	query  history.Query
+	asOf   time.Time
+	format string
+	follow bool
+	wide   bool
+}
+
+// parse checks all flags and reports every mistake.
+func (f historyFlags) parse(now time.Time, set func(string) bool) (question, error) {
+	q := question{format: f.format, follow: f.follow, wide: f.wide, query: history.Query{
+		Namespace: f.namespace, Operation: detector.Operation(strings.ToUpper(f.operation)), Source: f.source, Limit: f.limit}}
+	var errs [6]error
+	q.query.Since, errs[0] = optionalMoment("--since", f.since, now)
+	q.query.Until, errs[1] = optionalMoment("--until", f.until, now)
+	q.asOf, errs[2] = optionalMoment("--as-of", f.asOf, now)
+	errs[3] = oneOf(f.format, "table", "json", "mongosh", "csv")
+	if f.operation != "" && !slices.Contains(detector.Operations(), q.query.Operation) {
+		errs[4] = &config.Error{Reason: "--operation", Remedy: fmt.Sprintf("want one of %v", detector.Operations())}
+	}
+	switch {
+	case f.limit < 0:
+		errs[5] = &config.Error{Reason: "--limit", Remedy: "want a number from 0 on"}
+	case f.asOf != "" && (f.since != "" || f.until != "" || f.operation != "" || f.follow || set("limit") || f.format == "csv"):
+		errs[5] = &config.Error{Reason: "--as-of", Remedy: "it goes with --ns, --source and --format table, json or mongosh alone"}
+	case f.follow && f.until != "":
+		errs[5] = &config.Error{Reason: "--follow", Remedy: "it has no end: leave out --until"}
+	}
+	if f.format == "table" && f.since == "" && f.until == "" && !set("limit") {
+		q.query.Limit = defaultLimit
+	}
+	return q, mistakes(errs[:]...)
+}
+
+func optionalMoment(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return moment(flag, text, now)
+}
+
+func moment(name, text string, now time.Time) (time.Time, error) {
+	at, err := history.ParseMoment(text, now)
+	if err != nil {
+		return at, &config.Error{Reason: name, Remedy: err.Error()}
+	}
+	return at, nil
+}
+
+func oneOf(format string, allowed ...string) error {
+	if slices.Contains(allowed, format) {
+		return nil
+	}
+	return &config.Error{Reason: "--format", Remedy: "want " + strings.Join(allowed, ", ")}
+}
+
+// mistakes puts all that is wrong with a command line together.
+func mistakes(errs ...error) error {
+	var all config.Errors
+	for _, err := range errs {
+		var one *config.Error
+		if errors.As(err, &one) {
+			all = append(all, one)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// withHistory connects to the sink and answers from there.
+func withHistory(cmd *cobra.Command, source string, work func(context.Context, answer) error) error {
+	cfg, err := config.Load(time.Now())
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(cfg.Log)
+	if err != nil {
+		return err
+	}
+	if source == "" {
+		source = cfg.Source
+	}
+	return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
+		a := answer{reader: history.NewReader(db), source: source, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
+		err := work(ctx, a)
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return errInterrupted
+		}
+		return explainReading(err, cfg.Database)
+	})
+}
+
+// explainReading says what to grant to a user who may not read: less than `run` needs.
+func explainReading(err error, database string) error {
+	const codeUnauthorized = 13
+	var se mongo.ServerError
+	if !errors.As(err, &se) || !se.HasErrorCode(codeUnauthorized) {
+		return err
+	}
+	return &config.Error{
+		Reason: fmt.Sprintf("the user may not read the collections of ddltail in %s", database),
+		Remedy: fmt.Sprintf("grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'read', db: '%s'}])", database),
+	}
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// answer is where an answer comes from and goes to.
+type answer struct {
+	reader     history.Reader
+	source     string
+	out, notes io.Writer
+}

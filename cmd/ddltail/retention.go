@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/history"
+)
+
+const (
+	// retainEvery is how often `run` removes old history, and retainAgain how soon after
+	// a failure.
+	retainEvery = time.Hour
+	retainAgain = time.Minute
+)
+
+// retain removes history that is older than HISTORY_TTL, each hour. Without a limit
+// it has nothing to do.
+func (d *daemon) retain(ctx context.Context, db *mongo.Database, source string) error {
+	if d.cfg.HistoryTTL == 0 {
+		return nil
+	}
+	for {
+		next := retainEvery
+		removed, err := history.NewReader(db).Retain(ctx, source, d.cfg.HistoryTTL)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			next = retainAgain
+			d.log.Warn("old history cannot be removed", zap.Duration("again_in", next), zap.Error(d.explainSink(err)))
+		default:
+			d.log.Info("removed old history", zap.Int("changes", removed.Changes), zap.Int("versions", removed.Versions),
+				zap.Time("before", removed.Horizon))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(next):
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/health"
+	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/terminal"
+)
+
+// statusLimit bounds the whole of `status`.
+const statusLimit = 2 * time.Minute
+
+var errUnhealthy = errors.New("not healthy")
+
+func statusCommand() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "status [--format table|json]",
+		Short: "Say how ddltail is doing; exit 0 only when healthy",
+		Long: "Say how ddltail is doing: members, position, lag, oplog, privileges, last change, gaps, unprocessed\n" +
+			"notifications, and where the catalog differs from the server's. Exit 0 only when healthy: the set has\n" +
+			"a primary, the position is in the oplog and at most a minute behind, no privilege is missing, and the\n" +
+			"catalog is the server's.",
+		DisableFlagsInUseLine: true,
+		Args:                  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf(format, "table", "json"); err != nil {
+				return err
+			}
+			cfg, err := config.Load(time.Now())
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), statusLimit)
+			defer cancel()
+			report, err := status(ctx, cfg)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				enc.SetEscapeHTML(false)
+				err = enc.Encode(report)
+			} else {
+				err = report.Write(cmd.OutOrStdout(), terminal.Of(cmd.OutOrStdout()))
+			}
+			if err == nil && !report.Healthy {
+				err = errUnhealthy
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+func status(ctx context.Context, cfg config.Config) (health.Report, error) {
+	client, err := sink.Connect(cfg.Sink.Options())
+	if err != nil {
+		return health.Report{}, err
+	}
+	defer disconnect(client)
+	db, sinkErr := sink.Database(ctx, client, cfg.Database)
+	if sinkErr != nil {
+		db = client.Database(cfg.Database)
+	}
+	return health.Check{
+		Seeds: replicaset.Seeds{
+			Hosts: cfg.MongoDB.Hosts(), Options: cfg.MongoDB.Options(),
+			Direct: cfg.MongoDB.Direct(), PathIsAuthSource: cfg.MongoDB.PathIsAuthSource(),
+		},
+		ReadPreference: cfg.ReadPreference, Sink: db, SinkError: sinkErr,
+		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0,
+	}.Run(ctx), nil
+}

@@ -1,0 +1,131 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ddltail/ddltail/internal/catalog"
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// staleAfter is how far the position may lie behind a moment before an answer says so:
+// on a quiet set it is saved at most once in 10 s.
+const staleAfter = time.Minute
+
+// Standing is how one namespace was defined at a moment.
+type Standing struct {
+	Source  string
+	Version detector.Version
+	// Inferred is the span in which it came about where that was not read.
+	Inferred Interval
+}
+
+func (r Reader) versions() catalog.Reader { return catalog.NewReader(r.db.Collection(sink.Catalog)) }
+
+// Sources lists the sources whose catalogs the database holds.
+func (r Reader) Sources(ctx context.Context) ([]string, error) { return r.versions().Sources(ctx) }
+
+// AsOf selects the schema of one source at a moment.
+type AsOf struct {
+	Source string
+	At     time.Time
+	// Namespace is a glob, empty for all.
+	Namespace string
+}
+
+func (a AsOf) moment() catalog.Moment {
+	m := catalog.Moment{At: a.At, Source: a.Source}
+	if a.Namespace != "" {
+		m.Namespaces = globFilter(a.Namespace)
+	}
+	return m
+}
+
+// EachAsOf gives every namespace as it stood, in the order of their names, and what
+// is to be said of the answer as a whole.
+func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error) (notes []string, err error) {
+	ids, err := r.versions().Standing(ctx, a.moment())
+	if err != nil {
+		return nil, err
+	}
+	inf, err := r.inference(ctx, a.Source, a.At)
+	if err != nil {
+		return nil, err
+	}
+	touched := spans{}
+	err = r.versions().Fetch(ctx, ids, func(v detector.Version) error {
+		if v.Definition == nil || v.Definition.Temporary {
+			return nil
+		}
+		s := Standing{Source: a.Source, Version: v, Inferred: inf.of(v)}
+		touched.add(s.Inferred)
+		return take(s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.bounds(ctx, a.Source)
+	if err != nil {
+		return nil, err
+	}
+	for _, span := range touched.list {
+		notes = append(notes, "~ "+span.words("came about at an unknown moment")+": inferred from a comparison")
+	}
+	return append(b.notes(a, inf), notes...), nil
+}
+
+// Schema gives the whole of it at once.
+func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Schema, []string, error) {
+	s := schema.Schema{}
+	notes, err := r.EachAsOf(ctx, a, func(st Standing) error {
+		s[st.Version.Namespace] = *st.Version.Definition
+		return nil
+	})
+	return s, notes, err
+}
+
+// notes says where the answer for a moment is not certain.
+func (b bounds) notes(a AsOf, inf inference) []string {
+	var notes []string
+	at := a.At
+	switch {
+	case b.baseline.IsZero():
+		notes = append(notes, fmt.Sprintf("the catalog of %s has not been listed as a whole: what never changed is not known", a.Source))
+	case at.Before(b.baseline):
+		notes = append(notes, fmt.Sprintf("the catalog was first listed at %s: at a moment before that, only what had changed is known", stamp(b.baseline)))
+	case at.Before(b.baseline.Add(time.Second)):
+		notes = append(notes, fmt.Sprintf("the catalog was first listed within the second %s, which this moment falls into", stamp(b.baseline)))
+	}
+	if at.Before(b.horizon) {
+		notes = append(notes, fmt.Sprintf("history before %s has been removed for its age: what was changed or dropped before that is not known", stamp(b.horizon)))
+	}
+	if at.After(b.position.Add(staleAfter)) {
+		notes = append(notes, fmt.Sprintf("the oplog has been told up to %s only: what changed since is not known", stamp(b.position)))
+	}
+	for _, span := range inf.lost(at) {
+		notes = append(notes, "HISTORY GAP: "+span.words("the history is lost")+"; this is the schema as last known before it")
+	}
+	return notes
+}
+
+func (i Interval) words(what string) string {
+	return fmt.Sprintf("between %s and %s %s", stamp(i.From), stamp(i.To), what)
+}
+
+// spans collects each span once.
+type spans struct{ list []Interval }
+
+func (s *spans) add(i Interval) {
+	if i.IsZero() {
+		return
+	}
+	for _, have := range s.list {
+		if have == i {
+			return
+		}
+	}
+	s.list = append(s.list, i)
+}

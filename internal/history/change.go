@@ -1,0 +1,157 @@
+package history
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/mongosh"
+)
+
+// Change is one document of the history.
+type Change struct {
+	ID         string
+	Operation  detector.Operation
+	Database   string
+	Collection string
+	Index      string
+	Namespace  string
+	To         string
+	// Statement is the text that consumers show; Mongosh and Undo are empty where
+	// there is none.
+	Statement, Mongosh, Undo string
+	// Wall is when the change took effect, as far as is known: see Inferred.
+	Wall time.Time
+	// Inferred are the moments between which a change happened that was not read but
+	// found by a comparison, or between which a HISTORY_GAP has lost the history.
+	Inferred Interval
+	// Raw is the whole document.
+	Raw bson.Raw
+}
+
+// Interval reaches from one moment to another; its zero value is none.
+type Interval struct{ From, To time.Time }
+
+// IsZero says whether there is none.
+func (i Interval) IsZero() bool { return i.To.IsZero() }
+
+// document are the fields of a change that are shown apart.
+type document struct {
+	ID         string             `bson:"_id"`
+	Operation  detector.Operation `bson:"operation"`
+	Database   string             `bson:"database"`
+	Collection string             `bson:"collection"`
+	Index      string             `bson:"index_name"`
+	NS         string             `bson:"ns"`
+	To         bson.RawValue      `bson:"to"`
+	Statement  string             `bson:"operation_statement"`
+	Mongosh    string             `bson:"mongosh"`
+	Undo       string             `bson:"undo"`
+	Timestamp  float64            `bson:"timestamp"`
+	Wall       time.Time          `bson:"wall"`
+	NotBefore  time.Time          `bson:"not_before"`
+	NotAfter   time.Time          `bson:"not_after"`
+	From       end                `bson:"from"`
+}
+
+// end is one end of a gap.
+type end struct {
+	Wall time.Time `bson:"wall"`
+}
+
+// decodeChange reads a document and keeps its bytes, which the cursor will overwrite.
+func decodeChange(raw bson.Raw) (Change, error) {
+	raw = append(bson.Raw(nil), raw...)
+	var d document
+	if err := bson.Unmarshal(raw, &d); err != nil {
+		return Change{}, fmt.Errorf("decode a document of the history: %w", err)
+	}
+	c := Change{
+		ID: d.ID, Operation: d.Operation, Database: d.Database, Collection: d.Collection, Index: d.Index, Namespace: d.NS,
+		Statement: d.Statement, Mongosh: d.Mongosh, Undo: d.Undo, Wall: d.Wall, Raw: raw,
+	}
+	c.To, _ = d.To.StringValueOK()
+	if c.Wall.IsZero() {
+		c.Wall = time.UnixMilli(int64(d.Timestamp*1000 + 0.5))
+	}
+	c.Inferred = Interval{From: d.NotBefore, To: d.NotAfter}
+	if d.Operation == detector.HistoryGap {
+		var to end
+		if err := d.To.Unmarshal(&to); err != nil {
+			return Change{}, fmt.Errorf("decode the gap %s: %w", d.ID, err)
+		}
+		c.Inferred = Interval{From: d.From.Wall, To: to.Wall}
+	}
+	return c, nil
+}
+
+// Source is the first part of the _id.
+func (c Change) Source() string {
+	source, _, _ := strings.Cut(c.ID, ":")
+	return source
+}
+
+// Subject is what the change was made to, as a person would name it.
+func (c Change) Subject() string {
+	if c.Operation == detector.HistoryGap {
+		return "between " + stamp(c.Inferred.From) + " and " + stamp(c.Inferred.To)
+	}
+	return c.Namespace
+}
+
+// stampLayout is how a moment stands in a table, in local time.
+const stampLayout = "2006-01-02 15:04:05"
+
+func stamp(t time.Time) string { return t.Local().Format(stampLayout) }
+
+// Short is the statement without what stands beside it: the namespace, and the method
+// that the operation names.
+func (c Change) Short() string {
+	if c.Mongosh == "" {
+		if c.Operation == detector.HistoryGap {
+			return ""
+		}
+		return c.Statement
+	}
+	text := strings.TrimPrefix(c.Mongosh, mongosh.Collection(c.Database, c.Collection)+".")
+	text = strings.TrimPrefix(text, mongosh.DB(c.Database)+".")
+	if text == "drop()" || text == "dropDatabase()" {
+		return ""
+	}
+	name := mongosh.Quote(c.Collection)
+	for _, said := range []struct{ begin, end, put string }{
+		{"runCommand({collMod: " + name + ", ", ")", "{"},
+		{"createCollection(" + name + ", ", ")", ""},
+		{"createCollection(" + name, ")", ""},
+		{"createView(" + name + ", ", ")", ""},
+		{"createIndex(", ")", ""},
+		{"dropIndex(", ")", ""},
+		{"renameCollection(", ")", "to "},
+	} {
+		if rest, ok := strings.CutPrefix(text, said.begin); ok && strings.HasSuffix(rest, said.end) {
+			return said.put + strings.TrimSuffix(rest, said.end)
+		}
+	}
+	return text
+}
+
+// ShortID is the _id without its zeros, and without the source where there is but one:
+// `history show` takes it.
+func (c Change) ShortID(withSource bool) string {
+	parts := strings.Split(c.ID, ":")
+	for i := 1; i < len(parts); i++ {
+		if trimmed := strings.TrimLeft(parts[i], "0"); trimmed != parts[i] {
+			parts[i] = max(trimmed, "0")
+		}
+	}
+	if len(parts) == 4 && parts[1] != "gap" && parts[3] == "0" {
+		parts = parts[:3]
+	}
+	if !withSource {
+		parts = parts[1:]
+	}
+	return strings.Join(parts, ":")
+}

@@ -1,0 +1,219 @@
+package history
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/catalog"
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/terminal"
+)
+
+// Diff is what differs in one source between two moments.
+type Diff struct {
+	Source   string
+	From, To time.Time
+	// Before and After hold what may differ: a namespace whose version is the same at
+	// both moments is in neither.
+	Before, After schema.Schema
+	Notes         []string
+}
+
+// Compare reads what differs between two moments.
+func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) (Diff, error) {
+	d := Diff{Source: source, From: from, To: to, Before: schema.Schema{}, After: schema.Schema{}}
+	m, err := r.between(ctx, source, from, to)
+	if err != nil {
+		return Diff{}, err
+	}
+	var ids [2][]string
+	for i, at := range []time.Time{from, to} {
+		m.At = at
+		if ids[i], err = r.versions().Standing(ctx, m); err != nil {
+			return Diff{}, err
+		}
+	}
+	for i, into := range []schema.Schema{d.Before, d.After} {
+		only := without(ids[i], ids[1-i])
+		err := r.versions().Fetch(ctx, only, func(v detector.Version) error {
+			if v.Definition != nil && !v.Definition.Temporary {
+				into[v.Namespace] = *v.Definition
+			}
+			return nil
+		})
+		if err != nil {
+			return Diff{}, err
+		}
+	}
+	d.Notes, err = r.diffNotes(ctx, d)
+	return d, err
+}
+
+// maxNamed bounds how many namespaces a question names.
+const maxNamed = 10_000
+
+// between selects what can differ between two moments.
+func (r Reader) between(ctx context.Context, source string, from, to time.Time) (catalog.Moment, error) {
+	if to.Before(from) {
+		from, to = to, from
+	}
+	names, err := r.versions().Changed(ctx, source, from, to)
+	if err != nil {
+		return catalog.Moment{}, err
+	}
+	m := catalog.Moment{Source: source}
+	if len(names) <= maxNamed {
+		m.Namespaces = bson.D{{Key: "$in", Value: names}}
+	}
+	return m, nil
+}
+
+func without(ids, others []string) []string {
+	there := make(map[string]struct{}, len(others))
+	for _, id := range others {
+		there[id] = struct{}{}
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		_, ok := there[id]
+		return ok
+	})
+}
+
+// diffNotes says of both moments what is not certain, and which gaps lie between.
+func (r Reader) diffNotes(ctx context.Context, d Diff) ([]string, error) {
+	b, err := r.bounds(ctx, d.Source)
+	if err != nil {
+		return nil, err
+	}
+	inf, err := r.inference(ctx, d.Source, later(d.From, d.To))
+	if err != nil {
+		return nil, err
+	}
+	var notes []string
+	for _, at := range []time.Time{d.From, d.To} {
+		for _, n := range b.notes(AsOf{Source: d.Source, At: at}, inf) {
+			notes = append(notes, "at "+stamp(at)+": "+n)
+		}
+	}
+	first, last := d.From, d.To
+	if last.Before(first) {
+		first, last = last, first
+	}
+	for _, g := range inf.gaps {
+		if g.Inferred.To.After(first) && !g.Inferred.To.After(last) {
+			notes = append(notes, "HISTORY GAP: "+g.Inferred.words("the history is lost")+"; what changed then is inferred from a comparison")
+		}
+	}
+	return notes, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Script leads from the first moment's schema to the second's.
+func (d Diff) Script() schema.Script { return schema.Lead(d.Before, d.After) }
+
+// Write writes each difference for people, the definitions side by side.
+func (d Diff) Write(w io.Writer, screen terminal.Screen) error {
+	out := bufio.NewWriter(w)
+	width := screen.Columns
+	if width == 0 {
+		width = 160
+	}
+	half := max((width-3)/2, minRest)
+	fmt.Fprintln(out, screen.Paint(terminal.Bold, terminal.Pad(Stamp(d.From), half)+"   "+Stamp(d.To)))
+	differences := schema.Differences(d.Before, d.After)
+	for _, diff := range differences {
+		d.writeOne(out, screen, diff, half)
+	}
+	if len(differences) == 0 {
+		fmt.Fprintln(out, "no difference")
+	}
+	for _, n := range d.Notes {
+		fmt.Fprintln(out, screen.Paint(terminal.Yellow, n))
+	}
+	return flush(out)
+}
+
+func (d Diff) writeOne(out *bufio.Writer, screen terminal.Screen, diff schema.Difference, half int) {
+	left, right := side(diff.From, half), side(diff.To, half)
+	title, colour := "changed", terminal.Yellow
+	switch {
+	case diff.From == nil:
+		title, colour = "created", terminal.Green
+	case diff.To == nil:
+		title, colour = "dropped", terminal.Red
+	case diff.From.Namespace != diff.To.Namespace:
+		title = "renamed from " + terminal.Escape(diff.From.Namespace.String())
+	}
+	fmt.Fprintf(out, "\n%s\n", screen.Paint(colour, terminal.Escape(diff.Namespace().String())+": "+title))
+	for _, r := range compareLines(left, right) {
+		l, g := terminal.Fit(r.left, half), terminal.Cut(r.right, half)
+		switch {
+		case r.same():
+			fmt.Fprintln(out, strings.TrimRight(l+"   "+g, " "))
+		case r.hasLeft && r.hasRight:
+			fmt.Fprintln(out, screen.Paint(terminal.Red, l)+" | "+screen.Paint(terminal.Green, g))
+		case r.hasLeft:
+			fmt.Fprintln(out, screen.Paint(terminal.Red, l)+" <")
+		default:
+			fmt.Fprintln(out, l+" > "+screen.Paint(terminal.Green, g))
+		}
+	}
+}
+
+func side(n *schema.Named, width int) []string {
+	if n == nil {
+		return nil
+	}
+	return definitionLines(n.Definition, width)
+}
+
+// WriteJSON writes each difference as a line of relaxed Extended JSON.
+func (d Diff) WriteJSON(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	for _, diff := range schema.Differences(d.Before, d.After) {
+		doc := bson.D{{Key: "source", Value: d.Source}, {Key: "ns", Value: diff.Namespace().String()}}
+		for _, part := range []struct {
+			name string
+			n    *schema.Named
+		}{{"before", diff.From}, {"after", diff.To}} {
+			if part.n != nil {
+				fields := append(bson.D{{Key: "ns", Value: part.n.Namespace.String()}}, definitionFields(part.n.Definition)...)
+				doc = append(doc, bson.E{Key: part.name, Value: fields})
+			}
+		}
+		if err := writeJSON(out, doc); err != nil {
+			return err
+		}
+	}
+	return flush(out)
+}
+
+func definitionFields(d detector.Definition) bson.D {
+	fields := bson.D{{Key: "kind", Value: string(d.Kind)}}
+	if !d.UUID.IsZero() {
+		fields = append(fields, bson.E{Key: "uuid", Value: d.UUID.Binary()})
+	}
+	options := any(bson.D{})
+	if d.Options != nil {
+		options = d.Options
+	}
+	indexes := bson.A{}
+	for _, spec := range d.Indexes {
+		indexes = append(indexes, spec)
+	}
+	return append(fields, bson.E{Key: "options", Value: options}, bson.E{Key: "indexes", Value: indexes})
+}

@@ -1,0 +1,148 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// Follower finds what comes into the history. It asks rather than watches: a standalone
+// sink has no change stream, and a reader no right to one. Of one source the changes
+// from the oplog, the inferred ones and the gaps come each in the order of their _ids,
+// so that the newest _id of each says what has been seen.
+type Follower struct {
+	reader Reader
+	query  Query
+	// last is the newest _id seen, by the beginning that its kind of _ids has.
+	last map[string]string
+}
+
+// NewFollower begins after all that is there now. Since, Until and Limit of the query
+// mean nothing to it.
+func (r Reader) NewFollower(ctx context.Context, q Query) (*Follower, error) {
+	q.Since, q.Until, q.Limit = time.Time{}, time.Time{}, 0
+	f := &Follower{reader: r, query: q, last: map[string]string{}}
+	sources, err := f.sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, source := range sources {
+		for _, span := range spansOf(source) {
+			if f.last[span.from], err = r.newestID(ctx, span); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return f, nil
+}
+
+// idSpan is a range of _ids, open at both ends.
+type idSpan struct{ from, to string }
+
+// spansOf are the three kinds of _ids of one source.
+func spansOf(source string) []idSpan {
+	return []idSpan{
+		{source + ":0", source + "::"},
+		{source + ":gap:", source + ":gap;"},
+		{source + ":snapshot:", source + ":snapshot;"},
+	}
+}
+
+// sources are those that have begun to write: each has a checkpoint, or had one.
+func (f *Follower) sources(ctx context.Context) ([]string, error) {
+	if f.query.Source != "" {
+		return []string{f.query.Source}, nil
+	}
+	var fromCheckpoints []string
+	err := f.reader.db.Collection(sink.Checkpoints).Distinct(ctx, "source", bson.D{}).Decode(&fromCheckpoints)
+	if err != nil {
+		return nil, fmt.Errorf("list the sources: %w", err)
+	}
+	fromCatalog, err := f.reader.Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Concat(fromCheckpoints, fromCatalog)
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func (r Reader) newestID(ctx context.Context, span idSpan) (string, error) {
+	cur, err := r.changes().Find(ctx, bson.D{{Key: "_id", Value: between(span.from, span.to)}},
+		options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1).SetProjection(bson.D{{Key: "_id", Value: 1}}))
+	if err != nil {
+		return "", fmt.Errorf("find the newest change: %w", err)
+	}
+	var found []struct {
+		ID string `bson:"_id"`
+	}
+	if err := cur.All(ctx, &found); err != nil {
+		return "", fmt.Errorf("find the newest change: %w", err)
+	}
+	if len(found) == 0 {
+		return span.from, nil
+	}
+	return found[0].ID, nil
+}
+
+func between(from, to string) bson.D {
+	return bson.D{{Key: "$gt", Value: from}, {Key: "$lt", Value: to}}
+}
+
+// Next gives what has come since the last time.
+func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
+	sources, err := f.sources(ctx)
+	if err != nil {
+		return err
+	}
+	for _, source := range sources {
+		for _, span := range spansOf(source) {
+			if err := f.next(ctx, span, take); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *Follower) next(ctx context.Context, span idSpan, take func(Change) error) error {
+	seen := f.last[span.from]
+	if seen == "" {
+		seen = span.from
+	}
+	newest, err := f.reader.newestID(ctx, span)
+	if err != nil || strings.Compare(newest, seen) <= 0 {
+		return err
+	}
+	filter := bson.D{{Key: "$and", Value: bson.A{
+		bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: seen}, {Key: "$lte", Value: newest}}}},
+		f.query.filter(),
+	}}}
+	cur, err := f.reader.changes().Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	if err != nil {
+		return fmt.Errorf("read what is new: %w", err)
+	}
+	if err := each(ctx, cur, take); err != nil {
+		return err
+	}
+	f.last[span.from] = newest
+	return nil
+}
+
+// Began says whether a change was there when the follower began: those that were not
+// come from Next.
+func (f *Follower) Began(c Change) bool {
+	for _, span := range spansOf(c.Source()) {
+		if c.ID > span.from && c.ID < span.to {
+			return c.ID <= f.last[span.from]
+		}
+	}
+	return true
+}

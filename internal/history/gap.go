@@ -1,0 +1,143 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// Gaps gives every HISTORY_GAP of a source that overlaps a span of time, the oldest
+// first; of all sources where none is named. A zero bound is none.
+func (r Reader) Gaps(ctx context.Context, source string, since, until time.Time) ([]Change, error) {
+	filter := bson.D{{Key: "operation", Value: string(detector.HistoryGap)}}
+	if source != "" {
+		filter = append(filter, ofSource(source))
+	}
+	if !since.IsZero() {
+		filter = append(filter, bson.E{Key: "to.wall", Value: bson.D{{Key: "$gte", Value: since}}})
+	}
+	if !until.IsZero() {
+		filter = append(filter, bson.E{Key: "from.wall", Value: bson.D{{Key: "$lte", Value: until}}})
+	}
+	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(1)))
+	if err != nil {
+		return nil, fmt.Errorf("read the gaps: %w", err)
+	}
+	var gaps []Change
+	err = each(ctx, cur, func(c Change) error {
+		gaps = append(gaps, c)
+		return nil
+	})
+	return gaps, err
+}
+
+// inference knows which versions of the catalog were not read but found by a
+// comparison.
+type inference struct {
+	gaps []Change
+	// compared are, by namespace and moment, the spans of inferred changes.
+	compared map[compared]Interval
+}
+
+type compared struct {
+	namespace string
+	at        int64
+}
+
+func (r Reader) inference(ctx context.Context, source string, until time.Time) (inference, error) {
+	gaps, err := r.Gaps(ctx, source, time.Time{}, until)
+	if err != nil {
+		return inference{}, err
+	}
+	inf := inference{gaps: gaps, compared: map[compared]Interval{}}
+	cur, err := r.changes().Find(ctx, bson.D{
+		{Key: "_id", Value: bson.D{{Key: "$gt", Value: source + ":snapshot:"}, {Key: "$lt", Value: source + ":snapshot;"}}},
+		{Key: "wall", Value: bson.D{{Key: "$lte", Value: until}}},
+	})
+	if err != nil {
+		return inference{}, fmt.Errorf("read the inferred changes: %w", err)
+	}
+	err = each(ctx, cur, func(c Change) error {
+		for _, ns := range []string{c.Namespace, c.To} {
+			inf.compared[compared{ns, c.Wall.UnixMilli()}] = c.Inferred
+		}
+		return nil
+	})
+	return inf, err
+}
+
+// of gives the span in which a version came about, none where it was read from the
+// oplog. The versions of a gap have the wall clock of its end and lie just below it.
+func (inf inference) of(v detector.Version) Interval {
+	if span, ok := inf.compared[compared{v.Namespace.String(), v.Wall.UnixMilli()}]; ok {
+		return span
+	}
+	for _, g := range inf.gaps {
+		end, ok := gapEnd(g)
+		if ok && v.Wall.Equal(g.Inferred.To) && v.OpTime.TS.Before(end) && end.T-v.OpTime.TS.T <= 1 {
+			return g.Inferred
+		}
+	}
+	return Interval{}
+}
+
+func gapEnd(c Change) (bson.Timestamp, bool) {
+	t, i, ok := c.Raw.Lookup("to", "ts").TimestampOK()
+	return bson.Timestamp{T: t, I: i}, ok
+}
+
+// lost gives the gaps that a moment falls into.
+func (inf inference) lost(at time.Time) []Interval {
+	var spans []Interval
+	for _, g := range inf.gaps {
+		if at.After(g.Inferred.From) && at.Before(g.Inferred.To) {
+			spans = append(spans, g.Inferred)
+		}
+	}
+	return spans
+}
+
+// bounds are how far back and forth the catalog of a source is known.
+type bounds struct {
+	// baseline is when the catalog was first listed; its second is all that is known.
+	baseline time.Time
+	// position is how far the oplog has been told.
+	position time.Time
+	// horizon is before when retention has taken what stood no longer.
+	horizon time.Time
+}
+
+func (r Reader) bounds(ctx context.Context, source string) (bounds, error) {
+	var names []struct {
+		Baseline struct {
+			TS bson.Timestamp `bson:"ts"`
+		} `bson:"baseline"`
+		OpTime struct {
+			TS bson.Timestamp `bson:"ts"`
+		} `bson:"optime"`
+	}
+	cur, err := r.db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "source", Value: source}})
+	if err != nil {
+		return bounds{}, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	if err := cur.All(ctx, &names); err != nil {
+		return bounds{}, fmt.Errorf("read the checkpoints: %w", err)
+	}
+	var b bounds
+	for _, n := range names {
+		if at := time.Unix(int64(n.Baseline.TS.T), 0); n.Baseline.TS.T > 0 && (b.baseline.IsZero() || at.Before(b.baseline)) {
+			b.baseline = at
+		}
+		if at := time.Unix(int64(n.OpTime.TS.T), 0); at.After(b.position) {
+			b.position = at
+		}
+	}
+	b.horizon, err = r.Horizon(ctx, source)
+	return b, err
+}

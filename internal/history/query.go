@@ -1,0 +1,202 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// Query selects changes; the zero value selects all.
+type Query struct {
+	// Namespace is a glob on "database.collection", where * stands for any characters,
+	// dots too; a rename matches by either name, DROP_DATABASE as "database.".
+	Namespace string
+	Operation detector.Operation
+	Source    string
+	// Since and Until are inclusive; zero for no bound.
+	Since, Until time.Time
+	// Limit keeps the newest ones; 0 for no limit.
+	Limit int
+}
+
+// Reader reads the audit of one database.
+type Reader struct {
+	db *mongo.Database
+}
+
+// NewReader reads ddltail's own collections in db.
+func NewReader(db *mongo.Database) Reader { return Reader{db: db} }
+
+func (r Reader) changes() *mongo.Collection { return r.db.Collection(sink.History) }
+
+// Each gives every selected change, the oldest first, and says whether older ones
+// were left out for the limit. What says that something may be missing is always
+// selected by whatever namespace or operation. Memory does not grow with the number
+// of changes.
+func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (cut bool, err error) {
+	filter := q.filter()
+	if q.Limit > 0 {
+		first, found, err := r.newest(ctx, filter, q.Limit)
+		if err != nil {
+			return false, err
+		}
+		if found {
+			cut = true
+			filter = bson.D{{Key: "$and", Value: bson.A{filter, after(first)}}}
+		}
+	}
+	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(1)).SetAllowDiskUse(true))
+	if err != nil {
+		return false, fmt.Errorf("read the history: %w", err)
+	}
+	return cut, each(ctx, cur, take)
+}
+
+func each(ctx context.Context, cur *mongo.Cursor, take func(Change) error) error {
+	defer cur.Close(context.WithoutCancel(ctx))
+	for cur.Next(ctx) {
+		c, err := decodeChange(cur.Current)
+		if err != nil {
+			return err
+		}
+		if err := take(c); err != nil {
+			return err
+		}
+	}
+	if err := cur.Err(); err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	return nil
+}
+
+// place is where a change stands in the order of the history.
+type place struct {
+	ID        string  `bson:"_id"`
+	Timestamp float64 `bson:"timestamp"`
+}
+
+// newest gives the place of the first change that a limit leaves out, counted from
+// the end.
+func (r Reader) newest(ctx context.Context, filter bson.D, limit int) (place, bool, error) {
+	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(-1)).SetSkip(int64(limit)).SetLimit(1).
+		SetProjection(bson.D{{Key: "timestamp", Value: 1}}).SetAllowDiskUse(true))
+	if err != nil {
+		return place{}, false, fmt.Errorf("find the newest changes: %w", err)
+	}
+	var found []place
+	if err := cur.All(ctx, &found); err != nil {
+		return place{}, false, fmt.Errorf("find the newest changes: %w", err)
+	}
+	if len(found) == 0 {
+		return place{}, false, nil
+	}
+	return found[0], true, nil
+}
+
+func order(direction int) bson.D {
+	return bson.D{{Key: "timestamp", Value: direction}, {Key: "_id", Value: direction}}
+}
+
+// after selects what stands behind a place.
+func after(p place) bson.D {
+	return bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: p.Timestamp}}}, {Key: "$or", Value: bson.A{
+		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gt", Value: p.Timestamp}}}},
+		bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: p.ID}}}},
+	}}}
+}
+
+// filter is the selection as the server takes it. Each branch of its $or has an
+// index that gives the order too.
+func (q Query) filter() bson.D {
+	common := q.span()
+	if q.Source != "" {
+		common = append(common, ofSource(q.Source))
+	}
+	if q.Namespace == "" && q.Operation == "" {
+		return common
+	}
+	only := bson.D{}
+	if q.Operation != "" {
+		only = append(only, bson.E{Key: "operation", Value: string(q.Operation)})
+	}
+	branches := bson.A{join(bson.D{{Key: "operation", Value: bson.D{{Key: "$in", Value: alwaysSelected()}}}}, common)}
+	if q.Namespace == "" {
+		return bson.D{{Key: "$or", Value: append(branches, join(only, common))}}
+	}
+	matched := globFilter(q.Namespace)
+	branches = append(branches,
+		join(bson.D{{Key: "ns", Value: matched}}, only, common),
+		join(bson.D{{Key: "to", Value: matched}}, only, common))
+	if q.Operation == "" || q.Operation == detector.DropDatabase {
+		branches = append(branches, join(bson.D{
+			{Key: "operation", Value: string(detector.DropDatabase)},
+			{Key: "$expr", Value: bson.D{{Key: "$regexMatch", Value: bson.D{
+				{Key: "input", Value: bson.D{{Key: "$concat", Value: bson.A{"$database", "."}}}},
+				{Key: "regex", Value: globPattern(q.Namespace)},
+				{Key: "options", Value: "s"},
+			}}}},
+		}, common))
+	}
+	return bson.D{{Key: "$or", Value: branches}}
+}
+
+func alwaysSelected() bson.A {
+	return bson.A{string(detector.HistoryGap), string(detector.UnknownCommand)}
+}
+
+func (q Query) span() bson.D {
+	bounds := bson.D{}
+	if !q.Since.IsZero() {
+		bounds = append(bounds, bson.E{Key: "$gte", Value: seconds(q.Since)})
+	}
+	if !q.Until.IsZero() {
+		bounds = append(bounds, bson.E{Key: "$lte", Value: seconds(q.Until)})
+	}
+	if len(bounds) == 0 {
+		return bson.D{}
+	}
+	return bson.D{{Key: "timestamp", Value: bounds}}
+}
+
+// seconds is a moment as the field timestamp has it. A fraction of a millisecond
+// counts: what came in the millisecond before it is not at or after it.
+func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+// ofSource selects by the first part of every _id, which holds no colon.
+func ofSource(source string) bson.E {
+	return bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: source + ":"}, {Key: "$lt", Value: source + ";"}}}
+}
+
+func join(parts ...bson.D) bson.D {
+	var all bson.D
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+// globFilter matches a field: a glob without a star by equality, others by a regular
+// expression anchored at both ends, whose beginning an index can use.
+func globFilter(glob string) any {
+	if !strings.Contains(glob, "*") {
+		return glob
+	}
+	return bson.Regex{Pattern: globPattern(glob), Options: "s"}
+}
+
+func globPattern(glob string) string {
+	parts := strings.Split(glob, "*")
+	for i := range parts {
+		parts[i] = regexp.QuoteMeta(parts[i])
+	}
+	return "^" + strings.Join(parts, ".*") + `\z`
+}

@@ -1,0 +1,268 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// maxRemoved bounds how many documents go in one delete.
+const maxRemoved = 1000
+
+// horizonID is the _id of a source's horizon among the checkpoints. No checkpoint
+// has a document as its _id.
+func horizonID(source string) bson.D { return bson.D{{Key: "retention", Value: source}} }
+
+// Horizon is the moment before which retention has taken what a source's answers
+// needed; zero where nothing was ever taken.
+func (r Reader) Horizon(ctx context.Context, source string) (time.Time, error) {
+	var doc struct {
+		Horizon time.Time `bson:"horizon"`
+	}
+	err := r.db.Collection(sink.Checkpoints).FindOne(ctx, bson.D{{Key: "_id", Value: horizonID(source)}}).Decode(&doc)
+	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
+		return time.Time{}, fmt.Errorf("read the horizon of %s: %w", source, err)
+	}
+	return doc.Horizon, nil
+}
+
+// Removed is what a run of retention took.
+type Removed struct {
+	Changes, Versions int
+	// Horizon is the moment from which on every answer is still promised; zero where
+	// nothing could be removed.
+	Horizon time.Time
+}
+
+// Retain removes the history of a source that is older than ttl, and the versions
+// that no moment within it needs: a namespace keeps the one that stood at the horizon.
+// Nothing goes that a detector could need or write again: the horizon lies at or
+// before every checkpoint of the source.
+func (r Reader) Retain(ctx context.Context, source string, ttl time.Duration) (Removed, error) {
+	e, ok, err := r.expiry(ctx, source, time.Now().Add(-ttl))
+	if err != nil || !ok {
+		return Removed{}, err
+	}
+	// Recorded first: what is no longer whole must not be promised.
+	_, err = r.db.Collection(sink.Checkpoints).UpdateOne(ctx, bson.D{{Key: "_id", Value: horizonID(source)}},
+		bson.D{{Key: "$max", Value: bson.D{{Key: "horizon", Value: e.before}}}}, options.UpdateOne().SetUpsert(true))
+	if err != nil {
+		return Removed{}, fmt.Errorf("record the horizon of %s: %w", source, err)
+	}
+	out := Removed{Horizon: e.before}
+	for {
+		n, err := r.removeVersions(ctx, e)
+		out.Versions += n
+		if err != nil {
+			return out, err
+		}
+		// A drop goes in the pass after what it ended.
+		if n == 0 {
+			break
+		}
+	}
+	out.Changes, err = r.removeChanges(ctx, e)
+	return out, err
+}
+
+// expiry is what may go of a source.
+type expiry struct {
+	source string
+	// before and position bound it by clock and by oplog.
+	before   time.Time
+	position bson.Timestamp
+}
+
+// expiry is false where no detector of the source has told anything yet.
+func (r Reader) expiry(ctx context.Context, source string, before time.Time) (expiry, bool, error) {
+	cur, err := r.db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "source", Value: source}},
+		options.Find().SetSort(bson.D{{Key: "optime.ts", Value: 1}}).SetLimit(1))
+	if err != nil {
+		return expiry{}, false, fmt.Errorf("read the checkpoints of %s: %w", source, err)
+	}
+	var oldest []struct {
+		OpTime struct {
+			TS bson.Timestamp `bson:"ts"`
+		} `bson:"optime"`
+	}
+	if err := cur.All(ctx, &oldest); err != nil {
+		return expiry{}, false, fmt.Errorf("read the checkpoints of %s: %w", source, err)
+	}
+	if len(oldest) == 0 {
+		return expiry{}, false, nil
+	}
+	e := expiry{source: source, before: before.Truncate(time.Millisecond), position: oldest[0].OpTime.TS}
+	if at := time.Unix(int64(e.position.T), 0); at.Before(e.before) {
+		e.before = at
+	}
+	return e, true, nil
+}
+
+// removeVersions takes what was superseded at the horizon, and drops that end nothing
+// any more.
+func (r Reader) removeVersions(ctx context.Context, e expiry) (int, error) {
+	coll := r.db.Collection(sink.Catalog)
+	cur, err := coll.Find(ctx, bson.D{
+		{Key: "source", Value: e.source},
+		{Key: "wall", Value: bson.D{{Key: "$lte", Value: e.before}}},
+		{Key: "optime.ts", Value: bson.D{{Key: "$lt", Value: e.position}}},
+	}, options.Find().SetSort(bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}}).
+		SetProjection(bson.D{{Key: "ns", Value: 1}, {Key: "kind", Value: 1}}).SetAllowDiskUse(true))
+	if err != nil {
+		return 0, fmt.Errorf("read old versions: %w", err)
+	}
+	defer cur.Close(context.WithoutCancel(ctx))
+	var s superseded
+	removed := 0
+	for more := true; more; {
+		more = cur.Next(ctx)
+		if more {
+			if err := s.next(cur.Current); err != nil {
+				return removed, err
+			}
+		} else {
+			s.end()
+		}
+		if len(s.ids) >= maxRemoved || !more {
+			n, err := remove(ctx, coll, s.ids)
+			removed += n
+			if err != nil {
+				return removed, err
+			}
+			s.ids = nil
+		}
+	}
+	if err := cur.Err(); err != nil {
+		return removed, fmt.Errorf("read old versions: %w", err)
+	}
+	return removed, nil
+}
+
+// superseded goes through versions, the newest of each namespace first, and collects
+// those that may go.
+type superseded struct {
+	ids []string
+	// newest is the version that stood, of the namespace at hand.
+	newest struct{ id, ns string }
+	drop   bool
+	alone  bool
+}
+
+func (s *superseded) next(raw bson.Raw) error {
+	var v struct {
+		ID   string `bson:"_id"`
+		NS   string `bson:"ns"`
+		Kind string `bson:"kind"`
+	}
+	if err := bson.Unmarshal(raw, &v); err != nil {
+		return fmt.Errorf("decode an old version: %w", err)
+	}
+	if v.NS == s.newest.ns && s.newest.id != "" {
+		s.alone = false
+		s.ids = append(s.ids, v.ID)
+		return nil
+	}
+	s.end()
+	s.newest.id, s.newest.ns, s.drop, s.alone = v.ID, v.NS, v.Kind == "", true
+	return nil
+}
+
+// end closes a namespace. A drop with nothing before it says nothing; it goes last,
+// because what it ended would stand again without it.
+func (s *superseded) end() {
+	if s.drop && s.alone {
+		s.ids = append(s.ids, s.newest.id)
+	}
+	s.newest.id, s.drop = "", false
+}
+
+// removeChanges takes old changes. What tells of a comparison stays as long as a
+// version that came of it: an answer with that version says so.
+func (r Reader) removeChanges(ctx context.Context, e expiry) (int, error) {
+	old := bson.D{
+		{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(e.before)}}},
+		ofSource(e.source),
+		{Key: "optime.ts", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$gte", Value: e.position}}}}},
+	}
+	cur, err := r.changes().Find(ctx, old, options.Find().SetProjection(bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}}))
+	if err != nil {
+		return 0, fmt.Errorf("read old changes: %w", err)
+	}
+	defer cur.Close(context.WithoutCancel(ctx))
+	needed := r.inferredWalls(e.source)
+	removed := 0
+	var ids []string
+	for cur.Next(ctx) {
+		var c struct {
+			ID     string    `bson:"_id"`
+			Source string    `bson:"source"`
+			Wall   time.Time `bson:"wall"`
+		}
+		if err := cur.Decode(&c); err != nil {
+			return removed, fmt.Errorf("decode an old change: %w", err)
+		}
+		if c.Source == "snapshot" {
+			keep, err := needed.at(ctx, c.Wall)
+			if err != nil {
+				return removed, err
+			}
+			if keep {
+				continue
+			}
+		}
+		if ids = append(ids, c.ID); len(ids) >= maxRemoved {
+			n, err := remove(ctx, r.changes(), ids)
+			removed += n
+			if err != nil {
+				return removed, err
+			}
+			ids = nil
+		}
+	}
+	if err := cur.Err(); err != nil {
+		return removed, fmt.Errorf("read old changes: %w", err)
+	}
+	n, err := remove(ctx, r.changes(), ids)
+	return removed + n, err
+}
+
+// inferredWalls remembers at which moments versions came of a comparison.
+type inferredWalls struct {
+	coll   *mongo.Collection
+	source string
+	known  map[int64]bool
+}
+
+func (r Reader) inferredWalls(source string) inferredWalls {
+	return inferredWalls{coll: r.db.Collection(sink.Catalog), source: source, known: map[int64]bool{}}
+}
+
+func (w inferredWalls) at(ctx context.Context, wall time.Time) (bool, error) {
+	if known, ok := w.known[wall.UnixMilli()]; ok {
+		return known, nil
+	}
+	n, err := w.coll.CountDocuments(ctx, bson.D{{Key: "source", Value: w.source}, {Key: "wall", Value: wall}}, options.Count().SetLimit(1))
+	if err != nil {
+		return false, fmt.Errorf("find the versions of %s: %w", wall.Format(time.RFC3339Nano), err)
+	}
+	w.known[wall.UnixMilli()] = n > 0
+	return n > 0, nil
+}
+
+func remove(ctx context.Context, coll *mongo.Collection, ids []string) (int, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	res, err := coll.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}})
+	if err != nil {
+		return 0, fmt.Errorf("remove old documents of %s: %w", coll.Name(), err)
+	}
+	return int(res.DeletedCount), nil
+}

@@ -1,0 +1,177 @@
+package history
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/terminal"
+)
+
+// lookahead is how many changes are read before the columns get their width.
+const lookahead = 200
+
+// minRest is how narrow the last column may get.
+const minRest = 20
+
+// Table writes changes for people, a line each.
+type Table struct {
+	out     *bufio.Writer
+	screen  terminal.Screen
+	style   Style
+	waiting []Change
+	widths  []int
+	spans   spans
+}
+
+// Style is how much a table shows.
+type Style struct {
+	// Wide shows statements and _ids in full, whatever the width of the terminal.
+	Wide bool
+	// Sources shows which source a change is of.
+	Sources bool
+}
+
+// NewTable writes to w.
+func NewTable(w io.Writer, screen terminal.Screen, style Style) *Table {
+	if style.Wide {
+		screen.Columns = 0
+	}
+	return &Table{out: bufio.NewWriter(w), screen: screen, style: style}
+}
+
+// Change writes one line, sooner or later.
+func (t *Table) Change(c Change) error {
+	t.spans.add(inferredSpan(c))
+	if t.widths != nil {
+		return t.line(c)
+	}
+	t.waiting = append(t.waiting, c)
+	if len(t.waiting) < lookahead {
+		return nil
+	}
+	return t.begin()
+}
+
+// inferredSpan is what a footnote says of a change; a gap says it itself.
+func inferredSpan(c Change) Interval {
+	if c.Operation == detector.HistoryGap {
+		return Interval{}
+	}
+	return c.Inferred
+}
+
+// Flush writes what waits, so that a person sees it.
+func (t *Table) Flush() error {
+	if t.widths == nil && len(t.waiting) > 0 {
+		if err := t.begin(); err != nil {
+			return err
+		}
+	}
+	return flush(t.out)
+}
+
+// Notes writes what is to be said of the inferred lines and of the answer as a whole.
+func (t *Table) Notes(notes ...string) error {
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, span := range t.spans.list {
+		notes = append(notes, "~ happened "+span.words("at an unknown moment")+": inferred from a comparison")
+	}
+	for _, n := range notes {
+		fmt.Fprintln(t.out, t.screen.Paint(terminal.Yellow, n))
+	}
+	return flush(t.out)
+}
+
+// begin decides the widths by what has come, and writes the lines that waited.
+func (t *Table) begin() error {
+	head := []string{"TIME " + time.Now().Format("MST"), "ID", "OPERATION"}
+	t.widths = make([]int, len(head))
+	for i, h := range head {
+		t.widths[i] = terminal.Width(h)
+	}
+	for _, c := range t.waiting {
+		for i, cell := range t.cells(c) {
+			t.widths[i] = max(t.widths[i], terminal.Width(cell))
+		}
+	}
+	last := "NAMESPACE AND STATEMENT"
+	if err := t.write(terminal.Bold, terminal.Bold, head, last, ""); err != nil {
+		return err
+	}
+	for _, c := range t.waiting {
+		if err := t.line(c); err != nil {
+			return err
+		}
+	}
+	t.waiting = nil
+	return nil
+}
+
+// cells are the columns before the last.
+func (t *Table) cells(c Change) []string {
+	at, id := c.Wall.Local().Format(stampLayout), c.ShortID(t.style.Sources)
+	if t.style.Wide {
+		at, id = c.Wall.Local().Format(stampLayout+".000"), c.ID
+	}
+	if !inferredSpan(c).IsZero() {
+		at += "~"
+	}
+	return []string{at, terminal.Escape(id), terminal.Escape(string(c.Operation))}
+}
+
+func (t *Table) line(c Change) error {
+	statement := c.Short()
+	if t.style.Wide {
+		statement = c.Mongosh
+		if statement == "" {
+			statement = c.Statement
+		}
+	}
+	return t.write(terminal.Plain, colourOf(c.Operation), t.cells(c), terminal.Escape(c.Subject()), terminal.Escape(statement))
+}
+
+func (t *Table) write(all, operation terminal.Colour, cells []string, subject, statement string) error {
+	var line strings.Builder
+	used := 0
+	for i, cell := range cells {
+		colour := all
+		if i == len(cells)-1 {
+			colour = operation
+		}
+		line.WriteString(t.screen.Paint(colour, terminal.Pad(cell, t.widths[i])) + "  ")
+		used += max(t.widths[i], terminal.Width(cell)) + 2
+	}
+	room := t.screen.Columns - used
+	if t.screen.Columns > 0 {
+		room = max(room, minRest)
+	}
+	subject = terminal.Cut(subject, max(room, 0))
+	line.WriteString(t.screen.Paint(all, subject))
+	if rest := room - terminal.Width(subject) - 2; statement != "" && (t.screen.Columns == 0 || rest >= 4) {
+		if t.screen.Columns > 0 {
+			statement = terminal.Cut(statement, rest)
+		}
+		line.WriteString("  " + t.screen.Paint(terminal.Dim, statement))
+	}
+	_, err := t.out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	return ending(err)
+}
+
+// colourOf tells what comes from what goes.
+func colourOf(op detector.Operation) terminal.Colour {
+	switch op {
+	case detector.CreateCollection, detector.CreateIndex, detector.CreateView:
+		return terminal.Green
+	case detector.DropCollection, detector.DropIndex, detector.DropView, detector.DropDatabase, detector.AbortIndexBuild:
+		return terminal.Red
+	case detector.HistoryGap, detector.UnknownCommand:
+		return terminal.Alarm
+	}
+	return terminal.Yellow
+}

@@ -1,0 +1,8 @@
+package oplog
+
+// What a Reader asks the server for, to be tried on entries of any server.
+var (
+	Filter     = filter
+	Projection = projection
+	Unproject  = unproject
+)

@@ -1,0 +1,151 @@
+package schema
+
+import (
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/mongosh"
+)
+
+// plan sorts what has to be done by when it can be done.
+type plan struct {
+	drops, moves, changes, creates, viewChanges Script
+	views                                       []Named
+	renames                                     []Difference
+}
+
+// Lead is the script that leads from one schema to the other: drops, renames,
+// changes, then what is new. What cannot be changed is dropped and made anew, with
+// a warning where documents go.
+func Lead(from, to Schema) Script {
+	var p plan
+	for _, d := range Differences(from, to) {
+		switch {
+		case d.To == nil:
+			p.drop(*d.From, "")
+		case d.From == nil:
+			p.create(*d.To)
+		default:
+			p.change(*d.From, *d.To)
+		}
+	}
+	p.move(from)
+	script := append(p.drops, p.moves...)
+	script = append(script, p.changes...)
+	script = append(script, p.creates...)
+	script = append(script, createViews(p.views)...)
+	return append(script, p.viewChanges...)
+}
+
+func (p *plan) create(n Named) {
+	if n.Definition.Kind == detector.KindView {
+		p.views = append(p.views, n)
+		return
+	}
+	p.creates = append(p.creates, create(n)...)
+}
+
+// drop takes a namespace away; why is empty where it is simply gone.
+func (p *plan) drop(n Named, why string) {
+	db, coll := n.Namespace.Database, n.Namespace.Collection
+	if n.Definition.Kind == detector.KindView {
+		p.drops = append(p.drops, step(mongosh.DropView(db, coll), "drop the view", n.Namespace))
+		return
+	}
+	s := step(mongosh.DropCollection(db, coll, n.Definition.Options), "drop", n.Namespace)
+	if s.Warning != "" {
+		s.Warning += "; "
+	}
+	s.Warning += "DATA GOES: " + mongosh.Quote(n.Namespace.String()) + " is dropped with its documents" + why
+	s.Destroys = true
+	p.drops = append(p.drops, s)
+}
+
+// change leads from one definition to the other, in place where that can be done.
+func (p *plan) change(from, to Named) {
+	if from.Definition.Kind == detector.KindView && to.Definition.Kind == detector.KindView {
+		if sameSources(from.Definition, to.Definition) {
+			text := mongosh.ModifyView(to.Namespace.Database, to.Namespace.Collection, to.Definition.Options)
+			p.viewChanges = append(p.viewChanges, step(text, "change the view", to.Namespace))
+			return
+		}
+		p.drop(from, "")
+		p.create(to)
+		return
+	}
+	var toCapped Script
+	if from.Definition.Kind == detector.KindCollection && becomesCapped(from.Definition.Options, to.Definition.Options) {
+		toCapped = Script{convertToCapped(to)}
+		toCapped[0].Warning = "DATA MAY GO: " + mongosh.Quote(to.Namespace.String()) + " keeps only what fits its new size"
+		toCapped[0].Destroys = true
+		from.Definition.Options, from.Definition.Indexes = to.Definition.Options, nil
+	}
+	options, possible := changeOptions(to.Namespace, from.Definition, to.Definition)
+	if from.Definition.Kind != to.Definition.Kind || !possible {
+		p.drop(from, " and made anew: no collMod can change it so")
+		p.create(to)
+		return
+	}
+	if from.Namespace != to.Namespace {
+		p.renames = append(p.renames, Difference{From: &from, To: &to})
+	}
+	drops, creates := changeIndexes(to, from.Definition)
+	p.changes = append(p.changes, toCapped...)
+	p.changes = append(p.changes, drops...)
+	p.changes = append(p.changes, options...)
+	p.changes = append(p.changes, creates...)
+}
+
+// move orders the renames so that no name is taken when it is needed. Where they go
+// round in a circle, one of them goes by a name that nobody has.
+func (p *plan) move(from Schema) {
+	waiting := p.renames
+	taken := map[detector.Namespace]bool{}
+	for _, d := range waiting {
+		taken[d.From.Namespace] = true
+	}
+	for len(waiting) > 0 {
+		var later []Difference
+		for _, d := range waiting {
+			if taken[d.To.Namespace] {
+				later = append(later, d)
+				continue
+			}
+			p.rename(d.From.Namespace, d.To.Namespace.Collection)
+			delete(taken, d.From.Namespace)
+		}
+		if len(later) == len(waiting) {
+			d := later[0]
+			aside := freeName(from, d.From.Namespace.Database, len(p.moves))
+			p.rename(d.From.Namespace, aside.Collection)
+			delete(taken, d.From.Namespace)
+			later[0].From = &Named{Namespace: aside, Definition: d.From.Definition}
+		}
+		waiting = later
+	}
+}
+
+func freeName(s Schema, db string, n int) detector.Namespace {
+	for {
+		ns := detector.Namespace{Database: db, Collection: fmt.Sprintf("ddltail.moving.%d", n)}
+		if _, there := s[ns]; !there {
+			return ns
+		}
+		n++
+	}
+}
+
+func (p *plan) rename(from detector.Namespace, to string) {
+	p.moves = append(p.moves, step(mongosh.RenameCollection(from.Database, from.Collection, to), "rename to "+to, from))
+}
+
+// modify is one collMod.
+func modify(ns detector.Namespace, parameters bson.D) Step {
+	raw, err := bson.Marshal(parameters)
+	if err != nil {
+		return step("", "change the options of", ns)
+	}
+	return step(mongosh.ModifyCollection(ns.Database, ns.Collection, raw), "change the options of", ns)
+}

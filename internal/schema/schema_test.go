@@ -1,0 +1,147 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+func raw(t *testing.T, doc bson.D) bson.Raw {
+	t.Helper()
+	out, err := bson.Marshal(append(bson.D{}, doc...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func ns(name string) detector.Namespace {
+	db, coll, _ := strings.Cut(name, ".")
+	return detector.Namespace{Database: db, Collection: coll}
+}
+
+func collection(t *testing.T, uuid byte, options bson.D, indexes ...bson.D) detector.Definition {
+	t.Helper()
+	d := detector.Definition{Kind: detector.KindCollection, UUID: oplog.UUID{uuid}, Options: raw(t, options)}
+	for _, spec := range indexes {
+		d.Indexes = append(d.Indexes, raw(t, spec))
+	}
+	return d
+}
+
+func view(t *testing.T, on string, pipeline bson.A) detector.Definition {
+	t.Helper()
+	return detector.Definition{Kind: detector.KindView, Options: raw(t, bson.D{{Key: "viewOn", Value: on}, {Key: "pipeline", Value: pipeline}})}
+}
+
+// TestEqual sees which differences are none.
+func TestEqual(t *testing.T) {
+	base := collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}},
+		bson.D{{Key: "v", Value: 2}, {Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "a"}})
+	same := collection(t, 2, bson.D{{Key: "size", Value: 4096.0}, {Key: "capped", Value: true}, {Key: "validationLevel", Value: "strict"}},
+		bson.D{{Key: "name", Value: "a"}, {Key: "key", Value: bson.D{{Key: "a", Value: int64(1)}}}})
+	if !Equal(base, same) {
+		t.Error("order, number types and defaults make a difference")
+	}
+	for name, other := range map[string]detector.Definition{
+		"size":      collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(8192)}}, bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "a"}}),
+		"no index":  collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}),
+		"direction": collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}, bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: -1}}}, {Key: "name", Value: "a"}}),
+		"name":      collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}, bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "b"}}),
+		"view":      view(t, "x", bson.A{}),
+	} {
+		if Equal(base, other) {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+	if Equal(view(t, "a", bson.A{}), view(t, "b", bson.A{})) {
+		t.Error("what a view stands on makes no difference")
+	}
+}
+
+// TestRenamesInACircle swaps two names and moves a third onto a name that goes.
+func TestRenamesInACircle(t *testing.T) {
+	a, b, c, gone := collection(t, 1, nil), collection(t, 2, nil), collection(t, 3, nil), collection(t, 4, nil)
+	from := Schema{ns("d.a"): a, ns("d.b"): b, ns("d.c"): c, ns("d.gone"): gone}
+	to := Schema{ns("d.a"): b, ns("d.b"): a, ns("d.gone"): c}
+	const coll = "db.getSiblingDB('d').getCollection"
+	want := []string{
+		"// DATA GOES: 'd.gone' is dropped with its documents",
+		coll + "('gone').drop()",
+		coll + "('c').renameCollection('gone')",
+		coll + "('b').renameCollection('ddltail.moving.1')",
+		coll + "('a').renameCollection('b')",
+		coll + "('ddltail.moving.1').renameCollection('a')",
+	}
+	if got := strings.TrimSpace(Lead(from, to).String()); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestViewsInOrder makes each view after those it stands on, by their pipelines too.
+func TestViewsInOrder(t *testing.T) {
+	joined := bson.A{bson.D{{Key: "$lookup", Value: bson.D{{Key: "from", Value: "z"}}}}}
+	s := Schema{ns("d.a"): view(t, "m", bson.A{}), ns("d.m"): view(t, "base", joined), ns("d.z"): view(t, "base", bson.A{}), ns("d.base"): collection(t, 1, nil)}
+	got := Create(s).String()
+	for _, pair := range [][2]string{{"'base'", "'z'"}, {"createView('z'", "createView('m'"}, {"createView('m'", "createView('a'"}} {
+		if strings.Index(got, pair[0]) > strings.Index(got, pair[1]) {
+			t.Errorf("%s comes after %s in\n%s", pair[0], pair[1], got)
+		}
+	}
+	// Two views that change places cannot be changed where they are.
+	turned := Schema{ns("d.a"): view(t, "base", bson.A{}), ns("d.m"): view(t, "a", bson.A{}), ns("d.z"): s[ns("d.z")], ns("d.base"): s[ns("d.base")]}
+	if script := Lead(s, turned).String(); strings.Contains(script, "collMod") || strings.Contains(script, "DATA") {
+		t.Errorf("got\n%s", script)
+	}
+}
+
+// TestWarnings names all that documents go with, and nothing else.
+func TestWarnings(t *testing.T) {
+	ttl := func(seconds int) bson.D {
+		return bson.D{{Key: "key", Value: bson.D{{Key: "t", Value: 1}}}, {Key: "name", Value: "ttl"}, {Key: "expireAfterSeconds", Value: seconds}}
+	}
+	plain := bson.D{{Key: "key", Value: bson.D{{Key: "t", Value: 1}}}, {Key: "name", Value: "ttl"}}
+	capped := func(size int) bson.D { return bson.D{{Key: "capped", Value: true}, {Key: "size", Value: size}} }
+	for _, c := range []struct {
+		name     string
+		from, to detector.Definition
+		destroys int
+		holds    string
+	}{
+		{"shorter expiry", collection(t, 1, nil, ttl(100)), collection(t, 1, nil, ttl(10)), 1, "expireAfterSeconds: 10"},
+		{"longer expiry", collection(t, 1, nil, ttl(10)), collection(t, 1, nil, ttl(100)), 0, "collMod"},
+		{"new expiry", collection(t, 1, nil, plain), collection(t, 1, nil, ttl(100)), 1, "dropIndex"},
+		{"no expiry", collection(t, 1, nil, ttl(100)), collection(t, 1, nil, plain), 0, "dropIndex"},
+		{"smaller", collection(t, 1, capped(9000)), collection(t, 1, capped(5000)), 1, "cappedSize: 5000"},
+		{"larger", collection(t, 1, capped(5000)), collection(t, 1, capped(9000)), 0, "cappedSize: 9000"},
+		{"no limit", collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), collection(t, 1, capped(5000)), 0, "cappedMax: 0"},
+		{"a limit", collection(t, 1, capped(5000)), collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), 1, "cappedMax: 10"},
+		{"capped", collection(t, 1, nil, plain), collection(t, 1, capped(5000), plain), 1, "convertToCapped(5000)"},
+		{"no longer capped", collection(t, 1, capped(5000)), collection(t, 1, nil), 1, "made anew"},
+		{"collation", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}}), 1, "made anew"},
+		{"validator", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}}), 0, "collMod"},
+		{"no validator", collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}}), collection(t, 1, nil), 0, "validator: {}"},
+		{"hidden", collection(t, 1, nil, plain), collection(t, 1, nil, append(plain[:2:2], bson.E{Key: "hidden", Value: true})), 0, "hidden: true"},
+	} {
+		script := Lead(Schema{ns("d.c"): c.from}, Schema{ns("d.c"): c.to})
+		if script.Destroying() != c.destroys || strings.Count(script.String(), "// DATA") != c.destroys || !strings.Contains(script.String(), c.holds) {
+			t.Errorf("%s: %d destroying, want %d, and %q:\n%s", c.name, script.Destroying(), c.destroys, c.holds, script)
+		}
+	}
+}
+
+func TestUnsaid(t *testing.T) {
+	script := Create(Schema{ns("d.bad\xff"): collection(t, 1, nil)})
+	if script.Unsaid() != 1 || !strings.Contains(script.String(), "// not said in mongosh") {
+		t.Errorf("got %q", script)
+	}
+	for line := range strings.Lines(Create(Schema{ns("d.two\nlines"): collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "\xff", Value: 1}}}})}).String()) {
+		if !strings.HasPrefix(line, "//") {
+			t.Errorf("a line that is no comment: %q", line)
+		}
+	}
+}

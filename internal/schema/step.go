@@ -1,0 +1,91 @@
+package schema
+
+import (
+	"strings"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/terminal"
+)
+
+// Step is one statement of a script.
+type Step struct {
+	// Text is the statement; empty where mongosh cannot say it.
+	Text string
+	// Warning says what goes, or what cannot be said; empty for most.
+	Warning string
+	// Destroys says that documents go.
+	Destroys bool
+}
+
+// Script is steps in the order in which they run.
+type Script []Step
+
+// Destroying counts the steps that documents go with.
+func (s Script) Destroying() int { return s.count(func(st Step) bool { return st.Destroys }) }
+
+// Unsaid counts the steps that mongosh cannot say.
+func (s Script) Unsaid() int { return s.count(func(st Step) bool { return st.Text == "" }) }
+
+func (s Script) count(is func(Step) bool) int {
+	n := 0
+	for _, st := range s {
+		if is(st) {
+			n++
+		}
+	}
+	return n
+}
+
+// String is the script as mongosh runs it, warnings as comments before their
+// statements.
+func (s Script) String() string {
+	var b strings.Builder
+	for _, st := range s {
+		if st.Warning != "" {
+			b.WriteString("// " + terminal.Escape(st.Warning) + "\n")
+		}
+		if st.Text != "" {
+			b.WriteString(st.Text + "\n")
+		}
+	}
+	return b.String()
+}
+
+// step is a statement about a namespace; what mongosh cannot say is a warning.
+func step(text, what string, ns detector.Namespace) Step {
+	if text == "" {
+		return Step{Warning: "not said in mongosh, do it by a driver: " + what + " " + mongosh.Quote(ns.String())}
+	}
+	return Step{Text: text}
+}
+
+// Create is the script that makes a schema on an empty server: collections with
+// their indexes, then views, each after what it stands on.
+func Create(s Schema) Script {
+	var script Script
+	var views []Named
+	for _, ns := range s.Namespaces() {
+		n := Named{Namespace: ns, Definition: s[ns]}
+		if n.Definition.Kind == detector.KindView {
+			views = append(views, n)
+			continue
+		}
+		script = append(script, create(n)...)
+	}
+	return append(script, createViews(views)...)
+}
+
+// create makes a collection or a time series with its indexes.
+func create(n Named) Script {
+	db, coll := n.Namespace.Database, n.Namespace.Collection
+	options, after := creatable(n)
+	script := append(Script{step(mongosh.CreateCollection(db, coll, options), "create", n.Namespace)}, after...)
+	for _, spec := range n.Definition.Indexes {
+		if collated(n.Definition.Options) {
+			spec = mongosh.WithSimpleCollation(spec)
+		}
+		script = append(script, step(mongosh.CreateIndex(db, coll, spec), "create the index "+nameOf(spec)+" of", n.Namespace))
+	}
+	return script
+}

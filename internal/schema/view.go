@@ -1,0 +1,79 @@
+package schema
+
+import (
+	"maps"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/mongosh"
+)
+
+// createViews makes views, each after those it stands on.
+func createViews(views []Named) Script {
+	byName := map[detector.Namespace]Named{}
+	for _, v := range views {
+		byName[v.Namespace] = v
+	}
+	var script Script
+	done := map[detector.Namespace]bool{}
+	var visit func(v Named)
+	visit = func(v Named) {
+		if done[v.Namespace] {
+			return
+		}
+		done[v.Namespace] = true
+		for name := range sources(v.Definition) {
+			if below, ok := byName[detector.Namespace{Database: v.Namespace.Database, Collection: name}]; ok {
+				visit(below)
+			}
+		}
+		text := mongosh.CreateView(v.Namespace.Database, v.Namespace.Collection, v.Definition.Options)
+		script = append(script, step(text, "create the view", v.Namespace))
+	}
+	for _, v := range views {
+		visit(v)
+	}
+	return script
+}
+
+// sources are the names that a view stands on, those of its pipeline's stages among
+// them. They may be more than it really reads, which does no harm.
+func sources(d detector.Definition) map[string]bool {
+	found := map[string]bool{}
+	if on, ok := d.Options.Lookup("viewOn").StringValueOK(); ok {
+		found[on] = true
+	}
+	collect(d.Options.Lookup("pipeline"), found)
+	return found
+}
+
+func collect(v bson.RawValue, found map[string]bool) {
+	var elems []bson.RawElement
+	if doc, ok := v.DocumentOK(); ok {
+		elems, _ = doc.Elements()
+	} else if array, ok := v.ArrayOK(); ok {
+		elems, _ = bson.Raw(array).Elements()
+	}
+	for _, el := range elems {
+		name, isText := el.Value().StringValueOK()
+		switch el.Key() {
+		case "from", "coll", "$unionWith":
+			if isText {
+				found[name] = true
+			}
+		}
+		collect(el.Value(), found)
+	}
+}
+
+// sameSources says whether a changed view can be changed in its place: with other
+// sources two views in a row could stand on each other for a moment, which a server
+// refuses. Its collation cannot be changed at all.
+func sameSources(a, b detector.Definition) bool {
+	return optionsText(onlyCollation(a.Options)) == optionsText(onlyCollation(b.Options)) && maps.Equal(sources(a), sources(b))
+}
+
+func onlyCollation(options bson.Raw) bson.Raw {
+	return sorted(options, func(el bson.RawElement) bool { return el.Key() != "collation" })
+}
