@@ -17,7 +17,9 @@ func TestNoFault(t *testing.T) {
 	s.begin()
 	s.load.WaitWhole()
 	made, end := s.finish()
-	if settled := s.book.Settle(made); settled.Doubtful != settled.Happened {
+	// On a machine with too much to do, a primary may be thought dead all the same.
+	sameTerm := made[0].OpTime.Term == made[len(made)-1].OpTime.Term
+	if settled := s.book.Settle(made); sameTerm && settled.Doubtful != settled.Happened {
 		t.Errorf("in doubt, with no fault: %q", settled.Reasons)
 	}
 	kinds := map[string]int{}

@@ -60,27 +60,32 @@ func run(m *testing.M) int {
 	return code
 }
 
-// threeMembers is what every scenario runs on. Left alone, a member that is asked to end waits 15 s for its clients; test
-// commands bring failpoints.
-func threeMembers(args ...string) mongotest.Options {
-	return mongotest.Options{
-		Members: 3, ElectionTimeout: 2 * time.Second,
-		Args: append(args, "--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100", "--setParameter", "enableTestCommands=1"),
-	}
-}
+// threeMembers is what every scenario runs on.
+func threeMembers() mongotest.Options { return members("5") }
 
-// smallOplog is a set whose oplog rolls over in seconds.
+// smallOplog is a set whose oplog rolls over in seconds. The server truncates nothing that its last checkpoint on disk still needs.
 func smallOplog() mongotest.Options {
-	// The server truncates nothing that its last checkpoint on disk still needs: syncdelay makes those more frequent.
-	o := threeMembers("--syncdelay", "1")
+	o := members("1")
 	o.OplogSizeMB = 16
 	return o
+}
+
+// members write a checkpoint to disk every so many seconds, not each minute: a member that was killed does again, one by one, all DDL
+// since the last one before it is back. One that is asked to end would wait 15 s for its clients. Test commands bring failpoints.
+func members(syncDelay string) mongotest.Options {
+	return mongotest.Options{
+		Members: 3, ElectionTimeout: 2 * time.Second,
+		Args: []string{
+			"--syncdelay", syncDelay,
+			"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100", "--setParameter", "enableTestCommands=1",
+		},
+	}
 }
 
 // times is how often each fault happens.
 func times() int { return max(1, *rounds) }
 
-// slow is for scenarios that cost half a minute each: make test has others beside them that show nearly the same.
+// slow is for scenarios that make test has no time for: it has others beside them that show nearly the same.
 func slow(t *testing.T) {
 	t.Helper()
 	if *rounds == 0 {

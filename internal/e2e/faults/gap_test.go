@@ -13,8 +13,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/ddltailtest"
+	"github.com/ddltail/ddltail/internal/e2e/ddlgen"
 	"github.com/ddltail/ddltail/internal/e2e/faults/ledger"
-	"github.com/ddltail/ddltail/internal/e2e/schema"
 	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
@@ -290,20 +290,22 @@ func foldsToServer(s *scene, told []ledger.Document) {
 	s.Helper()
 	told = slices.Clone(told)
 	slices.SortFunc(told, func(a, b ledger.Document) int { return cmp.Compare(narrated(a), narrated(b)) })
-	folded := schema.Schema{}
+	folded := ddlgen.Schema{}
 	for _, d := range told {
 		if d.Effect.Operation == "HISTORY_GAP" || strings.HasPrefix(d.Effect.NS, database+".") || d.Effect.NS == database {
 			continue
 		}
 		before := text(folded)
-		folded.Apply(s, d.Raw)
+		for _, wrong := range folded.Apply(s, d.Raw) {
+			s.Error(wrong)
+		}
 		if !d.FromOplog() && before == text(folded) {
 			s.Errorf("%s tells nothing new: %s", d.ID, d.Effect)
 		}
 	}
 	names, err := s.client.ListDatabaseNames(s.Context(), notOfTheServer())
 	s.must(err)
-	schema.Compare(s, "folded from the notifications", folded, schema.Listed(s.Context(), s, s.client, names))
+	ddlgen.Compare(s, "folded from the notifications", folded, ddlgen.Listed(s.Context(), s, s.client, names))
 }
 
 // narrated sorts a gap before what was inferred at its end, and that before the entry that stands there.
@@ -318,7 +320,7 @@ func narrated(d ledger.Document) string {
 	return parts[0] + parts[1] + "2" + parts[2]
 }
 
-func text(s schema.Schema) string {
+func text(s ddlgen.Schema) string {
 	var lines []string
 	for ns, d := range s {
 		lines = append(lines, fmt.Sprintf("%q %+v", ns, *d))

@@ -48,6 +48,7 @@ func TestMemoryOfCatchUp(t *testing.T) {
 
 // TestMemoryOfLargeEntry lets an entry cross that is large by itself.
 func TestMemoryOfLargeEntry(t *testing.T) {
+	slow(t)
 	s := newScene(t)
 	p := s.begin()
 	const size = 4

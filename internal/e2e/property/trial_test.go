@@ -100,9 +100,9 @@ func (l *laboratory) empty(client *mongo.Client) {
 // compare holds the notifications against the server, and against what their
 // statements make of an empty one.
 func (l *laboratory) compare(docs []bson.Raw, o *outcome) {
-	folded := schema{}
+	folded := ddlgen.Schema{}
 	for _, doc := range docs {
-		o.wrong = append(o.wrong, folded.apply(l.T, doc)...)
+		o.wrong = append(o.wrong, folded.Apply(l.T, doc)...)
 		_, err := doc.LookupErr("mongosh")
 		if op := doc.Lookup("operation").StringValue(); err != nil && op != "ABORT_INDEX_BUILD" {
 			o.wrong = append(o.wrong, "no statement: "+doc.String())
@@ -110,7 +110,7 @@ func (l *laboratory) compare(docs []bson.Raw, o *outcome) {
 	}
 	have := ddlgen.Listed(l.Context(), l.T, l.client, databases())
 	o.told, o.namespaces = len(docs), len(have)
-	o.wrong = append(o.wrong, ddlgen.Differences("folded from the notifications", ddlgen.Schema(folded), have)...)
+	o.wrong = append(o.wrong, ddlgen.Differences("folded from the notifications", folded, have)...)
 
 	l.empty(l.replay)
 	o.wrong = append(o.wrong, l.mongosh(statements(docs))...)

@@ -1,19 +1,14 @@
-package property
+package ddlgen
 
 import (
-	"testing"
-
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/e2e/ddlgen"
+	"github.com/ddltail/ddltail/internal/mongotest"
 )
 
-// schema is the catalog that follows from the notifications.
-type schema ddlgen.Schema
-
-// apply folds one notification in, as a reader of the documentation would. It says
+// Apply folds one notification in, as a reader of the documentation would. It says
 // what is wrong with it.
-func (s schema) apply(t *testing.T, doc bson.Raw) []string {
+func (s Schema) Apply(t mongotest.TB, doc bson.Raw) []string {
 	text := func(field string) string { v, _ := doc.Lookup(field).StringValueOK(); return v }
 	after, _ := doc.Lookup("after").DocumentOK()
 	ns := text("ns")
@@ -30,14 +25,14 @@ func (s schema) apply(t *testing.T, doc bson.Raw) []string {
 	case "DROP_COLLECTION", "DROP_VIEW":
 		delete(s, ns)
 	case "CREATE_INDEX":
-		at.Indexes[text("index_name")] = ddlgen.Canonical(t, after)
+		at.Indexes[text("index_name")] = Canonical(t, after)
 	case "DROP_INDEX":
 		delete(at.Indexes, text("index_name"))
 	case "MODIFY_COLLECTION":
 		if name := text("index_name"); name != "" {
-			at.Indexes[name] = ddlgen.Canonical(t, after)
+			at.Indexes[name] = Canonical(t, after)
 		} else {
-			at.Options = ddlgen.Canonical(t, after)
+			at.Options = Canonical(t, after)
 		}
 	case "RENAME_COLLECTION":
 		s[text("to")] = at
@@ -47,7 +42,7 @@ func (s schema) apply(t *testing.T, doc bson.Raw) []string {
 		d := defined(t, options)
 		specs, _ := after.Lookup("indexes").Array().Values()
 		for _, spec := range specs {
-			d.Indexes[spec.Document().Lookup("name").StringValue()] = ddlgen.Canonical(t, spec.Document())
+			d.Indexes[spec.Document().Lookup("name").StringValue()] = Canonical(t, spec.Document())
 		}
 		s[ns] = d
 	case "DROP_DATABASE", "ABORT_INDEX_BUILD":
@@ -57,6 +52,6 @@ func (s schema) apply(t *testing.T, doc bson.Raw) []string {
 	return nil
 }
 
-func defined(t *testing.T, options bson.Raw) *ddlgen.Definition {
-	return &ddlgen.Definition{Options: ddlgen.Canonical(t, options), Indexes: map[string]string{}}
+func defined(t mongotest.TB, options bson.Raw) *Definition {
+	return &Definition{Options: Canonical(t, options), Indexes: map[string]string{}}
 }
