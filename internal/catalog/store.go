@@ -167,12 +167,11 @@ func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*detector.C
 	}})
 }
 
-// Newest gives the optime of the newest version that an entry of the oplog made, or a
-// listing if there is none; zero where there is no version at all.
+// Newest gives the moment of the newest version; zero where there is none at all.
 func (s Store) Newest(ctx context.Context) (oplog.Moment, error) {
 	var doc version
-	order := bson.D{{Key: "listed", Value: 1}, {Key: "optime.ts", Value: -1}}
-	err := s.coll.FindOne(ctx, bson.D{{Key: "source", Value: s.source}}, options.FindOne().SetSort(order)).Decode(&doc)
+	newest := options.FindOne().SetSort(bson.D{{Key: "optime.ts", Value: -1}})
+	err := s.coll.FindOne(ctx, bson.D{{Key: "source", Value: s.source}}, newest).Decode(&doc)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return oplog.Moment{}, nil
 	}

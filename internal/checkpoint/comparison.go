@@ -28,6 +28,8 @@ type Comparison struct {
 	// Known is the moment in the catalog that stands for From: a first run lists it a
 	// moment after its position.
 	Known oplog.OpTime `bson:"known"`
+	// Unknown says that no catalog was known, so that nothing can differ from it.
+	Unknown bool `bson:"unknown,omitempty"`
 	// Gap says that what happened between them is lost, and the position goes to To.
 	Gap bool `bson:"gap,omitempty"`
 	// Inclusive says that the entry at To is still to be told.

@@ -89,6 +89,9 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sin
 		docs = append(docs, sink.NewGap(between, p.Origin, time.Now()))
 		p.Metrics.Changes.WithLabelValues(string(detector.HistoryGap)).Inc()
 	}
+	if c.Unknown {
+		return docs, nil
+	}
 	for _, change := range p.Detector.Differences(before.All(), append(now.All(), undefined(c)...)) {
 		docs = append(docs, sink.NewInferred(change, between, p.Origin, time.Now()))
 		p.Metrics.Changes.WithLabelValues(string(change.Operation)).Inc()

@@ -108,12 +108,14 @@ func (p *Pipeline) land(ctx context.Context, gone *lostError) (landing, error) {
 	if err != nil {
 		return landing{}, err
 	}
+	newest, err := p.Catalog.Newest(ctx)
 	return landing{
 		comparison: checkpoint.Comparison{
 			From: p.position, To: to, Gap: true, Known: before, Inclusive: inclusive, Listed: listed.At,
+			Unknown: newest.IsZero() && p.baseline.IsZero(),
 		},
 		state: state,
-	}, nil
+	}, err
 }
 
 // knownMoment is when the catalog held that is known at the position. What a first run

@@ -151,22 +151,26 @@ type presumption struct {
 }
 
 // presumedPosition is zero where nothing of this source is stored, or where another of
-// its names still has a checkpoint. The history is written first and the catalog last:
-// the changes of an entry that only the history has may not all be told.
+// its names still has a checkpoint. The catalog is written last, so that all is told up
+// to its newest version; what only the history has, from there on, may not be.
 func (p *Pipeline) presumedPosition(ctx context.Context) (presumption, error) {
 	others, err := p.Checkpoints.OfSource(ctx, p.First.Source)
 	if err != nil || others {
 		return presumption{}, err
 	}
-	told, err := sink.NewestTold(ctx, p.Database, p.First.Source)
+	known, err := p.Catalog.Newest(ctx)
 	if err != nil {
 		return presumption{}, err
 	}
-	known, err := p.Catalog.Newest(ctx)
-	if err != nil || known.TS.After(told.TS) {
+	if known.IsZero() {
+		told, err := sink.NewestTold(ctx, p.Database, p.First.Source)
+		return presumption{at: told, inclusive: true}, err
+	}
+	told, err := sink.FirstToldAfter(ctx, p.Database, p.First.Source, known.OpTime)
+	if err != nil || told.IsZero() {
 		return presumption{at: known}, err
 	}
-	return presumption{at: told, inclusive: told.TS.After(known.TS)}, nil
+	return presumption{at: told, inclusive: true}, nil
 }
 
 // firstPosition is where START says that a first run begins, and whether the entry

@@ -84,14 +84,24 @@ func hasCode(err error, code int) bool {
 // NewestTold gives the place of the newest change of a source in the history; zero
 // where it has none.
 func NewestTold(ctx context.Context, db *mongo.Database, source string) (oplog.Moment, error) {
+	return told(ctx, db, source+":0", source, -1)
+}
+
+// FirstToldAfter gives the place of the first change of a source in the history that
+// lies behind a position; zero where there is none.
+func FirstToldAfter(ctx context.Context, db *mongo.Database, source string, at oplog.OpTime) (oplog.Moment, error) {
+	return told(ctx, db, source+":"+place(at)+":~", source, 1)
+}
+
+// told finds a change by its _id: those of changes sort, and those of comparisons and
+// gaps begin with a letter behind the source.
+func told(ctx context.Context, db *mongo.Database, from, source string, order int) (oplog.Moment, error) {
 	var doc struct {
 		OpTime oplog.OpTime `bson:"optime"`
 		Wall   time.Time    `bson:"wall"`
 	}
-	// The ids of changes sort, and those of comparisons and gaps begin with a letter.
-	ofSource := bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: source + ":0"}, {Key: "$lt", Value: source + "::"}}}}
-	newest := options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}})
-	err := db.Collection(History).FindOne(ctx, ofSource, newest).Decode(&doc)
+	ids := bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lt", Value: source + "::"}}}}
+	err := db.Collection(History).FindOne(ctx, ids, options.FindOne().SetSort(bson.D{{Key: "_id", Value: order}})).Decode(&doc)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
 		return oplog.Moment{}, fmt.Errorf("read %s.%s: %w", db.Name(), History, err)
 	}

@@ -53,7 +53,7 @@ func randomPast(t *testing.T, seed uint64) {
 	}
 	t.Logf("seed %d: %d moments asked for", seed, len(moments))
 	choose := rand.New(rand.NewPCG(seed, 1))
-	empty := mongotest.NewStandalone(t, mongotest.Options{})
+	empty := mongotest.NewReplicaSet(t, mongotest.Options{})
 	again(t, empty, at, moments[choose.IntN(len(moments))])
 	for range pairs {
 		from, to := moments[choose.IntN(len(moments))], moments[choose.IntN(len(moments))]

@@ -2,13 +2,13 @@ package ledger
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"golang.org/x/tools/txtar"
 )
 
 // corpus holds entries as a server wrote them, each case with the documents that ddltail makes of it.
@@ -65,7 +65,7 @@ func placeOf(c corpusCase) OpTime {
 }
 
 func readCase(t *testing.T, path string) corpusCase {
-	text, err := os.ReadFile(path)
+	text, err := txtar.ParseFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +81,14 @@ func readCase(t *testing.T, path string) corpusCase {
 	return c
 }
 
-// section is what stands below a line with its name, up to the next such line.
-func section(text []byte, name string) []byte {
-	_, rest, _ := bytes.Cut(text, []byte("-- "+name+" --\n"))
-	content, _, _ := bytes.Cut(rest, []byte("\n-- "))
-	return append(content, '\n')
+// section is what stands below a line with its name; nothing where there is none.
+func section(a *txtar.Archive, name string) []byte {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
 }
 
 // parse reads documents that follow each other, each up to this end.
