@@ -143,7 +143,7 @@ func asOf(t *testing.T, at time.Time, variables []string) ddlgen.Schema {
 }
 
 // again makes on an empty server all changes that the history has up to a moment.
-func again(t *testing.T, empty mongotest.Standalone, variables []string, to recorded) {
+func again(t *testing.T, empty *mongotest.ReplicaSet, variables []string, to recorded) {
 	client := mongotest.Connect(t, empty.URI())
 	clear(t, client)
 	until := to.at.Format(time.RFC3339Nano)
@@ -152,7 +152,7 @@ func again(t *testing.T, empty mongotest.Standalone, variables []string, to reco
 }
 
 // lead brings an empty server to the first moment, and from there to the second.
-func lead(t *testing.T, empty mongotest.Standalone, variables, dbs []string, from, to recorded) {
+func lead(t *testing.T, empty *mongotest.ReplicaSet, variables, dbs []string, from, to recorded) {
 	client := mongotest.Connect(t, empty.URI())
 	clear(t, client)
 	first, second := from.at.Format(time.RFC3339Nano), to.at.Format(time.RFC3339Nano)
