@@ -35,6 +35,8 @@ const (
 	progressEvery = 5 * time.Second
 	// maxDocuments is how many documents go to the sinks between two checkpoints.
 	maxDocuments = 500
+	// maxBytes bounds what they take in memory; a single one may be larger.
+	maxBytes = 1 << 20
 )
 
 // Sink is where documents go. Write must be safe to repeat, and return only when
@@ -230,16 +232,26 @@ type outcome struct {
 	docs     []sink.Document
 	versions []detector.Version
 	upTo     oplog.Moment
+	// bytes is about what the documents take.
+	bytes int
 }
 
 func (o outcome) size() int { return len(o.docs) + len(o.versions) }
+
+// full says whether it is time to write: what waits is held in memory.
+func (o outcome) full() bool { return o.size() >= maxDocuments || o.bytes >= maxBytes }
+
+func (o *outcome) add(d sink.Document) {
+	o.docs = append(o.docs, d)
+	o.bytes += d.Size()
+}
 
 // take tells what the entries of one batch changed. What was detected before a failure
 // is told before it is returned.
 func (p *Pipeline) take(ctx context.Context, m oplog.Member, b oplog.Batch) error {
 	var o outcome
 	for _, raw := range b.Entries {
-		if o.size() >= maxDocuments || p.passes(raw) {
+		if o.full() || p.passes(raw) {
 			if err := p.tell(ctx, o); err != nil {
 				return err
 			}
@@ -276,7 +288,7 @@ func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *
 		p.Metrics.Malformed.Inc()
 		p.Log.Error("an oplog entry cannot be decoded", zap.Error(err))
 		if !e.OpTime.IsZero() {
-			o.docs = append(o.docs, p.document(detector.Malformed(e)))
+			o.add(p.document(detector.Malformed(e)))
 			o.upTo = oplog.Moment{OpTime: e.OpTime, Wall: e.OpTime.Time()}
 		}
 		return nil
@@ -291,7 +303,7 @@ func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *
 	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	for _, c := range result.Changes {
-		o.docs = append(o.docs, p.document(c))
+		o.add(p.document(c))
 		p.noteOwn(c)
 	}
 	for _, v := range result.Versions {

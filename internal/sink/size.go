@@ -60,12 +60,25 @@ func largest(doc bson.D) int {
 	return at
 }
 
-// size is what a document takes in BSON; one that cannot be written is the driver's to
-// refuse.
+// size is about what a document takes in BSON, and never less by more than the room
+// that maxDocument leaves: only few kinds of fields can be large.
 func size(doc bson.D) int {
-	raw, err := bson.Marshal(doc)
-	if err != nil {
-		return 0
+	total := 0
+	for _, el := range doc {
+		total += len(el.Key) + 64
+		switch v := el.Value.(type) {
+		case string:
+			total += len(v)
+		case bson.Raw:
+			total += len(v)
+		case []string:
+			for _, text := range v {
+				total += len(text) + 16
+			}
+		}
 	}
-	return len(raw)
+	return total
 }
+
+// Size is about what the document takes in BSON.
+func (d Document) Size() int { return size(d.fields()) }
