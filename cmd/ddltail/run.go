@@ -18,6 +18,7 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -89,7 +90,7 @@ func run(ctx context.Context, cfg config.Config, log *zap.Logger) error {
 }
 
 func labels(cfg config.Config) metrics.Labels {
-	l := metrics.Labels{Sinks: []string{"checkpoint"}}
+	l := metrics.Labels{Sinks: []string{"checkpoint", "catalog", sink.HistoryName}}
 	for _, op := range detector.Operations() {
 		l.Operations = append(l.Operations, string(op))
 	}

@@ -177,3 +177,31 @@ func sameCatalog(t *testing.T, got, want []detector.Version) {
 		t.Errorf("%s should not be there", ns)
 	}
 }
+
+// TestSwappedNames finds two collections under each other's name, and a third where a
+// fourth was: every rename finds its new name free, the drop comes before them.
+func TestSwappedNames(t *testing.T) {
+	at := func(name string, id byte) detector.Version {
+		return detector.Version{
+			Namespace:  detector.Namespace{Database: "shop", Collection: name},
+			Definition: &detector.Definition{Kind: detector.KindCollection, UUID: oplog.UUID{id}, Options: bson.Raw{5, 0, 0, 0, 0}},
+		}
+	}
+	before := []detector.Version{at("a", 1), at("b", 2), at("c", 3), at("d", 4)}
+	after := []detector.Version{at("a", 2), at("b", 1), at("d", 3)}
+	var got []string
+	taken := map[string]bool{"a": true, "b": true, "c": true, "d": true}
+	for _, c := range detector.New(detector.Watch{}).Differences(before, after) {
+		got = append(got, c.Statement)
+		delete(taken, c.Collection)
+		if to := c.To; to != "" {
+			if taken[to[len("shop."):]] {
+				t.Errorf("%s finds its name taken", c.Statement)
+			}
+			taken[to[len("shop."):]] = true
+		}
+	}
+	if len(got) != 5 || got[0] != "DROP COLLECTION d" || len(taken) != 3 {
+		t.Errorf("got %q", got)
+	}
+}
