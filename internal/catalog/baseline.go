@@ -16,7 +16,7 @@ import (
 
 const (
 	// progressEvery is how often a long listing says how far it is.
-	progressEvery = 5 * time.Second
+	progressEvery = 2 * time.Second
 	// commitPoll is how often a member is asked whether a listing is majority-committed.
 	commitPoll = 20 * time.Millisecond
 )
