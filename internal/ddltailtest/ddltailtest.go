@@ -34,6 +34,21 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
+// WithBinary is what a TestMain runs: it builds the binary into a folder that is gone
+// in the end, says where, and gives the exit code of the tests.
+func WithBinary(binary *string, tests func() int) int {
+	dir, err := os.MkdirTemp("", "ddltail-test-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*binary, err = Build(context.Background(), dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return tests()
+}
+
 // Process is one running ddltail. It ends with the program that started it,
 // however that ends.
 type Process struct {

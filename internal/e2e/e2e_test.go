@@ -5,7 +5,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -25,19 +24,9 @@ var (
 	binary string
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(ddltailtest.WithBinary(&binary, func() int { return run(m) })) }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "ddltail-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if binary, err = ddltailtest.Build(context.Background(), dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	return mongotest.Main{Tests: m, Set: &set, Options: mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second}}.Run()
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -110,7 +111,7 @@ func (l *Listener) store() store {
 // work reads the queue whenever there is an occasion, and lets lanes have their
 // turns. It returns when all turns have ended.
 func (l *Listener) work(ctx context.Context, wake <-chan struct{}) {
-	w := &worker{Listener: l, board: newBoard(), ends: make(chan turnEnd, atOnce), pause: newBackOff()}
+	w := &worker{Listener: l, board: newBoard(), ends: make(chan turnEnd, atOnce), pause: retry.NewBackOff(longestWait)}
 	for ctx.Err() == nil {
 		now := time.Now()
 		if !w.surveyAt.After(now) {

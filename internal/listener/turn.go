@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/delivery"
+	"github.com/ddltail/ddltail/internal/retry"
 )
 
 // turnLength is how many notifications a lane may hand over before the others get
@@ -57,7 +58,7 @@ func (t turn) take(ctx context.Context, notices []notice) turnEnd {
 // handle sees that one notification is handed over, or says how long the lane has
 // to wait.
 func (t turn) handle(stopping context.Context, n notice) pause {
-	ctx, cancel := outlast(stopping, stopGrace+lastWord)
+	ctx, cancel := retry.Outlasting(stopping, stopGrace+lastWord)
 	defer cancel()
 	doc, ok, err := t.store.claim(ctx, n.id)
 	if err != nil {
@@ -84,7 +85,7 @@ func (t turn) handle(stopping context.Context, n notice) pause {
 	case waitForPartner:
 		return t.giveBack(ctx, n, pause{length: partnerPause, firm: true})
 	}
-	request, cancel := outlast(stopping, stopGrace)
+	request, cancel := retry.Outlasting(stopping, stopGrace)
 	defer cancel()
 	request, cancel = context.WithDeadline(request, claimed.Add(claimLength-claimMargin))
 	defer cancel()
@@ -181,7 +182,7 @@ func (t turn) trouble(err error) pause {
 }
 
 func (t turn) insist(ctx context.Context, m mark) error {
-	b := newBackOff()
+	b := retry.NewBackOff(longestWait)
 	for {
 		err := t.store.apply(ctx, m)
 		if err == nil || ctx.Err() != nil {
@@ -189,7 +190,7 @@ func (t turn) insist(ctx context.Context, m mark) error {
 		}
 		wait := b.NextBackOff()
 		t.queueFailed(err)
-		if !sleep(ctx, wait) {
+		if !retry.Sleep(ctx, wait) {
 			return err
 		}
 	}

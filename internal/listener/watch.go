@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
 
+	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -26,7 +27,7 @@ const (
 // watch says when there may be something new: by change stream where the server has
 // one, else each PollInterval. It returns when the context ends.
 func (l *Listener) watch(ctx context.Context, client *mongo.Client, wake func()) {
-	pause := newBackOff()
+	pause := retry.NewBackOff(longestWait)
 	for ctx.Err() == nil {
 		err := l.follow(ctx, client, wake, pause.Reset)
 		if ctx.Err() != nil {
@@ -70,7 +71,7 @@ func (l *Listener) poll(ctx context.Context, length time.Duration, wake func()) 
 	end := time.Now().Add(length)
 	for {
 		left := time.Until(end)
-		if left <= 0 || !sleep(ctx, min(left, l.PollInterval)) {
+		if left <= 0 || !retry.Sleep(ctx, min(left, l.PollInterval)) {
 			return
 		}
 		wake()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -35,7 +36,7 @@ func (p *Pipeline) tell(ctx context.Context, o outcome) error {
 		p.detected = p.detected && o.upTo.IsZero()
 		return nil
 	}
-	ctx, cancel := outlasting(ctx, grace)
+	ctx, cancel := retry.Outlasting(ctx, grace)
 	defer cancel()
 	if err := p.makeAgain(ctx); err != nil {
 		return err
@@ -120,16 +121,6 @@ func (p *Pipeline) write(ctx context.Context, docs []sink.Document, still func(c
 	return nil
 }
 
-// outlasting gives a context that ends some time after the one it comes from.
-func outlasting(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
-	return longer, func() {
-		stop()
-		cancel()
-	}
-}
-
 // after leaves out what the stored checkpoint says is told: its documents may have
 // been processed and cleaned up since.
 func after(docs []sink.Document, stored oplog.OpTime) []sink.Document {
@@ -181,7 +172,7 @@ func (p *Pipeline) noteSaved(stored oplog.OpTime) {
 // insist tries until it works or the context ends, and lets the world know that
 // something is held up.
 func (p *Pipeline) insist(ctx context.Context, name string, try func(context.Context) error) error {
-	pause := newBackOff()
+	pause := retry.NewBackOff(longestWait)
 	for {
 		attempt, cancel := context.WithTimeout(ctx, sinkTimeout)
 		err := try(attempt)
@@ -198,7 +189,7 @@ func (p *Pipeline) insist(ctx context.Context, name string, try func(context.Con
 		p.Status.held(name, err)
 		p.Log.Warn("a sink does not take what it is given; the position is held",
 			zap.String("sink", name), zap.Duration("again_in", wait), zap.Error(err))
-		if !sleep(ctx, wait) {
+		if !retry.Sleep(ctx, wait) {
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
 		}
 	}

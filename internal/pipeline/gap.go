@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/retry"
 )
 
 // leaseRetry is how soon a process asks again for a lease that another one has.
@@ -55,14 +56,14 @@ func (p *Pipeline) leased(ctx context.Context, at oplog.OpTime, work func(contex
 	}
 	if !have {
 		p.Log.Info("another ddltail compares the catalogs")
-		sleep(ctx, leaseRetry)
+		retry.Sleep(ctx, leaseRetry)
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		for sleep(ctx, checkpoint.LeaseRenewal) {
+		for retry.Sleep(ctx, checkpoint.LeaseRenewal) {
 			// Where it cannot be kept, Record finds out.
 			_, _ = p.Checkpoints.Lease(ctx, at, p.holder)
 		}

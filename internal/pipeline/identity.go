@@ -9,6 +9,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -68,7 +69,7 @@ func (p *Pipeline) claim(ctx context.Context, stored checkpoint.Checkpoint) erro
 
 func (p *Pipeline) watchForeign(ctx context.Context, stored checkpoint.Checkpoint) error {
 	for end := time.Now().Add(claimWatch); time.Now().Before(end); {
-		if !sleep(ctx, claimPoll) {
+		if !retry.Sleep(ctx, claimPoll) {
 			return ctx.Err()
 		}
 		now, ok, err := p.Checkpoints.Load(ctx)

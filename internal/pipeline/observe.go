@@ -11,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -95,7 +96,7 @@ func (p *Pipeline) Observe(ctx context.Context) error {
 		} else if ctx.Err() == nil {
 			p.Log.Debug("the queue cannot be counted", zap.Error(err))
 		}
-		if !sleep(ctx, observeEvery) {
+		if !retry.Sleep(ctx, observeEvery) {
 			return nil
 		}
 	}

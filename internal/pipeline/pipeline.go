@@ -12,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
@@ -25,12 +24,15 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
 const (
 	// quietSave is how often the checkpoint moves while there is nothing to tell.
 	quietSave = 10 * time.Second
+	// longestWait is the longest pause between two attempts.
+	longestWait = 10 * time.Second
 	// progressEvery is how often a catch-up says where it is.
 	progressEvery = 5 * time.Second
 	// maxDocuments is how many documents go to the sinks between two checkpoints.
@@ -119,7 +121,7 @@ type Pipeline struct {
 // Run tails until the context ends, which is no error. It opens the oplog again
 // after every failure that waiting can mend; what it returns cannot be mended.
 func (p *Pipeline) Run(ctx context.Context) error {
-	pause := newBackOff()
+	pause := retry.NewBackOff(longestWait)
 	for {
 		err := p.tail(ctx, pause.Reset)
 		if ctx.Err() != nil {
@@ -140,7 +142,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		wait := pause.NextBackOff()
 		p.Log.Warn("the oplog has to be opened again",
 			zap.String("reason", string(reason)), zap.Duration("in", wait), zap.Error(err))
-		if !sleep(ctx, wait) {
+		if !retry.Sleep(ctx, wait) {
 			return nil
 		}
 	}
@@ -356,24 +358,4 @@ func (p *Pipeline) saveQuietly(ctx context.Context, m oplog.Member, scanned bson
 	}
 	p.reached(moment)
 	return nil
-}
-
-func newBackOff() *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = 100 * time.Millisecond
-	b.MaxInterval = 10 * time.Second
-	b.Multiplier = 2
-	return b
-}
-
-// sleep waits, and says whether the context still stands.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

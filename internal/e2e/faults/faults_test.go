@@ -30,24 +30,15 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(run(m))
+	os.Exit(ddltailtest.WithBinary(&binary, func() int { return run(m) }))
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "ddltail-faults-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if binary, err = ddltailtest.Build(context.Background(), dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	for range setsAtOnce {
 		idle <- nil
 	}
 	code := m.Run()
+	var err error
 	for range setsAtOnce {
 		if set := <-idle; set != nil {
 			err = errors.Join(err, set.Stop())

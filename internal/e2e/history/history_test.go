@@ -4,7 +4,6 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,19 +20,9 @@ var (
 	binary string
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(ddltailtest.WithBinary(&binary, func() int { return run(m) })) }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "ddltail-history-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if binary, err = ddltailtest.Build(context.Background(), dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	return mongotest.Main{Tests: m, Set: &set}.Run()
 }
 

@@ -1,0 +1,49 @@
+// Package retry waits between attempts, and lets what has begun come to its end.
+package retry
+
+import (
+	"context"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// firstWait is how long the first failure is waited for.
+const firstWait = 100 * time.Millisecond
+
+// NewBackOff gives waits that double from a tenth of a second to the longest one, with
+// jitter.
+func NewBackOff(longest time.Duration) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = firstWait
+	b.MaxInterval = longest
+	b.Multiplier = 2
+	return b
+}
+
+// Sleep waits, and says whether the context still stands.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// Outlasting gives a context that ends a while after its parent.
+func Outlasting(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		t := time.NewTimer(grace)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { stop(); cancel() }
+}
