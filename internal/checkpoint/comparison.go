@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -97,18 +98,32 @@ func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Com
 // which may lie before the last one where another history stands there. Where another
 // process was faster it does nothing.
 func (s Store) Settle(ctx context.Context, c Comparison) error {
+	this := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison.to.ts", Value: c.To.TS}, {Key: "comparison.from.ts", Value: c.From.TS}}
 	fields := bson.D{{Key: "compared", Value: c.Listed}, {Key: "saved_at", Value: time.Now().UTC()}}
 	gone := bson.D{{Key: "comparison", Value: ""}, {Key: "lease", Value: ""}}
 	if c.Gap {
 		fields = append(fields, bson.E{Key: "optime", Value: c.To.OpTime}, bson.E{Key: "wall", Value: c.To.Wall},
-			bson.E{Key: "inclusive", Value: c.Inclusive}, bson.E{Key: "baseline", Value: c.Listed.OpTime})
+			bson.E{Key: "inclusive", Value: c.Inclusive})
 		gone = append(gone, bson.E{Key: "lost", Value: ""}, bson.E{Key: "began", Value: ""})
 	}
-	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison.to.ts", Value: c.To.TS}, {Key: "comparison.from.ts", Value: c.From.TS}}
-	if _, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}}); err != nil {
+	// A checkpoint made again does not know when the catalog was first listed.
+	unlisted := append(slices.Clone(this), bson.E{Key: "baseline", Value: nil})
+	_, err := s.coll.UpdateOne(ctx, unlisted, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: c.known()}}}})
+	if err == nil {
+		_, err = s.coll.UpdateOne(ctx, this, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}})
+	}
+	if err != nil {
 		return fmt.Errorf("settle the comparison of %s: %w", s.id, err)
 	}
 	return nil
+}
+
+// known is the first moment for which there certainly is a catalog.
+func (c Comparison) known() oplog.OpTime {
+	if c.Unknown || c.Known.IsZero() {
+		return c.Listed.OpTime
+	}
+	return c.Known
 }
 
 // SetCompared records a comparison that found no difference.

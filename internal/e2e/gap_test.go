@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,34 @@ func TestGap(t *testing.T) {
 		docs := s.documents(collection, len(held)+len(inferred))
 		wantStatements(t, docs, append(held, inferred...)...)
 		checkInterval(t, s.gaps(collection), docs[len(docs)-len(inferred):])
+	}
+	s.askAboutGap()
+}
+
+// askAboutGap has the audit answer about the gap, and for a moment within it.
+func (s scene) askAboutGap() {
+	s.Helper()
+	gap := s.gaps("schema_history")[0]
+	from, to := gap.Lookup("from", "wall").Time().UTC(), gap.Lookup("to", "wall").Time().UTC()
+	within := from.Add(to.Sub(from) / 2).Format(time.RFC3339Nano)
+	for _, question := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"history", "--since", "1h"}, "~ happened between"},
+		{[]string{"history", "--as-of", within}, "this is the schema as last known before it"},
+		{[]string{"history", "diff", within, to.Add(time.Second).Format(time.RFC3339Nano)}, "renamed from gap.old_name"},
+		{[]string{"status"}, "gaps           1, the last from"},
+	} {
+		p := s.launch(question.args, "DDLTAIL_MONGODB_URI="+s.uri)
+		code, err := p.Wait(s.Context())
+		s.must(err)
+		if code != 0 || !strings.Contains(p.Stdout(), question.want) {
+			s.Errorf("%q: exit code %d, want 0 and %q in\n%s%s", question.args, code, question.want, p.Stdout(), p.Stderr())
+		}
+		if strings.Contains(p.Stdout(), "first listed at") {
+			s.Errorf("%q takes the comparison for the first listing:\n%s", question.args, p.Stdout())
+		}
 	}
 }
 
