@@ -60,6 +60,7 @@ func (p *Pipeline) claim(ctx context.Context, stored checkpoint.Checkpoint) erro
 			return err
 		}
 	}
+	p.anew = p.foreign(stored)
 	claimed, err := p.Checkpoints.Claim(ctx, stored, p.set)
 	if err == nil && !claimed {
 		return fmt.Errorf("the checkpoint of %s was moved while it was looked at", stored.Source)

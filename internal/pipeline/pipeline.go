@@ -93,6 +93,8 @@ type Pipeline struct {
 	lost bool
 	// set is the id of the replica set that is read from; zero where it is not known.
 	set bson.ObjectID
+	// anew says that the set is another one than the last time: all its history is.
+	anew bool
 	// holder names this process in leases.
 	holder string
 	// chain is a transaction whose beginning the last member did not hold.
@@ -199,6 +201,7 @@ func (p *Pipeline) recall(ctx context.Context) error {
 		return err
 	}
 	if settled {
+		p.anew = false
 		stored, err := p.load(ctx)
 		if err != nil {
 			return err
