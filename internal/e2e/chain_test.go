@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -24,7 +25,7 @@ func TestChainWithoutBeginning(t *testing.T) {
 	if _, err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.largeTransaction("made_within")
+	s.chainOf("made_within")
 	s.run(bson.D{{Key: "create", Value: "made_behind"}})
 
 	member := own.Members()[0]
@@ -49,23 +50,24 @@ func TestChainWithoutBeginning(t *testing.T) {
 	}
 }
 
-// largeTransaction makes a collection and writes more than one oplog entry can hold.
-func (s scene) largeTransaction(collection string) {
+// chainOf makes a collection and writes more than one oplog entry can hold, in one
+// transaction: not much more, since a small 4.4 has no room for it.
+func (s scene) chainOf(collection string) {
 	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	defer cancel()
 	session, err := s.client.StartSession()
 	s.must(err)
-	defer session.EndSession(context.Background())
-	_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
-		if err := s.db.RunCommand(ctx, bson.D{{Key: "create", Value: collection}}).Err(); err != nil {
-			return nil, err
-		}
-		pad := strings.Repeat("x", 6<<20)
-		for range 4 {
-			if _, err := s.db.Collection("documents").InsertOne(ctx, document(pad)); err != nil {
-				return nil, err
+	defer session.EndSession(ctx)
+	pad := strings.Repeat("x", 1<<20)
+	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
+		err := s.db.RunCommand(ctx, bson.D{{Key: "create", Value: collection}}).Err()
+		for range 17 {
+			if err == nil {
+				_, err = s.db.Collection("documents").InsertOne(ctx, document(pad))
 			}
 		}
-		return nil, nil
+		return nil, err
 	})
 	s.must(err)
 }

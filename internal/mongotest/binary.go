@@ -38,6 +38,23 @@ func binary(ctx context.Context, version string) (string, error) {
 	return path, nil
 }
 
+// ServerMajor is the first number of the default server's version: what servers differ in, tests have to know.
+func ServerMajor(ctx context.Context) (int, error) {
+	path, err := binary(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return 0, fmt.Errorf("ask %s for its version: %w", path, err)
+	}
+	var major int
+	if _, err := fmt.Sscanf(string(out), "db version v%d.", &major); err != nil {
+		return 0, fmt.Errorf("read the version of %s: %w", path, err)
+	}
+	return major, nil
+}
+
 // Mongosh is the path of the shell that `make mongosh` finds or fetches.
 func Mongosh(ctx context.Context) (string, error) {
 	root, err := moduleRoot()

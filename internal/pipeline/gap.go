@@ -36,9 +36,6 @@ func (p *Pipeline) bridge(ctx context.Context, gone *lostError) error {
 		p.Log.Info("another ddltail has moved the position", zap.Stringer("position", stored.Position))
 		return p.adopt(ctx, stored)
 	}
-	if p.anew && gone.loss == truncated {
-		gone.loss = otherHistory
-	}
 	p.Status.stopped(gone)
 	p.Log.Warn("history is lost: the catalogs before and after are compared", zap.Error(gone))
 	return p.leased(ctx, p.position.OpTime, func(ctx context.Context) error {

@@ -34,6 +34,9 @@ const (
 	presumed
 )
 
+// errAnotherSet says that the checkpoint was made of a set that is no more.
+var errAnotherSet = errors.New("the replica set is another one than the checkpoint's")
+
 // lostError says that no member holds what comes after the position.
 type lostError struct {
 	loss  loss
@@ -66,6 +69,10 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	view, err := replicaset.Discover(ctx, p.Seeds)
 	if err != nil {
 		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
+	}
+	if p.anew {
+		// Two sets can have an entry of one optime: the server's no-op is likely to.
+		return member{}, nil, &lostError{loss: otherHistory, view: view, cause: errAnotherSet}
 	}
 	if p.lost {
 		return member{}, nil, &lostError{loss: presumed, view: view, cause: checkpoint.ErrMissing}

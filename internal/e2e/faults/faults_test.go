@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ const setsAtOnce = 3
 var (
 	rounds = flag.Int("rounds", 0, "how often each fault happens, and what lasts grows with it; 0 is once, without the slowest scenarios")
 	binary string
+	// impatient makes members end at once when they are asked to; 4.4 does so by itself.
+	impatient []string
 	// idle holds sets that no scenario uses; nil stands for one that is still to be started.
 	idle = make(chan *mongotest.ReplicaSet, setsAtOnce)
 )
@@ -34,11 +37,18 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	major, err := mongotest.ServerMajor(context.Background())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if major > 4 {
+		impatient = []string{"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"}
+	}
 	for range setsAtOnce {
 		idle <- nil
 	}
 	code := m.Run()
-	var err error
 	for range setsAtOnce {
 		if set := <-idle; set != nil {
 			err = errors.Join(err, set.Stop())
@@ -66,10 +76,7 @@ func smallOplog() mongotest.Options {
 func members(syncDelay string) mongotest.Options {
 	return mongotest.Options{
 		Members: 3, ElectionTimeout: 2 * time.Second,
-		Args: []string{
-			"--syncdelay", syncDelay,
-			"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100", "--setParameter", "enableTestCommands=1",
-		},
+		Args: append(slices.Clone(impatient), "--syncdelay", syncDelay, "--setParameter", "enableTestCommands=1"),
 	}
 }
 

@@ -161,7 +161,7 @@ func lead(t *testing.T, empty *mongotest.ReplicaSet, variables, dbs []string, fr
 	ddlgen.Compare(t, "made as of "+first, ddlgen.Listed(t.Context(), t, client, dbs), from.schema)
 
 	script := command{[]string{"history", "diff", first, second, "--format", "mongosh"}, variables}.ok(t)
-	if strings.Contains(script, "needs a server from 6.0 on") && major(t, client) < 6 {
+	if strings.Contains(script, "needs a server from 6.0 on") && major(t) < 6 {
 		t.Logf("%s to %s: not for this server", first, second)
 		return
 	}
@@ -173,13 +173,11 @@ func lead(t *testing.T, empty *mongotest.ReplicaSet, variables, dbs []string, fr
 	t.Logf("%s to %s: %d lines", first, second, strings.Count(script, "\n"))
 }
 
-func major(t *testing.T, client *mongo.Client) int {
+func major(t *testing.T) int {
 	t.Helper()
-	var info struct {
-		Version []int `bson:"versionArray"`
-	}
-	if err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info); err != nil || len(info.Version) == 0 {
+	n, err := mongotest.ServerMajor(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return info.Version[0]
+	return n
 }
