@@ -16,10 +16,14 @@ import (
 const selectionTimeout = 5 * time.Second
 
 // Connect makes the client for ddltail's own collections. Whatever the URI says,
-// it writes with majority write concern and reads at the primary: what it has
-// written or read must not be undone.
+// it writes with majority write concern, to the journal, and reads at the primary: what
+// it has written or read must not be undone. A majority alone would not do on a
+// standalone server, which up to 4.4 acknowledges what a kill may yet take.
 func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
-	opts.SetWriteConcern(writeconcern.Majority()).
+	durable := writeconcern.Majority()
+	journal := true
+	durable.Journal = &journal
+	opts.SetWriteConcern(durable).
 		SetReadPreference(readpref.Primary()).
 		SetServerSelectionTimeout(selectionTimeout)
 	opts.ReadConcern = nil

@@ -13,6 +13,7 @@ const killsPerRound = 10
 // TestNoFault shows that load and books are right where nothing is broken: there is every kind of change, and nothing that was in
 // doubt (the aborts of builds that had to fail, which nobody acknowledges) did not happen.
 func TestNoFault(t *testing.T) {
+	sinceFive(t)
 	s := newScene(t)
 	s.begin()
 	s.load.WaitWhole()

@@ -25,6 +25,8 @@ const setsAtOnce = 3
 var (
 	rounds = flag.Int("rounds", 0, "how often each fault happens, and what lasts grows with it; 0 is once, without the slowest scenarios")
 	binary string
+	// major is the first number of the server's version.
+	major int
 	// impatient makes members end at once when they are asked to; 4.4 does so by itself.
 	impatient []string
 	// idle holds sets that no scenario uses; nil stands for one that is still to be started.
@@ -37,8 +39,8 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	major, err := mongotest.ServerMajor(context.Background())
-	if err != nil {
+	var err error
+	if major, err = mongotest.ServerMajor(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -82,6 +84,14 @@ func members(syncDelay string) mongotest.Options {
 
 // times is how often each fault happens.
 func times() int { return max(1, *rounds) }
+
+// sinceFive is for scenarios that make a time series for certain, or wait at a failpoint that 4.4 does not have.
+func sinceFive(t *testing.T) {
+	t.Helper()
+	if major < 5 {
+		t.Skip("needs a server from 5.0 on")
+	}
+}
 
 // slow is for scenarios that make test has no time for: it has others beside them that show nearly the same.
 func slow(t *testing.T) {

@@ -54,6 +54,7 @@ func changeUnseen(s *scene) {
 // TestRolledOver rolls the oplog over with more than fifty changes in it that ddltail has not seen, and kills it five times while it
 // compares.
 func TestRolledOver(t *testing.T) {
+	sinceFive(t)
 	s := newSmallScene(t)
 	changeUnseen(s)
 	rollOver(s, s.mark("unseen"))
@@ -82,6 +83,7 @@ func checkpoint(s *scene) bson.Timestamp {
 
 // TestHalfRolledOver rolls half of the changes over. The other half is still held: it is told one by one, from the oplog.
 func TestHalfRolledOver(t *testing.T) {
+	sinceFive(t)
 	s := newSmallScene(t)
 	all := several(s, 2)
 	prepareUnseen(s, all)

@@ -25,6 +25,7 @@ func apart(t *testing.T, set *mongotest.ReplicaSet, server mongotest.Standalone,
 // TestRestoredBackup puts back the data files of an earlier moment and goes on from there: the checkpoint is of a history that never
 // was.
 func TestRestoredBackup(t *testing.T) {
+	sinceFive(t)
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})

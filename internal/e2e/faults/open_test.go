@@ -119,6 +119,7 @@ func slowOut(s *scene, db *mongo.Database, each time.Duration) error {
 // TestIndexBuildAcrossFailover kills the primary in the midst of an index build. The next one may complete it only when every voting
 // member has built it, the one that was killed too.
 func TestIndexBuildAcrossFailover(t *testing.T) {
+	sinceFive(t)
 	s := newScene(t)
 	p := s.begin()
 	coll := s.client.Database(loadDatabase + "_builds").Collection("large")
