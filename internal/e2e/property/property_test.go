@@ -16,7 +16,7 @@ import (
 
 var (
 	seeds = flag.Int("seeds", 1, "how many random seeds, beside the fixed ones")
-	steps = flag.Int("steps", 600, "how many operations are tried for one seed; the server refuses some")
+	steps = flag.Int("steps", 1200, "how many operations are tried for one seed; the server refuses some")
 	short = flag.Duration("shrinktime", 3*time.Minute, "how long a shorter list of operations that fails too is looked for")
 	only  = flag.Uint64("seed", 0, "run this seed alone")
 )
