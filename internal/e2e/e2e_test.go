@@ -140,9 +140,10 @@ func (s scene) run(cmd bson.D) {
 	s.must(s.db.RunCommand(s.Context(), cmd).Err())
 }
 
+// until waits for what may take a while: a 4.4 builds few indexes at once.
 func (s scene) until(what string, holds func() bool) {
 	s.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.Fatalf("waited in vain until %s", what)
 		}
