@@ -1,25 +1,48 @@
 package mongosh
 
-import "go.mongodb.org/mongo-driver/v2/bson"
+import (
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
 
 // CreateCollection makes a collection with the options that the catalog or the
 // oplog has, nil for none:
 //
 //	db.getSiblingDB('banking_db').createCollection('log', {capped: true, size: 4096})
 //
-// What create refuses or derives is left out.
+// What create refuses or derives is left out. A clustered collection that is capped
+// takes more than one statement, on one line: create refuses to make it.
 func CreateCollection(db, coll string, options bson.Raw) string {
 	t := longTarget(db, coll)
 	minimal, ok := minimalOptions(options)
 	switch {
 	case !ok:
 		return ""
+	case minimal.has("clusteredIndex") && minimal.has("capped"):
+		return t.createThenCap(options, minimal)
 	case !createCollectionTakes(minimal):
 		return t.command(append(object{{"create", text(coll)}}, minimal...))
 	case len(minimal) == 0:
 		return t.call(t.db, "createCollection", text(coll))
 	}
 	return t.call(t.db, "createCollection", text(coll), minimal)
+}
+
+// createThenCap makes a clustered collection, and makes it capped as long as it is
+// empty.
+func (t target) createThenCap(options bson.Raw, minimal object) string {
+	limits := func(f field) bool { return f.key == "capped" || f.key == "size" || f.key == "max" }
+	rest := slices.DeleteFunc(slices.Clone(minimal), limits)
+	statements := []string{t.command(append(object{{"create", text(t.name)}}, rest...)), t.convertToCapped(options)}
+	if limit, ok := minimal.find("max"); ok {
+		statements = append(statements, t.command(object{{"collMod", text(t.name)}, {"cappedMax", limit}}))
+	}
+	if slices.Contains(statements, "") {
+		return ""
+	}
+	return strings.Join(statements, "; ")
 }
 
 // createCollectionTakes says whether mongosh's createCollection does just what

@@ -24,6 +24,10 @@ func TestCreateCollection(t *testing.T) {
 			long + ", {timeseries: {timeField: 't', bucketMaxSpanSeconds: 60, bucketRoundingSeconds: 60}})"},
 		"clustered": {`{"clusteredIndex": {"v": 2, "key": {"_id": {"$numberDouble": "1"}}, "name": "cl", "unique": true}}`,
 			long + ", {clusteredIndex: {key: {_id: 1}, name: 'cl', unique: true}})"},
+		"clustered and capped": {`{"capped": true, "size": 8192, "max": 5, "clusteredIndex": {"key": {"_id": 1}, "unique": true}}`,
+			"db.getSiblingDB('b').runCommand({create: 'c', clusteredIndex: {key: {_id: 1}, unique: true}}); " +
+				"db.getSiblingDB('b').getCollection('c').convertToCapped(8192); " +
+				"db.getSiblingDB('b').runCommand({collMod: 'c', cappedMax: 5})"},
 		"the server's own storage notes": {`{"storageEngine": {"wiredTiger": {"configString": "app_metadata=(x=true)"}}}`, long + ")"},
 		"a user's storage options": {`{"storageEngine": {"wiredTiger": {"configString": "block_compressor=zlib"}}}`,
 			long + ", {storageEngine: {wiredTiger: {configString: 'block_compressor=zlib'}}})"},

@@ -49,14 +49,17 @@ func isCollModNoise(parameter string) bool {
 // ConvertToCapped makes a collection capped, with the size in the options it
 // has afterwards.
 func ConvertToCapped(db, coll string, options bson.Raw) string {
+	return longTarget(db, coll).convertToCapped(options)
+}
+
+func (t target) convertToCapped(options bson.Raw) string {
 	stored, ok := parse(options)
 	size, has := stored.get("size")
 	if !ok || !has {
 		return ""
 	}
-	t := longTarget(db, coll)
-	if helpersTake(coll) {
+	if helpersTake(t.name) {
 		return t.call(t.collection, "convertToCapped", relax(size))
 	}
-	return t.command(object{{"convertToCapped", text(coll)}, {"size", relax(size)}})
+	return t.command(object{{"convertToCapped", text(t.name)}, {"size", relax(size)}})
 }

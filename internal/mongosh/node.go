@@ -2,6 +2,7 @@ package mongosh
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -86,6 +87,20 @@ func ends(doc bson.Raw) bool {
 func (f field) stored() bson.RawValue {
 	v, _ := f.value.(raw)
 	return bson.RawValue(v)
+}
+
+// find returns the first field of that name.
+func (o object) find(key string) (node, bool) {
+	i := slices.IndexFunc(o, func(f field) bool { return f.key == key })
+	if i < 0 {
+		return nil, false
+	}
+	return o[i].value, true
+}
+
+func (o object) has(key string) bool {
+	_, ok := o.find(key)
+	return ok
 }
 
 // get returns the value of the first field of that name.

@@ -79,8 +79,7 @@ func Create(s Schema) Script {
 // create makes a collection or a time series with its indexes.
 func create(n Named) Script {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
-	options, after := creatable(n)
-	script := append(Script{step(mongosh.CreateCollection(db, coll, options), "create", n.Namespace)}, after...)
+	script := Script{step(mongosh.CreateCollection(db, coll, n.Definition.Options), "create", n.Namespace)}
 	for _, spec := range n.Definition.Indexes {
 		if collated(n.Definition.Options) {
 			spec = mongosh.WithSimpleCollation(spec)
