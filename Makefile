@@ -1,9 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test faults lint fuzz bench matrix clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Go fetches the release that go.mod names, as a module, where the installed one is older.
+export GOTOOLCHAIN ?= auto
 
 # Whole-server tests wait more than they compute: more of them at once than there are processors.
 TEST     := go test -timeout 20m -parallel 8
@@ -27,6 +30,9 @@ screens: build mongod ## the README's screens of history and status, anew from a
 test: deps ## all tests, against real servers; fetches what it needs
 	$(TEST) ./...
 
+test-unit: ## tests that need no server and fetch nothing
+	go test -short ./cmd/... ./internal/... ./notify/...
+
 faults: mongod ## everything around ddltail broken, ROUNDS times (20), with the counts of what was made and told
 	go test -timeout 5h -count=1 -v ./internal/e2e/faults -rounds $(ROUNDS)
 
@@ -36,9 +42,13 @@ deps: mongod mongosh
 	@scripts/mongod.sh 4.2.6 || echo 'mongod 4.2.6 cannot be had here: the test of a server too old is skipped' >&2
 	@scripts/promtool.sh || echo 'promtool cannot be had here: the test of the alerting rules is skipped' >&2
 
-lint: ## golangci-lint, built from the version that tools/go.mod pins
+lint: ## check the Go code with golangci-lint, at the version in tools/go.mod
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	bin/golangci-lint run ./...
+
+vuln: ## check for known vulnerabilities with govulncheck; needs only the Go module proxy
+	go build -C tools -o ../bin/ golang.org/x/vuln/cmd/govulncheck ./vulncheck
+	bin/vulncheck
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@go list ./... | while read -r pkg; do \
