@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts that fetch.
 
 # once TARGET COMMAND: the folder TARGET, which is not there yet, filled by COMMAND, to which an empty folder is given. It appears

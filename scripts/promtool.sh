@@ -13,7 +13,9 @@ say() { printf 'promtool: %s\n' "$*" >&2; }
 unavailable() { say "$*; have a promtool of your own and set PROMTOOL=/path/to/promtool"; exit 3; }
 
 fetch() {
-	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || unavailable "no promtool, and no apt to fetch it"
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+		unavailable "no promtool, and no apt to fetch it"
+	fi
 	[[ -n $(apt-cache show prometheus 2>/dev/null) ]] || unavailable "no promtool, and apt knows no package prometheus (apt-get update)"
 	say "fetching Debian's package prometheus into .cache"
 	once "$target" unpack
