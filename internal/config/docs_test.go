@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite the configuration in the README")
+var update = flag.Bool("update", false, "rewrite the table in docs/configuration.md")
 
-// TestReadme sees that the README's table of variables is the code's.
-func TestReadme(t *testing.T) {
+// TestDocs compares the table in docs/configuration.md with the variables that are read.
+func TestDocs(t *testing.T) {
 	const (
-		path  = "../../README.md"
+		path  = "../../docs/configuration.md"
 		begin = "<!-- configuration: written by go test ./internal/config -update -->\n"
 		end   = "<!-- end of configuration -->"
 	)
@@ -24,7 +24,7 @@ func TestReadme(t *testing.T) {
 	head, rest, hasBegin := strings.Cut(string(text), begin)
 	_, tail, hasEnd := strings.Cut(rest, end)
 	if !hasBegin || !hasEnd {
-		t.Fatal("the README has no place for the configuration")
+		t.Fatalf("%s has no place for the configuration: want a line %q and one with %s", path, begin, end)
 	}
 	var table strings.Builder
 	table.WriteString("| variable | default | meaning |\n| --- | --- | --- |\n")
@@ -39,6 +39,6 @@ func TestReadme(t *testing.T) {
 		return
 	}
 	if string(text) != want {
-		t.Error("the README's configuration is not the code's: go test ./internal/config -run Readme -update")
+		t.Errorf("%s differs from the variables in the code: go test ./internal/config -run Docs -update", path)
 	}
 }
