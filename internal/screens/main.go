@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command screens writes into the README what a person sees of `ddltail history` and
+// Command screens writes into docs/history.md what a person sees of `ddltail history` and
 // `ddltail status` in a terminal of 100 columns: it starts a replica set and ddltail,
 // makes changes by an ordinary client, and runs the commands.
 package main
@@ -37,19 +37,19 @@ const (
 
 func main() {
 	binary := flag.String("ddltail", "bin/ddltail", "the ddltail to show")
-	readme := flag.String("readme", "README.md", "the file to write into")
+	page := flag.String("page", "docs/history.md", "the file to write into")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	ctx, cancelLimit := context.WithTimeout(ctx, limit)
 	defer cancelLimit()
-	if err := run(ctx, *binary, *readme); err != nil {
+	if err := run(ctx, *binary, *page); err != nil {
 		fmt.Fprintln(os.Stderr, "screens:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, binary, readme string) (err error) {
+func run(ctx context.Context, binary, page string) (err error) {
 	set, err := mongotest.StartReplicaSet(ctx, mongotest.Options{Members: 3})
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func run(ctx context.Context, binary, readme string) (err error) {
 	if err != nil {
 		return err
 	}
-	return replace(readme, text)
+	return replace(page, text)
 }
 
 // marks are what the commands ask for.
@@ -132,7 +132,7 @@ func index(ctx context.Context, db *mongo.Database, coll string, keys bson.D, o 
 	}
 }
 
-// screens runs the commands and gives what the README says.
+// screens runs the commands and returns their output as code blocks.
 func screens(ctx context.Context, binary, uri string, m marks) (string, error) {
 	clock := func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 	id := regexp.MustCompile(`^[^:]*:(\d+):0*(\d+):0+$`).ReplaceAllString(m.modified, "$1:$2")
@@ -156,20 +156,20 @@ func screens(ctx context.Context, binary, uri string, m marks) (string, error) {
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
 
-// plain leaves out the colours, which the README cannot show.
+// plain removes the colours, which Markdown cannot show.
 func plain(seen string) string {
 	return regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(seen, "")
 }
 
-func replace(readme, text string) error {
-	old, err := os.ReadFile(readme)
+func replace(page, text string) error {
+	old, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
 	head, rest, hasBegin := strings.Cut(string(old), begin)
 	_, tail, hasEnd := strings.Cut(rest, end)
 	if !hasBegin || !hasEnd {
-		return fmt.Errorf("%s has no place for the screens", readme)
+		return fmt.Errorf("%s has no place for the screens", page)
 	}
-	return os.WriteFile(readme, []byte(head+begin+text+end+tail), 0o644)
+	return os.WriteFile(page, []byte(head+begin+text+end+tail), 0o644)
 }
