@@ -17,23 +17,23 @@ MATRIX   := 4.4.2 5.0.4 6.0.5 6.0.27
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## bin/ddltail, a static binary
+build: ## build bin/ddltail, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ddltail ./cmd/ddltail
 
-demo: build mongod ## ddltail beside a replica set of three members, started here; DEMO_ONCE=1 ends after the tour
+demo: build mongod ## start a replica set of three members and ddltail beside it; DEMO_ONCE=1 exits after the tour
 	go build -o bin/demo ./internal/demo
 	@exec bin/demo -ddltail bin/ddltail
 
-screens: build mongod ## the README's screens of history and status, anew from a real run
+screens: build mongod ## write the example output in docs/history.md from a real run
 	@go run ./internal/screens -ddltail bin/ddltail
 
-test: deps ## all tests, against real servers; fetches what it needs
+test: deps ## run all tests against real servers; fetches what it needs
 	$(TEST) ./...
 
-test-unit: ## tests that need no server and fetch nothing
+test-unit: ## run the tests that need no server; fetches nothing
 	go test -short ./cmd/... ./internal/... ./notify/...
 
-faults: mongod ## everything around ddltail broken, ROUNDS times (20), with the counts of what was made and told
+faults: mongod ## break everything around ddltail, ROUNDS times (20), and count what was made and reported
 	go test -timeout 5h -count=1 -v ./internal/e2e/faults -rounds $(ROUNDS)
 
 deps: mongod mongosh
@@ -50,17 +50,17 @@ vuln: ## check for known vulnerabilities with govulncheck; needs only the Go mod
 	go build -C tools -o ../bin/ golang.org/x/vuln/cmd/govulncheck ./vulncheck
 	bin/vulncheck
 
-fuzz: ## every fuzz target for FUZZTIME (30s)
+fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@go list ./... | while read -r pkg; do \
 		go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | while read -r target; do \
 			echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
 		done || exit 1; \
 	done
 
-bench: mongod ## the benchmarks: reading beside a peer in the same run, questions to a long history
+bench: mongod ## run the benchmarks: oplog reading, history queries
 	go test -timeout 60m -run '^$$' -bench . -benchtime 1x ./internal/bench
 
-matrix: deps ## the tests on every server version there is; MONGOD=/path/to/mongod: on that one
+matrix: deps ## run the tests on every server version, or on that of MONGOD=/path/to/mongod
 ifdef MONGOD
 	MONGOD=$(MONGOD) $(TEST) -count=1 ./...
 else
@@ -70,11 +70,11 @@ else
 	done
 endif
 
-mongod: ## find or fetch a mongod; its path is the last line of stdout
+mongod: ## print the path of a mongod, fetched if necessary
 	@scripts/mongod.sh
 
-mongosh: ## find or fetch a mongosh; its path is the last line of stdout
+mongosh: ## print the path of a mongosh, fetched if necessary
 	@scripts/mongosh.sh
 
-clean: ## remove what was built; what was fetched stays in .cache
+clean: ## remove bin; keeps .cache
 	rm -rf bin
