@@ -31,6 +31,7 @@ type Actor struct {
 	App, Driver, Client, Mechanism string
 	Mongos, Internal               bool
 	Exact                          bool
+	Session                        bool // lsid.uid names the user
 }
 
 // Outcome says what a search ended with.

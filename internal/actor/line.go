@@ -70,7 +70,7 @@ func ParseLine(raw []byte) (Line, bool) {
 	return Line{Time: at, ID: id, Context: root.text("ctx"), attr: root.object("attr")}, true
 }
 
-var errCut = errors.New("the line is cut") //nolint:gochecknoglobals // a sentinel error
+var errCut = errors.New("the line is cut")
 
 type parser struct {
 	dec  *json.Decoder
