@@ -65,6 +65,8 @@ func TestLog(t *testing.T) {
 		{"missed lines between line and answer", []string{start, elected(2), dropIndex("conn1", 1), missed}, &root, 4, Unconfirmed, ""},
 		{"authenticated between query and answer", []string{start, elected(2), dropIndex("conn1", 1), auth("conn1", "root", "admin")}, &root, 3, Unconfirmed, ""},
 		{"ended between query and answer", []string{start, elected(2), dropIndex("conn1", 1), auth("conn1", "root", "admin"), line(idEnded, "conn1", `{}`)}, &root, 3, Unconfirmed, ""},
+		{"authenticated after the query, acted then", []string{start, elected(2), auth("conn1", "bob", "admin"), dropIndex("conn1", 1)}, &root, 2, Unconfirmed, ""},
+		{"stepped down after the query", []string{start, accept(1), auth("conn1", "ann", "admin"), stepDown(), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
 		{"a pool opened before the start", []string{elected(2), dropIndex("conn1", 1)}, &root, 2, Found, "root@admin"},
 		{"half of the users", []string{elected(2), auth("conn1", "bob", "shop"), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"a new process counts from 1", []string{start, accept(1), auth("conn1", "ann", "admin"), start, elected(2), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
