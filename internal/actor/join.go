@@ -22,6 +22,8 @@ type Entry struct {
 	Index      string
 	Collection UUID // ui
 	Build      UUID // indexBuildUUID
+	// LastDrop, of a dropDatabase, is the ts of the database's last drop since its previous dropDatabase, zero if there was none.
+	LastDrop bson.Timestamp
 }
 
 // Actor is who made a change.
@@ -107,6 +109,8 @@ func (e *evidence) joins(entry Entry) bool {
 		return (e.id == idDropCommitted || e.id == idTableDropped) && byTime && e.ns == entry.NS && !otherCollection
 	case "dropIndexes":
 		return e.id == idIndexDropped && byTime && e.ns == entry.NS && !otherCollection && e.index == entry.Index
+	case "dropDatabase":
+		return e.id == idDatabaseDropped && e.ns == entry.NS && !entry.LastDrop.IsZero() && e.ts == entry.LastDrop
 	case "renameCollection":
 		// Of a rename that drops its target, the line of that drop has the rename's own ts.
 		if byTime && (e.id == idDropCommitted || e.id == idTableDropped) && e.ns == entry.To {

@@ -38,6 +38,9 @@ const (
 	idTableDropped  = 22214
 	idDropCommitted = 20314
 	idRenamed       = 20319
+
+	idDatabaseEmptied = 20342 // has the optime of the last drop
+	idDatabaseDropped = 20336 // after the entry
 )
 
 // Connection is what is known of a client connection.
@@ -176,7 +179,7 @@ func (l *Log) Add(raw []byte) {
 func counts(id int) bool {
 	switch id {
 	case idAccepted, idMetadata, idAuthenticated, idAuthLater, idEnded, idRestarted, idStarting, idListening, idElected, idStateChange,
-		idCreated, idIndexDone, idRegistering, idIndexDropped, idTableDropped, idDropCommitted, idRenamed:
+		idCreated, idIndexDone, idRegistering, idIndexDropped, idTableDropped, idDropCommitted, idRenamed, idDatabaseEmptied, idDatabaseDropped:
 		return true
 	}
 	return false
@@ -301,6 +304,22 @@ func (l *Log) resolve(c *known) {
 	}
 }
 
+// lastDrop returns the ts of the last drop that a dropDatabase of a context did, zero if it dropped nothing.
+func (l *Log) lastDrop(context, db string) bson.Timestamp {
+	for _, e := range slices.Backward(l.evidence) {
+		if e.seq <= l.gap {
+			break
+		}
+		if e.context == context {
+			if e.id == idDatabaseEmptied && e.ns == db {
+				return e.ts
+			}
+			break
+		}
+	}
+	return bson.Timestamp{}
+}
+
 func (l *Log) collect(line Line) {
 	a := line.attr
 	e := &evidence{
@@ -314,6 +333,11 @@ func (l *Log) collect(line Line) {
 		e.build, e.uuid = a.uuid("buildUUID"), a.uuid("collectionUUID")
 	case idRenamed:
 		e.ns, e.to = a.text("fromName"), a.text("toName")
+	case idDatabaseEmptied:
+		e.ns, e.ts = a.text("db"), a.object("mostRecentDropOpTime").timestamp("ts")
+	case idDatabaseDropped:
+		e.ns = a.text("db")
+		e.ts = l.lastDrop(line.Context, e.ns)
 	case idDropCommitted:
 		e.ts = a.object("dropOpTime").timestamp("ts")
 		// On a secondary the applier's line has the entry's term too.
