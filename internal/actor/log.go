@@ -1,0 +1,364 @@
+package actor
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// maxEvidence bounds what one Log holds.
+const maxEvidence = 20_000
+
+// maxGaps and maxEnded bound what is remembered of missed lines and of connections that ended.
+const (
+	maxGaps  = 1_000
+	maxEnded = 50_000
+)
+
+// The ids of the lines that count. The message of an id changes between versions, its meaning does not.
+const (
+	idAccepted      = 22943
+	idMetadata      = 51800
+	idAuthenticated = 20250   // up to 6.0
+	idAuthLater     = 5286306 // from server source: "Successfully authenticated", fields user and db
+	idEnded         = 22944
+	idRestarted     = 20698
+	idStarting      = 4615611
+	idListening     = 23015
+	idElected       = 21450
+	idStateChange   = 21358
+
+	idCreated       = 20320
+	idIndexDone     = 20345
+	idRegistering   = 20438
+	idIndexDropped  = 22206
+	idTableDropped  = 22214
+	idDropCommitted = 20314
+	idRenamed       = 20319
+
+	idDatabaseEmptied = 20342 // has the optime of the last drop
+	idDatabaseDropped = 20336 // after the entry
+)
+
+// Connection is what is known of a client connection.
+type Connection struct {
+	Name                           string   // connN
+	Users                          []string // user@db
+	App, Driver, Client, Mechanism string
+	Mongos                         bool // a mongos stands between the client and this server
+}
+
+// State is what the server process said of itself at one moment.
+type State struct {
+	Connections []Connection
+	Primary     bool
+	Term        int64
+}
+
+// evidence is what one line says about one oplog entry.
+type evidence struct {
+	seq, epoch int
+	id         int
+	at         time.Time
+	context    string
+	ns, to     string
+	index      string
+	uuid       UUID
+	build      UUID
+	ts         bson.Timestamp
+	term       int64       // 0: not known
+	connection *Connection // nil: not confirmed
+}
+
+// known is a connection with the position in the log since which its users cannot have changed.
+type known struct {
+	Connection
+	epoch     int
+	confirmed bool
+	began     bool // its first line was read
+}
+
+// Log is the log of one server process, in order. The zero value is an empty log.
+type Log struct {
+	seq         int
+	termSince   int   // position since which the term cannot have changed
+	term        int64 // 0: not known, or not primary
+	gap         int   // position of the last missed line or restart
+	connections map[string]*known
+	ended       map[string]int // position of the end, of connections that ended since the last Confirm
+	forgotten   int            // position up to which ends are no longer known
+	gaps        []interval     // what was not read, in the time of the lines
+	last        time.Time      // how far the log was read
+	evidence    []*evidence
+}
+
+// interval is a time between two lines in which others were missed. A zero end: the log does not continue yet.
+type interval struct{ from, to time.Time }
+
+// Position returns a mark for Confirm. Take it before the server is queried.
+func (l *Log) Position() int { return l.seq }
+
+// Missed records that lines were missed here: what was known counts for nothing until it is confirmed.
+func (l *Log) Missed() {
+	l.seq++
+	l.gap, l.termSince, l.term = l.seq, l.seq, 0
+	l.connections, l.ended = nil, nil
+	if n := len(l.gaps); n == 0 || !l.gaps[n-1].to.IsZero() {
+		l.gaps = append(l.gaps, interval{from: l.last})
+	}
+	if len(l.gaps) > maxGaps { // what is forgotten becomes one gap
+		l.gaps = slices.Clone(l.gaps[len(l.gaps)/2:])
+		l.gaps[0].from = time.Time{}
+	}
+}
+
+// restart begins with a new process, whose connections count from 1. No line of it is older than this one.
+func (l *Log) restart(at time.Time) {
+	l.gap, l.termSince, l.term = l.seq, l.seq, 0
+	l.connections, l.ended = nil, nil
+	if len(l.gaps) == 0 {
+		l.gaps = []interval{{to: time.Unix(0, 0)}}
+	}
+	l.ReadUntil(at)
+}
+
+// ReadUntil records that every line up to a time, by the server's clock, has been added.
+func (l *Log) ReadUntil(at time.Time) {
+	if len(l.gaps) == 0 {
+		l.gaps = []interval{{}}
+	}
+	if last := &l.gaps[len(l.gaps)-1]; last.to.IsZero() {
+		last.to = at
+	}
+	if at.After(l.last) {
+		l.last = at
+	}
+}
+
+// complete reports whether no line between two times was missed.
+func (l *Log) complete(from, to time.Time) bool {
+	for _, gap := range l.gaps {
+		if !gap.from.After(to) && (gap.to.IsZero() || gap.to.After(from)) {
+			return false
+		}
+	}
+	return len(l.gaps) > 0
+}
+
+// Add reads one raw line.
+func (l *Log) Add(raw []byte) {
+	id, ok := LineID(raw)
+	if !ok || !counts(id) {
+		return
+	}
+	line, ok := ParseLine(raw)
+	if !ok {
+		// A line that counts and cannot be read may have been a re-authentication.
+		l.Missed()
+		return
+	}
+	l.seq++
+	if start := id == idRestarted || id == idStarting || id == idListening; start {
+		l.restart(line.Time)
+		return
+	}
+	l.ReadUntil(line.Time)
+	switch id {
+	case idElected, idStateChange:
+		l.transition(line)
+	case idAccepted, idMetadata, idAuthenticated, idAuthLater, idEnded:
+		l.connection(line)
+	default:
+		l.collect(line)
+	}
+}
+
+func counts(id int) bool {
+	switch id {
+	case idAccepted, idMetadata, idAuthenticated, idAuthLater, idEnded, idRestarted, idStarting, idListening, idElected, idStateChange,
+		idCreated, idIndexDone, idRegistering, idIndexDropped, idTableDropped, idDropCommitted, idRenamed, idDatabaseEmptied, idDatabaseDropped:
+		return true
+	}
+	return false
+}
+
+func (l *Log) transition(line Line) {
+	switch {
+	case line.ID == idElected:
+		l.term, l.termSince = number(line.attr.text("term")), l.seq
+	case line.attr.text("newState") != "PRIMARY":
+		l.term, l.termSince = 0, l.seq
+	}
+}
+
+func (l *Log) connection(line Line) {
+	name := line.Context
+	if line.ID == idAccepted {
+		name = "conn" + line.attr.text("connectionId")
+	}
+	if !isConnection(name) {
+		return
+	}
+	switch line.ID {
+	case idAccepted:
+		l.put(name, &known{epoch: l.seq, began: true, Connection: Connection{Name: name, Client: line.attr.text("remote")}})
+	case idEnded:
+		l.end(name)
+	case idMetadata:
+		l.get(name).describe(line.attr)
+	default:
+		l.authenticated(l.get(name), line)
+	}
+}
+
+// end forgets a connection, but not that it ended: an answer of the server that was on its way may be older.
+func (l *Log) end(name string) {
+	delete(l.connections, name)
+	if len(l.ended) >= maxEnded {
+		l.ended, l.forgotten = nil, l.seq
+	}
+	if l.ended == nil {
+		l.ended = map[string]int{}
+	}
+	l.ended[name] = l.seq
+}
+
+func (l *Log) authenticated(c *known, line Line) {
+	user, db := line.attr.text("principalName"), line.attr.text("authenticationDatabase")
+	if line.ID == idAuthLater {
+		user, db = line.attr.text("user"), line.attr.text("db")
+	}
+	c.epoch = l.seq
+	if user == "" || db == "" { // cut
+		c.Users, c.confirmed, c.began = nil, false, false
+		return
+	}
+	// A second user of the same database replaces the first; of another database it is added.
+	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(other string) bool { return strings.HasSuffix(other, "@"+db) })
+	c.Users = append(c.Users, user+"@"+db)
+	c.Mechanism = line.attr.text("mechanism")
+	// Of a connection whose start was missed, another user may be authenticated besides.
+	c.confirmed = c.began
+}
+
+// describe reads the client's metadata, which the client chose: it is data and never more.
+func (c *known) describe(attr object) {
+	doc := attr.object("doc")
+	c.App = doc.object("application").text("name")
+	c.Driver = strings.TrimSpace(doc.object("driver").text("name") + " " + doc.object("driver").text("version"))
+	_, c.Mongos = doc["mongos"]
+}
+
+func (l *Log) get(name string) *known {
+	if c, ok := l.connections[name]; ok {
+		return c
+	}
+	c := &known{epoch: l.gap, Connection: Connection{Name: name}}
+	l.put(name, c)
+	return c
+}
+
+func (l *Log) put(name string, c *known) {
+	if l.connections == nil {
+		l.connections = map[string]*known{}
+	}
+	l.connections[name] = c
+}
+
+// Confirm applies what the server said after the mark was taken, once the lines up to that answer have been added. It counts only
+// for what has not changed since the mark: a later authentication may have been before or after the answer. Marks must be
+// confirmed in the order in which they were taken.
+func (l *Log) Confirm(mark int, s State) {
+	if mark < l.forgotten || mark < l.gap {
+		return
+	}
+	if s.Primary && l.termSince <= mark {
+		l.term = s.Term
+		for _, e := range l.evidence {
+			if e.seq > l.termSince && e.term == 0 {
+				e.term = s.Term
+			}
+		}
+	}
+	for _, answer := range s.Connections {
+		if _, ended := l.ended[answer.Name]; ended || !isConnection(answer.Name) {
+			continue
+		}
+		if c := l.get(answer.Name); c.epoch <= mark {
+			c.Connection, c.confirmed = answer, true
+			l.resolve(c)
+		}
+	}
+	maps.DeleteFunc(l.ended, func(_ string, at int) bool { return at <= mark })
+}
+
+func (l *Log) resolve(c *known) {
+	for _, e := range l.evidence {
+		if e.connection == nil && e.context == c.Name && e.epoch == c.epoch && e.seq > l.gap {
+			connection := c.Connection
+			e.connection = &connection
+		}
+	}
+}
+
+// lastDrop returns the ts of the last drop that a dropDatabase of a context did, zero if it dropped nothing.
+func (l *Log) lastDrop(context, db string) bson.Timestamp {
+	for _, e := range slices.Backward(l.evidence) {
+		if e.seq <= l.gap {
+			break
+		}
+		if e.context == context {
+			if e.id == idDatabaseEmptied && e.ns == db {
+				return e.ts
+			}
+			break
+		}
+	}
+	return bson.Timestamp{}
+}
+
+func (l *Log) collect(line Line) {
+	a := line.attr
+	e := &evidence{
+		seq: l.seq, id: line.ID, at: line.Time, context: line.Context, term: l.term,
+		ns: a.text("namespace"), index: a.text("index"), uuid: a.uuid("uuid"),
+	}
+	switch line.ID {
+	case idIndexDone:
+		e.build, e.uuid, e.ts = a.uuid("buildUUID"), a.uuid("collectionUUID"), a.timestamp("commitTimestamp")
+	case idRegistering:
+		e.build, e.uuid = a.uuid("buildUUID"), a.uuid("collectionUUID")
+	case idRenamed:
+		e.ns, e.to = a.text("fromName"), a.text("toName")
+	case idDatabaseEmptied:
+		e.ns, e.ts = a.text("db"), a.object("mostRecentDropOpTime").timestamp("ts")
+	case idDatabaseDropped:
+		e.ns = a.text("db")
+		e.ts = l.lastDrop(line.Context, e.ns)
+	case idDropCommitted:
+		e.ts = a.object("dropOpTime").timestamp("ts")
+		// On a secondary the applier's line has the entry's term too.
+		if isConnection(line.Context) {
+			e.term = number(a.object("dropOpTime").text("t"))
+		}
+	case idIndexDropped, idTableDropped:
+		if e.ts = a.timestamp("dropTime"); e.ts.IsZero() {
+			e.ts = a.timestamp("commitTimestamp")
+		}
+	}
+	if isConnection(line.Context) {
+		c := l.get(line.Context)
+		e.epoch = c.epoch
+		if c.confirmed {
+			connection := c.Connection
+			e.connection = &connection
+		}
+	}
+	l.evidence = append(l.evidence, e)
+	if len(l.evidence) > maxEvidence {
+		l.evidence = slices.Clone(l.evidence[maxEvidence/10:])
+	}
+}

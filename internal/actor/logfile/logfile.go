@@ -1,0 +1,244 @@
+// Package logfile follows a member's log file, through rotation by rename or reopen and by copytruncate.
+package logfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// maxLine bounds a line that has no end. What is longer is returned in part: its ids are at the beginning.
+const maxLine = 1 << 20
+
+// fingerprintLength is how much of a file's beginning tells it from what replaced it by copytruncate.
+const fingerprintLength = 512
+
+// Follower returns the lines of a log file in order. The zero value with a Path is ready to use; it begins at the start of the
+// file as it is then.
+type Follower struct {
+	Path string
+
+	file        *os.File
+	offset      int64
+	fingerprint []byte
+	rest        []byte // of a line that is not complete yet
+	cutting     bool   // the rest of a line that was returned in part is skipped
+}
+
+// Result is what one Read found.
+type Result struct {
+	Lines [][]byte
+	// Missed reports that lines may have been lost before these.
+	Missed bool
+}
+
+// Close closes the file.
+func (f *Follower) Close() error {
+	if f.file == nil {
+		return nil
+	}
+	err := f.file.Close()
+	f.file = nil
+	return err
+}
+
+// Read returns the lines that were completed since the last call. No file at Path is no error: it can be absent for a moment
+// while it is rotated.
+func (f *Follower) Read() (r Result, err error) {
+	if f.file == nil {
+		if err := f.open(f.Path); errors.Is(err, os.ErrNotExist) {
+			return r, nil
+		} else if err != nil {
+			return r, err
+		}
+	}
+	truncated, err := f.truncated()
+	if err != nil {
+		return r, err
+	}
+	if truncated { // what was written between the last read and the copy is in the copy alone
+		r.Missed = true
+		f.begin(f.file)
+	}
+	if err := f.drain(&r); err != nil {
+		return r, err
+	}
+	return r, f.advance(&r)
+}
+
+func (f *Follower) open(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	f.begin(file)
+	return nil
+}
+
+func (f *Follower) begin(file *os.File) {
+	f.file, f.offset, f.fingerprint, f.rest, f.cutting = file, 0, nil, nil, false
+}
+
+// truncated reports whether the file begins anew: it is shorter than what was read, or its beginning is another.
+func (f *Follower) truncated() (bool, error) {
+	info, err := f.file.Stat()
+	if err != nil {
+		return false, fmt.Errorf("read the size of the log: %w", err)
+	}
+	if info.Size() < f.offset {
+		return true, nil
+	}
+	now, err := head(f.file, len(f.fingerprint))
+	return !bytes.Equal(now, f.fingerprint), err
+}
+
+func head(file *os.File, length int) ([]byte, error) {
+	raw := make([]byte, length)
+	n, err := file.ReadAt(raw, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the beginning of the log: %w", err)
+	}
+	return raw[:n], nil
+}
+
+// drain reads to the end of the open file.
+func (f *Follower) drain(r *Result) error {
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := f.file.ReadAt(chunk, f.offset)
+		if missing := fingerprintLength - len(f.fingerprint); missing > 0 {
+			f.fingerprint = append(f.fingerprint, chunk[:min(n, missing)]...)
+		}
+		f.offset += int64(n)
+		f.split(chunk[:n], r)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+	}
+}
+
+func (f *Follower) split(raw []byte, r *Result) {
+	for len(raw) > 0 {
+		part, after, complete := bytes.Cut(raw, []byte("\n"))
+		raw = after
+		if !f.cutting {
+			f.rest = append(f.rest, part...)
+		}
+		switch {
+		case complete && !f.cutting, !complete && len(f.rest) > maxLine:
+			r.Lines = append(r.Lines, f.rest)
+			f.rest, f.cutting = nil, !complete
+		case complete:
+			f.cutting = false
+		}
+	}
+}
+
+// advance goes on to the files that replaced the one that was read to its end, oldest first.
+func (f *Follower) advance(r *Result) error {
+	for {
+		next, err := f.next()
+		if err != nil || next == "" {
+			return err
+		}
+		// A last write may have come between the last read and the rotation.
+		if err := f.drain(r); err != nil {
+			return err
+		}
+		if len(f.rest) > 0 {
+			r.Lines = append(r.Lines, f.rest)
+		}
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("close the rotated log: %w", err)
+		}
+		if err := f.open(next); err != nil {
+			return err
+		}
+		if err := f.drain(r); err != nil {
+			return err
+		}
+	}
+}
+
+// rotated is a file that was or is the log.
+type rotated struct {
+	path  string
+	began time.Time
+}
+
+// next returns the file that follows the open one, or "" while that is the log itself or no other exists yet.
+func (f *Follower) next() (string, error) {
+	open, err := f.file.Stat()
+	if err != nil {
+		return "", fmt.Errorf("identify the open log: %w", err)
+	}
+	current, err := os.Stat(f.Path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && os.SameFile(open, current) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("identify the log: %w", err)
+	}
+	siblings, err := filepath.Glob(globQuote(f.Path) + ".*")
+	if err != nil {
+		return "", fmt.Errorf("list the rotated logs of %s: %w", f.Path, err)
+	}
+	from := lineTime(f.fingerprint)
+	var later []rotated
+	for _, path := range append(siblings, f.Path) {
+		began, same := identify(path, open)
+		if !same && began.After(from) {
+			later = append(later, rotated{path, began})
+		}
+	}
+	slices.SortStableFunc(later, func(a, b rotated) int { return a.began.Compare(b.began) })
+	if len(later) == 0 { // the log has no first line yet
+		return "", nil
+	}
+	return later[0].path, nil
+}
+
+func identify(path string, open os.FileInfo) (began time.Time, same bool) {
+	file, err := os.Open(path)
+	if err != nil { // removed meanwhile
+		return time.Time{}, false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return time.Time{}, false
+	}
+	first, _ := head(file, fingerprintLength)
+	return lineTime(first), os.SameFile(info, open)
+}
+
+// lineTime returns the time of a file's first line.
+func lineTime(raw []byte) time.Time {
+	raw = bytes.ReplaceAll(raw, []byte(`\"`), []byte(`"`)) // as Docker's json-file escapes it
+	_, rest, _ := bytes.Cut(raw, []byte(`"$date":"`))
+	text, _, _ := bytes.Cut(rest, []byte(`"`))
+	at, err := time.Parse("2006-01-02T15:04:05.000Z07:00", string(text))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+func globQuote(path string) string {
+	var quoted []byte
+	for _, c := range []byte(path) {
+		if bytes.IndexByte([]byte(`*?[\`), c) >= 0 {
+			quoted = append(quoted, '\\')
+		}
+		quoted = append(quoted, c)
+	}
+	return string(quoted)
+}

@@ -1,0 +1,71 @@
+package actor
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// maxWrapped bounds a line that is joined from parts. A line of mongod has at most maxLogSizeKB, 10 kB unless it was raised.
+const maxWrapped = 1 << 20
+
+// Unwrapper takes mongod's lines out of a container's captured output: Docker's json-file ({"log":…,"stream":…,"time":…}, a part
+// ends without a newline) and CRI's ("time stream F|P text"). A line that is not wrapped is returned as it is. The zero value is
+// ready to use.
+type Unwrapper struct {
+	parts   map[string][]byte // by stream: the parts of both streams may alternate
+	tooLong map[string]bool
+}
+
+// Line returns the line that raw completes, without its newline, or false where more parts follow.
+func (u *Unwrapper) Line(raw []byte) ([]byte, bool) {
+	raw = bytes.TrimRight(raw, "\r\n")
+	if bytes.HasPrefix(raw, []byte(`{"log":`)) {
+		var docker struct{ Log, Stream string }
+		if err := json.Unmarshal(raw, &docker); err != nil {
+			return nil, false
+		}
+		text, complete := bytes.CutSuffix([]byte(docker.Log), []byte("\n"))
+		return u.join(docker.Stream, text, complete)
+	}
+	if stream, text, complete, ok := cri(raw); ok {
+		return u.join(stream, text, complete)
+	}
+	return raw, true
+}
+
+// cri splits "2026-11-25T14:00:00.000000000Z stdout F text". The tag can have more parts, after colons.
+func cri(raw []byte) (stream string, text []byte, complete, ok bool) {
+	fields := bytes.SplitN(raw, []byte(" "), 4)
+	if len(fields) != 4 || len(fields[0]) < len("2006-01-02T15:04:05Z") || fields[0][4] != '-' {
+		return "", nil, false, false
+	}
+	stream = string(fields[1])
+	tag, _, _ := bytes.Cut(fields[2], []byte(":"))
+	if (stream != "stdout" && stream != "stderr") || len(tag) != 1 || (tag[0] != 'F' && tag[0] != 'P') {
+		return "", nil, false, false
+	}
+	return stream, fields[3], tag[0] == 'F', true
+}
+
+func (u *Unwrapper) join(stream string, text []byte, complete bool) ([]byte, bool) {
+	if u.parts == nil {
+		u.parts, u.tooLong = map[string][]byte{}, map[string]bool{}
+	}
+	if stream != "stdout" && stream != "stderr" {
+		return nil, false
+	}
+	if len(u.parts[stream])+len(text) > maxWrapped {
+		u.tooLong[stream] = true
+	}
+	if !u.tooLong[stream] {
+		u.parts[stream] = append(u.parts[stream], text...)
+	}
+	if !complete {
+		return nil, false
+	}
+	// Of a line that is too long the beginning is kept: its ids are there.
+	line := slices.Clone(u.parts[stream])
+	u.parts[stream], u.tooLong[stream] = u.parts[stream][:0], false
+	return line, true
+}
