@@ -21,11 +21,11 @@ build: ## build bin/ddltail, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ddltail ./cmd/ddltail
 
 demo: build mongod ## start a replica set of three members and ddltail beside it; DEMO_ONCE=1 exits after the tour
-	go build -o bin/demo ./internal/demo
+	go build -o bin/demo ./internal/tools/demo
 	@exec bin/demo -ddltail bin/ddltail
 
 screens: build mongod ## write the example output in docs/history.md from a real run
-	@go run ./internal/screens -ddltail bin/ddltail
+	@go run ./internal/tools/screens -ddltail bin/ddltail
 
 test: deps ## run all tests against real servers; fetches what it needs
 	$(TEST) ./...
@@ -34,7 +34,7 @@ test-unit: ## run the tests that need no server; fetches nothing
 	go test -short ./cmd/... ./internal/... ./notify/...
 
 faults: mongod ## break everything around ddltail, ROUNDS times (20), and count what was made and reported
-	go test -timeout 5h -count=1 -v ./internal/e2e/faults -rounds $(ROUNDS)
+	go test -timeout 5h -count=1 -v ./test/faults -rounds $(ROUNDS)
 
 deps: mongod mongosh
 	@scripts/node-deps.sh
@@ -58,7 +58,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	done
 
 bench: mongod ## run the benchmarks: oplog reading, history queries
-	go test -timeout 60m -run '^$$' -bench . -benchtime 1x ./internal/bench
+	go test -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench
 
 matrix: deps ## run the tests on every server version, or on that of MONGOD=/path/to/mongod
 ifdef MONGOD

@@ -11,8 +11,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ddltail/ddltail/internal/detector"
-	"github.com/ddltail/ddltail/internal/mongotest"
 	"github.com/ddltail/ddltail/notify"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 var set *mongotest.ReplicaSet

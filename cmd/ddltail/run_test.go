@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/ddltail/ddltail/internal/config"
-	"github.com/ddltail/ddltail/internal/mongotest"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 // TestRunLeavesNothingBehind runs the whole of `ddltail run` in this process and

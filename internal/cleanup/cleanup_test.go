@@ -11,8 +11,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ddltail/ddltail/internal/cleanup"
-	"github.com/ddltail/ddltail/internal/mongotest"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 var set *mongotest.ReplicaSet

@@ -8,8 +8,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/history"
-	"github.com/ddltail/ddltail/internal/mongotest"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 // TestQueriesUseIndexes asks the server's profiler how it answered: by an index that

@@ -12,7 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/history"
-	"github.com/ddltail/ddltail/internal/mongotest"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 var set *mongotest.ReplicaSet

@@ -23,8 +23,8 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/metrics"
-	"github.com/ddltail/ddltail/internal/mongotest"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 var set *mongotest.ReplicaSet

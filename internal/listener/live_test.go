@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/delivery"
-	"github.com/ddltail/ddltail/internal/mongotest"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 // tail is the notification of the same change as hand(collection, statement, …), as

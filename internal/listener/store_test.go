@@ -11,7 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/delivery"
-	"github.com/ddltail/ddltail/internal/mongotest"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 func value(id any) bson.RawValue {

@@ -6,7 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"github.com/ddltail/ddltail/internal/mongotest"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 // real is a real server and a real mongosh connected to it.

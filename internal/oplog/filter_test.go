@@ -13,8 +13,8 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/ddltail/ddltail/internal/detector"
-	"github.com/ddltail/ddltail/internal/mongotest"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 // TestFilter puts the entries of every golden case in a collection of a real server

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/actor/getlog"
-	"github.com/ddltail/ddltail/internal/mongotest"
+	"github.com/ddltail/ddltail/test/mongotest"
 )
 
 func dial(t *testing.T, uri, app string) *mongo.Client {

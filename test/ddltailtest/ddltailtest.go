@@ -1,0 +1,213 @@
+// Package ddltailtest runs the real ddltail binary, for tests and for the demo.
+package ddltailtest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ddltail/ddltail/test/mongotest/procgroup"
+)
+
+// poll is how often a state is asked for while waiting for it.
+const poll = 10 * time.Millisecond
+
+// Build compiles ddltail into a folder and gives the binary's path.
+func Build(ctx context.Context, dir string) (string, error) {
+	binary := filepath.Join(dir, "ddltail")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/ddltail/ddltail/cmd/ddltail")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build ddltail: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// WithBinary is what a TestMain runs: it builds the binary into a folder that is gone
+// in the end, says where, and gives the exit code of the tests.
+func WithBinary(binary *string, tests func() int) int {
+	dir, err := os.MkdirTemp("", "ddltail-test-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*binary, err = Build(context.Background(), dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return tests()
+}
+
+// Process is one running ddltail. It ends with the program that started it,
+// however that ends.
+type Process struct {
+	group          *procgroup.Group
+	process        *procgroup.Process
+	stdout, stderr string
+}
+
+// Start runs a command line of the binary with these variables ("NAME=value") and
+// no others of ddltail's. HTTP is served on a free port unless they say otherwise.
+// The caller must Close it.
+func Start(binary string, args []string, variables ...string) (*Process, error) {
+	path, err := filepath.Abs(binary)
+	if err != nil {
+		return nil, err
+	}
+	group, err := procgroup.New("ddltail-")
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{
+		group:  group,
+		stdout: filepath.Join(group.Dir(), "stdout"),
+		stderr: filepath.Join(group.Dir(), "stderr"),
+	}
+	if err := p.start(exec.Command(path, args...), variables); err != nil {
+		return nil, errors.Join(err, group.Close())
+	}
+	return p, nil
+}
+
+func (p *Process) start(cmd *exec.Cmd, variables []string) error {
+	stdout, err := os.Create(p.stdout)
+	if err != nil {
+		return err
+	}
+	defer stdout.Close()
+	stderr, err := os.Create(p.stderr)
+	if err != nil {
+		return err
+	}
+	defer stderr.Close()
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "DDLTAIL_") })
+	cmd.Env = append(cmd.Env, "DDLTAIL_HTTP_ADDR=127.0.0.1:0")
+	cmd.Env = append(cmd.Env, variables...)
+	p.process, err = p.group.Start(cmd)
+	return err
+}
+
+// URL is where the process serves HTTP; empty until its log says so.
+func (p *Process) URL() string {
+	for line := range strings.Lines(p.Stderr()) {
+		var entry struct{ Msg, Address string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving HTTP" {
+			return "http://" + entry.Address
+		}
+	}
+	return ""
+}
+
+// Stdout is what the process has printed so far.
+func (p *Process) Stdout() string { return contents(p.stdout) }
+
+// Stderr is what the process has logged so far.
+func (p *Process) Stderr() string { return contents(p.stderr) }
+
+// contents is empty for a file that cannot be read: its process then has not said
+// what the test looks for.
+func contents(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// WaitReady waits until /readyz says yes.
+func (p *Process) WaitReady(ctx context.Context) error {
+	for {
+		if p.URL() != "" {
+			if status, _, err := p.Get(ctx, "/readyz"); err == nil && status == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-p.process.Exited():
+			return fmt.Errorf("ddltail ended before it was ready: %w\n%s", p.process.Wait(), p.Stderr())
+		case <-ctx.Done():
+			return fmt.Errorf("ddltail is not ready: %w\n%s", ctx.Err(), p.Stderr())
+		case <-time.After(poll):
+		}
+	}
+}
+
+// Get asks the process's HTTP server and gives status and body.
+func (p *Process) Get(ctx context.Context, path string) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL()+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(body), err
+}
+
+// Wait waits for the end of the process and gives its exit code.
+func (p *Process) Wait(ctx context.Context) (int, error) {
+	select {
+	case <-p.process.Exited():
+	case <-ctx.Done():
+		return 0, fmt.Errorf("ddltail has not ended: %w\n%s", ctx.Err(), p.Stderr())
+	}
+	err := p.process.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// Stop asks the process to end, as an operator would, and gives its exit code.
+func (p *Process) Stop(ctx context.Context) (int, error) {
+	if err := p.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return 0, err
+	}
+	return p.Wait(ctx)
+}
+
+// Kill ends the process at once (SIGKILL).
+func (p *Process) Kill() error { return p.process.Kill() }
+
+// Pause stops the process (SIGSTOP) until Resume.
+func (p *Process) Pause() error { return p.process.Pause() }
+
+// Resume lets a paused process go on (SIGCONT).
+func (p *Process) Resume() error { return p.process.Resume() }
+
+// Pid is the process's id.
+func (p *Process) Pid() int { return p.process.Pid() }
+
+// Close kills the process, if it still runs, and removes what it has printed.
+func (p *Process) Close() error { return p.group.Close() }
+
+// Metric gives one sample of /metrics by its name, labels included as they stand
+// there.
+func (p *Process) Metric(ctx context.Context, name string) (float64, error) {
+	status, body, err := p.Get(ctx, "/metrics")
+	if err != nil || status != http.StatusOK {
+		return 0, fmt.Errorf("read /metrics: status %d: %w", status, err)
+	}
+	for line := range strings.Lines(body) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("no sample %s in /metrics", name)
+}

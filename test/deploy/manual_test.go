@@ -1,0 +1,38 @@
+package deploytest
+
+import (
+	"strings"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+)
+
+// TestManualHalfNeedsReadWrite runs the commands of the manual half as a user that may write to the queue's database, and no more.
+func TestManualHalfNeedsReadWrite(t *testing.T) {
+	t.Parallel()
+	ok(t, asRoot(t).Database("admin").RunCommand(t.Context(), bson.D{{Key: "createUser", Value: "byhand"}, {Key: "pwd", Value: password},
+		{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "byhand"}}}}}).Err())
+	variables := []string{"DDLTAIL_MONGODB_URI=" + secured.URIOf("byhand", password, ""), "DDLTAIL_DATABASE=byhand"}
+	launch := func(args ...string) *ddltailtest.Process {
+		p, err := ddltailtest.Start(ddltail(t), args, variables...)
+		ok(t, err)
+		t.Cleanup(func() { ok(t, p.Close()) })
+		return p
+	}
+	for _, args := range [][]string{{"setup"}, {"notify", "CREATE_COLLECTION", "payments"}, {"cleanup", "--dry-run"}, {"cleanup"}} {
+		p := launch(args...)
+		if code, err := p.Wait(bounded(t)); err != nil || code != 0 {
+			t.Errorf("%q: exit %d, %v: %s", args, code, err, p.Stderr())
+		}
+	}
+	p := launch("listen", "--stdout")
+	eventually(t, "the notification", func() bool { return strings.Contains(p.Stdout(), "CREATE COLLECTION payments") })
+	eventually(t, "the change stream", func() bool {
+		v, err := p.Metric(t.Context(), `ddltail_listen_mode{mode="change_stream"}`)
+		return err == nil && v == 1
+	})
+	eventually(t, "the clean-up", func() bool { return strings.Contains(p.Stderr(), `"removed old notifications"`) })
+	hidden(t, "the log", p.Stderr())
+}

@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// TestSinkRefuses takes the right to write away while ddltail runs, and gives it back:
+// the position is held, readyz and the metric say so without a secret, and what was
+// changed meanwhile is told.
+func TestSinkRefuses(t *testing.T) {
+	s := newScene(t, "sink_refuses")
+	sink := mongotest.NewStandalone(t, mongotest.Options{Auth: true})
+	root := mongotest.Connect(t, sink.URI())
+	admin := root.Database("admin")
+	role := bson.A{bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "audit"}}}
+	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "createUser", Value: "writer"}, {Key: "pwd", Value: "s3cret"}, {Key: "roles", Value: role}}).Err())
+	p := s.start("DDLTAIL_SINK_URI=mongodb://writer:s3cret@"+sink.Addr()+"/audit?authSource=admin", "DDLTAIL_NAMESPACES=sink_refuses.*")
+
+	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "revokeRolesFromUser", Value: "writer"}, {Key: "roles", Value: role}}).Err())
+	for _, name := range []string{"one", "two"} {
+		s.run(bson.D{{Key: "create", Value: name}})
+	}
+	s.until("readyz says that the sink refuses", func() bool {
+		status, body, err := p.Get(t.Context(), "/readyz")
+		if strings.Contains(body+p.Stderr(), "s3cret") {
+			t.Fatal("the password is shown")
+		}
+		return err == nil && status == http.StatusServiceUnavailable && strings.Contains(body, "not authorized")
+	})
+	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "grantRolesToUser", Value: "writer"}, {Key: "roles", Value: role}}).Err())
+	s.until("readyz says that it goes on", func() bool { return ready(t, p) })
+	queue := root.Database("audit").Collection("schema_notifications")
+	s.until("both changes are told", func() bool { return told(t, queue) == 2 })
+	time.Sleep(100 * time.Millisecond)
+	if n := told(t, queue); n != 2 {
+		t.Errorf("%d notifications, want 2", n)
+	}
+}
+
+func ready(t *testing.T, p *ddltailtest.Process) bool {
+	status, _, err := p.Get(t.Context(), "/readyz")
+	return err == nil && status == http.StatusOK
+}
+
+func told(t *testing.T, queue *mongo.Collection) int64 {
+	n, err := queue.CountDocuments(t.Context(), bson.D{{Key: "database", Value: "sink_refuses"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

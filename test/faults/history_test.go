@@ -1,0 +1,249 @@
+package faults
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/test/faults/ledger"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// apart is a scene whose queue lives on a server of its own, and so outlasts whatever becomes of the set.
+func apart(t *testing.T, set *mongotest.ReplicaSet, server mongotest.Standalone, variables ...string) *scene {
+	t.Helper()
+	s := newSceneOn(t, set, append(variables, "DDLTAIL_SINK_URI="+server.URI())...)
+	s.sink = mongotest.Connect(t, server.URI())
+	return s
+}
+
+// TestRestoredBackup puts back the data files of an earlier moment and goes on from there: the checkpoint is of a history that never
+// was.
+func TestRestoredBackup(t *testing.T) {
+	sinceFive(t)
+	t.Parallel()
+	slot(t)
+	server := mongotest.NewStandalone(t, mongotest.Options{})
+	s := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	all := several(s, 2)
+	prepareUnseen(s, all)
+	copies := t.TempDir()
+	allDown(s, func(m *mongotest.Member) { s.must(m.Backup(filepath.Join(copies, m.Addr()))) })
+
+	p := s.run()
+	s.ready(p)
+	all[0].unseen()
+	s.told("notifications", s.mark("lost_by_the_backup"))
+	s.stop(p)
+	allDown(s, func(m *mongotest.Member) { s.must(m.Restore(filepath.Join(copies, m.Addr()))) })
+	all[1].unseen()
+	s.run()
+	checkOtherHistory(s)
+}
+
+// allDown shuts the set down, does something to each member's files, and starts it again.
+func allDown(s *scene, do func(*mongotest.Member)) {
+	s.Helper()
+	for _, m := range secondariesFirst(s) {
+		s.must(m.Shutdown(s.Context()))
+	}
+	for _, m := range s.set.Members() {
+		do(m)
+	}
+	for _, m := range s.set.Members() {
+		s.restart(m)
+	}
+	s.must(s.set.WaitReady(s.Context()))
+}
+
+// TestSetMadeAnew lets another set of the same name take the place of the first, with the same sink.
+func TestSetMadeAnew(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	slot(t)
+	server := mongotest.NewStandalone(t, mongotest.Options{})
+	old := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	prepareUnseen(old, several(old, 2))
+	for _, m := range old.set.Members() {
+		old.must(m.Kill())
+	}
+
+	s := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	all := several(s, 2)
+	s.must(s.client.Database("filler").CreateCollection(t.Context(), "documents"))
+	all[0].seen()
+	all[0].unseen()
+	s.from = s.mark("anew")
+	s.run()
+	checkOtherHistory(s)
+}
+
+// checkOtherHistory does the books where a set's past has been exchanged: one HISTORY_GAP, and what the notifications say is there is
+// what is there. Nothing may hang.
+func checkOtherHistory(s *scene) {
+	s.Helper()
+	s.ready(s.running[0])
+	waitGap(s)
+	s.changes("afterwards").seen()
+	// Of another history nothing is told but what it has come to when it is listed, the entry of that moment with it.
+	checkBehind(s, func(g gap) bson.Timestamp { return g.to })
+}
+
+// waitGap waits until a HISTORY_GAP has been told.
+func waitGap(s *scene) {
+	s.Helper()
+	coll := s.sink.Database(database).Collection("schema_notifications")
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if coll.FindOne(s.Context(), bson.D{{Key: "operation", Value: "HISTORY_GAP"}}).Err() == nil {
+			return
+		}
+	}
+	s.Fatal("no HISTORY_GAP was told")
+}
+
+// TestTwoLiveSetsOfOneName runs a ddltail beside each of two sets of one name with one sink: the second must be refused, and told what
+// to do.
+func TestTwoLiveSetsOfOneName(t *testing.T) {
+	t.Parallel()
+	slot(t)
+	server := mongotest.NewStandalone(t, mongotest.Options{})
+	first := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	first.begin()
+
+	second := apart(t, mongotest.NewReplicaSet(t, mongotest.Options{}), server)
+	p := second.run()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	code, err := p.Wait(ctx)
+	second.must(err)
+	said := p.Stderr()
+	if code != 2 || !strings.Contains(said, "DDLTAIL_SOURCE") {
+		t.Errorf("exit code %d, want 2 and a word about DDLTAIL_SOURCE:\n%s", code, said)
+	}
+	first.check()
+}
+
+// TestRollingIndexBuild builds indexes member by member, each restarted as a standalone server: no oplog holds them. They are found by
+// RECONCILE, at a start and at an interval, once.
+func TestRollingIndexBuild(t *testing.T) {
+	slow(t)
+	s := newScene(t)
+	c := s.changes("rolling")
+	p := s.run()
+	s.ready(p)
+	s.from = s.mark("the_beginning")
+	c.seen()
+	rollingBuild(s, c.name, index("stays", "by_start", by("a")))
+	s.stop(p)
+
+	p = s.run("DDLTAIL_RECONCILE=start")
+	waitInferred(s, "by_start")
+	rollingBuild(s, c.name, index("stays", "by_interval", by("b")))
+	s.stop(p)
+	s.run("DDLTAIL_RECONCILE=2s")
+	waitInferred(s, "by_interval")
+	time.Sleep(5 * time.Second)
+
+	end := s.mark("the_end")
+	queue, history := s.told("notifications", end), s.told("history", end)
+	made := s.happened(s.from, end)
+	for name, told := range map[string][]ledger.Document{"notifications": queue, "history": history} {
+		var inferred []ledger.Document
+		for _, d := range told {
+			if !d.FromOplog() {
+				inferred = append(inferred, d)
+				checkBracket(s, d)
+			}
+		}
+		s.Logf("%s: %d inferred: %v", name, len(inferred), idsOf(inferred))
+		if len(inferred) != 2 || inferred[0].Effect.Index != "by_start" || inferred[1].Effect.Index != "by_interval" {
+			t.Errorf("%s: want the two indexes, once each: %v", name, inferred)
+		}
+		s.compare(name, made, ledger.Within(told, s.from, end))
+		foldsToServer(s, told)
+	}
+}
+
+// rollingBuild builds an index on each member alone, the primary last, as people do it.
+func rollingBuild(s *scene, db string, cmd bson.D) {
+	s.Helper()
+	for _, m := range secondariesFirst(s) {
+		s.must(m.Shutdown(s.Context()))
+		s.must(m.RestartStandalone(s.Context(), "--setParameter", "disableLogicalSessionCacheRefresh=true"))
+		client := mongotest.Connect(s.T, m.URI())
+		s.must(client.Database(db).RunCommand(s.Context(), cmd).Err())
+		s.must(m.Shutdown(s.Context()))
+		s.restart(m)
+		s.must(s.set.WaitReady(s.Context()))
+	}
+}
+
+// secondariesFirst are all members, the primary last: nobody is elected before it goes.
+func secondariesFirst(s *scene) []*mongotest.Member {
+	s.Helper()
+	primary := s.primary()
+	members := slices.DeleteFunc(slices.Clone(s.set.Members()), func(m *mongotest.Member) bool { return m == primary })
+	return append(members, primary)
+}
+
+// waitInferred waits until an index that no oplog holds has been told.
+func waitInferred(s *scene, name string) {
+	s.Helper()
+	coll := s.sink.Database(database).Collection("schema_notifications")
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if coll.FindOne(s.Context(), bson.D{{Key: "index_name", Value: name}, {Key: "source", Value: "snapshot"}}).Err() == nil {
+			return
+		}
+	}
+	s.Fatalf("the index %s was not found", name)
+}
+
+// TestRollbackDuringComparison lets ddltail compare behind lost history on a primary whose newest DDL no other member has, kills that
+// primary, and lets the others elect without it.
+func TestRollbackDuringComparison(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	slot(t)
+	server := mongotest.NewStandalone(t, mongotest.Options{})
+	s := apart(t, mongotest.NewReplicaSet(t, smallOplog()), server)
+	changeUnseen(s)
+	unseen := s.mark("unseen")
+	s.happened(s.from, unseen)
+	rollOver(s, unseen)
+
+	primary := s.primary()
+	for _, m := range s.set.Members() {
+		if m != primary {
+			failpoint(s, m, "stopReplProducer", "alwaysOn")
+		}
+	}
+	cutOff := changeAlone(s, mongotest.Connect(t, primary.URI()), 0)
+	p := s.run()
+	saysOneOf(s, p, "history is lost")
+	s.while(200, 2000)
+	s.must(primary.Kill())
+	for _, m := range s.set.Members() {
+		if m != primary {
+			failpoint(s, m, "stopReplProducer", "off")
+		}
+	}
+	s.primary()
+	s.while(500, 1500)
+	s.restart(primary)
+	s.recovered()
+	standing(s, cutOff)
+	s.ready(p)
+	checkGap(s)
+	for _, e := range cutOff {
+		n, err := s.sink.Database(database).Collection("schema_notifications").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: e.NS}})
+		s.must(err)
+		if n > 0 {
+			t.Errorf("what rolled back was told: %s", e)
+		}
+	}
+}

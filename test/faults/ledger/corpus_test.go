@@ -1,0 +1,108 @@
+package ledger
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"golang.org/x/tools/txtar"
+)
+
+// corpus holds entries as a server wrote them, each case with the documents that ddltail makes of it.
+const corpus = "../../../internal/detector/testdata/corpus/6.0.5/*.txtar"
+
+// beyond is a case of what the load never does: a rename to another database goes through a collection under a generated name that
+// is not marked as temporary.
+const beyond = "rename-cross-db"
+
+type corpusCase struct {
+	name      string
+	entries   []bson.Raw
+	documents []Document
+}
+
+// TestCorpus reads the same entries as ddltail's own tests: two readers that were written apart must agree on what happened.
+func TestCorpus(t *testing.T) {
+	paths, err := filepath.Glob(corpus)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no corpus: %v", err)
+	}
+	var cases []corpusCase
+	for _, path := range paths {
+		cases = append(cases, readCase(t, path))
+	}
+	// They were made one after the other on one server.
+	slices.SortFunc(cases, func(a, b corpusCase) int { return placeOf(a).TS.Compare(placeOf(b).TS) })
+	d := newDecoder("banking_db")
+	changes := 0
+	for _, c := range cases {
+		if c.name == beyond {
+			continue
+		}
+		d.changes = nil
+		for _, raw := range c.entries {
+			if err := d.take(raw); err != nil {
+				t.Fatalf("%s: %v: %s", c.name, err, raw)
+			}
+		}
+		changes += len(d.changes)
+		if counts := Compare(d.changes, c.documents, "rs0"); !counts.Sound() {
+			t.Errorf("%s: %s\n%s", c.name, counts, counts.Explain())
+		}
+	}
+	t.Logf("%d changes in %d cases", changes, len(cases)-1)
+}
+
+func placeOf(c corpusCase) OpTime {
+	var e entry
+	if len(c.entries) == 0 || bson.Unmarshal(c.entries[0], &e) != nil {
+		return OpTime{}
+	}
+	return e.OpTime
+}
+
+func readCase(t *testing.T, path string) corpusCase {
+	text, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimSuffix(filepath.Base(path), ".txtar")
+	c := corpusCase{name: name, entries: parse(t, path, section(text, "entries"), "}\n")}
+	for _, raw := range parse(t, path, section(text, "documents"), "\n}\n") {
+		d, err := decodeDocument(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		c.documents = append(c.documents, d)
+	}
+	return c
+}
+
+// section is what stands below a line with its name; nothing where there is none.
+func section(a *txtar.Archive, name string) []byte {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
+// parse reads documents that follow each other, each up to this end.
+func parse(t *testing.T, path string, text []byte, end string) []bson.Raw {
+	var all []bson.Raw
+	for _, one := range bytes.SplitAfter(text, []byte(end)) {
+		if len(bytes.TrimSpace(one)) == 0 {
+			continue
+		}
+		var raw bson.Raw
+		if err := bson.UnmarshalExtJSON(one, false, &raw); err != nil {
+			t.Fatalf("%s: %v\n%s", path, err, one)
+		}
+		all = append(all, raw)
+	}
+	return all
+}

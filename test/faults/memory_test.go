@@ -1,0 +1,149 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/faults/ledger"
+)
+
+const (
+	// entriesPerRound make a million of 20 rounds.
+	entriesPerRound = 50_000
+	// base is what ddltail may take in MB, whatever it reads.
+	base = 40
+	mB   = 1 << 20
+	// copies is how often what crosses may be in memory: in the reply, in definition, version and statement, in the documents of
+	// two sinks and in what the driver makes of them, until the garbage collector comes by.
+	copies = 30
+)
+
+// TestMemoryOfCatchUp lets ddltail catch up through a long oplog with large transactions in it. Their documents stay on the server:
+// what has to cross is small.
+func TestMemoryOfCatchUp(t *testing.T) {
+	s := newScene(t)
+	s.stop(s.begin())
+	for i := range times() {
+		fillOplog(s, entriesPerRound, i)
+		s.must(mixedTransaction(s, fmt.Sprintf("mixed%d", i), 12))
+		s.must(mixedTransaction(s, fmt.Sprintf("chain%d", i), 20))
+	}
+	p := s.run()
+	resident := watchCatchUp(s, p)
+	peak := memory(s, p, "VmHWM")
+	s.Logf("%d entries and %d large transactions: resident memory %v MB while catching up, peak %d MB",
+		times()*entriesPerRound, 2*times(), resident, peak)
+	if peak > base {
+		t.Errorf("%d MB, want at most %d", peak, base)
+	}
+	s.check()
+}
+
+// TestMemoryOfLargeEntry lets an entry cross that is large by itself.
+func TestMemoryOfLargeEntry(t *testing.T) {
+	slow(t)
+	s := newScene(t)
+	p := s.begin()
+	const size = 4
+	for i := range max(2, times()) {
+		ns := fmt.Sprintf("validated%d", i)
+		words := make(bson.A, size)
+		for j := range words {
+			words[j] = strings.Repeat("x", mB)
+		}
+		s.must(s.client.Database(loadDatabase+"_large").CreateCollection(t.Context(), ns,
+			options.CreateCollection().SetValidator(bson.D{{Key: "a", Value: bson.D{{Key: "$in", Value: words}}}})))
+		s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: loadDatabase + "_large." + ns})
+	}
+	end := s.mark("large")
+	s.told("history", end)
+	peak := memory(s, p, "VmHWM")
+	s.Logf("entries of %d MB: peak of resident memory %d MB", size, peak)
+	if peak > base+copies*size {
+		t.Errorf("%d MB, want at most %d and %d times %d", peak, base, copies, size)
+	}
+	s.check()
+}
+
+// fillOplog writes so many entries that are no DDL.
+func fillOplog(s *scene, entries, round int) {
+	s.Helper()
+	coll := s.client.Database(loadDatabase + "_filler").Collection("documents")
+	if round == 0 {
+		s.must(coll.Database().CreateCollection(s.Context(), coll.Name()))
+		s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: coll.Database().Name() + ".documents"})
+	}
+	const batch = 1000
+	for range entries / batch {
+		documents := make([]any, batch)
+		for i := range documents {
+			documents[i] = bson.D{{Key: "n", Value: i}}
+		}
+		_, err := coll.InsertMany(s.Context(), documents)
+		s.must(err)
+	}
+}
+
+// mixedTransaction makes a collection and writes so many MB into it, in one entry or, over 16, in a chain.
+func mixedTransaction(s *scene, name string, size int) error {
+	db := s.client.Database(loadDatabase + "_mixed")
+	session, err := s.client.StartSession()
+	if err != nil {
+		return err
+	}
+	defer session.EndSession(s.Context())
+	// Another read concern create does not take.
+	o := options.Transaction().SetReadConcern(readconcern.Local()).SetWriteConcern(writeconcern.Majority())
+	_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
+		return nil, writeMixed(ctx, db, name, size)
+	}, o)
+	effect := ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + "." + name}
+	if err != nil {
+		s.book.Doubtful(err, effect)
+		return fmt.Errorf("a transaction of %d MB: %w", size, err)
+	}
+	s.book.Acknowledged(effect)
+	return nil
+}
+
+func writeMixed(ctx context.Context, db *mongo.Database, name string, size int) error {
+	if err := db.CreateCollection(ctx, name); err != nil {
+		return err
+	}
+	pad := strings.Repeat("x", mB)
+	for range size {
+		if _, err := db.Collection(name).InsertOne(ctx, bson.D{{Key: "pad", Value: pad}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchCatchUp gives resident memory at intervals until ddltail follows the head.
+func watchCatchUp(s *scene, p *ddltailtest.Process) []int {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute)
+	defer cancel()
+	ready := make(chan error, 1)
+	go func() { ready <- p.WaitReady(ctx) }()
+	var resident []int
+	for {
+		select {
+		case err := <-ready:
+			s.must(err)
+			return append(resident, memory(s, p, "VmRSS"))
+		case <-time.After(time.Second):
+			resident = append(resident, memory(s, p, "VmRSS"))
+		}
+	}
+}

@@ -1,0 +1,335 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/faults/ledger"
+	"github.com/ddltail/ddltail/test/faults/load"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+const (
+	// patience is how long a single thing may take.
+	patience = 90 * time.Second
+	source   = "rs0"
+	// database holds ddltail's own collections.
+	database = "ddltail"
+	// loadDatabase begins the names of all databases that the load uses.
+	loadDatabase = "load"
+)
+
+// scene is one scenario: a set, the load on it, the ddltails beside it and the books.
+type scene struct {
+	*testing.T
+	set    *mongotest.ReplicaSet
+	client *mongo.Client
+	// sink is a client of the deployment that holds queue and history.
+	sink  *mongo.Client
+	book  ledger.Ledger
+	oplog *ledger.Oplog
+	load  *load.Load
+	from  bson.Timestamp
+	// running are the ddltails that have not been killed; said is what those that have been logged last.
+	running   []*ddltailtest.Process
+	said      []string
+	variables []string
+}
+
+// newScene borrows a set. The variables are those of every ddltail of the scene.
+func newScene(t *testing.T, variables ...string) *scene {
+	t.Parallel()
+	return newSceneOn(t, borrow(t), variables...)
+}
+
+func newSceneOn(t *testing.T, set *mongotest.ReplicaSet, variables ...string) *scene {
+	client := must[*mongo.Client](t)(connect(set.URI()))
+	s := &scene{T: t, set: set, client: client, sink: client, oplog: ledger.NewOplog(client, database)}
+	s.variables = append([]string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=" + database}, variables...)
+	t.Cleanup(s.close)
+	return s
+}
+
+// connect makes a client that reads what a majority has, where it was written.
+func connect(uri string) (*mongo.Client, error) {
+	return mongo.Connect(options.Client().ApplyURI(uri).
+		SetReadConcern(readconcern.Majority()).SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary()))
+}
+
+func notOfTheServer() bson.D {
+	return bson.D{{Key: "name", Value: bson.D{{Key: "$nin", Value: bson.A{"admin", "config", "local"}}}}}
+}
+
+func (s *scene) close() {
+	if s.Failed() {
+		for _, text := range s.said {
+			s.Logf("a killed ddltail said last:\n%s", text)
+		}
+	}
+	for _, p := range s.running {
+		if s.Failed() {
+			s.Logf("a ddltail said last:\n%s", last(p.Stderr()))
+		}
+		if err := p.Close(); err != nil {
+			s.Error(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.load != nil {
+		_ = s.load.Stop(ctx)
+	}
+	_ = s.client.Disconnect(ctx)
+}
+
+// last is the end of a log.
+func last(text string) string { return text[max(0, len(text)-4000):] }
+
+func (s *scene) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// begin starts a first ddltail and, once it is ready, the load.
+func (s *scene) begin() *ddltailtest.Process {
+	s.Helper()
+	p := s.run()
+	s.ready(p)
+	s.startLoad()
+	return p
+}
+
+func (s *scene) startLoad() {
+	s.Helper()
+	s.from = s.mark("the_beginning")
+	var err error
+	s.load, err = load.Start(s.set.URI(), &s.book, loadDatabase)
+	s.must(err)
+}
+
+// run starts a ddltail and does not wait for it.
+func (s *scene) run(variables ...string) *ddltailtest.Process {
+	s.Helper()
+	p, err := ddltailtest.Start(binary, []string{"run"}, append(s.variables[:len(s.variables):len(s.variables)], variables...)...)
+	s.must(err)
+	s.running = append(s.running, p)
+	return p
+}
+
+func (s *scene) ready(p *ddltailtest.Process) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	s.must(p.WaitReady(ctx))
+}
+
+// kill ends a ddltail by SIGKILL.
+func (s *scene) kill(p *ddltailtest.Process) {
+	s.Helper()
+	s.must(p.Kill())
+	s.said = append(s.said, last(p.Stderr()))
+	s.said = s.said[max(0, len(s.said)-3):]
+	s.forget(p)
+	s.must(p.Close())
+}
+
+func (s *scene) forget(p *ddltailtest.Process) {
+	for i, other := range s.running {
+		if other == p {
+			s.running = append(s.running[:i:i], s.running[i+1:]...)
+			return
+		}
+	}
+}
+
+// stop ends a ddltail as an operator would.
+func (s *scene) stop(p *ddltailtest.Process) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	code, err := p.Stop(ctx)
+	s.must(err)
+	if code != 0 {
+		s.Errorf("ddltail ends with exit code %d", code)
+		s.said = append(s.said, last(p.Stderr()))
+	}
+	s.forget(p)
+	s.must(p.Close())
+}
+
+// tailed is the member that a ddltail reads from by its own word.
+func (s *scene) tailed(p *ddltailtest.Process) *mongotest.Member {
+	s.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		var host string
+		for line := range strings.Lines(p.Stderr()) {
+			var entry struct{ Msg, Member string }
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "reading the oplog" {
+				host = entry.Member
+			}
+		}
+		for _, m := range s.set.Members() {
+			if m.Addr() == host {
+				return m
+			}
+		}
+	}
+	s.Fatal("no ddltail says which member it reads from")
+	return nil
+}
+
+// primary waits until there is one.
+func (s *scene) primary() *mongotest.Member {
+	s.Helper()
+	m, err := s.set.WaitPrimary(s.Context())
+	s.must(err)
+	return m
+}
+
+// restart starts a member again that was killed.
+func (s *scene) restart(m *mongotest.Member) {
+	s.Helper()
+	if err := m.Restart(s.Context()); err != nil {
+		text, _ := os.ReadFile(m.Log())
+		s.Fatalf("restart %s: %v\n%s", m.Addr(), err, last(string(text)))
+	}
+}
+
+// recovered waits until all members are well, and lets the load go on for a moment.
+func (s *scene) recovered() {
+	s.Helper()
+	s.must(s.set.WaitReady(s.Context()))
+	s.while(300, 900)
+}
+
+// while waits for a random time, in milliseconds.
+func (s *scene) while(least, most int) {
+	time.Sleep(time.Duration(least+rand.IntN(most-least)) * time.Millisecond)
+}
+
+// mark makes a collection that is not in the ledger, and gives the moment of it.
+func (s *scene) mark(name string) bson.Timestamp {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	name += fmt.Sprint("_", rand.Uint32()) // earlier scenarios made marks too
+	for {
+		err := s.client.Database("marks").CreateCollection(ctx, name)
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			s.Fatalf("make the mark %s: %v", name, err)
+		}
+		name += "_again"
+	}
+	entry, err := s.client.Database("local").Collection("oplog.rs").FindOne(ctx,
+		bson.D{{Key: "op", Value: "c"}, {Key: "ns", Value: "marks.$cmd"}, {Key: "o.create", Value: name}}).Raw()
+	if err != nil {
+		s.Fatalf("find the mark %s: %v", name, err)
+	}
+	t, i := entry.Lookup("ts").Timestamp()
+	return bson.Timestamp{T: t, I: i}
+}
+
+// told waits until a collection of ddltail's has the notification at or after this moment, and gives all it holds.
+func (s *scene) told(collection string, upTo bson.Timestamp) []ledger.Document {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	coll := s.sink.Database(database).Collection("schema_" + collection)
+	for {
+		err := coll.FindOne(ctx, bson.D{{Key: "optime.ts", Value: bson.D{{Key: "$gte", Value: upTo}}}}).Err()
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			s.Errorf("%s has nothing as late as %v: %v", collection, upTo, err)
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	all, err := ledger.ReadTold(s.Context(), coll)
+	s.must(err)
+	return all
+}
+
+// finish stops the load, waits until all is told, stops all ddltails, and reads what happened.
+func (s *scene) finish() (made []ledger.Change, end bson.Timestamp) {
+	s.Helper()
+	s.must(s.load.Stop(s.Context()))
+	s.load = nil
+	s.must(s.set.WaitReady(s.Context()))
+	end = s.mark("the_end")
+	s.told("notifications", end)
+	for len(s.running) > 0 {
+		s.stop(s.running[0])
+	}
+	made = s.happened(s.from, end)
+	s.settle(made)
+	return made, end
+}
+
+// happened is what the oplog says of a span.
+func (s *scene) happened(after, upTo bson.Timestamp) []ledger.Change {
+	s.Helper()
+	made, err := s.oplog.Read(s.Context(), after, upTo)
+	s.must(err)
+	return made
+}
+
+// settle holds the client's own ledger against the oplog.
+func (s *scene) settle(made []ledger.Change) {
+	s.Helper()
+	var asked []ledger.Change
+	for _, c := range made {
+		if !strings.HasPrefix(c.NS, "marks.") {
+			asked = append(asked, c)
+		}
+	}
+	settled := s.book.Settle(asked)
+	s.Logf("client: %s", settled)
+	if len(settled.Missing)+len(settled.Unasked) > 0 {
+		s.Errorf("oplog and ledger differ:\nmissing %v\nunasked %v\n%s",
+			settled.Missing, settled.Unasked, strings.Join(settled.Reasons, "\n"))
+	}
+}
+
+// check does the books at the end of a scenario: all that happened against queue and history.
+func (s *scene) check() {
+	s.Helper()
+	made, end := s.finish()
+	for _, collection := range []string{"notifications", "history"} {
+		s.compare(collection, made, ledger.Within(s.told(collection, end), s.from, end))
+	}
+}
+
+func (s *scene) compare(collection string, made []ledger.Change, told []ledger.Document) {
+	s.Helper()
+	counts := ledger.Compare(made, told, source)
+	s.Logf("%s: %s", collection, counts)
+	if !counts.Sound() {
+		s.Errorf("%s is not what happened:\n%s", collection, counts.Explain())
+	}
+}
+
+// lasting is a time that grows with the rounds up to its long form.
+func lasting(short, long time.Duration) time.Duration {
+	return min(short*time.Duration(times()), max(short, long))
+}

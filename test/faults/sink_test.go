@@ -1,0 +1,107 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/faults/ledger"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// slack is by how many MB memory that is flat may rise and fall.
+const slack = 10
+
+// TestSinkAway stops the deployment that holds the queue, under load: by turns it does not answer, and is not there at all.
+func TestSinkAway(t *testing.T) {
+	t.Parallel()
+	set := borrow(t)
+	server := mongotest.NewStandalone(t, mongotest.Options{})
+	s := newSceneOn(t, set, "DDLTAIL_SINK_URI="+server.URI())
+	s.sink = mongotest.Connect(t, server.URI())
+	p := s.begin()
+	s.while(2000, 2001)
+	for _, killed := range []bool{false, true} {
+		before := memory(s, p, "VmRSS")
+		if killed {
+			s.must(server.Kill())
+		} else {
+			s.must(server.Pause())
+		}
+		time.Sleep(lasting(4*time.Second, time.Minute))
+		during := memory(s, p, "VmRSS")
+		if killed {
+			s.must(server.Restart(t.Context()))
+		} else {
+			s.must(server.Resume())
+		}
+		s.while(1000, 2000)
+		s.Logf("sink killed %t: resident memory %d MB before, %d MB at the end of the outage, %d MB after it",
+			killed, before, during, memory(s, p, "VmRSS"))
+		if during > before+slack {
+			t.Errorf("resident memory rose from %d to %d MB", before, during)
+		}
+	}
+	s.check()
+}
+
+// memory is a figure of the process's from /proc, in MB.
+func memory(s *scene, p *ddltailtest.Process, figure string) int {
+	s.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	s.must(err)
+	found := regexp.MustCompile(figure + `:\s+(\d+) kB`).FindSubmatch(status)
+	if found == nil {
+		s.Fatalf("no %s in\n%s", figure, status)
+	}
+	kB, err := strconv.Atoi(string(found[1]))
+	s.must(err)
+	return kB >> 10
+}
+
+// TestQueueDropped drops the notification collection while ddltail runs: what was in it is gone, nothing after it is, the history
+// is whole, and the drop itself is told.
+func TestQueueDropped(t *testing.T) {
+	s := newScene(t)
+	s.begin()
+	s.while(1000, 2000)
+	s.must(s.client.Database(database).Collection("schema_notifications").Drop(t.Context()))
+	dropped := dropOf(s, "schema_notifications")
+	s.while(1000, 2000)
+	made, end := s.finish()
+	own := ledger.Change{Effect: ledger.Effect{Operation: "DROP_COLLECTION", NS: database + ".schema_notifications"}, OpTime: dropped}
+	made = insert(made, own)
+	s.compare("history", made, ledger.Within(s.told("history", end), s.from, end))
+	s.compare("notifications", ledger.Within(made, before(dropped), end), ledger.Within(s.told("notifications", end), before(dropped), end))
+}
+
+// dropOf finds the newest drop of one of ddltail's own collections.
+func dropOf(s *scene, collection string) ledger.OpTime {
+	s.Helper()
+	var entry ledger.OpTime
+	s.must(s.client.Database("local").Collection("oplog.rs").FindOne(s.Context(), bson.D{
+		{Key: "ts", Value: bson.D{{Key: "$gte", Value: s.from}}},
+		{Key: "op", Value: "c"}, {Key: "ns", Value: database + ".$cmd"}, {Key: "o.drop", Value: collection},
+	}).Decode(&entry))
+	return entry
+}
+
+// insert puts a change where it belongs.
+func insert(made []ledger.Change, one ledger.Change) []ledger.Change {
+	i := 0
+	for i < len(made) && !made[i].OpTime.TS.After(one.OpTime.TS) {
+		i++
+	}
+	return append(made[:i:i], append([]ledger.Change{one}, made[i:]...)...)
+}
+
+// before is the moment that leaves out nothing but what lies before this one.
+func before(at ledger.OpTime) bson.Timestamp {
+	return bson.Timestamp{T: at.TS.T, I: at.TS.I - 1}
+}

@@ -1,0 +1,52 @@
+package history
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// TestHistoryTTL restarts `run` with a short memory, and sees that the schema as it is
+// stays known, and that answers about the time before say what they lack.
+func TestHistoryTTL(t *testing.T) {
+	client := mongotest.Connect(t, set.URI())
+	at := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=forgetful"}
+	p := start(t, at...)
+	db := client.Database("aging")
+	early := time.Now()
+	for _, name := range []string{"kept", "gone"} {
+		if err := db.CreateCollection(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Collection("gone").Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * time.Second)
+	if err := db.CreateCollection(t.Context(), "late"); err != nil {
+		t.Fatal(err)
+	}
+	healthy(t, at)
+	if _, err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, append(at, "DDLTAIL_HISTORY_TTL=1s")...)
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(p.Stderr(), "removed old history"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("retention has not run")
+		}
+	}
+	out := command{[]string{"history", "--as-of", "now"}, at}.ok(t)
+	contains(t, out, "aging.kept", "aging.late")
+	containsNot(t, out, "aging.gone", "removed for its age")
+	contains(t, command{[]string{"history", "--as-of", early.Format(time.RFC3339Nano)}, at}.ok(t), "removed for its age")
+	containsNot(t, command{[]string{"history"}, at}.ok(t), "aging.kept")
+	n, err := client.Database("forgetful").Collection("schema_catalog").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: "aging.gone"}})
+	if err != nil || n != 0 {
+		t.Errorf("%d versions of what was dropped, %v", n, err)
+	}
+}

@@ -1,0 +1,180 @@
+package listen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// TestSideBySide types DDL in mongosh, beside `ddltail run` and `ddltail listen`, and
+// nobody notifies.
+func TestSideBySide(t *testing.T) {
+	s := newScene(t, "typed_db")
+	s.tail()
+	s.listen()
+	s.mongosh("", "--eval", `db.createCollection("payments"); db.transactions.insertOne({amount: 1});
+		db.transactions.createIndex({amount: 1}, {name: "amount_idx"}); db.payments.drop()`)
+	want := []string{
+		"CREATE_COLLECTION payments", "CREATE_COLLECTION transactions", "CREATE_INDEX transactions", "DROP_COLLECTION payments",
+	}
+	s.eventually("all is handed over", func() bool { return len(s.backend.got()) >= len(want) && s.done() })
+	var got []string
+	var took []time.Duration
+	for _, r := range s.backend.got() {
+		got = append(got, r.Operation+" "+r.Collection)
+		at, _ := r.Timestamp.(float64)
+		took = append(took, r.at.Sub(time.UnixMilli(int64(at*1000))))
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the backend got %q", got)
+	}
+	t.Logf("from the change to the backend: %v", took)
+}
+
+// TestNotifiedToo has people notify by hand what `ddltail run` tells as well. The
+// backend must hear of each change once.
+func TestNotifiedToo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "notified_db")
+	s.tail()
+	s.listen()
+	s.listen()
+	const changes = 15
+	for i := range changes {
+		name := fmt.Sprint("c", i)
+		byHand := bson.M{"operation": "CREATE_COLLECTION", "collection": name, "operation_statement": "CREATE COLLECTION " + name, "processed": false}
+		first := i%2 == 0
+		for range 2 {
+			if first {
+				s.must(s.db.CreateCollection(t.Context(), name))
+			} else {
+				byHand["timestamp"] = seconds(time.Now())
+				_, err := s.queue.InsertOne(t.Context(), byHand)
+				s.must(err)
+			}
+			first = !first
+		}
+	}
+	s.mongosh("", "--eval", "load('"+s.file("mongosh-helper.js")+"'); createCollectionWithNotify('helped'); "+
+		"createIndexWithNotify('helped', {a: 1}); dropCollectionWithNotify('helped')")
+	const all = changes + 3
+	s.eventually("all is in the queue", func() bool { return s.count(bson.M{"operation": bson.M{"$exists": true}}) == 2*all })
+	s.eventually("all is handed over", s.done)
+	if n := s.count(bson.M{"duplicate_of": bson.M{"$exists": true}}); n != all {
+		t.Errorf("%d are marked as duplicates, want %d", n, all)
+	}
+	seen := map[string]int{}
+	for _, r := range s.backend.got() {
+		seen[r.Operation+" "+r.Collection+" "+r.Index]++
+	}
+	for what, n := range seen {
+		if n != 1 {
+			t.Errorf("%s reached the backend %d times", what, n)
+		}
+	}
+	if len(seen) != all {
+		t.Errorf("the backend heard of %d changes, want %d", len(seen), all)
+	}
+}
+
+// TestStoppedRun stops one of two detectors while changes are told, handed over,
+// processed and cleaned up. What it does when it goes on must bring none of them back.
+func TestStoppedRun(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "stopped_db")
+	stopped := s.tail()
+	s.tail()
+	s.listen()
+	s.must(stopped.Pause())
+	const changes = 50
+	for i := range changes {
+		s.must(s.db.CreateCollection(t.Context(), fmt.Sprint("c", i)))
+	}
+	s.eventually("all is handed over", func() bool { return len(s.backend.got()) == changes && s.done() })
+	removed := 0
+	s.eventually("all is cleaned up", func() bool {
+		time.Sleep(200 * time.Millisecond)
+		removed += s.removed(s.ddltail(0, "cleanup", "--older-than", "1s"))
+		return s.count(bson.M{"operation": bson.M{"$exists": true}}) == 0
+	})
+	if removed != changes {
+		t.Errorf("cleanup says that %d went", removed)
+	}
+	s.must(stopped.Resume())
+	s.must(s.db.CreateCollection(t.Context(), "last"))
+	s.eventually("both have told the last", func() bool {
+		told, err := stopped.Metric(t.Context(), `ddltail_changes_total{operation="CREATE_COLLECTION"}`)
+		return err == nil && told >= changes+1 && len(s.backend.got()) == changes+1 && s.done()
+	})
+	time.Sleep(500 * time.Millisecond)
+	if n := s.count(bson.M{"operation": bson.M{"$exists": true}}); n != 1 || len(s.backend.got()) != changes+1 {
+		t.Errorf("%d notifications are there, the backend has had %d, want 1 and %d", n, len(s.backend.got()), changes+1)
+	}
+}
+
+// removed reads what cleanup says.
+func (s scene) removed(stdout, _ string) int {
+	s.Helper()
+	var n int
+	if _, err := fmt.Sscanf(stdout, "%d notifications removed\n", &n); err != nil {
+		s.Errorf("cleanup says %q", stdout)
+	}
+	return n
+}
+
+// TestKilledRun kills a detector whose documents are written, handed over and
+// processed, while its checkpoint is not. Clean-up must leave them until the
+// checkpoint has passed. It is not parallel: what other tests change would be what
+// the checkpoint is held at.
+func TestKilledRun(t *testing.T) {
+	s := newScene(t, "killed_run_db")
+	p := s.tail()
+	s.listen()
+	s.failCheckpoints("alwaysOn")
+	const changes = 5
+	for i := range changes {
+		s.must(s.db.CreateCollection(t.Context(), fmt.Sprint("c", i)))
+	}
+	told := func() int64 { return s.count(bson.M{"operation": "CREATE_COLLECTION", "processed": true}) }
+	s.eventually("some are handed over", func() bool { return told() > 0 && s.done() })
+	time.Sleep(1100 * time.Millisecond)
+	if n := s.removed(s.ddltail(0, "cleanup", "--older-than", "1s")); n != 0 {
+		t.Errorf("%d went that the checkpoint had not passed", n)
+	}
+	s.must(p.Kill())
+	s.failCheckpoints("off")
+	s.tail()
+	s.eventually("all are handed over", func() bool { return told() == changes && s.done() })
+	time.Sleep(1100 * time.Millisecond)
+	would, _ := s.ddltail(0, "cleanup", "--older-than", "1s", "--dry-run")
+	if !strings.HasPrefix(would, fmt.Sprint(changes)) || told() != changes {
+		t.Errorf("the dry run says %q, and leaves %d", would, told())
+	}
+	if n := s.removed(s.ddltail(0, "cleanup", "--older-than", "1s")); n != changes || told() != 0 {
+		t.Errorf("%d went, %d are left", n, told())
+	}
+	if got := s.backend.got(); len(got) != changes {
+		t.Errorf("the backend has had %d, want %d", len(got), changes)
+	}
+}
+
+// failCheckpoints makes every member refuse to move this scene's checkpoint.
+func (s scene) failCheckpoints(mode string) {
+	s.Helper()
+	for _, m := range set.Members() {
+		err := mongotest.Connect(s, m.URI()).Database("admin").RunCommand(s.Context(), bson.D{
+			{Key: "configureFailPoint", Value: "failCommand"}, {Key: "mode", Value: mode},
+			{Key: "data", Value: bson.M{
+				"failCommands": bson.A{"update"}, "errorCode": 9001, "namespace": s.db.Name() + ".schema_checkpoints",
+			}},
+		}).Err()
+		s.must(err)
+	}
+}

@@ -1,0 +1,219 @@
+package listen
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// collections is how many take part; the notifications go round.
+const collections = 10
+
+// storm is how bad the weather of TestFaults is.
+type storm struct {
+	notifications int
+	// spread is the time over which they are written.
+	spread time.Duration
+	// away is how long there is no backend.
+	away time.Duration
+	// kills is how often a listener is killed, stepDowns how often a primary goes.
+	kills, stepDowns int
+	// hangs is how many requests find no answer within their time.
+	hangs int
+}
+
+func weather() storm {
+	if full() {
+		return storm{notifications: 1000, spread: 90 * time.Second, away: time.Minute, kills: 30, stepDowns: 6, hangs: 10}
+	}
+	return storm{notifications: 200, spread: 10 * time.Second, away: 3 * time.Second, kills: 4, stepDowns: 1, hangs: 2}
+}
+
+// TestFaults lets three listeners work on a backend that fails in every way, while
+// listeners are killed and primaries step down. Nothing may be lost, and no
+// collection may get out of order.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	own := mongotest.NewReplicaSet(t, mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second})
+	s := sceneAt(t, mongotest.Connect(t, own.URI()), own.URIOf("", "", "storm_db"), "storm_db")
+	w := weather()
+	bad := &badBackend{hangs: w.hangs}
+	s.backend.setAnswer(bad.answer)
+
+	var listeners [3]*ddltailtest.Process
+	for i := range listeners {
+		listeners[i] = s.listen()
+	}
+	var under sync.WaitGroup
+	under.Go(func() { s.write(w) })
+	under.Go(func() {
+		time.Sleep(w.spread / 3)
+		s.backend.stop()
+		time.Sleep(w.away)
+		s.backend.again()
+	})
+	pause := (w.spread + w.away) / time.Duration(w.kills+w.stepDowns)
+	for i := range w.kills + w.stepDowns {
+		time.Sleep(pause)
+		if i%(w.kills/w.stepDowns+1) == 1 {
+			_, err := own.StepDown(t.Context())
+			s.must(err)
+			continue
+		}
+		s.must(listeners[i%3].Kill())
+		listeners[i%3] = s.listen()
+	}
+	under.Wait()
+	s.patiently(func() bool { return s.count(bson.M{"processed": true}) == int64(w.notifications) })
+	s.account(w)
+}
+
+// patiently waits for claims of killed listeners and for pauses between attempts.
+func (s scene) patiently(ok func() bool) {
+	s.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Fatalf("not all are processed within 3 minutes: %d", s.count(bson.M{"processed": true}))
+		}
+	}
+}
+
+// write inserts the notifications, each until it is there: a primary may step down.
+func (s scene) write(w storm) {
+	for i := range w.notifications {
+		doc := bson.M{
+			"_id": i, "operation": "MODIFY_COLLECTION", "collection": fmt.Sprint("c", i%collections), "number": i / collections,
+			"operation_statement": "x", "timestamp": seconds(time.Now()), "processed": false,
+		}
+		for {
+			_, err := s.queue.InsertOne(s.Context(), doc)
+			if err == nil || mongo.IsDuplicateKeyError(err) {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(w.spread / time.Duration(w.notifications))
+	}
+}
+
+// badBackend answers well half of the time. A request that hangs is noticed by its
+// sender after 15 s.
+type badBackend struct {
+	hangs int
+}
+
+func (b *badBackend) answer(r request) reply {
+	switch n := rand.IntN(100); {
+	case n < 10:
+		return reply{status: 500}
+	case n < 20:
+		return reply{close: true}
+	case n < 25:
+		return reply{status: 503}
+	case n < 30:
+		return reply{status: 429, retryAfter: "1"}
+	case n < 33:
+		return reply{status: 410}
+	case n < 36:
+		return reply{status: 200, hang: 100 * time.Millisecond}
+	case n < 40 && b.hangs > 0:
+		b.hangs--
+		return reply{hang: 20 * time.Second}
+	}
+	return reply{}
+}
+
+// final says whether the sender must not come again.
+func (r reply) final() bool { return r.taken() || r.status == 410 }
+
+// account goes through what the backend has had.
+func (s scene) account(w storm) {
+	s.Helper()
+	got := s.backend.got()
+	next := map[string]float64{}
+	finals := map[string]int{}
+	kinds := map[string]int{}
+	ids := map[string][]string{}
+	for _, r := range got {
+		key := fmt.Sprint(r.Collection, " ", r.Number)
+		kinds[fmt.Sprintf("%+v", r.reply)]++
+		ids[key] = append(ids[key], r.header.Get("webhook-id"))
+		if r.Number > next[r.Collection] {
+			s.Errorf("%s came before %v had been taken", key, next[r.Collection])
+		}
+		if r.reply.final() || r.reply.hang > 0 && r.reply.hang < time.Second {
+			finals[key]++
+			next[r.Collection] = max(next[r.Collection], r.Number+1)
+		}
+	}
+	duplicates := 0
+	for key, n := range finals {
+		duplicates += n - 1
+		if len(slices.Compact(slices.Sorted(slices.Values(ids[key])))) != 1 {
+			s.Errorf("%s has had several webhook-ids: %q", key, ids[key])
+		}
+	}
+	if len(finals) != w.notifications {
+		s.Errorf("the backend has %d of %d", len(finals), w.notifications)
+	}
+	gone := s.count(bson.M{"error": bson.M{"$exists": true}})
+	s.Logf("%d notifications, %d requests: %v", w.notifications, len(got), kinds)
+	s.Logf("%d duplicates; %d refused for good", duplicates, gone)
+}
+
+// TestNotFound has a backend that answers 404 at first.
+func TestNotFound(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "not_found_db")
+	s.backend.setAnswer(func(request) reply { return reply{status: 404} })
+	p := s.listen()
+	const notifications = 20
+	for i := range notifications {
+		_, err := s.queue.InsertOne(t.Context(), bson.M{
+			"operation": "MODIFY_COLLECTION", "collection": fmt.Sprint("c", i%4), "number": i, "timestamp": seconds(time.Now()), "processed": false,
+		})
+		s.must(err)
+	}
+	s.eventually("it is not ready", func() bool {
+		status, body, err := p.Get(t.Context(), "/readyz")
+		return err == nil && status == 503 && strings.Contains(body, "404 Not Found")
+	})
+	began := time.Now()
+	if full() {
+		time.Sleep(time.Minute)
+	}
+	if n := s.count(bson.M{"processed": false, "attempts": nil, "last_error": nil, "error": nil}); n != notifications {
+		t.Errorf("%d of %d are unmarked", n, notifications)
+	}
+	s.backend.setAnswer(nil)
+	if !full() {
+		// A listener that starts does not wait for the minute to be over.
+		code, err := p.Stop(t.Context())
+		if err != nil || code != 0 {
+			t.Errorf("exit %d, %v", code, err)
+		}
+		p = s.listen()
+	}
+	s.patiently(s.done)
+	t.Logf("all taken %s after the first 404", time.Since(began).Round(time.Millisecond))
+	taken := 0
+	for _, r := range s.backend.got() {
+		if r.reply.taken() {
+			taken++
+		}
+	}
+	if taken != notifications {
+		t.Errorf("%d were taken, want %d", taken, notifications)
+	}
+	s.must(p.WaitReady(t.Context()))
+}

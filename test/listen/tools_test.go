@@ -1,0 +1,107 @@
+package listen
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// root is the repository's, as seen from this package.
+const root = "../.."
+
+// script runs one of the repository's scripts that fetch tools, and gives the path it
+// prints.
+func script(t *testing.T, name string) string {
+	t.Helper()
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "scripts", name))
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, errs.String())
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
+}
+
+// tool is a program with its environment and its input.
+type tool struct {
+	args  []string
+	env   []string
+	dir   string
+	stdin string
+}
+
+// run runs a tool to its good end and gives what it printed.
+func (s scene) run(x tool) string {
+	s.Helper()
+	cmd := exec.CommandContext(s.Context(), x.args[0], x.args[1:]...)
+	cmd.Env = append(os.Environ(), x.env...)
+	cmd.Dir = x.dir
+	cmd.Stdin = strings.NewReader(x.stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.Fatalf("%q: %v\n%s", x.args, err, out)
+	}
+	return string(out)
+}
+
+// shell is the path of a mongosh.
+func shell(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("MONGOSH"); path != "" {
+		return path
+	}
+	if path, err := exec.LookPath("mongosh"); err == nil {
+		return path
+	}
+	return script(t, "mongosh.sh")
+}
+
+// mongosh runs the shell on the scene's database, in a home folder of its own.
+func (s scene) mongosh(stdin string, args ...string) string {
+	s.Helper()
+	return s.mongoshAt(s.TempDir(), stdin, args...)
+}
+
+func (s scene) mongoshAt(home, stdin string, args ...string) string {
+	s.Helper()
+	config := filepath.Join(home, ".mongodb", "mongosh")
+	s.must(os.MkdirAll(config, 0o700))
+	s.must(os.WriteFile(filepath.Join(config, "config"), []byte(`{"enableTelemetry": false}`), 0o600))
+	out := s.run(tool{
+		args: append([]string{shell(s.T), s.uri, "--quiet"}, args...), env: []string{"HOME=" + home}, stdin: stdin,
+	})
+	if strings.Contains(out, "Error") {
+		s.Errorf("mongosh %q: %s", args, out)
+	}
+	return out
+}
+
+// file is the absolute path of a file in docs.
+func (s scene) file(name string) string {
+	s.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "docs", name))
+	s.must(err)
+	return path
+}
+
+// example gives the code block of docs/manual-notifications.md that holds a certain text.
+func (s scene) example(holds string) string {
+	s.Helper()
+	for _, path := range []string{s.file("manual-notifications.md")} {
+		text, err := os.ReadFile(path)
+		s.must(err)
+		for _, block := range regexp.MustCompile("(?s)\n```[a-z]+\n(.*?)\n```\n").FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(block[1], holds) {
+				return block[1]
+			}
+		}
+	}
+	s.Fatalf("no example holds %q", holds)
+	return ""
+}

@@ -1,0 +1,41 @@
+package mongotest
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+
+	"github.com/ddltail/ddltail/test/mongotest/procgroup"
+)
+
+// key is the secret by which the members of a set know each other; the zero value is none. Who has it may log in as the system
+// itself, before there is any user.
+type key struct {
+	secret string
+	file   string
+}
+
+func makeKey(group *procgroup.Group, o Options) (key, error) {
+	if !o.Auth {
+		return key{}, nil
+	}
+	k := key{secret: rand.Text(), file: filepath.Join(group.Dir(), "keyFile")}
+	return k, os.WriteFile(k.file, []byte(k.secret), 0o400)
+}
+
+// args demand authentication, of clients too.
+func (k key) args() []string {
+	if k.file == "" {
+		return nil
+	}
+	return []string{"--keyFile", k.file}
+}
+
+// login puts the system's credentials in a connection string.
+func (k key) login(u uri) uri {
+	if k.file != "" {
+		u.user, u.password, u.authSource = "__system", k.secret, "local"
+		u.query += "&authMechanism=SCRAM-SHA-256"
+	}
+	return u
+}
