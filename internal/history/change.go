@@ -9,6 +9,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // Change is one document of the history.
@@ -141,17 +142,9 @@ func (c Change) Short() string {
 // ShortID is the _id without its zeros, and without the source where there is but one:
 // `history show` takes it.
 func (c Change) ShortID(withSource bool) string {
-	parts := strings.Split(c.ID, ":")
-	for i := 1; i < len(parts); i++ {
-		if trimmed := strings.TrimLeft(parts[i], "0"); trimmed != parts[i] {
-			parts[i] = max(trimmed, "0")
-		}
+	id, err := notification.ParseID(c.ID)
+	if err != nil {
+		return c.ID
 	}
-	if len(parts) == 4 && parts[1] != "gap" && parts[3] == "0" {
-		parts = parts[:3]
-	}
-	if !withSource {
-		parts = parts[1:]
-	}
-	return strings.Join(parts, ":")
+	return id.Short(withSource)
 }

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -35,7 +36,7 @@ func (r Reader) NewFollower(ctx context.Context, q Query) (*Follower, error) {
 	}
 	for _, source := range sources {
 		for _, span := range spansOf(source) {
-			if f.last[span.from], err = r.newestID(ctx, span); err != nil {
+			if f.last[span.From], err = r.newestID(ctx, span); err != nil {
 				return nil, err
 			}
 		}
@@ -43,15 +44,12 @@ func (r Reader) NewFollower(ctx context.Context, q Query) (*Follower, error) {
 	return f, nil
 }
 
-// idSpan is a range of _ids, open at both ends.
-type idSpan struct{ from, to string }
-
 // spansOf are the three kinds of _ids of one source.
-func spansOf(source string) []idSpan {
-	return []idSpan{
-		{source + ":0", source + "::"},
-		{source + ":gap:", source + ":gap;"},
-		{source + ":snapshot:", source + ":snapshot;"},
+func spansOf(source string) []notification.IDRange {
+	return []notification.IDRange{
+		notification.IDsOfKind(source, notification.IDOplog),
+		notification.IDsOfKind(source, notification.IDGap),
+		notification.IDsOfKind(source, notification.IDSnapshot),
 	}
 }
 
@@ -74,8 +72,8 @@ func (f *Follower) sources(ctx context.Context) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-func (r Reader) newestID(ctx context.Context, span idSpan) (string, error) {
-	cur, err := r.changes().Find(ctx, bson.D{{Key: "_id", Value: between(span.from, span.to)}},
+func (r Reader) newestID(ctx context.Context, span notification.IDRange) (string, error) {
+	cur, err := r.changes().Find(ctx, bson.D{{Key: "_id", Value: between(span.From, span.To)}},
 		options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1).SetProjection(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
 		return "", fmt.Errorf("find the newest change: %w", err)
@@ -87,7 +85,7 @@ func (r Reader) newestID(ctx context.Context, span idSpan) (string, error) {
 		return "", fmt.Errorf("find the newest change: %w", err)
 	}
 	if len(found) == 0 {
-		return span.from, nil
+		return span.From, nil
 	}
 	return found[0].ID, nil
 }
@@ -112,10 +110,10 @@ func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
 	return nil
 }
 
-func (f *Follower) next(ctx context.Context, span idSpan, take func(Change) error) error {
-	seen := f.last[span.from]
+func (f *Follower) next(ctx context.Context, span notification.IDRange, take func(Change) error) error {
+	seen := f.last[span.From]
 	if seen == "" {
-		seen = span.from
+		seen = span.From
 	}
 	newest, err := f.reader.newestID(ctx, span)
 	if err != nil || strings.Compare(newest, seen) <= 0 {
@@ -132,7 +130,7 @@ func (f *Follower) next(ctx context.Context, span idSpan, take func(Change) erro
 	if err := each(ctx, cur, take); err != nil {
 		return err
 	}
-	f.last[span.from] = newest
+	f.last[span.From] = newest
 	return nil
 }
 
@@ -140,8 +138,8 @@ func (f *Follower) next(ctx context.Context, span idSpan, take func(Change) erro
 // come from Next.
 func (f *Follower) Began(c Change) bool {
 	for _, span := range spansOf(c.Source()) {
-		if c.ID > span.from && c.ID < span.to {
-			return c.ID <= f.last[span.from]
+		if c.ID > span.From && c.ID < span.To {
+			return c.ID <= f.last[span.From]
 		}
 	}
 	return true

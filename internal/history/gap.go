@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -57,7 +58,7 @@ func (r Reader) inference(ctx context.Context, source string, until time.Time) (
 	}
 	inf := inference{gaps: gaps, compared: map[compared]Interval{}}
 	cur, err := r.changes().Find(ctx, bson.D{
-		{Key: "_id", Value: bson.D{{Key: "$gt", Value: source + ":snapshot:"}, {Key: "$lt", Value: source + ":snapshot;"}}},
+		notification.IDsOfKind(source, notification.IDSnapshot).Filter(),
 		{Key: "wall", Value: bson.D{{Key: "$lte", Value: until}}},
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -174,10 +175,8 @@ func (q Query) span() bson.D {
 // counts: what came in the millisecond before it is not at or after it.
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
-// ofSource selects by the first part of every _id, which holds no colon.
-func ofSource(source string) bson.E {
-	return bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: source + ":"}, {Key: "$lt", Value: source + ";"}}}
-}
+// ofSource selects by the first part of every _id.
+func ofSource(source string) bson.E { return notification.AllIDs(source).Filter() }
 
 func join(parts ...bson.D) bson.D {
 	var all bson.D

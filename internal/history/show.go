@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -46,31 +45,21 @@ func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 
 // candidates are the _ids that a short form may stand for.
 func (r Reader) candidates(ctx context.Context, id string) []string {
-	parts := regexp.MustCompile(`^(?:([A-Za-z0-9._-]+):)??(?:(gap|snapshot):)?(\d{1,10}):(\d{1,10})(?::(\d{1,6}))?$`).FindStringSubmatch(id)
-	if parts == nil {
+	short, err := notification.ParseID(id)
+	if err != nil {
 		return []string{id}
 	}
-	sources := []string{parts[1]}
-	if parts[1] == "" {
+	sources := []string{short.Source}
+	if short.Source == "" {
 		// Without a list the _id alone is looked for, and not found.
 		sources, _ = r.Sources(ctx)
 	}
 	out := []string{id}
-	for _, source := range sources {
-		full := source + ":"
-		if parts[2] != "" {
-			full += parts[2] + ":"
-		}
-		full += zeros(parts[3], 10) + ":" + zeros(parts[4], 10)
-		if parts[2] != "gap" {
-			full += ":" + zeros(parts[5], 6)
-		}
-		out = append(out, full)
+	for _, short.Source = range sources {
+		out = append(out, short.String())
 	}
 	return out
 }
-
-func zeros(digits string, n int) string { return strings.Repeat("0", max(0, n-len(digits))) + digits }
 
 // Show writes one change in full, before and after as a difference.
 func Show(w io.Writer, screen terminal.Screen, c Change) error {
@@ -185,7 +174,7 @@ func showDefinitions(out *bufio.Writer, screen terminal.Screen, c Change, width 
 
 // Qualify puts the source before a short form that lacks it.
 func Qualify(id, source string) string {
-	if regexp.MustCompile(`^(?:(?:gap|snapshot):)?\d+:\d+(?::\d+)?$`).MatchString(id) {
+	if parsed, err := notification.ParseID(id); err == nil && parsed.Source == "" {
 		return source + ":" + id
 	}
 	return id

@@ -164,10 +164,10 @@ func (p *Pipeline) presumedPosition(ctx context.Context) (presumption, error) {
 		return presumption{}, err
 	}
 	if known.IsZero() {
-		told, err := sink.NewestTold(ctx, p.Database, p.First.Source)
+		told, err := sink.NewestPublished(ctx, p.Database, p.First.Source)
 		return presumption{at: told, inclusive: true}, err
 	}
-	told, err := sink.FirstToldAfter(ctx, p.Database, p.First.Source, known.OpTime)
+	told, err := sink.FirstPublishedAfter(ctx, p.Database, p.First.Source, known.OpTime)
 	if err != nil || told.IsZero() {
 		return presumption{at: known}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -81,27 +82,25 @@ func hasCode(err error, code int) bool {
 	return errors.As(err, &se) && se.HasErrorCode(code)
 }
 
-// NewestTold gives the place of the newest change of a source in the history; zero
-// where it has none.
-func NewestTold(ctx context.Context, db *mongo.Database, source string) (oplog.Moment, error) {
-	return told(ctx, db, source+":0", source, -1)
+// NewestPublished returns the position of the newest change of a source in the history;
+// zero where it has none.
+func NewestPublished(ctx context.Context, db *mongo.Database, source string) (oplog.Moment, error) {
+	return firstOf(ctx, db, notification.IDsOfKind(source, notification.IDOplog), -1)
 }
 
-// FirstToldAfter gives the place of the first change of a source in the history that
-// lies behind a position; zero where there is none.
-func FirstToldAfter(ctx context.Context, db *mongo.Database, source string, at oplog.OpTime) (oplog.Moment, error) {
-	return told(ctx, db, source+":"+place(at)+":~", source, 1)
+// FirstPublishedAfter returns the position of the first change of a source in the
+// history behind a position; zero where there is none.
+func FirstPublishedAfter(ctx context.Context, db *mongo.Database, source string, at oplog.OpTime) (oplog.Moment, error) {
+	return firstOf(ctx, db, notification.IDsOfKind(source, notification.IDOplog).After(at.TS), 1)
 }
 
-// told finds a change by its _id: those of changes sort, and those of comparisons and
-// gaps begin with a letter behind the source.
-func told(ctx context.Context, db *mongo.Database, from, source string, order int) (oplog.Moment, error) {
+// firstOf returns the position of the first change in a range of _ids, in the order given.
+func firstOf(ctx context.Context, db *mongo.Database, ids notification.IDRange, order int) (oplog.Moment, error) {
 	var doc struct {
 		OpTime oplog.OpTime `bson:"optime"`
 		Wall   time.Time    `bson:"wall"`
 	}
-	ids := bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lt", Value: source + "::"}}}}
-	err := db.Collection(History).FindOne(ctx, ids, options.FindOne().SetSort(bson.D{{Key: "_id", Value: order}})).Decode(&doc)
+	err := db.Collection(History).FindOne(ctx, bson.D{ids.Filter()}, options.FindOne().SetSort(bson.D{{Key: "_id", Value: order}})).Decode(&doc)
 	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
 		return oplog.Moment{}, fmt.Errorf("read %s.%s: %w", db.Name(), History, err)
 	}

@@ -3,12 +3,12 @@
 package sink
 
 import (
-	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -46,7 +46,7 @@ type Interval struct{ From, To oplog.Moment }
 // detected at the given time.
 func NewDocument(c detector.Change, origin Origin, detected time.Time) Document {
 	return Document{
-		ID:     fmt.Sprintf("%s:%s:%06d", origin.Source, place(c.OpTime), c.Ordinal),
+		ID:     notification.ID{Source: origin.Source, TS: c.OpTime.TS, Ordinal: c.Ordinal}.String(),
 		Change: c, Origin: origin, Detected: detected,
 		source: sourceOplog, wall: c.Wall,
 	}
@@ -56,7 +56,7 @@ func NewDocument(c detector.Change, origin Origin, detected time.Time) Document 
 // catalogs: it happened at some time within the interval.
 func NewInferred(c detector.Change, between Interval, origin Origin, detected time.Time) Document {
 	return Document{
-		ID:     fmt.Sprintf("%s:%s:%s:%06d", origin.Source, sourceSnapshot, place(between.To.OpTime), c.Ordinal),
+		ID:     notification.ID{Source: origin.Source, Kind: notification.IDSnapshot, TS: between.To.TS, Ordinal: c.Ordinal}.String(),
 		Change: c, Origin: origin, Detected: detected,
 		source: sourceSnapshot, wall: between.To.Wall, between: between,
 	}
@@ -65,15 +65,12 @@ func NewInferred(c detector.Change, between Interval, origin Origin, detected ti
 // NewGap makes the notification that the history within the interval is lost.
 func NewGap(between Interval, origin Origin, detected time.Time) Document {
 	return Document{
-		ID:     fmt.Sprintf("%s:gap:%s", origin.Source, place(between.To.OpTime)),
+		ID:     notification.ID{Source: origin.Source, Kind: notification.IDGap, TS: between.To.TS}.String(),
 		Change: detector.Change{Operation: detector.HistoryGap, Statement: "HISTORY GAP"},
 		Origin: origin, Detected: detected,
 		source: sourceSnapshot, wall: between.To.Wall, between: between,
 	}
 }
-
-// place writes an optime so that it sorts.
-func place(o oplog.OpTime) string { return fmt.Sprintf("%010d:%010d", o.TS.T, o.TS.I) }
 
 // Notification is the document as the queue holds it, unprocessed.
 func (d Document) Notification() bson.D {
