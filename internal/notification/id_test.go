@@ -48,13 +48,13 @@ func TestParseIDRefuses(t *testing.T) {
 func TestIDOrder(t *testing.T) {
 	at := func(i uint32) bson.Timestamp { return bson.Timestamp{T: 9, I: i} }
 	ids := []string{
+		notification.ID{Source: "rs0", TS: at(1)}.String(),
 		notification.ID{Source: "rs", TS: at(1)}.String(),
 		notification.ID{Source: "rs", TS: at(1), Ordinal: 10}.String(),
 		notification.ID{Source: "rs", TS: at(2)}.String(),
 		notification.ID{Source: "rs", TS: at(10)}.String(),
 		notification.ID{Source: "rs", Kind: notification.IDGap, TS: at(1)}.String(),
 		notification.ID{Source: "rs", Kind: notification.IDSnapshot, TS: at(1)}.String(),
-		notification.ID{Source: "rs0", TS: at(1)}.String(),
 	}
 	if !slices.IsSorted(ids) {
 		t.Error("the _ids do not sort in oplog order")
@@ -64,11 +64,11 @@ func TestIDOrder(t *testing.T) {
 		in          notification.IDRange
 		first, last int
 	}{
-		{"all", notification.AllIDs("rs"), 0, 5},
-		{"changes", notification.IDsOfKind("rs", notification.IDOplog), 0, 3},
-		{"behind a timestamp", notification.IDsOfKind("rs", notification.IDOplog).After(at(1)), 2, 3},
-		{"gaps", notification.IDsOfKind("rs", notification.IDGap), 4, 4},
-		{"inferred", notification.IDsOfKind("rs", notification.IDSnapshot), 5, 5},
+		{"all", notification.AllIDs("rs"), 1, 6},
+		{"changes", notification.IDsOfKind("rs", notification.IDOplog), 1, 4},
+		{"behind a timestamp", notification.IDsOfKind("rs", notification.IDOplog).After(at(1)), 3, 4},
+		{"gaps", notification.IDsOfKind("rs", notification.IDGap), 5, 5},
+		{"inferred", notification.IDsOfKind("rs", notification.IDSnapshot), 6, 6},
 	} {
 		for i, id := range ids {
 			if got, want := c.in.From < id && id < c.in.To, i >= c.first && i <= c.last; got != want {
