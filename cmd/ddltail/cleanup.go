@@ -37,7 +37,7 @@ func cleanupCommand() *cobra.Command {
 			return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
 				text, err := cleaned(ctx, db, age, dryRun)
 				if err != nil {
-					return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+					return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 				}
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 				return err

@@ -77,7 +77,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	}
 	view, err := replicaset.Discover(ctx, seeds)
 	if err != nil {
-		return nil, pipeline.Explain(err, seeds.PathIsAuthSource)
+		return nil, pipeline.UserError(err, seeds.PathIsAuthSource)
 	}
 	db, err := openSink(ctx, client, d.cfg)
 	if err != nil {
@@ -97,7 +97,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		Queue:   queue, Own: sink.Collections(d.cfg.Database),
 		Reconcile:   d.cfg.Reconcile,
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
-		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Wiring: wiringOf(d.cfg)},
+		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: wiringOf(d.cfg)},
 		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
 	}
@@ -118,7 +118,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 }
 
 func (d *daemon) explainSink(err error) error {
-	return pipeline.ExplainSink(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
+	return pipeline.SinkUserError(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
 }
 
 func (d *daemon) source(setName string) (string, error) {

@@ -33,8 +33,8 @@ func historyCommand() *cobra.Command {
 	var f historyFlags
 	cmd := &cobra.Command{
 		Use:   "history [flags]",
-		Short: "Show which changes there were, or the schema as it stood at a moment",
-		Long: "Show which changes there were, the oldest first, or the schema as it stood at a moment.\n\n" +
+		Short: "List schema changes, or show the schema as of a time",
+		Long: "List schema changes, oldest first, or show the schema as of a time.\n\n" +
 			"TIME is RFC 3339, a local time as the tables show it, or how long ago: 90s, 2h, 1d, 2w.",
 		Example: "  ddltail history --ns 'banking_db.*' --since 2h\n" +
 			"  ddltail history --operation DROP_COLLECTION --format json\n" +
@@ -57,7 +57,7 @@ func historyCommand() *cobra.Command {
 	cmd.Flags().IntVar(&f.limit, "limit", 0, fmt.Sprintf("the newest N only; 0 for all (default of a table without --since: %d)", defaultLimit))
 	cmd.Flags().BoolVar(&f.follow, "follow", false, "go on with what comes, until Ctrl-C")
 	cmd.Flags().BoolVar(&f.wide, "wide", false, "statements and _ids in full")
-	cmd.Flags().StringVar(&f.asOf, "as-of", "", "TIME: the schema as it stood then")
+	cmd.Flags().StringVar(&f.asOf, "as-of", "", "TIME: show the schema as of then")
 	cmd.Flags().StringVar(&f.format, "format", "table", "table, json, mongosh or csv")
 	cmd.PersistentFlags().StringVar(&f.source, "source", "", "one source only, where several share the database (default DDLTAIL_SOURCE)")
 	cmd.AddCommand(showCommand(&f.source), diffCommand(&f.source))

@@ -128,7 +128,7 @@ func listen(ctx context.Context, cfg config.Config, target listener.Target, log 
 // handOver listens and cleans up.
 func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *mongo.Database) error {
 	err := pipeline.Await(ctx, l.Log, startLimit, func(ctx context.Context) error {
-		return pipeline.ExplainSink(listener.Setup(ctx, db), cfg.Database, cfg.Sink.PathIsAuthSource())
+		return pipeline.SinkUserError(listener.Setup(ctx, db), cfg.Database, cfg.Sink.PathIsAuthSource())
 	})
 	if err != nil {
 		return err

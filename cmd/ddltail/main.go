@@ -1,4 +1,4 @@
-// Command ddltail tells the schema changes of a MongoDB replica set.
+// Command ddltail reports the schema changes of a MongoDB replica set.
 package main
 
 import (
@@ -33,8 +33,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
 	root := &cobra.Command{
 		Use:           "ddltail",
-		Short:         "Tells the schema changes of a MongoDB replica set",
-		Long:          "ddltail tails a MongoDB replica set's oplog and tells every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
+		Short:         "Report the schema changes of a MongoDB replica set",
+		Long:          "ddltail tails a MongoDB replica set's oplog and reports every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {

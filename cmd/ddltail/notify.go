@@ -75,7 +75,7 @@ func writeNotification(ctx context.Context, cfg config.Config, change notify.Cha
 	}
 	return withSink(ctx, cfg, log, func(ctx context.Context, db *mongo.Database) error {
 		if err := notify.SchemaChange(ctx, db, change); err != nil {
-			return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+			return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 		}
 		log.Info("notified", zap.String("operation", change.Operation), zap.String("collection", change.Collection),
 			zap.String("queue", cfg.Database))

@@ -27,7 +27,7 @@ func setupCommand() *cobra.Command {
 			}
 			return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
 				if err := sink.Setup(ctx, db); err != nil {
-					return pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+					return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 				}
 				log.Info("ready", zap.String("database", cfg.Database), zap.String("collection", sink.Notifications))
 				return nil
@@ -67,7 +67,7 @@ func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mo
 			err = fmt.Errorf("the sink: %w", reason)
 		}
 	}
-	return nil, pipeline.ExplainSink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+	return nil, pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 }
 
 func disconnect(client *mongo.Client) {

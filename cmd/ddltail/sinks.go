@@ -73,8 +73,8 @@ func filterOf(cfg config.Config) sink.Filter {
 	return sink.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
 }
 
-func wiringOf(cfg config.Config) checkpoint.Wiring {
-	w := checkpoint.Wiring{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
+func wiringOf(cfg config.Config) checkpoint.Settings {
+	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
 	for _, s := range cfg.Sinks {
 		w.Sinks = append(w.Sinks, s.String())
 	}

@@ -65,7 +65,7 @@ type Moment struct {
 	Namespaces any
 }
 
-// Standing gives the _ids of the versions that stood at a moment, drops among them,
+// Standing returns the _ids of the versions in effect at a time, drops among them,
 // in the order of their namespaces.
 func (r Reader) Standing(ctx context.Context, m Moment) ([]string, error) {
 	match := bson.D{{Key: "source", Value: m.Source}}

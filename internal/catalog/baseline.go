@@ -32,7 +32,7 @@ type Baseline struct {
 	Log      *zap.Logger
 }
 
-// Listed is the catalog of a member as it stood at one moment, majority-committed.
+// Listed is a member's catalog at one majority-committed position.
 type Listed struct {
 	At       oplog.Moment
 	Versions []detector.Version
@@ -108,14 +108,14 @@ func (b Baseline) stamp(ctx context.Context, m oplog.Member, before oplog.State,
 	return listed, nil
 }
 
-// namespaces is a set of them; one without a collection stands for a database.
+// namespaces is a set of them; one without a collection means the whole database.
 type namespaces map[detector.Namespace]bool
 
 func (n namespaces) has(ns detector.Namespace) bool {
 	return n[ns] || n[detector.Namespace{Database: ns.Database}]
 }
 
-// in gives the collections of the set in a database; none stands for all of them.
+// in returns the collections of the set in a database; none means all of them.
 func (n namespaces) in(db string) []string {
 	var names []string
 	for ns := range n {
@@ -188,7 +188,7 @@ func (b Baseline) indexes(ctx context.Context, l *Listing, versions []detector.V
 		v.Definition.Indexes = specs
 		if time.Since(spoke) > progressEvery {
 			spoke = time.Now()
-			b.Log.Info("taking the catalog", zap.Int("collections", i+1), zap.Int("of", len(versions)))
+			b.Log.Info("taking the catalog snapshot", zap.Int("collections", i+1), zap.Int("of", len(versions)))
 		}
 	}
 	return nil

@@ -150,7 +150,7 @@ func (l *Listing) Indexes(ctx context.Context, ns detector.Namespace) ([]bson.Ra
 	return out, nil
 }
 
-// finishedSpec leaves out builds in progress, whose spec stands beside their UUID,
+// finishedSpec leaves out builds in progress, whose spec is listed beside their UUID,
 // and the index on _id, which every collection has.
 func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	if _, err := spec.LookupErr("buildUUID"); err == nil {

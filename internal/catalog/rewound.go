@@ -16,7 +16,7 @@ type Span struct {
 	LastKnown *detector.Catalog
 }
 
-// Rewound gives the catalog as it stood at the beginning of a span, from the listing at
+// Rewound returns the catalog at the beginning of a span, from the listing at
 // its end and what the oplog says happened between. It keeps the schema changes of the
 // span in memory, and nothing else of the oplog.
 func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) ([]detector.Version, error) {

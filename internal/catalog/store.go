@@ -143,7 +143,7 @@ func (doc version) version() detector.Version {
 	return v
 }
 
-// Load gives the catalog as it stood at a position: of each namespace the newest
+// Load returns the catalog at a position: of each namespace the newest
 // version at or before it. Later versions wait for their time.
 func (s Store) Load(ctx context.Context, at bson.Timestamp) (*detector.Catalog, error) {
 	known, err := s.newest(ctx, bson.E{Key: "optime.ts", Value: bson.D{{Key: "$lte", Value: at}}})
@@ -158,7 +158,7 @@ func (s Store) Load(ctx context.Context, at bson.Timestamp) (*detector.Catalog, 
 	return known, nil
 }
 
-// LoadUnlisted gives the catalog as it stood at a position, but for what a listing
+// LoadUnlisted returns the catalog at a position, but for what a listing
 // found at that very moment.
 func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*detector.Catalog, error) {
 	return s.newest(ctx, bson.E{Key: "$or", Value: bson.A{

@@ -1,5 +1,5 @@
-// Package checkpoint keeps how far the oplog has been told, one document for each
-// SOURCE and NAME. It only moves forward.
+// Package checkpoint stores how far the oplog has been published, one document for each
+// SOURCE and NAME.
 package checkpoint
 
 import (
@@ -15,36 +15,35 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Checkpoint says that every change at or before Position is in every sink.
+// Checkpoint states that every change at or before Position is in every sink.
 type Checkpoint struct {
 	Source   string
 	Name     string
 	Position oplog.Moment
-	// Inclusive says that the entry at Position itself has not been told: a first
-	// run that begins at the oldest entry has nothing before it to stand on.
+	// Inclusive is true if the entry at Position itself is still to be published: a first run
+	// that starts at the oldest entry has no entry before it.
 	Inclusive bool
-	// Began is where a first run began that was asked for the past; zero for one that
-	// began at the head. What is lost before Baseline was not promised then.
+	// Began is where a first run with a past START began; zero for one that began at the head.
+	// Entries truncated before Baseline are no gap then.
 	Began oplog.OpTime
-	// Lost says that the document itself had been lost, and was made again from what
-	// history and catalog say.
+	// Lost is true if the document had been deleted and was derived from history and catalog.
 	Lost       bool
 	ReplicaSet string
-	// ReplicaSetID tells two sets of one name apart; zero where it could not be read.
+	// ReplicaSetID distinguishes two sets of one name; zero if it could not be read.
 	ReplicaSetID bson.ObjectID
-	// Baseline is when the catalog was listed for this name; zero before that.
+	// Baseline is the optime of the catalog's snapshot for this NAME; zero before that.
 	Baseline oplog.OpTime
 	// Compared is the last moment at which the known catalog was compared with the
 	// server's; zero where it never was.
 	Compared oplog.Moment
-	// Pending is a comparison that is complete, and still to be told; nil for none.
-	Pending *Comparison
-	Wiring  Wiring
-	SavedAt time.Time
+	// Pending is a recorded comparison that is still to be published; nil for none.
+	Pending  *Comparison
+	Settings Settings
+	SavedAt  time.Time
 }
 
-// Wiring is what detectors of one name must have in common.
-type Wiring struct {
+// Settings must be equal among detectors of one NAME.
+type Settings struct {
 	Sinks             []string `bson:"sinks"`
 	Namespaces        []string `bson:"namespaces"`
 	ExcludeNamespaces []string `bson:"exclude_namespaces"`
@@ -69,7 +68,7 @@ type document struct {
 	Baseline *oplog.OpTime `bson:"baseline,omitempty"`
 	Compared *oplog.Moment `bson:"compared,omitempty"`
 	Pending  *Comparison   `bson:"comparison,omitempty"`
-	Wiring   Wiring        `bson:"wiring"`
+	Settings Settings      `bson:"wiring"`
 	SavedAt  time.Time     `bson:"saved_at"`
 }
 
@@ -79,7 +78,7 @@ func (d document) checkpoint() Checkpoint {
 		Inclusive: d.Inclusive, Began: valueOf(d.Began), Lost: d.Lost,
 		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID,
 		Baseline: valueOf(d.Baseline), Compared: valueOf(d.Compared), Pending: d.Pending,
-		Wiring: d.Wiring, SavedAt: d.SavedAt,
+		Settings: d.Settings, SavedAt: d.SavedAt,
 	}
 	if c.Position.Wall.IsZero() {
 		// An earlier release did not keep it.
@@ -104,11 +103,11 @@ func pointerTo[T comparable](v T) *T {
 	return &v
 }
 
-// ErrQueueTaken says that another name of the same source fills the queue.
+// ErrQueueTaken is returned if another NAME of the same source fills the queue.
 var ErrQueueTaken = errors.New("another name of this source fills the queue of this database")
 
-// ErrMissing says that the stored checkpoint is gone.
-var ErrMissing = errors.New("the stored checkpoint is gone")
+// ErrMissing is returned if the stored checkpoint was deleted.
+var ErrMissing = errors.New("the stored checkpoint is missing")
 
 // queueIndex is the name of the index that keeps two names out of one queue.
 const queueIndex = "one_queue_per_source"
@@ -120,12 +119,12 @@ type Store struct {
 	id   string
 }
 
-// NewStore gives the store of one SOURCE and NAME.
+// NewStore returns the store of one SOURCE and NAME.
 func NewStore(coll *mongo.Collection, source, name string) Store {
 	return Store{coll: coll, id: source + ":" + name}
 }
 
-// Setup makes the collection's index; again is no error.
+// Setup creates the collection's index. It is idempotent.
 func (s Store) Setup(ctx context.Context) error {
 	_, err := s.coll.Indexes().CreateOne(ctx, mongo.IndexModel{
 		Keys: bson.D{{Key: "source", Value: 1}},
@@ -138,7 +137,7 @@ func (s Store) Setup(ctx context.Context) error {
 	return nil
 }
 
-// Load reads the stored checkpoint and says whether there is one.
+// Load reads the stored checkpoint and reports whether there is one.
 func (s Store) Load(ctx context.Context) (Checkpoint, bool, error) {
 	var d document
 	err := s.coll.FindOne(ctx, bson.D{{Key: "_id", Value: s.id}}).Decode(&d)
@@ -159,7 +158,7 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position.OpTime, Wall: c.Position.Wall,
 		Inclusive: c.Inclusive, Began: pointerTo(c.Began), Lost: c.Lost,
 		ReplicaSet: c.ReplicaSet, ReplicaSetID: c.ReplicaSetID, Queue: queue,
-		Wiring: c.Wiring, SavedAt: time.Now().UTC(),
+		Settings: c.Settings, SavedAt: time.Now().UTC(),
 	})
 	if err != nil && !mongo.IsDuplicateKeyError(err) {
 		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, err)
@@ -177,8 +176,8 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 	return stored, nil
 }
 
-// Rewire records what this process is wired to.
-func (s Store) Rewire(ctx context.Context, w Wiring, queue bool) error {
+// RecordSettings records the filters and sinks of this process.
+func (s Store) RecordSettings(ctx context.Context, w Settings, queue bool) error {
 	update := bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: w}}}}
 	if queue {
 		update = bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: w}, {Key: "queue", Value: true}}}}
@@ -237,7 +236,7 @@ func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (
 	return stored, nil
 }
 
-// OfSource says whether any name of a source has a checkpoint.
+// OfSource reports whether any NAME of a source has a checkpoint.
 func (s Store) OfSource(ctx context.Context, source string) (bool, error) {
 	err := s.coll.FindOne(ctx, bson.D{{Key: "source", Value: source}}).Err()
 	if errors.Is(err, mongo.ErrNoDocuments) {

@@ -12,10 +12,10 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// leaseTime is how long a process may be silent before another one takes its work.
+// leaseTime is how long a lease lasts without renewal.
 const leaseTime = 30 * time.Second
 
-// LeaseRenewal is how often a process that has the lease should take it again.
+// LeaseRenewal is how often the holder of a lease should renew it.
 const LeaseRenewal = leaseTime / 3
 
 // Comparison is the known catalog beside the server's. It is complete: the catalog
@@ -26,14 +26,14 @@ type Comparison struct {
 	// taken since.
 	From oplog.Moment `bson:"from"`
 	To   oplog.Moment `bson:"to"`
-	// Known is the moment in the catalog that stands for From: a first run lists it a
-	// moment after its position.
+	// Known is the optime in the catalog that corresponds to From: the snapshot of a first run
+	// is slightly later than its position.
 	Known oplog.OpTime `bson:"known"`
 	// Unknown says that no catalog was known, so that nothing can differ from it.
 	Unknown bool `bson:"unknown,omitempty"`
 	// Gap says that what happened between them is lost, and the position goes to To.
 	Gap bool `bson:"gap,omitempty"`
-	// Inclusive says that the entry at To is still to be told.
+	// Inclusive is true if the entry at To is still to be published.
 	Inclusive bool `bson:"inclusive,omitempty"`
 	// Listed is when the server was asked.
 	Listed oplog.Moment `bson:"listed"`
@@ -69,7 +69,7 @@ func (s Store) Lease(ctx context.Context, at oplog.OpTime, holder string) (bool,
 	return res.MatchedCount > 0, nil
 }
 
-// uncompared selects the checkpoint while no comparison waits to be told.
+// uncompared selects the checkpoint while no comparison is pending.
 func (s Store) uncompared(at oplog.OpTime) bson.D {
 	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison", Value: nil}}
 	if !at.IsZero() {
@@ -94,9 +94,9 @@ func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Com
 	return res.MatchedCount > 0, nil
 }
 
-// Settle ends a comparison that has been told: of a gap, the position goes to its end,
-// which may lie before the last one where another history stands there. Where another
-// process was faster it does nothing.
+// Settle removes a comparison that has been published. Of a gap it sets the position to its
+// end, which may be before the last one if the set has another history. If another process
+// settled it first it does nothing.
 func (s Store) Settle(ctx context.Context, c Comparison) error {
 	this := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison.to.ts", Value: c.To.TS}, {Key: "comparison.from.ts", Value: c.From.TS}}
 	fields := bson.D{{Key: "compared", Value: c.Listed}, {Key: "saved_at", Value: time.Now().UTC()}}
@@ -137,9 +137,9 @@ func (s Store) SetCompared(ctx context.Context, at oplog.Moment) error {
 	return nil
 }
 
-// Claim records the replica set that a checkpoint is of, in place of the one that was
+// TakeOwnership records the replica set that a checkpoint is of, in place of the one that was
 // recorded. It says whether it did: not where position or set have changed meanwhile.
-func (s Store) Claim(ctx context.Context, from Checkpoint, set bson.ObjectID) (bool, error) {
+func (s Store) TakeOwnership(ctx context.Context, from Checkpoint, set bson.ObjectID) (bool, error) {
 	recorded := any(from.ReplicaSetID)
 	if from.ReplicaSetID.IsZero() {
 		recorded = nil

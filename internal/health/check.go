@@ -23,7 +23,7 @@ const (
 	// maxLag is how far the position may lie behind: on a quiet set it is saved at most
 	// once in 10 s, and the newest entry moves each 10 s by itself.
 	maxLag = time.Minute
-	// maxCounted bounds the count of a queue that nobody empties.
+	// maxCounted bounds the count of a queue without a consumer.
 	maxCounted = 100_000
 )
 

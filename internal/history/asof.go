@@ -103,7 +103,7 @@ func (b bounds) notes(a AsOf, inf inference) []string {
 		notes = append(notes, fmt.Sprintf("history before %s has been removed for its age: what was changed or dropped before that is not known", stamp(b.horizon)))
 	}
 	if !b.position.IsZero() && at.After(b.position.Add(staleAfter)) {
-		notes = append(notes, fmt.Sprintf("the oplog has been told up to %s only: what changed since is not known", stamp(b.position)))
+		notes = append(notes, fmt.Sprintf("the oplog has been read up to %s only: later changes are not known", stamp(b.position)))
 	}
 	for _, span := range inf.lost(at) {
 		notes = append(notes, "HISTORY GAP: "+span.words("the history is lost")+"; this is the schema as last known before it")

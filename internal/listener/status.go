@@ -51,7 +51,7 @@ func (s *Status) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Alive is nil while the loop goes round, whatever the servers do: where it does
+// Alive returns nil while the loop makes progress, whatever the servers do: if it does
 // not, only a restart helps.
 func (s *Status) Alive() error {
 	s.mu.Lock()

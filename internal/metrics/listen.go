@@ -51,7 +51,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels) *Lis
 			Name: "ddltail_notifications_cleaned_total",
 			Help: "Processed notifications that this process has removed for their age.",
 		}),
-		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that nobody has processed yet."),
+		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		mode: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_listen_mode",
 			Help: "1 for the way by which new notifications are looked for, else 0.",
@@ -61,7 +61,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels) *Lis
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ddltail_oldest_unprocessed_age_seconds",
-		Help: "Age of the oldest notification that nobody has processed yet, by its timestamp; 0 if there is none.",
+		Help: "Age of the oldest unprocessed notification, by its timestamp; 0 if there is none.",
 	}, m.oldestAge)
 	for _, r := range labels.Results {
 		m.Deliveries.WithLabelValues(r)

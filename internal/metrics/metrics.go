@@ -1,4 +1,4 @@
-// Package metrics holds what `ddltail run` tells Prometheus. Labels are from
+// Package metrics holds the Prometheus metrics of run and listen. Labels are from
 // closed sets, never a namespace.
 package metrics
 
@@ -79,10 +79,10 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		}, []string{"reason"}),
 		Gaps: f.NewCounter(prometheus.CounterOpts{
 			Name: "ddltail_history_gaps_total",
-			Help: "How often part of the oplog was lost before it was read.",
+			Help: "Gaps: oplog entries truncated before they were read.",
 		}),
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
-		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that nobody has processed yet."),
+		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
 	}
 	m.start(labels)

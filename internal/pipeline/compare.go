@@ -15,32 +15,32 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// settlePending tells a comparison that was recorded and not yet told to its end: that
-// history is lost, if it is, and each difference. All of it follows from the record and
-// the catalog, so that it does not matter who tells it, nor how often. It says whether
+// completeComparison publishes a comparison that was recorded and not yet completed: the
+// gap, if history was lost, and each difference. All of it follows from the record and
+// the catalog, so any process can publish it, any number of times. It reports whether
 // there was one.
-func (p *Pipeline) settlePending(ctx context.Context) (bool, error) {
+func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	var stored checkpoint.Checkpoint
-	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, _, err = p.Checkpoints.Load(ctx)
 		return err
 	})
 	if err != nil || stored.Pending == nil {
 		return false, err
 	}
-	if p.foreign(stored) {
-		return false, anotherSet(stored)
+	if p.isForeign(stored) {
+		return false, foreignCheckpointError(stored)
 	}
 	c := *stored.Pending
 	docs, err := p.inferred(ctx, c)
 	if err != nil {
 		return false, err
 	}
-	err = p.write(ctx, docs, func(ctx context.Context) error { return p.stillPending(ctx, c) })
-	if err != nil && !errors.Is(err, errMoved) {
+	err = p.write(ctx, docs, func(ctx context.Context) error { return p.isStillPending(ctx, c) })
+	if err != nil && !errors.Is(err, errStoredChanged) {
 		return false, err
 	}
-	err = p.insist(ctx, "checkpoint", func(ctx context.Context) error { return p.Checkpoints.Settle(ctx, c) })
+	err = p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error { return p.Checkpoints.Settle(ctx, c) })
 	if err != nil {
 		return false, err
 	}
@@ -51,11 +51,11 @@ func (p *Pipeline) settlePending(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// stillPending is errMoved where another process has told the comparison to its end:
-// what it wrote may have been processed and removed since.
-func (p *Pipeline) stillPending(ctx context.Context, c checkpoint.Comparison) error {
+// isStillPending returns errStoredChanged if another process has completed the comparison:
+// the documents it wrote may have been processed and removed since.
+func (p *Pipeline) isStillPending(ctx context.Context, c checkpoint.Comparison) error {
 	var stored checkpoint.Checkpoint
-	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, _, err = p.Checkpoints.Load(ctx)
 		return err
 	})
@@ -63,12 +63,12 @@ func (p *Pipeline) stillPending(ctx context.Context, c checkpoint.Comparison) er
 		return err
 	}
 	if stored.Pending == nil || stored.Pending.To.OpTime != c.To.OpTime || stored.Pending.From.OpTime != c.From.OpTime {
-		return errMoved
+		return errStoredChanged
 	}
 	return nil
 }
 
-// inferred makes the documents of a comparison.
+// inferred returns the documents of a comparison.
 func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sink.Document, error) {
 	before, err := p.Catalog.Load(ctx, c.Known.TS)
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sin
 			return nil, err
 		}
 	}
-	now, err := p.Catalog.Load(ctx, momentOf(c).TS)
+	now, err := p.Catalog.Load(ctx, positionOf(c).TS)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +99,8 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sin
 	return docs, nil
 }
 
-// reconcile lists the server's catalog when that is due and the oplog is followed at
-// its head, and compares once the position has passed the moment of the listing.
+// reconcile takes a snapshot of the server's catalog when one is due and the reader is
+// tailing, and compares once the position has passed the snapshot's optime.
 func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch) error {
 	switch {
 	case p.listed != nil && !b.Scanned.Before(p.listed.At.TS):
@@ -110,14 +110,14 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	}
 	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
 	if err != nil {
-		return explainListing(err, p.Seeds.PathIsAuthSource)
+		return listingUserError(err, p.Seeds.PathIsAuthSource)
 	}
 	p.listed = &listed
 	return nil
 }
 
-// passes says whether an entry lies behind the listing that waits to be compared.
-func (p *Pipeline) passes(raw bson.Raw) bool {
+// isPastSnapshot reports whether an entry is later than the snapshot to be compared.
+func (p *Pipeline) isPastSnapshot(raw bson.Raw) bool {
 	if p.listed == nil {
 		return false
 	}
@@ -125,24 +125,24 @@ func (p *Pipeline) passes(raw bson.Raw) bool {
 	return ok && bson.Timestamp{T: t, I: i}.After(p.listed.At.TS)
 }
 
-// compare looks for what differs between the catalog that follows from the oplog and
-// the one that was listed at the same moment.
+// compare compares the catalog derived from the oplog with the snapshot of the same
+// optime.
 func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
 	p.listed, p.compareAt = nil, p.nextComparison(time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
 	differences, _ := catalog.Changed(p.known, listed.Versions, listed.At)
 	if len(differences) == 0 {
-		p.Log.Info("the known catalog is the server's", zap.Stringer("at", listed.At))
+		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
 		p.compared = listed.At.OpTime
 		return p.Checkpoints.SetCompared(ctx, listed.At)
 	}
-	return p.leased(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordListed(ctx, listed) })
+	return p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
 }
 
-// recordListed compares again under the lease, since another process may have just
-// done so, and has what counts told.
-func (p *Pipeline) recordListed(ctx context.Context, listed catalog.Listed) error {
+// recordSnapshot compares again under the lease, since another process may have just
+// done so, and publishes the differences.
+func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) error {
 	stored, err := p.stored(ctx)
 	if err != nil {
 		return err
@@ -152,28 +152,28 @@ func (p *Pipeline) recordListed(ctx context.Context, listed catalog.Listed) erro
 		from = oplog.Moment{OpTime: stored.Baseline, Wall: stored.Baseline.Time()}
 	}
 	if !listed.At.TS.After(from.TS) {
-		return p.adoptCatalog(ctx)
+		return p.reloadCatalog(ctx)
 	}
-	err = p.record(ctx, landing{
+	err = p.recordComparison(ctx, resumePoint{
 		comparison: checkpoint.Comparison{From: from, To: listed.At, Listed: listed.At},
 		state:      listed.Versions,
 	}, oplog.OpTime{})
 	if err != nil {
 		return err
 	}
-	if _, err := p.settlePending(ctx); err != nil {
+	if _, err := p.completeComparison(ctx); err != nil {
 		return err
 	}
 	p.compared = listed.At.OpTime
-	p.Log.Warn("the known catalog was not the server's: the differences are told", zap.Stringer("at", listed.At))
-	return p.adoptCatalog(ctx)
+	p.Log.Warn("catalog drift found; differences reported", zap.Stringer("at", listed.At))
+	return p.reloadCatalog(ctx)
 }
 
-// adoptCatalog takes over what another comparison has found.
-func (p *Pipeline) adoptCatalog(ctx context.Context) error {
+// reloadCatalog reads the stored catalog at the position.
+func (p *Pipeline) reloadCatalog(ctx context.Context) error {
 	var known *detector.Catalog
-	err := p.insist(ctx, "catalog", func(ctx context.Context) (err error) {
-		known, err = p.Catalog.Load(ctx, p.before())
+	err := p.retryUntilDone(ctx, "catalog", func(ctx context.Context) (err error) {
+		known, err = p.Catalog.Load(ctx, p.catalogPosition())
 		return err
 	})
 	if err != nil {
@@ -186,7 +186,7 @@ func (p *Pipeline) adoptCatalog(ctx context.Context) error {
 	return nil
 }
 
-// nextComparison is when the catalog is to be listed next; zero for never.
+// nextComparison returns when the next snapshot is due; zero for never.
 func (p *Pipeline) nextComparison(now time.Time) time.Time {
 	if p.Reconcile.Every <= 0 {
 		return time.Time{}

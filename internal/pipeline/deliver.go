@@ -14,31 +14,30 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// sinkTimeout bounds one attempt to write; a slower one is repeated, which does
-// no harm.
+// sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
 const sinkTimeout = 30 * time.Second
 
-// grace is how long writes may go on after the process was asked to stop.
-const grace = 2 * time.Second
+// shutdownGrace is how long writes may continue after the process was asked to stop.
+const shutdownGrace = 2 * time.Second
 
-// errMoved says that another process has changed what is stored: what this one knows
-// is to be read again.
-var errMoved = errors.New("another ddltail has compared the catalog")
+// errStoredChanged is returned when another process has changed the stored state: this
+// process must reload it.
+var errStoredChanged = errors.New("another ddltail compared the catalog")
 
-// tell takes documents to every sink, in the sinks' order, then versions to the
-// catalog, and then moves the checkpoint to the entry that they end with.
-// A sink that is away holds the position: it is tried again until it takes them.
+// publish writes documents to every sink, in the sinks' order, then versions to the
+// catalog, and then advances the checkpoint to the last entry of the batch. While a sink
+// is unavailable it retries, and the checkpoint does not advance.
 //
-// Asked to stop, it finishes what it has begun if that takes no longer than grace.
-func (p *Pipeline) tell(ctx context.Context, o outcome) error {
+// After ctx ends it finishes the batch if that takes no longer than shutdownGrace.
+func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	if o.size() == 0 {
-		p.reached(o.upTo)
+		p.setPosition(o.upTo)
 		p.detected = p.detected && o.upTo.IsZero()
 		return nil
 	}
-	ctx, cancel := retry.Outlasting(ctx, grace)
+	ctx, cancel := retry.Outlasting(ctx, shutdownGrace)
 	defer cancel()
-	if err := p.makeAgain(ctx); err != nil {
+	if err := p.recreateCollections(ctx); err != nil {
 		return err
 	}
 	stored, err := p.stored(ctx)
@@ -52,7 +51,7 @@ func (p *Pipeline) tell(ctx context.Context, o outcome) error {
 	if err := p.write(ctx, docs, nil); err != nil {
 		return err
 	}
-	err = p.insist(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
+	err = p.retryUntilDone(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
 	if err != nil {
 		return err
 	}
@@ -63,43 +62,43 @@ func (p *Pipeline) tell(ctx context.Context, o outcome) error {
 	if err := p.save(ctx, o.upTo); err != nil {
 		return err
 	}
-	p.reached(o.upTo)
+	p.setPosition(o.upTo)
 	p.detected = false
 	return nil
 }
 
-// stored reads the checkpoint again before each write: another process may have been
-// faster. The error is errMoved where it has changed what this one builds upon.
+// stored reads the checkpoint again before each write, since another process may have
+// advanced it. It returns errStoredChanged if the catalog was compared since.
 func (p *Pipeline) stored(ctx context.Context) (checkpoint.Checkpoint, error) {
 	stored, err := p.load(ctx)
 	switch {
 	case err != nil:
 		return stored, err
 	case stored.Pending != nil:
-		return stored, errMoved
+		return stored, errStoredChanged
 	case stored.Compared.OpTime != p.compared:
 		p.compared = stored.Compared.OpTime
-		return stored, errMoved
+		return stored, errStoredChanged
 	}
 	return stored, nil
 }
 
-// load reads the checkpoint, which is made again if it is gone. The error is a
-// *config.Error where it is another replica set's.
+// load reads the checkpoint and recreates it if it was deleted. It returns a
+// *config.Error if it belongs to another replica set.
 func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
 	var stored checkpoint.Checkpoint
-	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, err = p.restoreCheckpoint(ctx)
 		return err
 	})
-	if err == nil && p.foreign(stored) {
-		err = anotherSet(stored)
+	if err == nil && p.isForeign(stored) {
+		err = foreignCheckpointError(stored)
 	}
 	return stored, err
 }
 
-// write takes documents through the filters to every sink in turn. Before each it
-// asks whether they are still to be written, if there is something to ask.
+// write writes the documents that pass each route's filter to its sink, in turn. Before
+// each sink it calls still, if given, and stops at its error.
 func (p *Pipeline) write(ctx context.Context, docs []sink.Document, still func(context.Context) error) error {
 	for _, route := range p.Routes {
 		passed := route.pass(docs)
@@ -111,7 +110,7 @@ func (p *Pipeline) write(ctx context.Context, docs []sink.Document, still func(c
 				return err
 			}
 		}
-		err := p.insist(ctx, route.Sink.Name(), func(ctx context.Context) error {
+		err := p.retryUntilDone(ctx, route.Sink.Name(), func(ctx context.Context) error {
 			return route.Sink.Write(ctx, passed)
 		})
 		if err != nil {
@@ -121,8 +120,8 @@ func (p *Pipeline) write(ctx context.Context, docs []sink.Document, still func(c
 	return nil
 }
 
-// after leaves out what the stored checkpoint says is told: its documents may have
-// been processed and cleaned up since.
+// after leaves out the documents at or below the stored checkpoint: they may have been
+// processed and cleaned up since.
 func after(docs []sink.Document, stored oplog.OpTime) []sink.Document {
 	for i, d := range docs {
 		if d.Change.OpTime.After(stored) {
@@ -142,14 +141,14 @@ func (r Route) pass(docs []sink.Document) []sink.Document {
 	return passed
 }
 
-// save moves the stored checkpoint, and makes it anew where somebody has deleted it.
+// save advances the stored checkpoint, and recreates it if it was deleted.
 func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	var stored checkpoint.Checkpoint
-	err := p.insist(ctx, "checkpoint", func(ctx context.Context) (err error) {
-		stored, err = p.Checkpoints.Advance(ctx, at, p.set)
+	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+		stored, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 		if errors.Is(err, checkpoint.ErrMissing) {
 			if _, err = p.restoreCheckpoint(ctx); err == nil {
-				stored, err = p.Checkpoints.Advance(ctx, at, p.set)
+				stored, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 			}
 		}
 		return err
@@ -157,28 +156,28 @@ func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	if err != nil {
 		return err
 	}
-	if p.foreign(stored) {
-		return anotherSet(stored)
+	if p.isForeign(stored) {
+		return foreignCheckpointError(stored)
 	}
-	p.noteSaved(stored.Position.OpTime)
+	p.recordSaved(stored.Position.OpTime)
 	return nil
 }
 
-func (p *Pipeline) noteSaved(stored oplog.OpTime) {
+func (p *Pipeline) recordSaved(stored oplog.OpTime) {
 	p.saved, p.savedAt = stored, time.Now()
 	p.Metrics.Checkpoint.Set(float64(stored.TS.T))
 }
 
-// insist tries until it works or the context ends, and lets the world know that
-// something is held up.
-func (p *Pipeline) insist(ctx context.Context, name string, try func(context.Context) error) error {
-	pause := retry.NewBackOff(longestWait)
+// retryUntilDone retries until the step succeeds or the context ends, and reports failures
+// in status, metrics and log.
+func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(context.Context) error) error {
+	pause := retry.NewBackOff(maxBackoff)
 	for {
 		attempt, cancel := context.WithTimeout(ctx, sinkTimeout)
 		err := try(attempt)
 		cancel()
 		if err == nil {
-			p.Status.taken(name)
+			p.Status.sinkSucceeded(name)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -186,8 +185,8 @@ func (p *Pipeline) insist(ctx context.Context, name string, try func(context.Con
 		}
 		wait := pause.NextBackOff()
 		p.Metrics.SinkErrors.WithLabelValues(name).Inc()
-		p.Status.held(name, err)
-		p.Log.Warn("a sink does not take what it is given; the position is held",
+		p.Status.sinkFailed(name, err)
+		p.Log.Warn("sink write failed; retrying, checkpoint not advanced",
 			zap.String("sink", name), zap.Duration("again_in", wait), zap.Error(err))
 		if !retry.Sleep(ctx, wait) {
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())

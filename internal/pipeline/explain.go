@@ -17,9 +17,9 @@ const (
 	remedyTooOld = "ddltail needs 4.4 or newer"
 )
 
-// Explain turns what waiting cannot mend into a *config.Error that says what to
-// do, and returns everything else as it is.
-func Explain(err error, pathIsAuthSource bool) error {
+// UserError turns an error that waiting cannot resolve into a *config.Error that says what
+// to do, and returns every other error unchanged.
+func UserError(err error, pathIsAuthSource bool) error {
 	switch {
 	case errors.Is(err, replicaset.ErrStandalone):
 		return &config.Error{Reason: err.Error(), Remedy: "an oplog needs a replica set, one member is enough: " +
@@ -39,11 +39,11 @@ func Explain(err error, pathIsAuthSource bool) error {
 	return err
 }
 
-// explainListing does the same for the catalog's listing, which reads no document
-// and needs no right to.
-func explainListing(err error, pathIsAuthSource bool) error {
+// listingUserError does the same for a catalog snapshot, which needs the privileges to list
+// and none to read documents.
+func listingUserError(err error, pathIsAuthSource bool) error {
 	if !unauthorized(err) {
-		return Explain(err, pathIsAuthSource)
+		return UserError(err, pathIsAuthSource)
 	}
 	return &config.Error{
 		Reason: fmt.Sprintf("the user may not list databases, collections and indexes (%s)", firstLine(err)),
@@ -54,14 +54,14 @@ func explainListing(err error, pathIsAuthSource bool) error {
 	}
 }
 
-// firstLine leaves out the command that a server repeats in its refusal.
+// firstLine removes the command that a server repeats in an authorization error.
 func firstLine(err error) string {
 	text, _, _ := strings.Cut(err.Error(), " to execute command")
 	return text
 }
 
-// ExplainSink does the same for the deployment that holds ddltail's collections.
-func ExplainSink(err error, database string, pathIsAuthSource bool) error {
+// SinkUserError does the same for the deployment that holds ddltail's collections.
+func SinkUserError(err error, database string, pathIsAuthSource bool) error {
 	switch {
 	case errors.Is(err, replicaset.ErrStandalone), errors.Is(err, replicaset.ErrOtherSet):
 		return &config.Error{Reason: err.Error(), Remedy: "set replicaSet in the URI to the name of the set, or leave it out"}

@@ -17,45 +17,45 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// leaseRetry is how soon a process asks again for a lease that another one has.
+// leaseRetry is the pause before a process tries again to get a lease that another holds.
 const leaseRetry = time.Second
 
-// bridge goes on behind lost history: it takes the catalog as it stood where the oplog
-// begins again, and records it beside what was known. What differs is told from there
-// (settlePending), by this process or whichever comes first.
-func (p *Pipeline) bridge(ctx context.Context, gone *lostError) error {
+// recoverGap recovers from lost history: it takes the catalog at the resume point and
+// records it beside the known one. completeComparison publishes the differences, in this
+// process or whichever comes first.
+func (p *Pipeline) recoverGap(ctx context.Context, gone *positionLostError) error {
 	stored, err := p.load(ctx)
 	if err != nil || stored.Pending != nil {
 		return err
 	}
 	switch {
 	case p.position.After(stored.Position.OpTime):
-		// Entries that changed nothing move the stored position only now and then.
+		// Entries without changes advance the stored position only every idleCheckpointInterval.
 		return p.save(ctx, p.position)
 	case stored.Position.OpTime != p.position.OpTime || stored.Inclusive != p.inclusive:
-		p.Log.Info("another ddltail has moved the position", zap.Stringer("position", stored.Position))
-		return p.adopt(ctx, stored)
+		p.Log.Info("another ddltail moved the position", zap.Stringer("position", stored.Position))
+		return p.applyStored(ctx, stored)
 	}
-	p.Status.stopped(gone)
-	p.Log.Warn("history is lost: the catalogs before and after are compared", zap.Error(gone))
-	return p.leased(ctx, p.position.OpTime, func(ctx context.Context) error {
-		found, err := p.land(ctx, gone)
+	p.Status.notTailing(gone)
+	p.Log.Warn("history is lost; comparing the catalogs before and after", zap.Error(gone))
+	return p.withLease(ctx, p.position.OpTime, func(ctx context.Context) error {
+		found, err := p.findResumePoint(ctx, gone)
 		if err != nil {
 			return err
 		}
-		return p.record(ctx, found, p.position.OpTime)
+		return p.recordComparison(ctx, found, p.position.OpTime)
 	})
 }
 
-// leased does work that one process does at a time, and keeps the lease while it
-// lasts. Where another process has the lease it waits a little and does nothing.
-func (p *Pipeline) leased(ctx context.Context, at oplog.OpTime, work func(context.Context) error) error {
-	have, err := p.Checkpoints.Lease(ctx, at, p.holder)
+// withLease runs work that only one process may do at a time, and renews the lease until it
+// returns. If another process holds the lease it waits for leaseRetry and does nothing.
+func (p *Pipeline) withLease(ctx context.Context, at oplog.OpTime, work func(context.Context) error) error {
+	have, err := p.Checkpoints.Lease(ctx, at, p.leaseHolder)
 	if err != nil {
 		return err
 	}
 	if !have {
-		p.Log.Info("another ddltail compares the catalogs")
+		p.Log.Info("another ddltail holds the comparison lease; waiting")
 		retry.Sleep(ctx, leaseRetry)
 		return nil
 	}
@@ -64,8 +64,8 @@ func (p *Pipeline) leased(ctx context.Context, at oplog.OpTime, work func(contex
 	go func() {
 		defer close(kept)
 		for retry.Sleep(ctx, checkpoint.LeaseRenewal) {
-			// Where it cannot be kept, Record finds out.
-			_, _ = p.Checkpoints.Lease(ctx, at, p.holder)
+			// If the lease is lost, Record does not match and reports it.
+			_, _ = p.Checkpoints.Lease(ctx, at, p.leaseHolder)
 		}
 	}()
 	defer func() {
@@ -75,42 +75,42 @@ func (p *Pipeline) leased(ctx context.Context, at oplog.OpTime, work func(contex
 	return work(ctx)
 }
 
-// landing is where the oplog is taken up again, with the catalog of that moment.
-type landing struct {
+// resumePoint is where reading resumes behind a gap, with the catalog at that position.
+type resumePoint struct {
 	comparison checkpoint.Comparison
 	state      []detector.Version
 }
 
-// land lists the catalog of a member and, where the oplog reaches further back, takes
-// it back to there.
-func (p *Pipeline) land(ctx context.Context, gone *lostError) (landing, error) {
+// findResumePoint takes a snapshot of a member's catalog and reverts it to the oldest entry
+// that the oplog still holds.
+func (p *Pipeline) findResumePoint(ctx context.Context, gone *positionLostError) (resumePoint, error) {
 	m, err := p.longestOplog(ctx, gone)
 	if err != nil {
-		return landing{}, err
+		return resumePoint{}, err
 	}
 	defer m.close()
-	p.set = p.setOf(ctx, m.Member)
+	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m.Member)
 	if err != nil {
-		return landing{}, explainListing(err, p.Seeds.PathIsAuthSource)
+		return resumePoint{}, listingUserError(err, p.Seeds.PathIsAuthSource)
 	}
-	to, inclusive, err := p.landingPoint(ctx, m.Member, gone, listed.At)
+	to, inclusive, err := p.firstHeldPosition(ctx, m.Member, gone, listed.At)
 	if err != nil {
-		return landing{}, err
+		return resumePoint{}, err
 	}
-	before := p.knownMoment()
+	before := p.knownPosition()
 	known, err := p.Catalog.Load(ctx, before.TS)
 	if err != nil {
-		return landing{}, err
+		return resumePoint{}, err
 	}
 	state, err := catalog.Rewound(ctx, m.Member, p.Detector, catalog.Span{
 		From: oplog.Start{Position: to.OpTime, Inclusive: inclusive}, To: listed, LastKnown: known,
 	})
 	if err != nil {
-		return landing{}, err
+		return resumePoint{}, err
 	}
 	newest, err := p.Catalog.Newest(ctx)
-	return landing{
+	return resumePoint{
 		comparison: checkpoint.Comparison{
 			From: p.position, To: to, Gap: true, Known: before, Inclusive: inclusive, Listed: listed.At,
 			Unknown: newest.IsZero() && p.baseline.IsZero(),
@@ -119,24 +119,24 @@ func (p *Pipeline) land(ctx context.Context, gone *lostError) (landing, error) {
 	}, err
 }
 
-// knownMoment is when the catalog held that is known at the position. What a first run
-// lists it learns a moment after its position.
-func (p *Pipeline) knownMoment() oplog.OpTime {
-	at := oplog.OpTime{TS: p.before()}
+// knownPosition returns the position at which the known catalog is valid. The snapshot of a
+// first run is slightly later than its start position.
+func (p *Pipeline) knownPosition() oplog.OpTime {
+	at := oplog.OpTime{TS: p.catalogPosition()}
 	if p.baseline.TS.After(at.TS) {
 		return p.baseline
 	}
 	return at
 }
 
-// longestOplog connects to the member whose oplog begins first, and to the primary
-// where it is another history that counts.
-func (p *Pipeline) longestOplog(ctx context.Context, gone *lostError) (member, error) {
+// longestOplog connects to the member with the oldest oplog entry, or to the primary if
+// the set has another history.
+func (p *Pipeline) longestOplog(ctx context.Context, gone *positionLostError) (member, error) {
 	var best member
 	var oldest oplog.OpTime
 	var failed []error
 	for _, candidate := range gone.view.Members {
-		if gone.loss == otherHistory && !candidate.Primary && !p.Seeds.Direct {
+		if gone.gapCause == otherHistory && !candidate.Primary && !p.Seeds.Direct {
 			continue
 		}
 		m, first, err := p.oldestOf(ctx, candidate.Host)
@@ -153,7 +153,7 @@ func (p *Pipeline) longestOplog(ctx context.Context, gone *lostError) (member, e
 		}
 	}
 	if best.Client == nil {
-		return member{}, fmt.Errorf("find a member to go on from: %w", errors.Join(failed...))
+		return member{}, fmt.Errorf("find a member to resume from: %w", errors.Join(failed...))
 	}
 	return best, nil
 }
@@ -172,10 +172,10 @@ func (p *Pipeline) oldestOf(ctx context.Context, host string) (member, oplog.OpT
 	return m, first.OpTime, err
 }
 
-// landingPoint is the first entry that is still held, and still to be told. Of another
-// history nothing is told but what it has come to: it goes on from the listing.
-func (p *Pipeline) landingPoint(ctx context.Context, m oplog.Member, gone *lostError, listed oplog.Moment) (oplog.Moment, bool, error) {
-	switch gone.loss {
+// firstHeldPosition returns the first entry that is still held and not yet published. Of
+// another history no entry is published: it resumes at the snapshot.
+func (p *Pipeline) firstHeldPosition(ctx context.Context, m oplog.Member, gone *positionLostError, listed oplog.Moment) (oplog.Moment, bool, error) {
+	switch gone.gapCause {
 	case brokenChain:
 		at, ok, err := m.At(ctx, p.chain.End.TS)
 		if err == nil && ok {
@@ -197,21 +197,22 @@ func (p *Pipeline) landingPoint(ctx context.Context, m oplog.Member, gone *lostE
 	if err != nil {
 		return oplog.Moment{}, false, err
 	}
-	if gone.loss != otherHistory && oldest.OpTime.TS.After(p.position.TS) {
+	if gone.gapCause != otherHistory && oldest.OpTime.TS.After(p.position.TS) {
 		return oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}, true, nil
 	}
 	if !listed.TS.After(p.position.TS) {
 		// The documents of one history must not take the ids of another's.
-		return oplog.Moment{}, false, fmt.Errorf("another history stands at %s, and its clock has not reached the checkpoint %s yet",
+		return oplog.Moment{}, false, fmt.Errorf("the replica set has another history at %s; its clock has not reached the checkpoint %s yet",
 			listed, p.position)
 	}
 	return listed, false, nil
 }
 
-// record saves the catalog of the landing, and then makes the comparison count.
-func (p *Pipeline) record(ctx context.Context, found landing, at oplog.OpTime) error {
+// recordComparison saves the catalog of the resume point, then records the comparison as
+// complete.
+func (p *Pipeline) recordComparison(ctx context.Context, found resumePoint, at oplog.OpTime) error {
 	c := found.comparison
-	stamp := momentOf(c)
+	stamp := positionOf(c)
 	there, err := p.Catalog.Load(ctx, stamp.TS)
 	if err != nil {
 		return err
@@ -226,19 +227,19 @@ func (p *Pipeline) record(ctx context.Context, found landing, at oplog.OpTime) e
 	if err := p.Catalog.SaveListed(ctx, versions); err != nil {
 		return err
 	}
-	counts, err := p.Checkpoints.Record(ctx, at, p.holder, c, p.set)
+	counts, err := p.Checkpoints.Record(ctx, at, p.leaseHolder, c, p.replicaSetID)
 	if err != nil {
 		return err
 	}
 	if !counts {
-		p.Log.Info("another ddltail was faster in comparing the catalogs")
+		p.Log.Info("another ddltail recorded the comparison first")
 	}
 	return nil
 }
 
-// momentOf is where in the catalog the definitions of a comparison stand: below the
-// entry at To, if that one is still to come.
-func momentOf(c checkpoint.Comparison) oplog.Moment {
+// positionOf returns the optime of a comparison's versions in the catalog: just below To if
+// the entry at To is still to be published.
+func positionOf(c checkpoint.Comparison) oplog.Moment {
 	at := c.To
 	if c.Inclusive {
 		at.OpTime = at.Before()
@@ -246,25 +247,25 @@ func momentOf(c checkpoint.Comparison) oplog.Moment {
 	return at
 }
 
-// adopt goes on from what is stored.
-func (p *Pipeline) adopt(ctx context.Context, stored checkpoint.Checkpoint) error {
-	p.position, p.inclusive, p.lost = stored.Position, stored.Inclusive, stored.Lost
-	p.began, p.baseline, p.compared = stored.Began, stored.Baseline, stored.Compared.OpTime
+// applyStored continues from the stored checkpoint.
+func (p *Pipeline) applyStored(ctx context.Context, stored checkpoint.Checkpoint) error {
+	p.position, p.inclusive, p.checkpointLost = stored.Position, stored.Inclusive, stored.Lost
+	p.requestedStart, p.baseline, p.compared = stored.Began, stored.Baseline, stored.Compared.OpTime
 	p.chain, p.lostSince, p.listed = nil, time.Time{}, nil
-	p.noteSaved(stored.Position.OpTime)
-	return p.adoptCatalog(ctx)
+	p.recordSaved(stored.Position.OpTime)
+	return p.reloadCatalog(ctx)
 }
 
-// setOf is the id of the set that a member belongs to, zero where it may not be read.
-func (p *Pipeline) setOf(ctx context.Context, m oplog.Member) bson.ObjectID {
+// replicaSetIDOf returns the id of the member's replica set; zero if it cannot be read.
+func (p *Pipeline) replicaSetIDOf(ctx context.Context, m oplog.Member) bson.ObjectID {
 	id, err := m.ReplicaSetID(ctx)
 	if err != nil {
-		p.Log.Debug("the replica set's id is not known", zap.Error(err))
+		p.Log.Debug("replica set id cannot be read", zap.Error(err))
 	}
 	return id
 }
 
-// undefined makes versions of what is known by name alone.
+// undefined returns versions for namespaces of which only the name is known.
 func undefined(c checkpoint.Comparison) []detector.Version {
 	out := make([]detector.Version, len(c.Undefined))
 	for i, u := range c.Undefined {

@@ -14,63 +14,64 @@ import (
 )
 
 const (
-	// claimWatch is how long a checkpoint of another replica set is watched: whoever
-	// still moves it does so at least each 20 s, 10 s for the server's no-op and as much
-	// for the quiet checkpoint.
-	claimWatch = 25 * time.Second
-	claimPoll  = 500 * time.Millisecond
+	// ownershipProbe is how long a checkpoint of another replica set is observed: a running
+	// ddltail advances it at least every 20 s, 10 s for the server's no-op and 10 s for
+	// idleCheckpointInterval.
+	ownershipProbe = 25 * time.Second
+	ownershipPoll  = 500 * time.Millisecond
 )
 
-// foreign says whether a checkpoint is that of another replica set.
-func (p *Pipeline) foreign(stored checkpoint.Checkpoint) bool {
-	return !p.set.IsZero() && !stored.ReplicaSetID.IsZero() && stored.ReplicaSetID != p.set
+// isForeign reports whether a checkpoint belongs to another replica set.
+func (p *Pipeline) isForeign(stored checkpoint.Checkpoint) bool {
+	return !p.replicaSetID.IsZero() && !stored.ReplicaSetID.IsZero() && stored.ReplicaSetID != p.replicaSetID
 }
 
-// Conflict decides what becomes of a document whose _id another change has. Where the
-// checkpoint is surely this set's, an earlier release told the same entry otherwise: its
-// word stands. Else two sets may write under one source, and the position is held.
+// Conflict decides what to do with a document whose _id another change has. If the
+// checkpoint is known to be this set's, an earlier release reported the same entry
+// differently: its document is kept. Otherwise two sets may share a SOURCE: the error is
+// returned and the checkpoint does not advance.
 func (p *Pipeline) Conflict(conflict *sink.ConflictError) error {
-	if p.set.IsZero() {
+	if p.replicaSetID.IsZero() {
 		return conflict
 	}
-	p.Log.Warn("an earlier release told this change otherwise: its document stays",
+	p.Log.Warn("a different document with this _id exists (earlier release); keeping it",
 		zap.String("collection", conflict.Namespace), zap.String("_id", conflict.ID))
 	return nil
 }
 
-// anotherSet is what a user has to do where two sets of one name share a sink.
-func anotherSet(stored checkpoint.Checkpoint) error {
+// foreignCheckpointError says what to do if two sets of one name share a sink.
+func foreignCheckpointError(stored checkpoint.Checkpoint) error {
 	return &config.Error{
-		Reason: fmt.Sprintf("the checkpoint of the source %s is that of another replica set of the same name", stored.Source),
-		Remedy: "set DDLTAIL_SOURCE for one of them, so that each has its own",
+		Reason: fmt.Sprintf("the checkpoint of source %s belongs to another replica set of the same name", stored.Source),
+		Remedy: "set a different DDLTAIL_SOURCE for one of them",
 	}
 }
 
-// claim makes sure that the checkpoint is this set's. One of another set is taken over
-// where nobody moves it any more, since a set made anew has a new id: its history is
-// another one, and a gap. Where somebody does, two sets share a source.
-func (p *Pipeline) claim(ctx context.Context, stored checkpoint.Checkpoint) error {
-	if p.set.IsZero() || stored.ReplicaSetID == p.set {
+// takeOwnership ensures that the checkpoint is this set's. A checkpoint of another set that
+// no longer advances is taken over: a recreated set has a new id and another history,
+// which is a gap. If it still advances, two sets share a SOURCE.
+func (p *Pipeline) takeOwnership(ctx context.Context, stored checkpoint.Checkpoint) error {
+	if p.replicaSetID.IsZero() || stored.ReplicaSetID == p.replicaSetID {
 		return nil
 	}
-	if p.foreign(stored) {
-		p.Log.Warn("the checkpoint is that of another replica set of this name: seeing whether that one is still running",
-			zap.Duration("at_most", claimWatch))
-		if err := p.watchForeign(ctx, stored); err != nil {
+	if p.isForeign(stored) {
+		p.Log.Warn("checkpoint belongs to another replica set of this name; checking whether it still advances",
+			zap.Duration("at_most", ownershipProbe))
+		if err := p.probeForeign(ctx, stored); err != nil {
 			return err
 		}
 	}
-	p.anew = p.foreign(stored)
-	claimed, err := p.Checkpoints.Claim(ctx, stored, p.set)
+	p.replicaSetReplaced = p.isForeign(stored)
+	claimed, err := p.Checkpoints.TakeOwnership(ctx, stored, p.replicaSetID)
 	if err == nil && !claimed {
-		return fmt.Errorf("the checkpoint of %s was moved while it was looked at", stored.Source)
+		return fmt.Errorf("the checkpoint of %s changed while its ownership was checked", stored.Source)
 	}
 	return err
 }
 
-func (p *Pipeline) watchForeign(ctx context.Context, stored checkpoint.Checkpoint) error {
-	for end := time.Now().Add(claimWatch); time.Now().Before(end); {
-		if !retry.Sleep(ctx, claimPoll) {
+func (p *Pipeline) probeForeign(ctx context.Context, stored checkpoint.Checkpoint) error {
+	for end := time.Now().Add(ownershipProbe); time.Now().Before(end); {
+		if !retry.Sleep(ctx, ownershipPoll) {
 			return ctx.Err()
 		}
 		now, ok, err := p.Checkpoints.Load(ctx)
@@ -80,7 +81,7 @@ func (p *Pipeline) watchForeign(ctx context.Context, stored checkpoint.Checkpoin
 		case ok && now.ReplicaSetID != stored.ReplicaSetID:
 			return nil // another process of this set was faster
 		case ok && !now.SavedAt.Equal(stored.SavedAt):
-			return anotherSet(stored)
+			return foreignCheckpointError(stored)
 		}
 	}
 	return nil

@@ -16,18 +16,17 @@ import (
 )
 
 const (
-	// observeEvery is how often figures are read that the pipeline itself does not
-	// come across.
+	// observeEvery is how often the oplog's bounds and the queue's length are read.
 	observeEvery = 10 * time.Second
-	// standstill is how old a member's newest majority-committed entry may be before it
-	// is asked why: a quiet set's own no-op comes each 10 s.
-	standstill = 30 * time.Second
-	// maxCounted bounds the count of a queue that nobody empties.
+	// stallThreshold is how old a member's newest majority-committed entry may be before other
+	// members are checked: an idle primary writes a no-op every 10 s.
+	stallThreshold = 30 * time.Second
+	// maxCounted bounds the count of a queue without a consumer.
 	maxCounted = 100_000
 )
 
-// observeMember reads how far the member's oplog reaches, for the lag and for how
-// long the position would be safe, and sees whether it still gets anywhere.
+// observeMember reads the bounds of the member's oplog for the metrics, and checks whether
+// the member has stalled.
 func (p *Pipeline) observeMember(ctx context.Context, m oplog.Member) error {
 	if time.Since(p.observedAt) < observeEvery {
 		return nil
@@ -43,21 +42,22 @@ func (p *Pipeline) observeMember(ctx context.Context, m oplog.Member) error {
 	p.observedAt = time.Now()
 	p.Metrics.Head.Set(float64(state.Majority.TS.T))
 	p.Metrics.Oldest.Set(float64(oldest.OpTime.TS.T))
-	if lag := state.Newest.Time().Sub(state.Majority.Time()); lag > standstill {
-		p.Log.Warn("no majority has the newest entries of the member: waiting, since they may yet roll back",
+	if lag := state.Newest.Time().Sub(state.Majority.Time()); lag > stallThreshold {
+		p.Log.Warn("newest entries are not majority-committed yet and may roll back; waiting",
 			zap.String("member", m.Host), zap.Duration("behind", lag))
 	}
-	if time.Since(state.Majority.Time()) > standstill {
-		return p.overtaken(ctx, m, state.Majority)
+	if time.Since(state.Majority.Time()) > stallThreshold {
+		return p.checkStalled(ctx, m, state.Majority)
 	}
 	return nil
 }
 
-// overtaken asks the other members that may be read from for their newest entries.
-func (p *Pipeline) overtaken(ctx context.Context, m oplog.Member, head oplog.OpTime) error {
+// checkStalled compares the member's newest entry with those of the other members that fit
+// the read preference.
+func (p *Pipeline) checkStalled(ctx context.Context, m oplog.Member, head oplog.OpTime) error {
 	view, err := replicaset.Discover(ctx, p.Seeds)
 	if err != nil {
-		// That the others cannot be asked is no reason to stop reading from this one.
+		// If the others cannot be reached, continue reading from this one.
 		return nil //nolint:nilerr // see above
 	}
 	for _, other := range view.Candidates(p.ReadPreference) {
@@ -65,9 +65,9 @@ func (p *Pipeline) overtaken(ctx context.Context, m oplog.Member, head oplog.OpT
 			continue
 		}
 		theirs, err := p.headOf(ctx, other.Host)
-		if err == nil && theirs.Time().Sub(head.Time()) > standstill {
-			p.overtakenHost = m.Host
-			return fmt.Errorf("%s stands at %s, %s at %s: %w", m.Host, head, other.Host, theirs, oplog.ErrOvertaken)
+		if err == nil && theirs.Time().Sub(head.Time()) > stallThreshold {
+			p.stalledHost = m.Host
+			return fmt.Errorf("%s is at %s, %s at %s: %w", m.Host, head, other.Host, theirs, oplog.ErrOvertaken)
 		}
 	}
 	return nil
@@ -83,8 +83,8 @@ func (p *Pipeline) headOf(ctx context.Context, host string) (oplog.OpTime, error
 	return m.Head(ctx)
 }
 
-// Observe keeps the figures of the queue up to date until the context ends. What
-// cannot be read keeps its last value: the pipeline says what is wrong.
+// Observe updates the queue's metrics until the context ends. A metric that cannot be read
+// keeps its last value.
 func (p *Pipeline) Observe(ctx context.Context) error {
 	if !p.Queue {
 		return nil
@@ -94,7 +94,7 @@ func (p *Pipeline) Observe(ctx context.Context) error {
 		if err == nil {
 			p.Metrics.Unprocessed.Set(float64(n))
 		} else if ctx.Err() == nil {
-			p.Log.Debug("the queue cannot be counted", zap.Error(err))
+			p.Log.Debug("unprocessed notifications cannot be counted", zap.Error(err))
 		}
 		if !retry.Sleep(ctx, observeEvery) {
 			return nil

@@ -14,43 +14,42 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
-// lostAfter is how long every member that answers must be without the position
-// before it counts as lost, where that is not certain at once: a primary just elected
-// needs a moment until its majority-committed view has what its oplog has, and a member
-// that is down may come back and have it.
-const lostAfter = 15 * time.Second
+// positionLostAfter is how long every reachable member must lack the position before it
+// counts as lost, unless it is certain at once: the majority-committed view of a new
+// primary needs a moment to reach its oplog, and a member that is down may hold it.
+const positionLostAfter = 15 * time.Second
 
-// loss is what became of the history at a position.
-type loss int
+// gapCause is why the history after a position is lost.
+type gapCause int
 
 const (
 	// truncated: every oplog begins after it.
-	truncated loss = iota
-	// otherHistory: the oplogs reach over it, or end before it, and do not have it.
+	truncated gapCause = iota
+	// otherHistory: the oplogs include its time, or end before it, and do not hold it.
 	otherHistory
 	// brokenChain: the beginning of a transaction that took effect after it is gone.
 	brokenChain
-	// presumed: the stored checkpoint was lost, and the position is only a guess.
+	// presumed: the stored checkpoint was lost; the position was derived from the history.
 	presumed
 )
 
-// errAnotherSet says that the checkpoint was made of a set that is no more.
-var errAnotherSet = errors.New("the replica set is another one than the checkpoint's")
+// errReplicaSetReplaced is the cause if the checkpoint was written for a set that was replaced.
+var errReplicaSetReplaced = errors.New("the checkpoint was written for a replica set with another id")
 
-// lostError says that no member holds what comes after the position.
-type lostError struct {
-	loss  loss
-	view  replicaset.View
-	cause error
+// positionLostError is returned if no member holds the entries after the position.
+type positionLostError struct {
+	gapCause gapCause
+	view     replicaset.View
+	cause    error
 }
 
-func (e *lostError) Error() string {
+func (e *positionLostError) Error() string {
 	return "the history after the position is lost: " + e.cause.Error()
 }
 
-func (e *lostError) Unwrap() error { return e.cause }
+func (e *positionLostError) Unwrap() error { return e.cause }
 
-// member is the connection to the one member that is read from.
+// member is a connection to one member.
 type member struct {
 	oplog.Member
 }
@@ -58,24 +57,25 @@ type member struct {
 func (m member) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
-	// The connections are closed either way; nobody is helped by the reason.
+	// The connections are closed either way; the error does not matter.
 	_ = m.Client.Disconnect(ctx)
 }
 
-// open chooses a member that holds the entry at the position. The preferred ones
-// are asked first; then all others, since one freshly synced has a short oplog
-// and one that lags has not got there yet. The error is a *lostError where none does.
+// open chooses a member that holds the entry at the position. Members that fit the read
+// preference are tried first, then all others: a freshly synced one has a short oplog, and
+// a lagging one has not reached the position. It returns a *positionLostError if no member
+// holds it.
 func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	view, err := replicaset.Discover(ctx, p.Seeds)
 	if err != nil {
-		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
 	}
-	if p.anew {
-		// Two sets can have an entry of one optime: the server's no-op is likely to.
-		return member{}, nil, &lostError{loss: otherHistory, view: view, cause: errAnotherSet}
+	if p.replicaSetReplaced {
+		// Two sets can have an entry of the same optime, such as the server's no-op.
+		return member{}, nil, &positionLostError{gapCause: otherHistory, view: view, cause: errReplicaSetReplaced}
 	}
-	if p.lost {
-		return member{}, nil, &lostError{loss: presumed, view: view, cause: checkpoint.ErrMissing}
+	if p.checkpointLost {
+		return member{}, nil, &positionLostError{gapCause: presumed, view: view, cause: checkpoint.ErrMissing}
 	}
 	preferred := p.preferred(view)
 	if len(preferred) == 0 {
@@ -89,27 +89,27 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 		}
 		failed[candidate.Host] = err
 	}
-	if slices.ContainsFunc(preferred, func(m replicaset.Member) bool { return withoutHistory(failed[m.Host]) }) {
+	if slices.ContainsFunc(preferred, func(m replicaset.Member) bool { return lacksPosition(failed[m.Host]) }) {
 		for _, other := range view.Members {
 			if _, asked := failed[other.Host]; asked {
 				continue
 			}
 			m, r, err := p.openMember(ctx, other.Host)
 			if err == nil {
-				p.Log.Warn("only a member outside the read preference still holds the position", zap.String("member", other.Host))
+				p.Log.Warn("only a member outside the read preference holds the position", zap.String("member", other.Host))
 				return m, r, nil
 			}
 			failed[other.Host] = err
 		}
 	}
-	return member{}, nil, p.judge(view, failed)
+	return member{}, nil, p.assess(view, failed)
 }
 
-// preferred orders the members to try, one that stood still last.
+// preferred returns the members to try; a stalled one comes last.
 func (p *Pipeline) preferred(view replicaset.View) []replicaset.Member {
 	members := view.Candidates(p.ReadPreference)
 	slices.SortStableFunc(members, func(a, b replicaset.Member) int {
-		switch p.overtakenHost {
+		switch p.stalledHost {
 		case a.Host:
 			return 1
 		case b.Host:
@@ -120,8 +120,8 @@ func (p *Pipeline) preferred(view replicaset.View) []replicaset.Member {
 	return members
 }
 
-// withoutHistory says whether a member answered, and does not hold what is needed.
-func withoutHistory(err error) bool {
+// lacksPosition reports whether a member answered and does not hold the required entries.
+func lacksPosition(err error) bool {
 	var position *oplog.PositionError
 	var chain *oplog.ChainError
 	return errors.As(err, &position) || errors.As(err, &chain)
@@ -130,29 +130,29 @@ func withoutHistory(err error) bool {
 func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.Reader, error) {
 	client, err := replicaset.Connect(ctx, p.Seeds.Options, host)
 	if err != nil {
-		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
 	}
 	m := member{oplog.Member{Host: host, Client: client}}
 	if err := p.identify(ctx, m.Member); err != nil {
 		m.close()
-		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
 	}
 	reader, err := p.openReader(ctx, m.Member)
 	if err != nil {
 		m.close()
-		return member{}, nil, Explain(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
 	}
 	p.lostSince = time.Time{}
 	return m, reader, nil
 }
 
-// identify asks whether the set is a shard of a cluster. It can be added to one
-// later, so every member that is opened is asked. A user who may not know loses no
-// more than what a shard adds.
+// identify reads whether the set is a shard of a cluster. A set can become a shard later, so
+// it is read from every member that is opened. Without the privilege only the shard's
+// fields and operations are missing.
 func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	shard, err := m.Shard(ctx)
 	if unauthorized(err) {
-		p.Log.Info("whether the set is a shard of a cluster may not be read: if it is one, how its collections are sharded is not told",
+		p.Log.Info("not authorized to read admin.system.version; if this set is a shard, sharding changes will not be reported",
 			zap.String("remedy", "grant find on the collection system.version of admin"))
 		return nil
 	}
@@ -160,15 +160,15 @@ func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 		return err
 	}
 	if shard != p.Origin.Shard {
-		p.Log.Info("the set is a shard of a cluster", zap.String("shard", shard.Name), zap.String("cluster_id", shard.Cluster.Hex()))
+		p.Log.Info("replica set is a shard", zap.String("shard", shard.Name), zap.String("cluster_id", shard.Cluster.Hex()))
 	}
 	p.Origin.Shard = shard
 	return nil
 }
 
-// openReader proves that the member holds the position, and the beginning of a chain
-// that another one did not. Within the past that a first run asked for, it goes to the
-// oldest entry that there still is: it asked for what there is.
+// openReader verifies that the member holds the position, and the beginning of a transaction
+// that another member lacked. Before the baseline of a first run with a past START it
+// continues at the oldest entry: what was truncated there is no gap.
 func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reader, error) {
 	if p.chain != nil {
 		first, ok, err := m.At(ctx, p.chain.Missing.TS)
@@ -181,34 +181,35 @@ func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reade
 	}
 	reader, err := oplog.Open(ctx, m, p.from(p.position.OpTime, p.inclusive))
 	var lost *oplog.PositionError
-	if errors.As(err, &lost) && lost.Truncated() && p.inThePast(lost.Oldest) {
-		p.Log.Warn("the oldest entries were truncated before they were read", zap.Stringer("oldest", lost.Oldest))
+	if errors.As(err, &lost) && lost.Truncated() && p.isBeforeBaseline(lost.Oldest) {
+		p.Log.Warn("oldest entries were truncated before they were read; continuing at the oldest entry", zap.Stringer("oldest", lost.Oldest))
 		p.position, p.inclusive = oplog.Moment{OpTime: lost.Oldest, Wall: lost.Oldest.Time()}, true
 		reader, err = oplog.Open(ctx, m, p.from(lost.Oldest, true))
 	}
 	return reader, err
 }
 
-// from is where a reader begins; a shard's entries hold more than others do.
+// from returns the start of a reader; a shard's entries hold more than others do.
 func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
 	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.Origin.Shard.IsZero()}
 }
 
-// inThePast says whether a moment lies before all that a first run promises to tell.
-func (p *Pipeline) inThePast(at oplog.OpTime) bool {
-	return !p.began.IsZero() && at.TS.Before(p.baseline.TS)
+// isBeforeBaseline reports whether a position is before the baseline of a first run with a
+// past START.
+func (p *Pipeline) isBeforeBaseline(at oplog.OpTime) bool {
+	return !p.requestedStart.IsZero() && at.TS.Before(p.baseline.TS)
 }
 
-// judge says what the failures of all members mean together: that history is lost, if
-// the primary says so, or the one member that was asked for.
-func (p *Pipeline) judge(view replicaset.View, failed map[string]error) error {
+// assess returns what the errors of all members mean together: a *positionLostError if the
+// primary, or the directly connected member, lacks the position.
+func (p *Pipeline) assess(view replicaset.View, failed map[string]error) error {
 	var errs []error
 	var decisive error
 	certain := len(view.Unreachable) == 0
 	for _, m := range view.Members {
 		err := failed[m.Host]
 		errs = append(errs, err)
-		if !withoutHistory(err) {
+		if !lacksPosition(err) {
 			p.lostSince = time.Time{}
 			return errors.Join(errs...)
 		}
@@ -222,13 +223,13 @@ func (p *Pipeline) judge(view replicaset.View, failed map[string]error) error {
 	if p.lostSince.IsZero() {
 		p.lostSince = time.Now()
 	}
-	if decisive == nil || !certain && time.Since(p.lostSince) < lostAfter {
+	if decisive == nil || !certain && time.Since(p.lostSince) < positionLostAfter {
 		return all
 	}
-	return &lostError{loss: lossOf(decisive), view: view, cause: all}
+	return &positionLostError{gapCause: gapCauseOf(decisive), view: view, cause: all}
 }
 
-func lossOf(err error) loss {
+func gapCauseOf(err error) gapCause {
 	var position *oplog.PositionError
 	switch {
 	case !errors.As(err, &position):

@@ -12,22 +12,22 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// noteOwn sees that a collection of ddltail's own was dropped: the one change of them
-// that is told.
-func (p *Pipeline) noteOwn(c detector.Change) {
+// noteOwnDropped records that one of ddltail's own collections was dropped: the only change
+// of them that is reported.
+func (p *Pipeline) noteOwnDropped(c detector.Change) {
 	if c.Operation == detector.DropCollection && slices.Contains(p.Own, c.Namespace()) {
 		p.ownDropped = true
 	}
 }
 
-// makeAgain makes what was dropped, before the drop is told into it. The catalog counts
-// as not listed until listAgain has done so, even if the process ends between.
-func (p *Pipeline) makeAgain(ctx context.Context) error {
+// recreateCollections recreates dropped collections before the drop is written to them. The
+// baseline stays unset until retakeSnapshot has run, even if the process ends in between.
+func (p *Pipeline) recreateCollections(ctx context.Context) error {
 	if !p.ownDropped {
 		return nil
 	}
-	p.Log.Warn("collections of ddltail's own were dropped: they are made again")
-	return p.insist(ctx, "checkpoint", func(ctx context.Context) error {
+	p.Log.Warn("own collections were dropped; recreating them")
+	return p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
 		if err := p.Setup(ctx); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (p *Pipeline) makeAgain(ctx context.Context) error {
 	})
 }
 
-// Setup makes the collections of ddltail's own and their indexes; again is no error.
+// Setup creates ddltail's own collections and their indexes. It is idempotent.
 func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return err
@@ -57,29 +57,29 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	return sink.Setup(ctx, p.Database)
 }
 
-// restoreCheckpoint makes a checkpoint that was deleted under this process again, where
-// it is: nothing has been lost.
+// restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this
+// process at its position: nothing is lost.
 func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint, error) {
 	stored, ok, err := p.Checkpoints.Load(ctx)
 	if err != nil || ok {
 		return stored, err
 	}
-	p.Log.Warn("the stored checkpoint is gone: it is made again", zap.Stringer("position", p.position))
+	p.Log.Warn("stored checkpoint is missing; recreating it", zap.Stringer("position", p.position))
 	first := p.First
-	first.Position, first.Inclusive, first.ReplicaSetID, first.Began = p.position, p.inclusive, p.set, p.began
+	first.Position, first.Inclusive, first.ReplicaSetID, first.Began = p.position, p.inclusive, p.replicaSetID, p.requestedStart
 	if stored, err = p.Checkpoints.Create(ctx, first, p.Queue); err != nil {
 		return stored, err
 	}
 	return stored, p.Checkpoints.SetBaseline(ctx, p.baseline)
 }
 
-// listAgain takes the catalog again, where the stored one was dropped. What this
-// process knows holds until the moment of the listing.
-func (p *Pipeline) listAgain(ctx context.Context, m oplog.Member) error {
+// retakeSnapshot takes a new catalog snapshot after the stored catalog was dropped. The
+// catalog in memory is valid until the snapshot's optime.
+func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
 	if !p.ownDropped {
 		return nil
 	}
-	listed, err := p.takeBaseline(ctx, m)
+	listed, err := p.takeSnapshot(ctx, m)
 	if err != nil {
 		return err
 	}

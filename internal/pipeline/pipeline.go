@@ -1,8 +1,8 @@
-// Package pipeline takes oplog entries the whole way: from the reader through
-// decoding and detection to the sinks, and only then moves the checkpoint.
+// Package pipeline runs oplog entries through decoding and detection to the sinks, and
+// then advances the checkpoint.
 //
-// One goroutine does it all. DDL is rare and its order matters; a checkpoint is
-// never saved before every sink has taken what lies before it.
+// One goroutine runs all stages: DDL is rare and its order matters. A checkpoint is never
+// saved before every sink has acknowledged everything before it.
 package pipeline
 
 import (
@@ -29,33 +29,32 @@ import (
 )
 
 const (
-	// quietSave is how often the checkpoint moves while there is nothing to tell.
-	quietSave = 10 * time.Second
-	// longestWait is the longest pause between two attempts.
-	longestWait = 10 * time.Second
-	// progressEvery is how often a catch-up says where it is.
+	// idleCheckpointInterval is how often the checkpoint advances while there are no changes.
+	idleCheckpointInterval = 10 * time.Second
+	// maxBackoff is the longest pause between two attempts.
+	maxBackoff = 10 * time.Second
+	// progressEvery is how often a catch-up logs its position.
 	progressEvery = 5 * time.Second
-	// maxDocuments is how many documents go to the sinks between two checkpoints.
+	// maxDocuments bounds the documents of a batch between two checkpoints.
 	maxDocuments = 500
-	// maxBytes bounds what they take in memory; a single one may be larger.
+	// maxBytes bounds their size in memory; a single document may be larger.
 	maxBytes = 1 << 20
 )
 
-// Sink is where documents go. Write must be safe to repeat, and return only when
-// the documents are there to stay.
+// Sink is a destination of documents. Write must be idempotent, and return only after the
+// documents are durable.
 type Sink interface {
 	Name() string
 	Write(ctx context.Context, docs []sink.Document) error
 }
 
-// Route is a sink with the filter before it.
+// Route is a sink with its filter.
 type Route struct {
 	Sink   Sink
 	Filter sink.Filter
 }
 
-// Pipeline tells the schema changes of one replica set. All fields but the
-// unexported ones are to be set.
+// Pipeline reports the schema changes of one replica set. All exported fields must be set.
 type Pipeline struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
@@ -64,14 +63,14 @@ type Pipeline struct {
 	Detector       detector.Detector
 	Routes         []Route
 	Checkpoints    checkpoint.Store
-	// Catalog keeps the versions of definitions; Watch says which are followed.
+	// Catalog stores the versions of definitions; Watch decides which namespaces are included.
 	Catalog catalog.Store
 	Watch   detector.Watch
-	// First is the checkpoint of a first run, less its position.
+	// First is the checkpoint of a first run without its position.
 	First checkpoint.Checkpoint
-	// Reconcile says when the known catalog is compared with the server's.
+	// Reconcile is when the known catalog is compared with the server's.
 	Reconcile config.Reconcile
-	// Queue says that one of the routes is the notification queue.
+	// Queue is true if one of the routes is the notification queue.
 	Queue bool
 	// Database holds ddltail's own collections.
 	Database *mongo.Database
@@ -82,48 +81,48 @@ type Pipeline struct {
 	Log     *zap.Logger
 
 	known *detector.Catalog
-	// detected says that known is ahead of what has been told.
+	// detected is true if known is ahead of what has been published.
 	detected bool
-	// position is the last entry told; inclusive says that it has not been yet.
+	// position is the last published entry; if inclusive, that entry is still to be published.
 	position  oplog.Moment
 	inclusive bool
-	// began and baseline bound the past that a first run was asked for, if it was.
-	began, baseline oplog.OpTime
-	// lost says that the stored checkpoint was, and what it said is only presumed.
-	lost bool
-	// set is the id of the replica set that is read from; zero where it is not known.
-	set bson.ObjectID
-	// anew says that the set is another one than the last time: all its history is.
-	anew bool
-	// holder names this process in leases.
-	holder string
-	// chain is a transaction whose beginning the last member did not hold.
+	// requestedStart and baseline bound the past that START asked for; requestedStart is zero
+	// otherwise.
+	requestedStart, baseline oplog.OpTime
+	// checkpointLost is true if the stored checkpoint was lost and position is presumed.
+	checkpointLost bool
+	// replicaSetID is the id of the set that is read; zero if not known.
+	replicaSetID bson.ObjectID
+	// replicaSetReplaced is true if the checkpoint was written for another set.
+	replicaSetReplaced bool
+	// leaseHolder identifies this process in leases.
+	leaseHolder string
+	// chain is a transaction whose beginning the last member lacked.
 	chain *oplog.ChainError
-	// ownDropped says that collections of ddltail's own were dropped, and are to be
-	// made again.
+	// ownDropped is true if own collections were dropped and must be recreated.
 	ownDropped bool
-	// listed is the server's catalog, to be compared when the position has passed its
-	// moment; compareAt is when the next one is taken.
+	// listed is a snapshot to be compared when the position has passed its optime;
+	// compareAt is when the next one is due.
 	listed    *catalog.Listed
 	compareAt time.Time
-	// compared is the last comparison that known takes into account.
+	// compared is the last comparison that known includes.
 	compared oplog.OpTime
 	// saved is the stored checkpoint, as far as this process knows.
-	saved   oplog.OpTime
-	savedAt time.Time
-	spokeAt time.Time
+	saved            oplog.OpTime
+	savedAt          time.Time
+	progressLoggedAt time.Time
 	// observedAt is when the ends of the member's oplog were last read.
 	observedAt time.Time
-	// overtakenHost is the member that stood still, to be asked last.
-	overtakenHost string
+	// stalledHost is the member that stalled, to be tried last.
+	stalledHost string
 	// lostSince is when all members were first found without the position.
 	lostSince time.Time
 }
 
-// Run tails until the context ends, which is no error. It opens the oplog again
-// after every failure that waiting can mend; what it returns cannot be mended.
+// Run tails until the context ends, then returns nil. It reopens the oplog after every
+// error that waiting can resolve, and returns every other error.
 func (p *Pipeline) Run(ctx context.Context) error {
-	pause := retry.NewBackOff(longestWait)
+	pause := retry.NewBackOff(maxBackoff)
 	for {
 		err := p.tail(ctx, pause.Reset)
 		if ctx.Err() != nil {
@@ -131,10 +130,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		}
 		p.Metrics.Tailing.Set(0)
 		if err == nil {
-			// The position has changed: a gap was bridged, by this process or another.
+			// The position has changed: this process or another recovered from a gap.
 			continue
 		}
-		p.Status.stopped(err)
+		p.Status.notTailing(err)
 		if isConfiguration(err) {
 			return err
 		}
@@ -142,7 +141,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		reason := oplog.ReasonOf(err)
 		p.Metrics.Reopens.WithLabelValues(string(reason)).Inc()
 		wait := pause.NextBackOff()
-		p.Log.Warn("the oplog has to be opened again",
+		p.Log.Warn("oplog read failed; reopening",
 			zap.String("reason", string(reason)), zap.Duration("in", wait), zap.Error(err))
 		if !retry.Sleep(ctx, wait) {
 			return nil
@@ -150,16 +149,16 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 }
 
-// tail reads from one member until something fails, or until the position is another.
-// It calls healthy after every read that worked.
+// tail reads from one member until an error, or until the position was changed by a
+// recovery. It calls healthy after every successful read.
 func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
-	if err := p.recall(ctx); err != nil {
+	if err := p.reload(ctx); err != nil {
 		return err
 	}
 	member, reader, err := p.open(ctx)
-	var gone *lostError
+	var gone *positionLostError
 	if errors.As(err, &gone) {
-		return p.bridge(ctx, gone)
+		return p.recoverGap(ctx, gone)
 	}
 	if err != nil {
 		return err
@@ -173,17 +172,17 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 		healthy()
-		p.note(batch)
+		p.recordProgress(batch)
 		if err := p.observeMember(ctx, member.Member); err != nil {
 			return err
 		}
 		if err := p.take(ctx, member.Member, batch); err != nil {
 			return err
 		}
-		if err := p.listAgain(ctx, member.Member); err != nil {
+		if err := p.retakeSnapshot(ctx, member.Member); err != nil {
 			return err
 		}
-		if err := p.saveQuietly(ctx, member.Member, batch.Scanned); err != nil {
+		if err := p.saveIdle(ctx, member.Member, batch.Scanned); err != nil {
 			return err
 		}
 		if err := p.reconcile(ctx, member.Member, batch); err != nil {
@@ -192,30 +191,30 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	}
 }
 
-// recall brings memory back to what is stored: it tells a comparison that was cut
-// short and goes on from there, and takes the catalog of the position where detection
-// had gone ahead of it.
-func (p *Pipeline) recall(ctx context.Context) error {
-	settled, err := p.settlePending(ctx)
+// reload brings memory in line with what is stored: it completes a comparison that was
+// interrupted and continues from there, and reloads the catalog if detection was ahead of
+// the position.
+func (p *Pipeline) reload(ctx context.Context) error {
+	settled, err := p.completeComparison(ctx)
 	if err != nil {
 		return err
 	}
 	if settled {
-		p.anew = false
+		p.replicaSetReplaced = false
 		stored, err := p.load(ctx)
 		if err != nil {
 			return err
 		}
-		return p.adopt(ctx, stored)
+		return p.applyStored(ctx, stored)
 	}
 	if p.detected {
-		return p.adoptCatalog(ctx)
+		return p.reloadCatalog(ctx)
 	}
 	return nil
 }
 
-// note keeps metrics and status in step with what was read.
-func (p *Pipeline) note(b oplog.Batch) {
+// recordProgress updates metrics and status after a read.
+func (p *Pipeline) recordProgress(b oplog.Batch) {
 	p.Metrics.Entries.Add(float64(len(b.Entries)))
 	p.Metrics.Position.Set(float64(b.Scanned.T))
 	p.Status.read(b.Scanned, b.Tailing)
@@ -224,59 +223,59 @@ func (p *Pipeline) note(b oplog.Batch) {
 		return
 	}
 	p.Metrics.Tailing.Set(0)
-	if time.Since(p.spokeAt) > progressEvery {
-		p.spokeAt = time.Now()
+	if time.Since(p.progressLoggedAt) > progressEvery {
+		p.progressLoggedAt = time.Now()
 		at := oplog.OpTime{TS: b.Scanned}
 		p.Log.Info("catching up", zap.Time("position", at.Time()),
 			zap.Duration("behind", b.Head.Time().Sub(at.Time())))
 	}
 }
 
-// outcome is what is to be written before the position may move to upTo.
-type outcome struct {
+// batch is what must be written before the position may advance to upTo.
+type batch struct {
 	docs     []sink.Document
 	versions []detector.Version
 	upTo     oplog.Moment
-	// bytes is about what the documents take.
+	// bytes is the approximate size of the documents.
 	bytes int
 }
 
-func (o outcome) size() int { return len(o.docs) + len(o.versions) }
+func (o batch) size() int { return len(o.docs) + len(o.versions) }
 
-// full says whether it is time to write: what waits is held in memory.
-func (o outcome) full() bool { return o.size() >= maxDocuments || o.bytes >= maxBytes }
+// full reports whether the batch must be written: it is held in memory.
+func (o batch) full() bool { return o.size() >= maxDocuments || o.bytes >= maxBytes }
 
-func (o *outcome) add(d sink.Document) {
+func (o *batch) add(d sink.Document) {
 	o.docs = append(o.docs, d)
 	o.bytes += d.Size()
 }
 
-// take tells what the entries of one batch changed. What was detected before a failure
-// is told before it is returned.
+// take publishes the changes of the entries read. Changes detected before an error are
+// published before it is returned.
 func (p *Pipeline) take(ctx context.Context, m oplog.Member, b oplog.Batch) error {
-	var o outcome
+	var o batch
 	for _, raw := range b.Entries {
-		if o.full() || p.passes(raw) {
-			if err := p.tell(ctx, o); err != nil {
+		if o.full() || p.isPastSnapshot(raw) {
+			if err := p.publish(ctx, o); err != nil {
 				return err
 			}
-			o = outcome{}
+			o = batch{}
 		}
-		if p.passes(raw) {
+		if p.isPastSnapshot(raw) {
 			if err := p.compare(ctx); err != nil {
 				return err
 			}
 		}
 		if err := p.detect(ctx, m, raw, &o); err != nil {
-			return errors.Join(err, p.tell(ctx, o))
+			return errors.Join(err, p.publish(ctx, o))
 		}
 	}
-	return p.tell(ctx, o)
+	return p.publish(ctx, o)
 }
 
-// reached moves the position in memory. What could not be decoded may have no
-// optime.
-func (p *Pipeline) reached(at oplog.Moment) {
+// setPosition advances the position in memory. An entry that could not be decoded may have
+// no optime.
+func (p *Pipeline) setPosition(at oplog.Moment) {
 	if at.TS.Before(p.position.TS) || at.IsZero() {
 		return
 	}
@@ -286,12 +285,12 @@ func (p *Pipeline) reached(at oplog.Moment) {
 	}
 }
 
-// detect adds what one raw entry did to the outcome.
-func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *outcome) error {
+// detect adds the changes of one raw entry to the batch.
+func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *batch) error {
 	e, err := oplog.Decode(raw)
 	if err != nil {
 		p.Metrics.Malformed.Inc()
-		p.Log.Error("an oplog entry cannot be decoded", zap.Error(err))
+		p.Log.Error("oplog entry cannot be decoded", zap.Error(err))
 		if !e.OpTime.IsZero() {
 			o.add(p.document(detector.Malformed(e)))
 			o.upTo = oplog.Moment{OpTime: e.OpTime, Wall: e.OpTime.Time()}
@@ -299,7 +298,7 @@ func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *
 		return nil
 	}
 	unit, err := oplog.Assemble(ctx, e, m)
-	if err = p.excuse(err); err != nil {
+	if err = p.ignoreTruncatedTransaction(err); err != nil {
 		return err
 	}
 	p.known.AdvanceTo(e.OpTime.TS)
@@ -309,7 +308,7 @@ func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	for _, c := range result.Changes {
 		o.add(p.document(c))
-		p.noteOwn(c)
+		p.noteOwnDropped(c)
 	}
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())
@@ -318,14 +317,14 @@ func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *
 	return nil
 }
 
-// excuse lets a transaction go whose beginning was cut off where a first run was asked
-// to begin: it asked for what there is.
-func (p *Pipeline) excuse(err error) error {
+// ignoreTruncatedTransaction drops a transaction that began before the start position of a
+// first run: START asked for what the oplog holds.
+func (p *Pipeline) ignoreTruncatedTransaction(err error) error {
 	var chain *oplog.ChainError
-	if !errors.As(err, &chain) || p.began.IsZero() || chain.Missing.After(p.began) {
+	if !errors.As(err, &chain) || p.requestedStart.IsZero() || chain.Missing.After(p.requestedStart) {
 		return err
 	}
-	p.Log.Warn("a transaction began before the oldest entry", zap.Error(err))
+	p.Log.Warn("transaction began before the oldest entry; skipping it", zap.Error(err))
 	return nil
 }
 
@@ -333,16 +332,16 @@ func (p *Pipeline) document(c detector.Change) sink.Document {
 	p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
 	if c.Operation == detector.UnknownCommand {
 		p.Metrics.Unknown.Inc()
-		p.Log.Warn("a command of the oplog is not known", zap.String("statement", c.Statement),
+		p.Log.Warn("unknown command in the oplog", zap.String("statement", c.Statement),
 			zap.Stringer("optime", c.OpTime))
 	}
 	return sink.NewDocument(c, p.Origin, time.Now())
 }
 
-// saveQuietly moves the checkpoint while there is nothing to tell. An entry of
-// ddltail's own at the position does not count: it would make the next one.
-func (p *Pipeline) saveQuietly(ctx context.Context, m oplog.Member, scanned bson.Timestamp) error {
-	if time.Since(p.savedAt) < quietSave || !scanned.After(p.saved.TS) {
+// saveIdle advances the checkpoint while there are no changes. An entry written by ddltail
+// itself does not count: saving at it would write the next one.
+func (p *Pipeline) saveIdle(ctx context.Context, m oplog.Member, scanned bson.Timestamp) error {
+	if time.Since(p.savedAt) < idleCheckpointInterval || !scanned.After(p.saved.TS) {
 		return nil
 	}
 	at, ok, err := m.At(ctx, scanned)
@@ -359,6 +358,6 @@ func (p *Pipeline) saveQuietly(ctx context.Context, m oplog.Member, scanned bson
 	if err := p.save(ctx, moment); err != nil {
 		return err
 	}
-	p.reached(moment)
+	p.setPosition(moment)
 	return nil
 }

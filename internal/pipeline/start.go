@@ -20,17 +20,16 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// Prepare finds the stored checkpoint, or decides where a first run begins and
-// stores that, before anything else of ddltail's own is written. It is safe to
-// repeat.
+// Prepare loads the stored checkpoint, or decides where a first run starts and stores that
+// before it writes anything else. It is idempotent.
 func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	m, err := p.connect(ctx, view)
 	if err != nil {
 		return err
 	}
 	defer m.close()
-	p.holder = bson.NewObjectID().Hex()
-	p.set = p.setOf(ctx, m.Member)
+	p.leaseHolder = bson.NewObjectID().Hex()
+	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	stored, ok, err := p.Checkpoints.Load(ctx)
 	switch {
 	case err != nil:
@@ -40,27 +39,27 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 			return err
 		}
 	default:
-		if err := p.rewire(ctx, stored); err != nil {
+		if err := p.checkSettings(ctx, stored); err != nil {
 			return err
 		}
-		if err := p.claim(ctx, stored); err != nil {
+		if err := p.takeOwnership(ctx, stored); err != nil {
 			return err
 		}
 	}
-	if err := p.adopt(ctx, stored); err != nil {
+	if err := p.applyStored(ctx, stored); err != nil {
 		return err
 	}
 	p.compareAt = p.firstComparison(stored)
 	if !stored.Baseline.IsZero() || stored.Lost {
 		return nil
 	}
-	if _, err := p.takeBaseline(ctx, m.Member); err != nil {
+	if _, err := p.takeSnapshot(ctx, m.Member); err != nil {
 		return err
 	}
-	return p.adoptCatalog(ctx)
+	return p.reloadCatalog(ctx)
 }
 
-// firstComparison is when the catalog is compared for the first time in this run.
+// firstComparison returns when this run compares the catalog for the first time.
 func (p *Pipeline) firstComparison(stored checkpoint.Checkpoint) time.Time {
 	switch {
 	case p.Reconcile.AtStart:
@@ -71,8 +70,8 @@ func (p *Pipeline) firstComparison(stored checkpoint.Checkpoint) time.Time {
 	return p.nextComparison(time.Now())
 }
 
-// before is the moment whose catalog the next entry sees.
-func (p *Pipeline) before() bson.Timestamp {
+// catalogPosition returns the timestamp of the catalog that the next entry sees.
+func (p *Pipeline) catalogPosition() bson.Timestamp {
 	at := p.position.TS
 	if p.inclusive && at.I > 0 {
 		at.I--
@@ -80,13 +79,13 @@ func (p *Pipeline) before() bson.Timestamp {
 	return at
 }
 
-// takeBaseline lists what the server has, for a name that never did. What was known
-// before comes to nothing where it is not listed.
-func (p *Pipeline) takeBaseline(ctx context.Context, m oplog.Member) (catalog.Listed, error) {
+// takeSnapshot lists the server's catalog for a NAME that has no baseline. Known namespaces
+// that are not listed are recorded as dropped.
+func (p *Pipeline) takeSnapshot(ctx context.Context, m oplog.Member) (catalog.Listed, error) {
 	began := time.Now()
 	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
 	if err != nil {
-		return listed, explainListing(err, p.Seeds.PathIsAuthSource)
+		return listed, listingUserError(err, p.Seeds.PathIsAuthSource)
 	}
 	at := listed.At.OpTime
 	known, err := p.Catalog.Load(ctx, at.TS)
@@ -96,13 +95,13 @@ func (p *Pipeline) takeBaseline(ctx context.Context, m oplog.Member) (catalog.Li
 	if err := p.Catalog.SaveListed(ctx, append(listed.Versions, catalog.Gone(known, listed)...)); err != nil {
 		return listed, err
 	}
-	p.Log.Info("took the catalog", zap.Int("namespaces", len(listed.Versions)), zap.Stringer("at", at),
+	p.Log.Info("catalog snapshot taken", zap.Int("namespaces", len(listed.Versions)), zap.Stringer("at", at),
 		zap.Duration("in", time.Since(began).Round(time.Millisecond)))
 	p.baseline = at
 	return listed, p.Checkpoints.SetBaseline(ctx, at)
 }
 
-// connect opens the member that the read preference puts first.
+// connect opens the first member by read preference.
 func (p *Pipeline) connect(ctx context.Context, view replicaset.View) (member, error) {
 	candidates := view.Candidates(p.ReadPreference)
 	if len(candidates) == 0 {
@@ -111,16 +110,16 @@ func (p *Pipeline) connect(ctx context.Context, view replicaset.View) (member, e
 	}
 	client, err := replicaset.Connect(ctx, p.Seeds.Options, candidates[0].Host)
 	if err != nil {
-		return member{}, Explain(err, p.Seeds.PathIsAuthSource)
+		return member{}, UserError(err, p.Seeds.PathIsAuthSource)
 	}
 	return member{oplog.Member{Host: candidates[0].Host, Client: client}}, nil
 }
 
-// createCheckpoint stores where this name begins. Where the source has history or a
-// catalog and no checkpoint at all, that was lost: it begins where those end.
+// createCheckpoint stores where this NAME starts. If the source has history or a catalog
+// but no checkpoint, the checkpoint was lost: it starts where those end.
 func (p *Pipeline) createCheckpoint(ctx context.Context, m oplog.Member) (checkpoint.Checkpoint, error) {
 	first := p.First
-	first.ReplicaSetID = p.set
+	first.ReplicaSetID = p.replicaSetID
 	presumed, err := p.presumedPosition(ctx)
 	if err != nil {
 		return checkpoint.Checkpoint{}, err
@@ -128,10 +127,10 @@ func (p *Pipeline) createCheckpoint(ctx context.Context, m oplog.Member) (checkp
 	switch {
 	case !presumed.at.IsZero():
 		first.Position, first.Inclusive, first.Lost = presumed.at, presumed.inclusive, true
-		p.Log.Warn("the checkpoint is gone, and there is history: going on from its end", zap.Stringer("position", presumed.at))
+		p.Log.Warn("checkpoint missing but history exists; resuming where the history ends", zap.Stringer("position", presumed.at))
 	default:
 		if first.Position, first.Inclusive, err = p.firstPosition(ctx, m); err != nil {
-			return checkpoint.Checkpoint{}, Explain(err, p.Seeds.PathIsAuthSource)
+			return checkpoint.Checkpoint{}, UserError(err, p.Seeds.PathIsAuthSource)
 		}
 		if first.Inclusive {
 			first.Began = first.Position.OpTime
@@ -139,43 +138,43 @@ func (p *Pipeline) createCheckpoint(ctx context.Context, m oplog.Member) (checkp
 	}
 	stored, err := p.Checkpoints.Create(ctx, first, p.Queue)
 	if err != nil {
-		return checkpoint.Checkpoint{}, queueTaken(err)
+		return checkpoint.Checkpoint{}, queueTakenError(err)
 	}
 	p.Log.Info("first run", zap.Stringer("position", stored.Position), zap.Time("time", stored.Position.Time()))
 	return stored, nil
 }
 
-// presumption is a position that follows from what else is stored.
-type presumption struct {
+// startPosition is a position derived from history and catalog.
+type startPosition struct {
 	at        oplog.Moment
 	inclusive bool
 }
 
-// presumedPosition is zero where nothing of this source is stored, or where another of
-// its names still has a checkpoint. The catalog is written last, so that all is told up
-// to its newest version; what only the history has, from there on, may not be.
-func (p *Pipeline) presumedPosition(ctx context.Context) (presumption, error) {
+// presumedPosition is zero if nothing of this source is stored, or if another NAME of it has
+// a checkpoint. The catalog is written last, so everything up to its newest version is
+// published; what only the history holds behind it may not be.
+func (p *Pipeline) presumedPosition(ctx context.Context) (startPosition, error) {
 	others, err := p.Checkpoints.OfSource(ctx, p.First.Source)
 	if err != nil || others {
-		return presumption{}, err
+		return startPosition{}, err
 	}
 	known, err := p.Catalog.Newest(ctx)
 	if err != nil {
-		return presumption{}, err
+		return startPosition{}, err
 	}
 	if known.IsZero() {
 		told, err := sink.NewestPublished(ctx, p.Database, p.First.Source)
-		return presumption{at: told, inclusive: true}, err
+		return startPosition{at: told, inclusive: true}, err
 	}
 	told, err := sink.FirstPublishedAfter(ctx, p.Database, p.First.Source, known.OpTime)
 	if err != nil || told.IsZero() {
-		return presumption{at: known}, err
+		return startPosition{at: known}, err
 	}
-	return presumption{at: told, inclusive: true}, nil
+	return startPosition{at: told, inclusive: true}, nil
 }
 
-// firstPosition is where START says that a first run begins, and whether the entry
-// there is still to be told.
+// firstPosition returns where a first run starts by START, and whether the entry there is
+// still to be published.
 func (p *Pipeline) firstPosition(ctx context.Context, m oplog.Member) (oplog.Moment, bool, error) {
 	head, err := m.Head(ctx)
 	if err != nil {
@@ -199,7 +198,7 @@ func (p *Pipeline) firstPosition(ctx context.Context, m oplog.Member) (oplog.Mom
 	case p.Start.At.IsZero():
 		return now, false, nil
 	case p.Start.At.Before(oldest.OpTime.Time()):
-		p.Log.Warn("START lies before the oldest entry: beginning there",
+		p.Log.Warn("DDLTAIL_START is before the oldest oplog entry; starting there",
 			zap.Time("start", p.Start.At), zap.Time("oldest", oldest.OpTime.Time()))
 		return oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}, true, nil
 	}
@@ -210,22 +209,22 @@ func (p *Pipeline) firstPosition(ctx context.Context, m oplog.Member) (oplog.Mom
 	return oplog.Moment{OpTime: first.OpTime, Wall: first.Wall}, true, nil
 }
 
-// rewire compares what this process is wired to with what the last one was.
-func (p *Pipeline) rewire(ctx context.Context, stored checkpoint.Checkpoint) error {
-	if equalWiring(stored.Wiring, p.First.Wiring) {
+// checkSettings compares this process's filters and sinks with those of the last one.
+func (p *Pipeline) checkSettings(ctx context.Context, stored checkpoint.Checkpoint) error {
+	if equalSettings(stored.Settings, p.First.Settings) {
 		return nil
 	}
-	p.Log.Warn("filters or sinks differ from those of the last run under this name",
-		zap.Any("recorded", stored.Wiring), zap.Any("now", p.First.Wiring))
-	return queueTaken(p.Checkpoints.Rewire(ctx, p.First.Wiring, p.Queue))
+	p.Log.Warn("filters or sinks differ from those of the last run of this DDLTAIL_NAME",
+		zap.Any("recorded", stored.Settings), zap.Any("now", p.First.Settings))
+	return queueTakenError(p.Checkpoints.RecordSettings(ctx, p.First.Settings, p.Queue))
 }
 
-func equalWiring(a, b checkpoint.Wiring) bool {
+func equalSettings(a, b checkpoint.Settings) bool {
 	return slices.Equal(a.Sinks, b.Sinks) && slices.Equal(a.Namespaces, b.Namespaces) &&
 		slices.Equal(a.ExcludeNamespaces, b.ExcludeNamespaces) && slices.Equal(a.Operations, b.Operations)
 }
 
-func queueTaken(err error) error {
+func queueTakenError(err error) error {
 	if errors.Is(err, checkpoint.ErrQueueTaken) {
 		return &config.Error{Reason: "DDLTAIL_NAME: " + err.Error(),
 			Remedy: "give it another DDLTAIL_DATABASE; to hand the queue over, delete the old checkpoint document"}
@@ -233,8 +232,8 @@ func queueTaken(err error) error {
 	return err
 }
 
-// Await tries a step of the start until it works, where waiting may help, and says
-// what it waits for. It gives up after the limit, and at once on a *config.Error.
+// Await retries a step of the start until it succeeds, and logs what it waits for. It gives
+// up after the limit, and at once on a *config.Error.
 func Await(ctx context.Context, log *zap.Logger, limit time.Duration, step func(context.Context) error) error {
 	deadline := time.Now().Add(limit)
 	var said string
@@ -244,7 +243,7 @@ func Await(ctx context.Context, log *zap.Logger, limit time.Duration, step func(
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			// What it was stopped in the midst of has failed for that reason.
+			// The step failed because the process was asked to stop.
 			return ctx.Err()
 		case isConfiguration(err):
 			return err

@@ -9,27 +9,26 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// stalled is how long the loop may be silent before it counts as dead. Its
-// slowest step is one attempt at a sink.
-const stalled = 2 * sinkTimeout
+// loopStallThreshold is how long the loop may make no progress before it counts as dead.
+// Its slowest step is one attempt to write to a sink.
+const loopStallThreshold = 2 * sinkTimeout
 
-// Status is what the pipeline shows of itself while it runs. The zero value is one
-// that has not started.
+// Status is the state of a running pipeline. The zero value is one that has not started.
 type Status struct {
 	mu       sync.Mutex
 	beat     time.Time
 	position bson.Timestamp
 	tailing  bool
 	reason   error
-	holding  map[string]error
+	failures map[string]error
 }
 
-// Ready is nil while the oplog is followed and every sink takes what it is given.
+// Ready returns nil while the oplog is tailed and no sink write is failing.
 func (s *Status) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for name, err := range s.holding {
+	for name, err := range s.failures {
 		errs = append(errs, fmt.Errorf("sink %s: %w", name, err))
 	}
 	switch {
@@ -42,18 +41,18 @@ func (s *Status) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Alive is nil while the loop goes round, whatever the servers do: where it does
+// Alive returns nil while the loop makes progress, whatever the servers do: if it does
 // not, only a restart helps.
 func (s *Status) Alive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if silent := time.Since(s.beat); !s.beat.IsZero() && silent > stalled {
+	if silent := time.Since(s.beat); !s.beat.IsZero() && silent > loopStallThreshold {
 		return fmt.Errorf("the loop has been silent for %s", silent.Round(time.Second))
 	}
 	return nil
 }
 
-// Position is how far the oplog has been read.
+// Position returns how far the oplog has been read.
 func (s *Status) Position() bson.Timestamp {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,25 +68,25 @@ func (s *Status) read(position bson.Timestamp, tailing bool) {
 	}
 }
 
-func (s *Status) stopped(reason error) {
+func (s *Status) notTailing(reason error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beat, s.tailing, s.reason = time.Now(), false, reason
 }
 
-func (s *Status) held(name string, err error) {
+func (s *Status) sinkFailed(name string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beat = time.Now()
-	if s.holding == nil {
-		s.holding = map[string]error{}
+	if s.failures == nil {
+		s.failures = map[string]error{}
 	}
-	s.holding[name] = err
+	s.failures[name] = err
 }
 
-func (s *Status) taken(name string) {
+func (s *Status) sinkSucceeded(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beat = time.Now()
-	delete(s.holding, name)
+	delete(s.failures, name)
 }

@@ -169,6 +169,6 @@ func direct(base *options.ClientOptions, host string) *options.ClientOptions {
 func disconnect(client *mongo.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
-	// The connections are closed either way; nobody is helped by the reason.
+	// The connections are closed either way; the error does not matter.
 	_ = client.Disconnect(ctx)
 }

@@ -21,7 +21,7 @@ func NewBackOff(longest time.Duration) *backoff.ExponentialBackOff {
 	return b
 }
 
-// Sleep waits, and says whether the context still stands.
+// Sleep waits, and reports whether the context has not ended.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -39,9 +39,9 @@ const (
 	codeIndexKeySpecsConflict = 86
 )
 
-// Setup makes the notification collection with its init document and its
-// indexes. All of it may be there already, made by another ddltail at the same
-// moment or by the scripts that teams used before.
+// Setup creates the notification collection with its init document and its indexes. Any
+// of it may exist already, created by another ddltail at the same time or by the scripts
+// that teams used before.
 func Setup(ctx context.Context, db *mongo.Database) error {
 	if err := db.CreateCollection(ctx, Notifications); err != nil && !hasCode(err, codeNamespaceExists) {
 		return fmt.Errorf("create %s.%s: %w", db.Name(), Notifications, err)

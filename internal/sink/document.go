@@ -39,10 +39,10 @@ type Document struct {
 	between  Interval
 }
 
-// Interval is a stretch of history of which no oplog tells.
+// Interval is a part of the history that no oplog holds.
 type Interval struct{ From, To oplog.Moment }
 
-// NewDocument makes the notification of a change, read from the oplog and
+// NewDocument returns the notification of a change, read from the oplog and
 // detected at the given time.
 func NewDocument(c detector.Change, origin Origin, detected time.Time) Document {
 	return Document{
@@ -52,7 +52,7 @@ func NewDocument(c detector.Change, origin Origin, detected time.Time) Document 
 	}
 }
 
-// NewInferred makes the notification of a change that follows from a comparison of
+// NewInferred returns the notification of a change that follows from a comparison of
 // catalogs: it happened at some time within the interval.
 func NewInferred(c detector.Change, between Interval, origin Origin, detected time.Time) Document {
 	return Document{
@@ -62,7 +62,7 @@ func NewInferred(c detector.Change, between Interval, origin Origin, detected ti
 	}
 }
 
-// NewGap makes the notification that the history within the interval is lost.
+// NewGap returns the notification that the history within the interval is lost.
 func NewGap(between Interval, origin Origin, detected time.Time) Document {
 	return Document{
 		ID:     notification.ID{Source: origin.Source, Kind: notification.IDGap, TS: between.To.TS}.String(),
@@ -112,7 +112,7 @@ func (d Document) fields(more ...bson.E) bson.D {
 	return cutToFit(doc, c.Truncated)
 }
 
-// origin says when, by whom and from what the change was told.
+// origin returns the fields that say when and from what the change was detected.
 func (d Document) origin() bson.D {
 	var doc bson.D
 	switch {

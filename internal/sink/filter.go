@@ -15,15 +15,14 @@ type Filter struct {
 	operations       []detector.Operation
 }
 
-// NewFilter takes globs on "database.collection", where * stands for any
+// NewFilter accepts globs on "database.collection", where * matches any
 // characters, dots too, and operations; an empty list passes all.
 func NewFilter(include, exclude []string, operations []detector.Operation) Filter {
 	return Filter{include: globs(include), exclude: globs(exclude), operations: operations}
 }
 
-// Passes says whether a change is to be told: a rename by either of its names, a
-// DROP_DATABASE as "database.". What says that something may be missing is always
-// told.
+// Passes reports whether a change passes the filter: a rename by either of its names, a
+// DROP_DATABASE as "database.". HISTORY_GAP and UNKNOWN_COMMAND always pass.
 func (f Filter) Passes(c detector.Change) bool {
 	if c.Operation == detector.HistoryGap || c.Operation == detector.UnknownCommand {
 		return true

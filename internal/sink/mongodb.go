@@ -15,7 +15,7 @@ import (
 // maxInsert bounds how many documents go in one insert.
 const maxInsert = 500
 
-// ConflictError says that another change stands under a document's _id.
+// ConflictError is returned if another change has a document's _id.
 type ConflictError struct {
 	Namespace, ID string
 }
@@ -45,7 +45,7 @@ func NewQueue(db *mongo.Database) Collection {
 // HistoryName is the history's name among the sinks.
 const HistoryName = "history"
 
-// NewHistory is the audit, which is never cleaned.
+// NewHistory is the audit log; DDLTAIL_HISTORY_TTL alone removes from it.
 func NewHistory(db *mongo.Database) Collection {
 	return Collection{name: HistoryName, coll: db.Collection(History), render: Document.History}
 }
@@ -54,7 +54,7 @@ func NewHistory(db *mongo.Database) Collection {
 func (c Collection) Name() string { return c.name }
 
 // Write inserts documents in their order. Those already there, from a run that
-// was cut or from another ddltail, count as written if they tell the same change;
+// was interrupted or from another ddltail, count as written if they are the same change;
 // else the error is a *ConflictError.
 func (c Collection) Write(ctx context.Context, docs []Document) error {
 	for chunk := range slices.Chunk(docs, maxInsert) {
@@ -106,8 +106,8 @@ func (c Collection) settle(err error) error {
 	return err
 }
 
-// same reads the document that stands under d's _id and compares what makes it
-// the same change.
+// same reads the stored document of d's _id and compares the fields that identify a
+// change.
 func (c Collection) same(ctx context.Context, d Document) error {
 	var there struct {
 		Operation string       `bson:"operation"`

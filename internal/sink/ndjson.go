@@ -162,7 +162,7 @@ func checkStart(f *os.File) error {
 		return err
 	}
 	if string(head[:n]) != lineStart[:n] {
-		return errors.New("it holds something else than notifications")
+		return errors.New("the file does not contain ddltail notifications")
 	}
 	return nil
 }

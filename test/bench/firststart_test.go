@@ -108,7 +108,7 @@ func firstStart(b *testing.B, binary string, set *mongotest.ReplicaSet, client *
 		b.Fatal(err)
 	}
 	b.ReportMetric(resident/1e6, "MB-resident")
-	b.ReportMetric(float64(strings.Count(p.Stderr(), `"taking the catalog"`)), "lines-of-progress")
+	b.ReportMetric(float64(strings.Count(p.Stderr(), `"taking the catalog snapshot"`)), "lines-of-progress")
 	compareCatalog(b, client, p)
 }
 
