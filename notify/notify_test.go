@@ -137,7 +137,7 @@ func TestInvalid(t *testing.T) {
 		{Operation: "DROP_DATABASE", Collection: "c", Database: "d"},
 	} {
 		var invalid *notify.InvalidError
-		// Nobody asks the database: there is none.
+		// There is no database to query.
 		if err := notify.SchemaChange(t.Context(), nil, c); !errors.As(err, &invalid) || invalid.Reason == "" {
 			t.Errorf("%+v: %v", c, err)
 		}

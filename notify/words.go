@@ -44,7 +44,7 @@ func misleading(r rune) bool {
 
 func known(op detector.Operation) bool { return slices.Contains(detector.Operations(), op) }
 
-// namespaceLike says whether a text has the form database.collection.
+// namespaceLike reports whether a text has the form database.collection.
 func namespaceLike(text string) bool {
 	database, collection, ok := strings.Cut(text, ".")
 	return ok && database != "" && collection != ""

@@ -141,7 +141,7 @@ func (a answer) one(ctx context.Context) (string, error) {
 	return "", &config.Error{Reason: fmt.Sprintf("several sources share the database: %q", sources), Remedy: "name one with --source"}
 }
 
-// standing answers how the schema stood.
+// standing answers what the schema was.
 func (q question) standing(ctx context.Context, a answer) error {
 	if q.format == "mongosh" {
 		return q.standingScript(ctx, a)

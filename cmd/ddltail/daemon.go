@@ -88,7 +88,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		return nil, err
 	}
 	routes, queue := routesOf(d.cfg, db, files)
-	watch := detector.Watch{Own: sink.Collections(d.cfg.Database)}
+	watch := detector.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := &pipeline.Pipeline{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   sink.Origin{Source: source, ReplicaSet: view.SetName},

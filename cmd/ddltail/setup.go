@@ -18,7 +18,7 @@ import (
 func setupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "setup",
-		Short: "Make the notification collection, its init document and its indexes; again is no error",
+		Short: "Create the notification collection, its init document and its indexes (idempotent)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := configure()
@@ -54,7 +54,7 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, work func
 	return work(ctx, db)
 }
 
-// openSink gives the database of ddltail's own collections. Where nobody takes writes it
+// openSink returns the database of ddltail's own collections. Without a primary it
 // asks why: what the driver says is a dump of its state, another one each time.
 func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mongo.Database, error) {
 	db, err := sink.Database(ctx, client, cfg.Database)

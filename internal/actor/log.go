@@ -48,7 +48,7 @@ type Connection struct {
 	Name                           string   // connN
 	Users                          []string // user@db
 	App, Driver, Client, Mechanism string
-	Mongos                         bool // a mongos stands between the client and this server
+	Mongos                         bool // a mongos is between the client and this server
 }
 
 // State is what the server process said of itself at one moment.

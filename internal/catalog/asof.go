@@ -100,7 +100,7 @@ func (r Reader) Standing(ctx context.Context, m Moment) ([]string, error) {
 	return ids, nil
 }
 
-// Fetch gives the versions of these _ids, in their order.
+// Fetch returns the versions of these _ids, in their order.
 func (r Reader) Fetch(ctx context.Context, ids []string, take func(detector.Version) error) error {
 	for chunk := range slices.Chunk(ids, maxFetch) {
 		cur, err := r.coll.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: chunk}}}})

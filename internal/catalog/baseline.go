@@ -28,7 +28,7 @@ var ErrStateChanged = errors.New("the member changed its state while its catalog
 // Baseline takes the catalog of a running server, on one member.
 type Baseline struct {
 	Detector detector.Detector
-	Watch    detector.Watch
+	Watch    detector.Scope
 	Log      *zap.Logger
 }
 
@@ -156,7 +156,7 @@ func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, onl
 	}
 	var out []detector.Version
 	for _, db := range databases {
-		if !b.Watch.Follows(detector.Namespace{Database: db}) {
+		if !b.Watch.Includes(detector.Namespace{Database: db}) {
 			continue
 		}
 		found, err := l.Collections(ctx, db, only.in(db)...)
@@ -164,7 +164,7 @@ func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, onl
 			return nil, bson.Timestamp{}, err
 		}
 		for _, v := range found {
-			if b.Watch.Follows(v.Namespace) {
+			if b.Watch.Includes(v.Namespace) {
 				out = append(out, v)
 			}
 		}
@@ -198,8 +198,8 @@ func (b Baseline) indexes(ctx context.Context, l *Listing, versions []detector.V
 func (b Baseline) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, until bson.Timestamp) (namespaces, error) {
 	found := namespaces{}
 	err := units(ctx, m, oplog.Start{Position: from}, until, func(u oplog.Unit) {
-		for _, ns := range b.Detector.Touched(u) {
-			if b.Watch.Follows(ns) {
+		for _, ns := range b.Detector.AffectedNamespaces(u) {
+			if b.Watch.Includes(ns) {
 				found[ns] = true
 			}
 		}

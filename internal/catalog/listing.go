@@ -48,7 +48,7 @@ func (l *Listing) Until() bson.Timestamp {
 	return l.after
 }
 
-// Databases lists the databases: all of them, or it fails. Unless told so, a server
+// Databases lists the databases: all of them, or it fails. By default a server
 // leaves out in silence those that the user may not see.
 func (l *Listing) Databases(ctx context.Context) ([]string, error) {
 	var reply struct {

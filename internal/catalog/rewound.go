@@ -36,7 +36,7 @@ func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) (
 	return past.Versions(), nil
 }
 
-// Changed gives the versions, dated at, that lead from what is known to a state, and
+// Changed returns the versions, dated at, that lead from what is known to a state, and
 // those namespaces of the state of which nothing but the name is known. A namespace
 // that is known and not in the state is one that was dropped.
 func Changed(known *detector.Catalog, state []detector.Version, at oplog.Moment) (changed, undefined []detector.Version) {
@@ -49,7 +49,7 @@ func Changed(known *detector.Catalog, state []detector.Version, at oplog.Moment)
 			continue
 		}
 		there[v.Namespace] = true
-		if old, ok := known.Lookup(v.Namespace); !ok || !old.Same(*v.Definition) {
+		if old, ok := known.Lookup(v.Namespace); !ok || !old.EquivalentIdentity(*v.Definition) {
 			v.OpTime, v.Wall = at.OpTime, at.Wall
 			changed = append(changed, v)
 		}

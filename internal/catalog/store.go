@@ -50,13 +50,13 @@ type Store struct {
 	source string
 }
 
-// NewStore gives the store of one source.
+// NewStore returns the store of one source.
 func NewStore(coll *mongo.Collection, source string) Store {
 	return Store{coll: coll, source: source}
 }
 
 // Setup makes the indexes by which a namespace's versions are found, the newest and
-// those of a time; again is no error.
+// those of a time. It is idempotent.
 func (s Store) Setup(ctx context.Context) error {
 	_, err := s.coll.Indexes().CreateMany(ctx, []mongo.IndexModel{
 		{Keys: bson.D{
@@ -167,7 +167,7 @@ func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*detector.C
 	}})
 }
 
-// Newest gives the moment of the newest version; zero where there is none at all.
+// Newest returns the moment of the newest version; zero where there is none at all.
 func (s Store) Newest(ctx context.Context) (oplog.Moment, error) {
 	var doc version
 	newest := options.FindOne().SetSort(bson.D{{Key: "optime.ts", Value: -1}})

@@ -71,7 +71,7 @@ type SinkSpec struct {
 	Path string
 }
 
-// String gives the form in which it was configured.
+// String returns the form in which it was configured.
 func (s SinkSpec) String() string {
 	if s.Kind == SinkFile {
 		return string(SinkFile) + ":" + s.Path

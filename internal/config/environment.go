@@ -9,7 +9,7 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// environment is what stands in the variables, as text. envconfig stops at the
+// environment is the value of each variable, as text. envconfig stops at the
 // first value it cannot convert and prints it, so it converts none: every value
 // is checked in Load, and all mistakes are reported together.
 //
@@ -63,7 +63,7 @@ func readEnvironment() (environment, error) {
 	return env, nil
 }
 
-// value gives what stands in a variable, by its name without the prefix.
+// value returns the value of a variable, by its name without the prefix.
 func (e environment) value(variable string) string {
 	v := reflect.ValueOf(e)
 	for i := range v.NumField() {
@@ -74,7 +74,7 @@ func (e environment) value(variable string) string {
 	return ""
 }
 
-// unknownVariables lists what is set under the prefix and read by nobody: most
+// unknownVariables lists variables with the prefix that ddltail does not read: most
 // likely a typing error, but also what Kubernetes sets for a service of this name.
 func unknownVariables() []string {
 	known := Variables()

@@ -172,7 +172,7 @@ func (c *checker) database(name string, cfg Config) string {
 	return ""
 }
 
-// ValidSource says whether a set's name will do as SOURCE.
+// ValidSource reports whether a set's name will do as SOURCE.
 func ValidSource(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(name)
 }

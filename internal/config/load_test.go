@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestBlankIsDefault gives every variable a value of spaces.
+// TestBlankIsDefault returns every variable a value of spaces.
 func TestBlankIsDefault(t *testing.T) {
 	var blank []string
 	for _, v := range config.Variables() {
@@ -115,7 +115,7 @@ func TestGoodValues(t *testing.T) {
 	}
 }
 
-// bad gives for every variable but those two that take anything values that mean
+// bad returns for every variable but those two that take anything values that mean
 // nothing.
 func bad() map[string][]string {
 	return map[string][]string{
@@ -168,7 +168,7 @@ func TestBadValues(t *testing.T) {
 func TestAllMistakesAtOnce(t *testing.T) {
 	var variables []string
 	for name, values := range bad() {
-		// A file stands in the place of the variable itself.
+		// A file replaces the variable itself.
 		if len(values) > 0 && !strings.HasSuffix(name, "_URI_FILE") && !strings.HasSuffix(name, "_SECRET_FILE") {
 			variables = append(variables, name+"="+values[0])
 		}

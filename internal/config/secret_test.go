@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 )
 
-// mark stands all over every secret of these tests, so that a part of one is
+// mark is repeated in every secret of these tests, so that a part of one is
 // found as well.
 const mark = "Qz7"
 
@@ -95,7 +95,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 			rapid.Custom(func(t *rapid.T) string { return "https://" + secret(t, "key") + "@h/" + secret(t, "path") }),
 		).Draw(r, "value"), "\x00", "")
 		if !strings.Contains(v.Name, "_URI") && !strings.ContainsAny(value, "@%") && !strings.Contains(value, "://") {
-			t.Skip("nobody can tell that it is a credential")
+			t.Skip("it cannot be recognised as a credential")
 		}
 		if strings.HasSuffix(v.Name, "_FILE") && rapid.Bool().Draw(r, "in a file") {
 			if err := os.WriteFile(file, []byte(value), 0o600); err != nil {

@@ -51,7 +51,7 @@ func (u URI) String() string {
 	return s
 }
 
-// Options gives the driver's options for it.
+// Options returns the driver's options for it.
 func (u URI) Options() *options.ClientOptions {
 	return options.Client().ApplyURI(u.raw)
 }
@@ -59,10 +59,10 @@ func (u URI) Options() *options.ClientOptions {
 // Hosts are the members named in the URI, or found by its SRV record.
 func (u URI) Hosts() []string { return u.parsed.Hosts }
 
-// Direct says whether the URI asks for one member and no other.
+// Direct reports whether the URI asks for one member and no other.
 func (u URI) Direct() bool { return u.parsed.DirectConnection }
 
-// PathIsAuthSource says whether the database in the path also decides where the
+// PathIsAuthSource reports whether the database in the path also decides where the
 // user is looked up, which those who mean only the database do not expect.
 func (u URI) PathIsAuthSource() bool {
 	p := u.parsed
@@ -101,7 +101,7 @@ func reason(err error) string {
 }
 
 // RedactURL shows an HTTP URL without user, query and fragment; nothing of one
-// whose user part cannot be told from the rest.
+// whose user part cannot be separated from the rest.
 func RedactURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -28,7 +28,7 @@ type Backend struct {
 	client *http.Client
 }
 
-// NewBackend gives the backend at a URL, which is used as it is given. The zero
+// NewBackend returns the backend at a URL, which is used as it is given. The zero
 // secret leaves requests unsigned. agent is the User-Agent header. The error does
 // not repeat the URL, which can hold credentials.
 func NewBackend(rawURL string, secret Secret, agent string) (*Backend, error) {
@@ -57,7 +57,7 @@ func newClient() *http.Client {
 	}
 }
 
-// Close gives idle connections back.
+// Close returns idle connections back.
 func (b *Backend) Close() { b.client.CloseIdleConnections() }
 
 // Deliver makes one attempt, which takes no longer than 15 s.

@@ -31,7 +31,7 @@ func ParseSecret(text string) (Secret, error) {
 	return key, nil
 }
 
-// sign gives the value of the header webhook-signature.
+// sign returns the value of the header webhook-signature.
 func (s Secret) sign(id, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, s)
 	mac.Write([]byte(id + "." + timestamp + "."))

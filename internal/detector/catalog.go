@@ -24,9 +24,9 @@ type Catalog struct {
 	// moment that the oplog has not reached yet, or from a run that was cut before
 	// its checkpoint. An entry never sees them before their time.
 	ahead []Version
-	// dropped are, by database, the drops since anything else happened there.
-	dropped map[string][]drop
-	builds  map[oplog.UUID]Build
+	// dropCollectionChange are, by database, the drops since anything else happened there.
+	dropCollectionChange map[string][]drop
+	builds               map[oplog.UUID]Build
 }
 
 type drop struct {
@@ -40,13 +40,13 @@ type Build struct {
 	Started   time.Time
 }
 
-// Lookup gives a namespace's definition, if it is known.
+// Lookup returns a namespace's definition, if it is known.
 func (c *Catalog) Lookup(ns Namespace) (Definition, bool) {
 	d, ok := c.current[ns]
 	return d, ok
 }
 
-// All gives every namespace with its definition, in the order of their names.
+// All returns every namespace with its definition, in the order of their names.
 func (c *Catalog) All() []Version {
 	out := make([]Version, 0, len(c.current))
 	for ns, d := range c.current {
@@ -63,8 +63,7 @@ func sortVersions(versions []Version) {
 // BuildsInProgress counts the index builds whose start was read, and not their end.
 func (c *Catalog) BuildsInProgress() int { return len(c.builds) }
 
-// KeepBuilds takes over the builds that another catalog knows of: no version tells of
-// them.
+// KeepBuilds copies the builds in progress of another catalog: versions do not hold them.
 func (c *Catalog) KeepBuilds(from *Catalog) { c.builds = maps.Clone(from.builds) }
 
 // Expect adds a version whose time has not come.
@@ -123,19 +122,19 @@ func (c *Catalog) set(v Version) {
 // noteDrop keeps the run of drops that a dropDatabase would end.
 func (c *Catalog) noteDrop(change Change) {
 	if change.Operation != DropCollection && change.Operation != DropView {
-		delete(c.dropped, change.Database)
+		delete(c.dropCollectionChange, change.Database)
 		return
 	}
-	if c.dropped == nil {
-		c.dropped = map[string][]drop{}
+	if c.dropCollectionChange == nil {
+		c.dropCollectionChange = map[string][]drop{}
 	}
-	c.dropped[change.Database] = append(c.dropped[change.Database], drop{change.Collection, change.Wall})
+	c.dropCollectionChange[change.Database] = append(c.dropCollectionChange[change.Database], drop{change.Collection, change.Wall})
 }
 
-// takenAlong lists what was dropped as part of a dropDatabase at that time.
-func (c *Catalog) takenAlong(db string, at time.Time) []string {
+// droppedWithDatabase lists what was dropped as part of a dropDatabase at that time.
+func (c *Catalog) droppedWithDatabase(db string, at time.Time) []string {
 	var names []string
-	for _, d := range c.dropped[db] {
+	for _, d := range c.dropCollectionChange[db] {
 		if at.Sub(d.wall) <= dropRun {
 			names = append(names, d.collection)
 		}

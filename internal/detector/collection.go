@@ -8,9 +8,9 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-func create(w *work, op operation) error {
+func create(w *detection, op operation) error {
 	if op.ns.Collection == "" {
-		return fmt.Errorf("create: %w", errShape)
+		return fmt.Errorf("create: %w", errMalformed)
 	}
 	def, err := createdDefinition(op)
 	if err != nil {
@@ -19,7 +19,7 @@ func create(w *work, op operation) error {
 	def.Temporary = truthy(op.Object.Lookup("temp")) || w.names.temporary(op.ns.Collection)
 	w.put(op.ns, &def)
 	if !def.Temporary {
-		w.tell(op, created(op.ns, def))
+		w.emit(op, createCollectionChange(op.ns, def))
 	}
 	return nil
 }
@@ -41,16 +41,16 @@ func createdDefinition(op operation) (Definition, error) {
 	return def, nil
 }
 
-// created tells a collection or a view that has come to be.
-func created(ns Namespace, def Definition) Change {
+// createCollectionChange returns the change of a new collection or view.
+func createCollectionChange(ns Namespace, def Definition) Change {
 	if def.Kind == KindView {
-		return createdView(ns, def.Options)
+		return createViewChange(ns, def.Options)
 	}
 	return Change{
 		Operation:  CreateCollection,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  "CREATE COLLECTION " + word(ns.Collection),
+		Statement:  "CREATE COLLECTION " + quoteName(ns.Collection),
 		Mongosh:    mongosh.CreateCollection(ns.Database, ns.Collection, def.Options),
 		Undo:       mongosh.UndoCreateCollection(ns.Database, ns.Collection, def.Options),
 		After:      def.Options,
@@ -58,9 +58,9 @@ func created(ns Namespace, def Definition) Change {
 	}
 }
 
-func dropCollection(w *work, op operation) error {
+func dropCollection(w *detection, op operation) error {
 	if op.ns.Collection == "" {
-		return fmt.Errorf("drop: %w", errShape)
+		return fmt.Errorf("drop: %w", errMalformed)
 	}
 	if op.ns.Collection == viewsCollection {
 		w.dropViews(op)
@@ -69,13 +69,13 @@ func dropCollection(w *work, op operation) error {
 	def, known := w.lookup(op.ns)
 	w.put(op.ns, nil)
 	if !def.Temporary && !w.names.temporary(op.ns.Collection) {
-		w.tell(op, dropped(op.ns, def, known))
+		w.emit(op, dropCollectionChange(op.ns, def, known))
 	}
 	return nil
 }
 
-// dropped tells a collection that is gone.
-func dropped(ns Namespace, def Definition, known bool) Change {
+// dropCollectionChange returns the change of a dropped collection.
+func dropCollectionChange(ns Namespace, def Definition, known bool) Change {
 	var before bson.Raw
 	if known {
 		before = def.Options
@@ -84,7 +84,7 @@ func dropped(ns Namespace, def Definition, known bool) Change {
 		Operation:  DropCollection,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  "DROP COLLECTION " + word(ns.Collection),
+		Statement:  "DROP COLLECTION " + quoteName(ns.Collection),
 		Mongosh:    mongosh.DropCollection(ns.Database, ns.Collection, before),
 		Before:     before,
 		UUID:       def.UUID,
@@ -92,13 +92,13 @@ func dropped(ns Namespace, def Definition, known bool) Change {
 }
 
 // dropDatabase comes after the drops of what was in it.
-func dropDatabase(w *work, op operation) error {
+func dropDatabase(w *detection, op operation) error {
 	db := op.ns.Database
 	text := mongosh.DropDatabase(db)
-	w.tell(op, Change{
+	w.emit(op, Change{
 		Operation:   DropDatabase,
 		Database:    db,
-		Collections: w.known.takenAlong(db, w.wall),
+		Collections: w.known.droppedWithDatabase(db, w.wall),
 		Statement:   text,
 		Mongosh:     text,
 	})

@@ -1,12 +1,12 @@
 package detector
 
 // command is one row of the table: what the server writes as the first field of
-// a command entry, why it is told or passed over, and who handles it.
+// a command entry, why it is reported or ignored, and its handler.
 type command struct {
 	name   string
 	reason string
 	// handle is nil where the command is known and passed over.
-	handle func(*work, operation) error
+	handle func(*detection, operation) error
 	// rewind takes a catalog back to what it was before the command; nil where that
 	// is the same.
 	rewind func(*Rewind, operation)
@@ -19,7 +19,7 @@ func commands() []command {
 		{"create", "a collection, made on purpose or by a first write; the buckets of a time series", create, uncreate},
 		{"drop", "a collection; dropDatabase writes one for each; one of system.views takes all views", dropCollection, undrop},
 		{"createIndexes", "one index of an empty collection, its spec inline", createIndexes, unindex},
-		{"startIndexBuild", "a build is no index yet; its start tells how long it took", startIndexBuild, nil},
+		{"startIndexBuild", "a build is no index yet; its start gives the duration", startIndexBuild, nil},
 		{"commitIndexBuild", "the end of a two-phase build: only now are these indexes", commitIndexBuild, unindex},
 		{"abortIndexBuild", "a build that came to nothing, with its cause", abortIndexBuild, nil},
 		{"dropIndexes", "one index, its old spec in o2", dropIndexes, reindex},

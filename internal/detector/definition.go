@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Kind is what stands behind a namespace.
+// Kind is the kind of a namespace.
 type Kind string
 
 // The kinds of namespaces, named as listCollections does.
@@ -35,10 +35,10 @@ type Definition struct {
 	Temporary bool
 }
 
-// Known says whether more is known than that there is such a namespace.
+// Known reports whether more is known than that there is such a namespace.
 func (d Definition) Known() bool { return d.Options != nil }
 
-// Index gives the spec of that name, nil where there is none.
+// Index returns the spec of that name, nil where there is none.
 func (d Definition) Index(name string) bson.Raw {
 	for _, spec := range d.Indexes {
 		if specName(spec) == name {

@@ -1,7 +1,7 @@
 // Package detector turns committed oplog entries into schema changes.
 //
 // It is a pure function of entries and of the catalog known before them: no I/O,
-// no clock, no logger. What it knows of the server's commands stands in one
+// no clock, no logger. What it knows of the server's commands is in one
 // table, commands.
 package detector
 
@@ -13,18 +13,18 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// errShape says that an entry is not of its command's shape.
-var errShape = errors.New("not of the command's shape")
+// errMalformed says that an entry is not of its command's shape.
+var errMalformed = errors.New("not of the command's shape")
 
-// Detector tells what oplog entries changed in the schema.
+// Detector derives schema changes from oplog entries.
 type Detector struct {
-	watch    Watch
+	watch    Scope
 	names    names
 	commands map[string]command
 }
 
-// New makes a Detector that looks at the given namespaces.
-func New(watch Watch) Detector {
+// New creates a Detector that looks at the given namespaces.
+func New(watch Scope) Detector {
 	d := Detector{watch: watch, names: newNames(), commands: map[string]command{}}
 	for _, c := range commands() {
 		d.commands[c.name] = c
@@ -32,7 +32,7 @@ func New(watch Watch) Detector {
 	return d
 }
 
-// Result is what one unit did: the changes to tell, in their order, and the new
+// Result is what one unit did: the changes to report, in their order, and the new
 // version of each namespace whose whole definition is known.
 type Result struct {
 	Changes  []Change
@@ -40,12 +40,12 @@ type Result struct {
 	builds   map[oplog.UUID]*Build
 }
 
-// Detect tells what a committed unit did to what was known before it; versions
+// Detect returns what a committed unit changed in the known catalog; versions
 // that were expected by then must have been applied (Catalog.AdvanceTo). It changes
 // nothing: Catalog.Apply does. An operation that is not of its command's shape is
-// told as UnknownCommand, like a command that is not known at all.
+// reported as UnknownCommand, like a command that is not known at all.
 func (d Detector) Detect(u oplog.Unit, known *Catalog) Result {
-	w := &work{
+	w := &detection{
 		Detector: d, known: known, optime: u.OpTime, wall: u.Wall,
 		touched: map[Namespace]*Definition{}, builds: map[oplog.UUID]*Build{},
 	}
@@ -55,21 +55,21 @@ func (d Detector) Detect(u oplog.Unit, known *Catalog) Result {
 	return w.result()
 }
 
-// Malformed tells an entry that could not be decoded, with the optime it has.
+// Malformed returns the change for an entry that could not be decoded, with its optime.
 func Malformed(e oplog.Entry) Change {
-	w := &work{optime: e.OpTime, wall: e.Wall}
+	w := &detection{optime: e.OpTime, wall: e.Wall}
 	w.unknown(operation{Entry: e})
 	return w.result().Changes[0]
 }
 
-// work is a unit in the midst of being detected.
-type work struct {
+// detection is a unit in the midst of being detected.
+type detection struct {
 	Detector
 	known  *Catalog
 	optime oplog.OpTime
 	wall   time.Time
 	// touched holds the namespaces that the unit has changed so far, nil where it
-	// dropped them; order is theirs.
+	// dropCollectionChange them; order is theirs.
 	touched map[Namespace]*Definition
 	order   []Namespace
 	changes []Change
@@ -83,26 +83,26 @@ type operation struct {
 	// bucketed says that the entry names a time series' buckets; ns is then the
 	// name that users know.
 	bucketed bool
-	// silent operations change the catalog and are told to nobody.
-	silent bool
+	// unreported operations change the catalog and are not reported.
+	unreported bool
 }
 
 // operation handles one entry. One that fails leaves nothing behind but the word
 // that it was there.
-func (w *work) operation(e oplog.Entry) {
+func (w *detection) operation(e oplog.Entry) {
 	switch e.Op {
 	case oplog.OpCommand:
 		w.command(e)
 	case oplog.OpInsert, oplog.OpUpdate, oplog.OpDelete:
 		if db, ok := strings.CutSuffix(e.NS, "."+viewsCollection); ok {
-			w.try(operation{Entry: e, ns: Namespace{Database: db}, silent: e.FromMigrate}, viewDocument)
+			w.try(operation{Entry: e, ns: Namespace{Database: db}, unreported: e.FromMigrate}, viewDocument)
 		}
 	case oplog.OpNoop:
 		w.try(operation{Entry: e}, shardingNoop)
 	}
 }
 
-func (w *work) command(e oplog.Entry) {
+func (w *detection) command(e oplog.Entry) {
 	row, op, ok := w.commandOf(e)
 	switch {
 	case !ok:
@@ -117,7 +117,7 @@ func (w *work) command(e oplog.Entry) {
 func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	name, target := e.Command()
 	coll, _ := target.StringValueOK()
-	op := operation{Entry: e, ns: Namespace{Database: e.Database(), Collection: coll}, silent: e.FromMigrate}
+	op := operation{Entry: e, ns: Namespace{Database: e.Database(), Collection: coll}, unreported: e.FromMigrate}
 	row, ok := d.commands[name]
 	if buckets, bucketed := strings.CutPrefix(coll, BucketsPrefix); ok && bucketed {
 		op.ns.Collection, op.bucketed = buckets, true
@@ -127,16 +127,16 @@ func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	return row, op, ok
 }
 
-func (w *work) try(op operation, handle func(*work, operation) error) {
-	told := len(w.changes)
+func (w *detection) try(op operation, handle func(*detection, operation) error) {
+	before := len(w.changes)
 	if err := handle(w, op); err != nil {
-		w.changes = w.changes[:told]
+		w.changes = w.changes[:before]
 		w.unknown(op)
 	}
 }
 
-// lookup gives a namespace's definition as the unit has it so far.
-func (w *work) lookup(ns Namespace) (Definition, bool) {
+// lookup returns a namespace's definition as the unit has it so far.
+func (w *detection) lookup(ns Namespace) (Definition, bool) {
 	if d, ok := w.touched[ns]; ok {
 		if d == nil {
 			return Definition{}, false
@@ -147,8 +147,8 @@ func (w *work) lookup(ns Namespace) (Definition, bool) {
 }
 
 // put sets a namespace's definition; nil drops it.
-func (w *work) put(ns Namespace, d *Definition) {
-	if !w.watch.Follows(ns) {
+func (w *detection) put(ns Namespace, d *Definition) {
+	if !w.watch.Includes(ns) {
 		return
 	}
 	if _, ok := w.touched[ns]; !ok {
@@ -157,11 +157,11 @@ func (w *work) put(ns Namespace, d *Definition) {
 	w.touched[ns] = d
 }
 
-// tell adds a change, unless its namespace is nobody's to hear of. Of ddltail's own
-// collections only the drop is told: what was stored is gone.
-func (w *work) tell(op operation, c Change) {
-	heard := w.watch.covers(c.Database, c.Collection) || c.Operation == DropCollection && w.watch.owns(c.Namespace())
-	if op.silent || !heard {
+// emit appends a change, unless its namespace is out of scope. Of ddltail's own collections
+// only the drop is reported: what they held is lost.
+func (w *detection) emit(op operation, c Change) {
+	heard := w.watch.includes(c.Database, c.Collection) || c.Operation == DropCollection && w.watch.isOwn(c.Namespace())
+	if op.unreported || !heard {
 		return
 	}
 	if c.UUID.IsZero() {
@@ -170,7 +170,7 @@ func (w *work) tell(op operation, c Change) {
 	w.changes = append(w.changes, c)
 }
 
-func (w *work) result() Result {
+func (w *detection) result() Result {
 	r := Result{Changes: w.changes, builds: w.builds}
 	for i := range r.Changes {
 		r.Changes[i].OpTime, r.Changes[i].Wall, r.Changes[i].Ordinal = w.optime, w.wall, i

@@ -8,7 +8,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Differences tells what must have changed between two catalogs that nobody watched
+// Differences infers what changed between two catalogs without entries
 // between: drops before renames before creations, each in the order of names, so that
 // the changes can be made again one after the other. A collection is the same one if
 // its UUID is.
@@ -22,11 +22,11 @@ func (d Detector) Differences(before, after []Version) []Change {
 	return changes
 }
 
-// visible leaves out what is nobody's to hear of.
+// visible leaves out what is out of scope.
 func (d Detector) visible(versions []Version) map[Namespace]Definition {
 	out := map[Namespace]Definition{}
 	for _, v := range versions {
-		if v.Definition != nil && !v.Definition.Temporary && d.watch.covers(v.Namespace.Database, v.Namespace.Collection) {
+		if v.Definition != nil && !v.Definition.Temporary && d.watch.includes(v.Namespace.Database, v.Namespace.Collection) {
 			out[v.Namespace] = *v.Definition
 		}
 	}
@@ -89,10 +89,10 @@ func (c comparison) drops() []Change {
 	for _, ns := range sorted(c.before, func(ns Namespace) bool { return !kept[ns] }) {
 		def := c.before[ns]
 		if def.Kind == KindView {
-			out = append(out, droppedView(ns, def.Options))
+			out = append(out, dropViewChange(ns, def.Options))
 			continue
 		}
-		out = append(out, dropped(ns, def, true))
+		out = append(out, dropCollectionChange(ns, def, true))
 	}
 	return out
 }
@@ -108,7 +108,7 @@ func (c comparison) renames() []Change {
 		}
 	}
 	move := func(from, to Namespace) {
-		change := renamed(rename{from: from, to: to})
+		change := renameChange(rename{from: from, to: to})
 		change.UUID = c.after[to].UUID
 		out = append(out, change)
 	}
@@ -147,7 +147,7 @@ func (c comparison) modifications() []Change {
 	for _, ns := range c.matched(differ) {
 		before, after := c.before[c.names[ns]], c.after[ns]
 		if after.Kind == KindView {
-			out = append(out, modifiedView(ns, before.Options, after.Options))
+			out = append(out, modifyViewChange(ns, before.Options, after.Options))
 			continue
 		}
 		change := modifiedCollection(ns, mongosh.Modification{
@@ -182,22 +182,22 @@ func (c comparison) creations() []Change {
 	var out []Change
 	for _, ns := range isNew(func(k Kind) bool { return k != KindView }) {
 		def := c.after[ns]
-		change := created(ns, def)
+		change := createCollectionChange(ns, def)
 		if !def.Known() && def.Kind == KindTimeSeries {
 			change.Mongosh, change.Undo = "", "" // a plain collection is something else
 		}
 		out = append(out, change)
 		for _, spec := range def.Indexes {
-			out = append(out, indexed(ns, def, spec))
+			out = append(out, createIndexChange(ns, def, spec))
 		}
 	}
 	for _, ns := range isNew(func(k Kind) bool { return k == KindView }) {
-		out = append(out, created(ns, c.after[ns]))
+		out = append(out, createCollectionChange(ns, c.after[ns]))
 	}
 	return out
 }
 
-// indexDrops are told under the name before, since they come before the renames. An
+// indexDrops carry the name before, since they precede the renames. An
 // index that no collMod could have made of the old one was dropped and made anew.
 func (c comparison) indexDrops() []Change {
 	var out []Change
@@ -206,7 +206,7 @@ func (c comparison) indexDrops() []Change {
 		before, after := c.before[from], c.after[ns]
 		for _, spec := range before.Indexes {
 			if now := after.Index(specName(spec)); now == nil || remade(spec, now) {
-				change := droppedIndex(from, before, specName(spec), spec)
+				change := dropIndexChange(from, before, specName(spec), spec)
 				change.UUID = before.UUID
 				out = append(out, change)
 			}
@@ -221,7 +221,7 @@ func (c comparison) indexCreations() []Change {
 		before, after := c.before[c.names[ns]], c.after[ns]
 		for _, spec := range after.Indexes {
 			if old := before.Index(specName(spec)); old == nil || remade(old, spec) {
-				out = append(out, indexed(ns, after, spec))
+				out = append(out, createIndexChange(ns, after, spec))
 			}
 		}
 	}

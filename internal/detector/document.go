@@ -16,7 +16,7 @@ func without(doc bson.Raw, names ...string) (bson.Raw, error) {
 func edit(doc bson.Raw, keep func(key string, value any) (any, bool)) (bson.Raw, error) {
 	elems, err := doc.Elements()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	kept := bson.D{}
 	for _, el := range elems {
@@ -39,7 +39,7 @@ func with(doc bson.Raw, key string, value any) (bson.Raw, error) {
 	}
 	elems, err := doc.Elements()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	all := make(bson.D, 0, len(elems)+1)
 	for _, el := range elems {
@@ -51,7 +51,7 @@ func with(doc bson.Raw, key string, value any) (bson.Raw, error) {
 func marshal(doc bson.D) (bson.Raw, error) {
 	raw, err := bson.Marshal(doc)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	return raw, nil
 }
@@ -69,16 +69,16 @@ func truthy(v bson.RawValue) bool {
 func documents(v bson.RawValue) ([]bson.Raw, error) {
 	array, ok := v.ArrayOK()
 	if !ok {
-		return nil, errShape
+		return nil, errMalformed
 	}
 	values, err := array.Values()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	docs := make([]bson.Raw, len(values))
 	for i, v := range values {
 		if docs[i], ok = v.DocumentOK(); !ok {
-			return nil, errShape
+			return nil, errMalformed
 		}
 	}
 	return docs, nil

@@ -26,7 +26,7 @@ func (s stream) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool, 
 }
 
 // FuzzDetect takes any bytes as a stretch of oplog, the way that `run` does. Whatever
-// they are: nothing panics, what cannot be decoded is told with the optime it has, and
+// they are: nothing panics, what cannot be decoded is reported with its optime, and
 // what comes out is not much larger than what went in.
 func FuzzDetect(f *testing.F) {
 	folders, err := filepath.Glob("testdata/*/*")
@@ -43,7 +43,7 @@ func FuzzDetect(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, known := detector.New(detector.Watch{}), &detector.Catalog{}
+		d, known := detector.New(detector.Scope{}), &detector.Catalog{}
 		var entries stream
 		for len(data) >= 5 {
 			n := min(max(int(binary.LittleEndian.Uint32(data)), 5), len(data))
@@ -66,7 +66,7 @@ func FuzzDetect(f *testing.F) {
 			result := d.Detect(unit, known)
 			checkSize(t, result, unit, known)
 			known.Apply(result)
-			d.Touched(unit)
+			d.AffectedNamespaces(unit)
 		}
 	})
 }
@@ -78,7 +78,7 @@ func checkMalformed(t *testing.T, e oplog.Entry, err error) {
 	}
 	c := detector.Malformed(e)
 	if c.Operation != detector.UnknownCommand || c.OpTime != e.OpTime || len(c.Command) > 17<<10 {
-		t.Errorf("a malformed entry of %s is told as %s of %s, with %d bytes", e.OpTime, c.Operation, c.OpTime, len(c.Command))
+		t.Errorf("a malformed entry of %s is reported as %s of %s, with %d bytes", e.OpTime, c.Operation, c.OpTime, len(c.Command))
 	}
 }
 

@@ -50,7 +50,7 @@ type golden struct {
 	entries    []oplog.Entry
 }
 
-// readCases gives the cases of a folder in the order of their first entries.
+// readCases returns the cases of a folder in the order of their first entries.
 func readCases(t testing.TB, folder string) []golden {
 	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -80,7 +80,7 @@ func readCases(t testing.TB, folder string) []golden {
 }
 
 func (g golden) check(t *testing.T, known *detector.Catalog) {
-	got, ignored := g.tell(t, known)
+	got, ignored := g.replay(t, known)
 	if *update {
 		g.archive.Files = append(g.archive.Files[:1], txtar.File{Name: "documents", Data: got}, txtar.File{Name: "ignored", Data: ignored})
 		if err := os.WriteFile(g.path, txtar.Format(g.archive), 0o644); err != nil {
@@ -106,10 +106,10 @@ func (g golden) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool, 
 	return oplog.Entry{}, false, nil
 }
 
-// tell takes the entries the way that `run` does, and gives the documents as
+// replay runs the entries the way that `run` does, and returns the documents as
 // indented JSON, and a line for each entry that brought none.
-func (g golden) tell(t *testing.T, known *detector.Catalog) (documents, ignored []byte) {
-	d := detector.New(detector.Watch{Own: sink.Collections("ddltail")})
+func (g golden) replay(t *testing.T, known *detector.Catalog) (documents, ignored []byte) {
+	d := detector.New(detector.Scope{Own: sink.Collections("ddltail")})
 	var out, passed bytes.Buffer
 	for _, e := range g.entries {
 		unit, err := oplog.Assemble(t.Context(), e, g)
@@ -119,7 +119,7 @@ func (g golden) tell(t *testing.T, known *detector.Catalog) (documents, ignored 
 		known.AdvanceTo(unit.OpTime.TS)
 		result := d.Detect(unit, known)
 		known.Apply(result)
-		checkTouched(t, d.Touched(unit), result)
+		checkTouched(t, d.AffectedNamespaces(unit), result)
 		if len(result.Changes) == 0 {
 			fmt.Fprintln(&passed, ignoredLine(t, e))
 		}

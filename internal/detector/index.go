@@ -12,7 +12,7 @@ import (
 
 // createIndexes reads an entry whose own fields are the spec. A server of 2025
 // held it in a field "spec" for a while.
-func createIndexes(w *work, op operation) error {
+func createIndexes(w *detection, op operation) error {
 	spec, ok := op.Object.Lookup("spec").DocumentOK()
 	if !ok {
 		var err error
@@ -23,7 +23,7 @@ func createIndexes(w *work, op operation) error {
 	return w.createIndex(op, spec, 0)
 }
 
-func startIndexBuild(w *work, op operation) error {
+func startIndexBuild(w *detection, op operation) error {
 	id, err := buildID(op)
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func startIndexBuild(w *work, op operation) error {
 	return nil
 }
 
-func commitIndexBuild(w *work, op operation) error {
+func commitIndexBuild(w *detection, op operation) error {
 	took, specs, err := w.endBuild(op)
 	if err != nil {
 		return fmt.Errorf("commitIndexBuild: %w", err)
@@ -45,7 +45,7 @@ func commitIndexBuild(w *work, op operation) error {
 	return nil
 }
 
-func abortIndexBuild(w *work, op operation) error {
+func abortIndexBuild(w *detection, op operation) error {
 	took, specs, err := w.endBuild(op)
 	if err != nil {
 		return fmt.Errorf("abortIndexBuild: %w", err)
@@ -56,12 +56,12 @@ func abortIndexBuild(w *work, op operation) error {
 	cause, _ := op.Object.Lookup("cause").DocumentOK()
 	for _, spec := range specs {
 		name := specName(spec)
-		w.tell(op, Change{
+		w.emit(op, Change{
 			Operation:  AbortIndexBuild,
 			Database:   op.ns.Database,
 			Collection: op.ns.Collection,
 			IndexName:  name,
-			Statement:  words(AbortIndexBuild, op.ns.Collection, name),
+			Statement:  text(AbortIndexBuild, op.ns.Collection, name),
 			Cause:      cause,
 			Build:      took,
 		})
@@ -69,9 +69,9 @@ func abortIndexBuild(w *work, op operation) error {
 	return nil
 }
 
-// endBuild gives how long the build took, zero where its start was not read, and
+// endBuild returns how long the build took, zero where its start was not read, and
 // the specs of its indexes.
-func (w *work) endBuild(op operation) (time.Duration, []bson.Raw, error) {
+func (w *detection) endBuild(op operation) (time.Duration, []bson.Raw, error) {
 	specs, err := documents(op.Object.Lookup("indexes"))
 	if err != nil {
 		return 0, nil, fmt.Errorf("indexes: %w", err)
@@ -94,12 +94,12 @@ func (w *work) endBuild(op operation) (time.Duration, []bson.Raw, error) {
 func buildID(op operation) (oplog.UUID, error) {
 	_, data, ok := op.Object.Lookup("indexBuildUUID").BinaryOK()
 	if !ok || len(data) != len(oplog.UUID{}) {
-		return oplog.UUID{}, fmt.Errorf("indexBuildUUID: %w", errShape)
+		return oplog.UUID{}, fmt.Errorf("indexBuildUUID: %w", errMalformed)
 	}
 	return oplog.UUID(data), nil
 }
 
-func (w *work) createIndex(op operation, raw bson.Raw, took time.Duration) error {
+func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) error {
 	def, known := w.lookup(op.ns)
 	spec, exact, err := userSpec(op, def, raw)
 	if err != nil {
@@ -111,25 +111,25 @@ func (w *work) createIndex(op operation, raw bson.Raw, took time.Duration) error
 		w.put(op.ns, &next)
 	}
 	if !automatic && !def.Temporary && !w.names.temporary(op.ns.Collection) {
-		c := indexed(op.ns, def, spec)
+		c := createIndexChange(op.ns, def, spec)
 		c.Build = took
 		if !exact {
 			c.Mongosh, c.Undo = "", ""
 		}
-		w.tell(op, c)
+		w.emit(op, c)
 	}
 	return nil
 }
 
-// indexed tells an index that has come to be on a collection of that definition.
-func indexed(ns Namespace, def Definition, spec bson.Raw) Change {
+// createIndexChange returns the change of a new index on a collection of that definition.
+func createIndexChange(ns Namespace, def Definition, spec bson.Raw) Change {
 	typed := typedSpec(def, spec)
 	return Change{
 		Operation:  CreateIndex,
 		Database:   ns.Database,
 		Collection: ns.Collection,
 		IndexName:  specName(spec),
-		Statement:  orWords(mongosh.ShortCreateIndex(ns.Collection, typed), CreateIndex, ns.Collection, specName(spec)),
+		Statement:  statementOr(mongosh.ShortCreateIndex(ns.Collection, typed), CreateIndex, ns.Collection, specName(spec)),
 		Mongosh:    mongosh.CreateIndex(ns.Database, ns.Collection, typed),
 		Undo:       mongosh.DropIndex(ns.Database, ns.Collection, specName(spec)),
 		After:      spec,
@@ -137,10 +137,10 @@ func indexed(ns Namespace, def Definition, spec bson.Raw) Change {
 	}
 }
 
-func dropIndexes(w *work, op operation) error {
+func dropIndexes(w *detection, op operation) error {
 	name, ok := op.Object.Lookup("index").StringValueOK()
 	if !ok || op.ns.Collection == "" {
-		return fmt.Errorf("dropIndexes: %w", errShape)
+		return fmt.Errorf("dropIndexes: %w", errMalformed)
 	}
 	def, known := w.lookup(op.ns)
 	before := def.Index(name)
@@ -158,20 +158,20 @@ func dropIndexes(w *work, op operation) error {
 	if def.Temporary || w.names.temporary(op.ns.Collection) {
 		return nil
 	}
-	w.tell(op, droppedIndex(op.ns, def, name, before))
+	w.emit(op, dropIndexChange(op.ns, def, name, before))
 	return nil
 }
 
-// droppedIndex tells an index that is gone from a collection of that definition; before
+// dropIndexChange returns the change of an index dropped from a collection of that definition; before
 // is its spec, nil where it is not known.
-func droppedIndex(ns Namespace, def Definition, name string, before bson.Raw) Change {
+func dropIndexChange(ns Namespace, def Definition, name string, before bson.Raw) Change {
 	text := mongosh.DropIndex(ns.Database, ns.Collection, name)
 	c := Change{
 		Operation:  DropIndex,
 		Database:   ns.Database,
 		Collection: ns.Collection,
 		IndexName:  name,
-		Statement:  orWords(text, DropIndex, ns.Collection, name),
+		Statement:  statementOr(text, DropIndex, ns.Collection, name),
 		Mongosh:    text,
 		Before:     before,
 	}

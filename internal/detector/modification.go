@@ -6,7 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// optionChanges gives the parameters of the collMod that leads from some options to
+// optionChanges returns the parameters of the collMod that leads from some options to
 // others; nil where no collMod can do it.
 func optionChanges(before, after bson.Raw) bson.Raw {
 	params := bson.D{}
@@ -75,10 +75,10 @@ func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
 	return bson.E{Key: "timeseries", Value: bson.D{{Key: "granularity", Value: to}}}, true
 }
 
-// indexChanges gives the parameters of the collMod that made one index of another; nil
+// indexChanges returns the parameters of the collMod that made one index of another; nil
 // where there was none, or none could.
 func indexChanges(before, after bson.Raw) bson.Raw {
-	if before == nil || SameIndex(before, after) || remade(before, after) {
+	if before == nil || EquivalentIndex(before, after) || remade(before, after) {
 		return nil
 	}
 	params := bson.D{{Key: "name", Value: specName(after)}}
@@ -98,7 +98,7 @@ func indexChanges(before, after bson.Raw) bson.Raw {
 	return raw
 }
 
-// remade says whether two indexes of one name differ in what no collMod changes.
+// remade reports whether two indexes of one name differ in what no collMod changes.
 func remade(before, after bson.Raw) bool {
 	changing := []string{"hidden", "prepareUnique", "expireAfterSeconds"}
 	if truthy(before.Lookup("prepareUnique")) {
@@ -106,5 +106,5 @@ func remade(before, after bson.Raw) bool {
 	}
 	_, expired := before.LookupErr("expireAfterSeconds")
 	_, expires := after.LookupErr("expireAfterSeconds")
-	return !SameIndex(before, after, changing...) || expired == nil && expires != nil
+	return !EquivalentIndex(before, after, changing...) || expired == nil && expires != nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// neverTyped are the parameters of collMod that only servers and tools write.
-func neverTyped() []string {
+// internalParameters are the parameters of collMod that only servers and tools write.
+func internalParameters() []string {
 	return []string{
 		"recordIdsReplicated", "timeseriesBucketsMayHaveMixedSchemaData", "collectionUUID",
 		"_removeLegacyTimeseriesBucketingParametersHaveChanged", "dryRun", "writeConcern",
@@ -20,11 +20,11 @@ func neverTyped() []string {
 // modifyCollection handles a collMod. Options of the collection and options of an
 // index in one entry are two changes. One that holds nothing a user types, as
 // setFeatureCompatibilityVersion writes them, is none.
-func modifyCollection(w *work, op operation) error {
+func modifyCollection(w *detection, op operation) error {
 	if op.ns.Collection == "" {
-		return fmt.Errorf("collMod: %w", errShape)
+		return fmt.Errorf("collMod: %w", errMalformed)
 	}
-	params, err := without(op.Object, append(neverTyped(), "collMod")...)
+	params, err := without(op.Object, append(internalParameters(), "collMod")...)
 	if err != nil {
 		return fmt.Errorf("collMod: %w", err)
 	}
@@ -47,7 +47,7 @@ func modifyCollection(w *work, op operation) error {
 	return nil
 }
 
-func (w *work) modifyOptions(op operation, params bson.Raw) error {
+func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 	def, known := w.lookup(op.ns)
 	before, err := optionsBefore(op, def)
 	if err != nil {
@@ -66,7 +66,7 @@ func (w *work) modifyOptions(op operation, params bson.Raw) error {
 		}
 	}
 	if !def.Temporary {
-		w.tell(op, c)
+		w.emit(op, c)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func modifiedCollection(ns Namespace, m mongosh.Modification) Change {
 		Operation:  ModifyCollection,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  orWords(text, ModifyCollection, ns.Collection),
+		Statement:  statementOr(text, ModifyCollection, ns.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.UndoModifyCollection(ns.Database, ns.Collection, m),
 	}
@@ -101,7 +101,7 @@ func optionsBefore(op operation, def Definition) (bson.Raw, error) {
 func modifiedOptions(options, params bson.Raw) (bson.Raw, error) {
 	elems, err := params.Elements()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	for _, el := range elems {
 		if options, err = modifiedOption(options, el.Key(), el.Value()); err != nil {
@@ -165,15 +165,15 @@ func withValidation(options bson.Raw, key string, value bson.RawValue) (bson.Raw
 func withTimeSeries(options bson.Raw, value bson.RawValue) (bson.Raw, error) {
 	params, ok := value.DocumentOK()
 	if !ok {
-		return nil, errShape
+		return nil, errMalformed
 	}
 	series, ok := options.Lookup("timeseries").DocumentOK()
 	if !ok {
-		return nil, errShape
+		return nil, errMalformed
 	}
 	elems, err := params.Elements()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	for _, el := range elems {
 		if series, err = with(series, el.Key(), el.Value()); err != nil {
@@ -189,7 +189,7 @@ func withTimeSeries(options bson.Raw, value bson.RawValue) (bson.Raw, error) {
 	return with(options, "timeseries", series)
 }
 
-func (w *work) modifyIndex(op operation, params bson.Raw) error {
+func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 	def, known := w.lookup(op.ns)
 	before := indexBefore(op, def, params)
 	changes, err := marshal(bson.D{{Key: "index", Value: params}})
@@ -214,7 +214,7 @@ func (w *work) modifyIndex(op operation, params bson.Raw) error {
 		}
 	}
 	if !def.Temporary {
-		w.tell(op, c)
+		w.emit(op, c)
 	}
 	return nil
 }
@@ -263,7 +263,7 @@ func oldIndexOptions(op operation) bson.Raw {
 func modifiedSpec(spec, params bson.Raw) (bson.Raw, error) {
 	elems, err := params.Elements()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errShape, err)
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	for _, el := range elems {
 		switch key := el.Key(); key {

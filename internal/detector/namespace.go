@@ -7,38 +7,38 @@ import (
 )
 
 const (
-	// BucketsPrefix stands before the name of a time series where its documents are, and
+	// BucketsPrefix precedes the name of a time series where its documents are, and
 	// where its UUID is: the time series itself is listed without one up to 8.x.
 	BucketsPrefix = "system.buckets."
-	// reshardingPrefix stands before the UUID of a collection that is being resharded;
+	// reshardingPrefix precedes the UUID of a collection that is being resharded;
 	// the copy gets the collection's name in the end, with its indexes.
 	reshardingPrefix = "system.resharding."
 	// viewsCollection holds a document for each view of its database.
 	viewsCollection = "system.views"
 )
 
-// Watch decides which namespaces are looked at. The zero value leaves out what
+// Scope decides which namespaces are looked at. The zero value leaves out what
 // belongs to the server alone.
-type Watch struct {
+type Scope struct {
 	// Own are ddltail's own collections, as full namespaces.
 	Own []string
 }
 
-// covers says whether changes of a namespace are a user's to hear of; an empty
+// includes reports whether changes of a namespace are in scope; an empty
 // collection asks for the database.
-func (w Watch) covers(db, coll string) bool {
-	return w.Follows(Namespace{db, coll})
+func (w Scope) includes(db, coll string) bool {
+	return w.Includes(Namespace{db, coll})
 }
 
-func (w Watch) owns(ns string) bool { return slices.Contains(w.Own, ns) }
+func (w Scope) isOwn(ns string) bool { return slices.Contains(w.Own, ns) }
 
-// Follows says whether a namespace is part of the catalog.
-func (w Watch) Follows(ns Namespace) bool {
+// Includes reports whether a namespace is part of the catalog.
+func (w Scope) Includes(ns Namespace) bool {
 	switch ns.Database {
 	case "", "admin", "config", "local":
 		return false
 	}
-	if strings.HasPrefix(ns.Database, "__mdb_internal_") || w.owns(ns.String()) {
+	if strings.HasPrefix(ns.Database, "__mdb_internal_") || w.isOwn(ns.String()) {
 		return false
 	}
 	return !strings.HasPrefix(ns.Collection, "system.") || strings.HasPrefix(ns.Collection, reshardingPrefix)
@@ -53,7 +53,7 @@ const generatedNames = `^(` +
 	`|(system\.)?resharding\.[0-9a-f]{8}-.+` +
 	`)$`
 
-// names tells generated collection names from those that users choose.
+// names distinguishes generated collection names from those that users choose.
 type names struct{ generated *regexp.Regexp }
 
 func newNames() names { return names{generated: regexp.MustCompile(generatedNames)} }

@@ -3,7 +3,7 @@ package detector
 // Operation is what a notification says was done. Consumers read these names.
 type Operation string
 
-// The operations that a notification can tell.
+// The operations of notifications.
 const (
 	CreateCollection  Operation = "CREATE_COLLECTION"
 	DropCollection    Operation = "DROP_COLLECTION"
@@ -34,7 +34,7 @@ func Operations() []Operation {
 	}
 }
 
-// OnIndex says whether the operation names an index.
+// OnIndex reports whether the operation names an index.
 func (o Operation) OnIndex() bool {
 	return o == CreateIndex || o == DropIndex || o == AbortIndexBuild
 }

@@ -12,13 +12,13 @@ import (
 
 // renameCollection handles a rename, whose o holds full namespaces. One with
 // dropTarget destroys a collection and writes no drop for it. One from a name that
-// the server generated is the last step of something else, and is told by what the
+// the server generated is the last step of another operation, and is reported by what the
 // user sees of that.
-func renameCollection(w *work, op operation) error {
+func renameCollection(w *detection, op operation) error {
 	from, fromOK := splitNamespace(op.Object.Lookup("renameCollection"))
 	to, toOK := splitNamespace(op.Object.Lookup("to"))
 	if !fromOK || !toOK {
-		return fmt.Errorf("renameCollection: %w", errShape)
+		return fmt.Errorf("renameCollection: %w", errMalformed)
 	}
 	source, known := w.lookup(from)
 	target, targetKnown := w.lookup(to)
@@ -38,7 +38,7 @@ func renameCollection(w *work, op operation) error {
 	}
 	r.moved = moved
 	if !moved.Temporary {
-		w.tellRename(op, r)
+		w.emitRename(op, r)
 	}
 	return nil
 }
@@ -52,40 +52,40 @@ type rename struct {
 	moved              Definition
 }
 
-func (w *work) tellRename(op operation, r rename) {
+func (w *detection) emitRename(op operation, r rename) {
 	switch {
 	case strings.Contains(r.from.Collection, ".convertToCapped.") && w.names.temporary(r.from.Collection):
-		w.tell(op, convertedToCapped(r))
+		w.emit(op, convertToCappedChange(r))
 	case r.source.Temporary || w.names.temporary(r.from.Collection):
-		w.tellArrival(op, r)
+		w.emitFromTemporary(op, r)
 	default:
 		if r.replaces {
-			w.tell(op, dropped(r.to, r.target, r.targetKnown))
+			w.emit(op, dropCollectionChange(r.to, r.target, r.targetKnown))
 		}
-		w.tell(op, renamed(r))
+		w.emit(op, renameChange(r))
 	}
 }
 
-func renamed(r rename) Change {
+func renameChange(r rename) Change {
 	text := mongosh.RenameCollection(r.from.Database, r.from.Collection, r.to.Collection)
 	return Change{
 		Operation:  RenameCollection,
 		Database:   r.from.Database,
 		Collection: r.from.Collection,
 		To:         r.to.String(),
-		Statement:  orWords(text, RenameCollection, r.from.Collection, r.to.Collection),
+		Statement:  statementOr(text, RenameCollection, r.from.Collection, r.to.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.RenameCollection(r.from.Database, r.to.Collection, r.from.Collection),
 	}
 }
 
-func convertedToCapped(r rename) Change {
+func convertToCappedChange(r rename) Change {
 	text := mongosh.ConvertToCapped(r.to.Database, r.to.Collection, r.source.Options)
 	c := Change{
 		Operation:  ConvertToCapped,
 		Database:   r.to.Database,
 		Collection: r.to.Collection,
-		Statement:  orWords(text, ConvertToCapped, r.to.Collection),
+		Statement:  statementOr(text, ConvertToCapped, r.to.Collection),
 		Mongosh:    text,
 	}
 	if r.known {
@@ -97,34 +97,34 @@ func convertedToCapped(r rename) Change {
 	return c
 }
 
-// tellArrival tells what came under a generated name, from $out, mapReduce or
+// emitFromTemporary reports what came from a generated name, from $out, mapReduce or
 // another database, by what the user sees: a new collection with its indexes, or
 // another one in the place of the old.
-func (w *work) tellArrival(op operation, r rename) {
+func (w *detection) emitFromTemporary(op operation, r rename) {
 	if r.replaces {
-		w.tell(op, replaced(r))
+		w.emit(op, replaceChange(r))
 		return
 	}
-	w.tell(op, created(r.to, r.moved))
+	w.emit(op, createCollectionChange(r.to, r.moved))
 	for i, spec := range r.moved.Indexes {
 		if i > 0 || !isMetaIndex(r.moved, spec) {
-			w.tell(op, indexed(r.to, r.moved, spec))
+			w.emit(op, createIndexChange(r.to, r.moved, spec))
 		}
 	}
 }
 
-func replaced(r rename) Change {
+func replaceChange(r rename) Change {
 	c := Change{
 		Operation:  ReplaceCollection,
 		Database:   r.to.Database,
 		Collection: r.to.Collection,
-		Statement:  words(ReplaceCollection, r.to.Collection),
+		Statement:  text(ReplaceCollection, r.to.Collection),
 	}
 	if r.known {
 		c.After = whole(r.moved)
 		text := mongosh.ReplaceCollection(r.to.Database, r.to.Collection,
 			mongosh.Definition{Options: r.moved.Options, Indexes: r.moved.Indexes})
-		c.Mongosh, c.Statement = text, orWords(text, ReplaceCollection, r.to.Collection)
+		c.Mongosh, c.Statement = text, statementOr(text, ReplaceCollection, r.to.Collection)
 	}
 	if r.targetKnown {
 		c.Before = whole(r.target)

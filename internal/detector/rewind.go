@@ -63,7 +63,7 @@ func (r *Rewind) Versions() []Version {
 }
 
 func (r *Rewind) put(ns Namespace, def Definition) {
-	if r.detector.watch.Follows(ns) {
+	if r.detector.watch.Includes(ns) {
 		def.Temporary = def.Temporary || r.detector.names.temporary(ns.Collection)
 		r.state[ns] = def
 	}
@@ -152,7 +152,7 @@ func unmodify(r *Rewind, op operation) {
 	r.put(op.ns, def)
 }
 
-// unmodifiedSpec gives a spec the options that a collMod found. An index can only be
+// unmodifiedSpec returns a spec the options that a collMod found. An index can only be
 // made unique after it was prepared for that.
 func unmodifiedSpec(spec, params, old bson.Raw) (bson.Raw, error) {
 	elems, err := params.Elements()

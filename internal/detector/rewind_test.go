@@ -14,7 +14,7 @@ import (
 // moments takes all entries of a folder of golden cases, and gives the units with the
 // catalog before each, and the last one.
 func moments(t *testing.T, folder string) ([]oplog.Unit, [][]detector.Version) {
-	d := detector.New(detector.Watch{Own: sink.Collections("ddltail")})
+	d := detector.New(detector.Scope{Own: sink.Collections("ddltail")})
 	known := &detector.Catalog{}
 	var units []oplog.Unit
 	catalogs := [][]detector.Version{nil}
@@ -37,7 +37,7 @@ func TestRewind(t *testing.T) {
 	for _, folder := range corpora(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			units, catalogs := moments(t, folder)
-			d := detector.New(detector.Watch{Own: sink.Collections("ddltail")})
+			d := detector.New(detector.Scope{Own: sink.Collections("ddltail")})
 			for from := 0; from < len(units); from += 5 {
 				lastKnown := &detector.Catalog{}
 				lastKnown.Apply(detector.Result{Versions: catalogs[from]})
@@ -54,12 +54,12 @@ func TestRewind(t *testing.T) {
 	}
 }
 
-// TestDifferences tells the way from each catalog to some later ones, and goes it.
+// TestDifferences infers the changes from each catalog to some later ones, and applies them.
 func TestDifferences(t *testing.T) {
 	for _, folder := range corpora(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			_, catalogs := moments(t, folder)
-			d := detector.New(detector.Watch{})
+			d := detector.New(detector.Scope{})
 			for from := 0; from < len(catalogs); from += 6 {
 				for to := from; to < len(catalogs); to += 11 {
 					changes := d.Differences(catalogs[from], catalogs[to])
@@ -168,7 +168,7 @@ func sameCatalog(t *testing.T, got, want []detector.Version) {
 	}
 	for _, v := range want {
 		def, ok := there[v.Namespace.String()]
-		if !ok || !def.Same(*v.Definition) {
+		if !ok || !def.EquivalentIdentity(*v.Definition) {
 			t.Errorf("%s is\n%+v\nwant\n%+v", v.Namespace, def, *v.Definition)
 		}
 		delete(there, v.Namespace.String())
@@ -191,7 +191,7 @@ func TestSwappedNames(t *testing.T) {
 	after := []detector.Version{at("a", 2), at("b", 1), at("d", 3)}
 	var got []string
 	taken := map[string]bool{"a": true, "b": true, "c": true, "d": true}
-	for _, c := range detector.New(detector.Watch{}).Differences(before, after) {
+	for _, c := range detector.New(detector.Scope{}).Differences(before, after) {
 		got = append(got, c.Statement)
 		delete(taken, c.Collection)
 		if to := c.To; to != "" {

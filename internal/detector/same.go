@@ -10,22 +10,22 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// Same says whether two definitions are of one collection or view and would be typed
+// EquivalentIdentity reports whether two definitions are of one collection or view and would be typed
 // alike. A UUID that is not known differs from none.
-func (d Definition) Same(other Definition) bool {
+func (d Definition) EquivalentIdentity(other Definition) bool {
 	sameUUID := d.UUID == other.UUID || d.UUID.IsZero() || other.UUID.IsZero()
-	return sameUUID && d.Temporary == other.Temporary && d.Alike(other)
+	return sameUUID && d.Temporary == other.Temporary && d.Equivalent(other)
 }
 
-// Alike says whether a user would have to type the same for both: what a server lists
+// Equivalent reports whether a user would have to type the same for both: what a server lists
 // and another leaves out (versions, defaults, the order of options, the type of a whole
 // number) makes no difference. Nor does the UUID.
-func (d Definition) Alike(other Definition) bool {
+func (d Definition) Equivalent(other Definition) bool {
 	if d.Kind != other.Kind || len(d.Indexes) != len(other.Indexes) {
 		return false
 	}
 	for _, spec := range d.Indexes {
-		if found := other.Index(specName(spec)); found == nil || !SameIndex(spec, found) {
+		if found := other.Index(specName(spec)); found == nil || !EquivalentIndex(spec, found) {
 			return false
 		}
 	}
@@ -41,8 +41,8 @@ func sameOptions(a, b bson.Raw) bool {
 	})
 }
 
-// SameIndex says whether two index specs would be typed alike, but for some fields.
-func SameIndex(a, b bson.Raw, but ...string) bool {
+// EquivalentIndex reports whether two index specs would be typed alike, but for some fields.
+func EquivalentIndex(a, b bson.Raw, but ...string) bool {
 	return same(Normalized(a, but...), Normalized(b, but...), func(spec bson.Raw) string {
 		return mongosh.CreateIndex("db", "collection", spec)
 	})
@@ -65,7 +65,7 @@ func Normalized(doc bson.Raw, but ...string) bson.Raw {
 		return doc
 	}
 	elems = slices.DeleteFunc(elems, func(el bson.RawElement) bool {
-		return saysNothing(el.Key(), el.Value()) || slices.Contains(but, el.Key())
+		return isDefault(el.Key(), el.Value()) || slices.Contains(but, el.Key())
 	})
 	slices.SortFunc(elems, func(a, b bson.RawElement) int { return strings.Compare(a.Key(), b.Key()) })
 	sorted := make(bson.D, len(elems))
@@ -79,10 +79,10 @@ func Normalized(doc bson.Raw, but ...string) bson.Raw {
 	return raw
 }
 
-// saysNothing names what is so without being said. collMod writes down validationLevel
+// isDefault names what is so without being said. collMod writes down validationLevel
 // and validationAction and cannot remove them again; a max of 2³¹-1 is how a server
 // writes that a capped collection has none.
-func saysNothing(key string, value bson.RawValue) bool {
+func isDefault(key string, value bson.RawValue) bool {
 	text, _ := value.StringValueOK()
 	doc, isDocument := value.DocumentOK()
 	switch key {

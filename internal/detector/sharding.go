@@ -9,7 +9,7 @@ import (
 // shardingNoop handles the no-ops in which a shard says what happened to the
 // sharding of a collection. Their statements are words: they only make sense on
 // the whole cluster.
-func shardingNoop(w *work, op operation) error {
+func shardingNoop(w *detection, op operation) error {
 	for _, kind := range []struct {
 		field string
 		op    Operation
@@ -26,12 +26,12 @@ func shardingNoop(w *work, op operation) error {
 		if !ok || w.names.temporary(coll) || strings.HasPrefix(coll, reshardingPrefix) {
 			return nil
 		}
-		op.silent = op.FromMigrate
-		w.tell(op, Change{
+		op.unreported = op.FromMigrate
+		w.emit(op, Change{
 			Operation:  kind.op,
 			Database:   db,
 			Collection: coll,
-			Statement:  words(kind.op, coll),
+			Statement:  text(kind.op, coll),
 			Before:     shardKey(op.Object2, "oldShardKey"),
 			After:      shardKey(op.Object2, "shardKey"),
 		})

@@ -13,12 +13,12 @@ func timeSeriesOptions(options bson.Raw) (bson.Raw, error) {
 	return without(options, "validator", "clusteredIndex", "uuid", "storageEngine")
 }
 
-// userSpec gives an index spec by the user's field names. It says whether that is
+// userSpec returns an index spec by the user's field names. It says whether that is
 // exact: on a time series whose fields are not known it cannot be.
 func userSpec(op operation, def Definition, spec bson.Raw) (bson.Raw, bool, error) {
 	key, ok := spec.Lookup("key").DocumentOK()
 	if !ok || specName(spec) == "" || op.ns.Collection == "" {
-		return nil, false, errShape
+		return nil, false, errMalformed
 	}
 	if !op.bucketed && def.Kind != KindTimeSeries {
 		return spec, true, nil
@@ -76,12 +76,12 @@ func typedField(stored, meta string) (string, bool) {
 
 // ofTheServer recognises the index that servers from 6.3 on make with a time series
 // that has a metaField: the very next entry. The user did not type it.
-func (w *work) ofTheServer(def Definition, spec bson.Raw) bool {
+func (w *detection) ofTheServer(def Definition, spec bson.Raw) bool {
 	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
 	return len(def.Indexes) == 0 && w.optime.TS == next && isMetaIndex(def, spec)
 }
 
-// isMetaIndex says whether a spec, by the user's field names, is the one that the
+// isMetaIndex reports whether a spec, by the user's field names, is the one that the
 // server makes on a time series by itself.
 func isMetaIndex(def Definition, spec bson.Raw) bool {
 	meta, hasMeta := def.Options.Lookup("timeseries", "metaField").StringValueOK()
@@ -105,9 +105,9 @@ func isMetaIndex(def Definition, spec bson.Raw) bool {
 // changeStorageForm handles what setFeatureCompatibilityVersion does to a time series.
 // Its name for users, its UUID and its indexes stay; only 9.0's form knows an option
 // fixedBucketing.
-func changeStorageForm(w *work, op operation) error {
+func changeStorageForm(w *detection, op operation) error {
 	if op.ns.Collection == "" {
-		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", errShape)
+		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", errMalformed)
 	}
 	def, known := w.lookup(op.ns)
 	series, ok := def.Options.Lookup("timeseries").DocumentOK()

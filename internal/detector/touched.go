@@ -6,9 +6,9 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Touched lists the namespaces whose definitions a unit may have changed, told or
-// not. One without a collection stands for the whole database.
-func (d Detector) Touched(u oplog.Unit) []Namespace {
+// AffectedNamespaces lists the namespaces whose definitions a unit may have changed, reported
+// or not. One without a collection means the whole database.
+func (d Detector) AffectedNamespaces(u oplog.Unit) []Namespace {
 	var out []Namespace
 	for _, e := range u.Operations {
 		if e.Op != oplog.OpCommand {

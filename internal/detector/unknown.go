@@ -4,11 +4,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// maxCommand bounds what is kept of an entry nobody knows, in bytes.
+// maxCommand bounds what is kept of an unknown entry, in bytes.
 const maxCommand = 16 << 10
 
-// unknown tells an entry that is of no known command, or not of its shape.
-func (w *work) unknown(op operation) {
+// unknown reports an entry with an unknown command or an unexpected shape.
+func (w *detection) unknown(op operation) {
 	name, target := op.Command()
 	coll, _ := target.StringValueOK()
 	command, cut := fit(op.Raw, maxCommand)
@@ -16,7 +16,7 @@ func (w *work) unknown(op operation) {
 		Operation:  UnknownCommand,
 		Database:   op.Database(),
 		Collection: coll,
-		Statement:  words(UnknownCommand, name, coll),
+		Statement:  text(UnknownCommand, name, coll),
 		Command:    command,
 		UUID:       op.UUID,
 	}

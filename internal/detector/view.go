@@ -13,14 +13,14 @@ import (
 // viewDocument handles a write to system.views: a view is a document there, its
 // full name the _id. An update is a full replacement (change_stream_event_transform
 // of the server relies on that).
-func viewDocument(w *work, op operation) error {
+func viewDocument(w *detection, op operation) error {
 	full, ok := op.Object.Lookup("_id").StringValueOK()
 	if op.Op == oplog.OpUpdate && !ok {
 		full, ok = op.Object2.Lookup("_id").StringValueOK()
 	}
 	name, inDatabase := strings.CutPrefix(full, op.ns.Database+".")
 	if !ok || !inDatabase || name == "" {
-		return fmt.Errorf("view: %w", errShape)
+		return fmt.Errorf("view: %w", errMalformed)
 	}
 	op.ns.Collection = name
 	before, known := w.lookup(op.ns)
@@ -33,7 +33,7 @@ func viewDocument(w *work, op operation) error {
 	}
 	viewOn, ok := op.Object.Lookup("viewOn").StringValueOK()
 	if !ok {
-		return fmt.Errorf("view: viewOn: %w", errShape)
+		return fmt.Errorf("view: viewOn: %w", errMalformed)
 	}
 	if strings.HasPrefix(viewOn, BucketsPrefix) {
 		return nil
@@ -44,10 +44,10 @@ func viewDocument(w *work, op operation) error {
 	}
 	w.put(op.ns, &Definition{Kind: KindView, Options: options})
 	if op.Op == oplog.OpInsert {
-		w.tell(anonymous(op), createdView(op.ns, options))
+		w.emit(anonymous(op), createViewChange(op.ns, options))
 		return nil
 	}
-	w.tell(anonymous(op), modifiedView(op.ns, before.Options, options))
+	w.emit(anonymous(op), modifyViewChange(op.ns, before.Options, options))
 	return nil
 }
 
@@ -57,26 +57,26 @@ func anonymous(op operation) operation {
 	return op
 }
 
-func createdView(ns Namespace, options bson.Raw) Change {
+func createViewChange(ns Namespace, options bson.Raw) Change {
 	text := mongosh.CreateView(ns.Database, ns.Collection, options)
 	return Change{
 		Operation:  CreateView,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  orWords(text, CreateView, ns.Collection),
+		Statement:  statementOr(text, CreateView, ns.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.UndoCreateView(ns.Database, ns.Collection),
 		After:      options,
 	}
 }
 
-func modifiedView(ns Namespace, before, after bson.Raw) Change {
+func modifyViewChange(ns Namespace, before, after bson.Raw) Change {
 	text := mongosh.ModifyView(ns.Database, ns.Collection, after)
 	c := Change{
 		Operation:  ModifyView,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  orWords(text, ModifyView, ns.Collection),
+		Statement:  statementOr(text, ModifyView, ns.Collection),
 		Mongosh:    text,
 		Before:     before,
 		After:      after,
@@ -87,13 +87,13 @@ func modifiedView(ns Namespace, before, after bson.Raw) Change {
 	return c
 }
 
-func droppedView(ns Namespace, before bson.Raw) Change {
+func dropViewChange(ns Namespace, before bson.Raw) Change {
 	text := mongosh.DropView(ns.Database, ns.Collection)
 	c := Change{
 		Operation:  DropView,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  orWords(text, DropView, ns.Collection),
+		Statement:  statementOr(text, DropView, ns.Collection),
 		Mongosh:    text,
 		Before:     before,
 	}
@@ -103,14 +103,14 @@ func droppedView(ns Namespace, before bson.Raw) Change {
 	return c
 }
 
-func (w *work) dropView(op operation, before bson.Raw) {
+func (w *detection) dropView(op operation, before bson.Raw) {
 	w.put(op.ns, nil)
-	w.tell(anonymous(op), droppedView(op.ns, before))
+	w.emit(anonymous(op), dropViewChange(op.ns, before))
 }
 
 // dropViews handles a drop of system.views, which takes every view of the database
 // with it and writes no entry for them.
-func (w *work) dropViews(op operation) {
+func (w *detection) dropViews(op operation) {
 	for _, ns := range w.known.in(op.ns.Database, KindView) {
 		if def, ok := w.lookup(ns); ok {
 			op.ns = ns

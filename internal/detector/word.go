@@ -6,10 +6,10 @@ import (
 	"unicode"
 )
 
-// word writes a name into a statement made of words. One with quotes or control
+// quoteName writes a name into a statement made of words. One with quotes or control
 // characters is a JSON string, so that it can neither end the statement nor
 // reach a terminal.
-func word(name string) string {
+func quoteName(name string) string {
 	if !strings.ContainsFunc(name, needsQuoting) {
 		return name
 	}
@@ -26,21 +26,21 @@ func needsQuoting(r rune) bool {
 	return r == '\'' || r == '"' || r == '`' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 }
 
-// words says an operation and its target where no statement can.
-func words(op Operation, target ...string) string {
+// text says an operation and its target where no statement can.
+func text(op Operation, target ...string) string {
 	text := strings.ReplaceAll(string(op), "_", " ")
 	for _, name := range target {
 		if name != "" {
-			text += " " + word(name)
+			text += " " + quoteName(name)
 		}
 	}
 	return text
 }
 
-// orWords gives the statement, or the operation in words where there is none.
-func orWords(statement string, op Operation, target ...string) string {
+// statementOr returns the statement, or the operation in words where there is none.
+func statementOr(statement string, op Operation, target ...string) string {
 	if statement != "" {
 		return statement
 	}
-	return words(op, target...)
+	return text(op, target...)
 }

@@ -41,7 +41,7 @@ type Check struct {
 	Retention bool
 }
 
-// Run gives the report. What cannot be asked is a problem in it.
+// Run returns the report. What cannot be asked is a problem in it.
 func (c Check) Run(ctx context.Context) Report {
 	r := Report{Source: c.Source, Name: c.Name, Problems: []string{}, Members: []Member{}, Missing: []Missing{}}
 	r.Catalog.Differences = []string{}

@@ -17,7 +17,7 @@ import (
 
 const (
 	// rounds is how often a difference must be seen: what changes while it is listed,
-	// or has not been told yet, differs for a moment.
+	// or has not been published yet, differs for a moment.
 	rounds = 3
 	// pause is the time between them.
 	pause = time.Second
@@ -70,7 +70,7 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 	if err != nil {
 		return nil, 0, err
 	}
-	listed, err := list(ctx, m, head, detector.Watch{Own: sink.Collections(c.Sink.Name())})
+	listed, err := list(ctx, m, head, detector.Scope{Own: sink.Collections(c.Sink.Name())})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -87,7 +87,7 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 		switch {
 		case !ok:
 			out[terminal.Escape(v.Namespace.String())] = "is known and not there"
-		case !there.Alike(*v.Definition):
+		case !there.Equivalent(*v.Definition):
 			out[terminal.Escape(v.Namespace.String())] = "is defined otherwise"
 		}
 		delete(listed, v.Namespace)
@@ -99,8 +99,8 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 	return out, number, nil
 }
 
-// list gives what a member has, but for what the server makes for itself.
-func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.Watch) (schema.Schema, error) {
+// list returns what a member has, but for what the server makes for itself.
+func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.Scope) (schema.Schema, error) {
 	l, err := catalog.NewListing(m, at.TS)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.W
 	}
 	out := schema.Schema{}
 	for _, db := range databases {
-		if !watch.Follows(detector.Namespace{Database: db}) {
+		if !watch.Includes(detector.Namespace{Database: db}) {
 			continue
 		}
 		versions, err := l.Collections(ctx, db)
@@ -120,7 +120,7 @@ func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.W
 			return nil, err
 		}
 		for _, v := range versions {
-			if !watch.Follows(v.Namespace) || v.Definition.Temporary {
+			if !watch.Includes(v.Namespace) || v.Definition.Temporary {
 				continue
 			}
 			if v.Definition.Kind != detector.KindView {

@@ -58,7 +58,7 @@ func value(s *string) string {
 	return *s
 }
 
-// covers says whether a right on r is one on all that need is about.
+// covers reports whether a right on r is one on all that need is about.
 func (r Resource) covers(need Resource) bool {
 	switch {
 	case r.Any:

@@ -33,7 +33,7 @@ type Member struct {
 	State string `json:"state"`
 }
 
-// Position is how far the oplog has been told.
+// Position is how far the oplog has been published.
 type Position struct {
 	Time    time.Time `json:"time"`
 	SavedAt time.Time `json:"saved_at"`

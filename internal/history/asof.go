@@ -44,7 +44,7 @@ func (a AsOf) moment() catalog.Moment {
 	return m
 }
 
-// EachAsOf gives every namespace as it stood, in the order of their names, and what
+// EachAsOf returns every namespace as of then, in the order of their names, and what
 // is to be said of the answer as a whole.
 func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error) (notes []string, err error) {
 	ids, err := r.versions().Standing(ctx, a.moment())
@@ -77,7 +77,7 @@ func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error)
 	return append(b.notes(a, inf), notes...), nil
 }
 
-// Schema gives the whole of it at once.
+// Schema returns the whole of it at once.
 func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Schema, []string, error) {
 	s := schema.Schema{}
 	notes, err := r.EachAsOf(ctx, a, func(st Standing) error {

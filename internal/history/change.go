@@ -36,7 +36,7 @@ type Change struct {
 // Interval reaches from one moment to another; its zero value is none.
 type Interval struct{ From, To time.Time }
 
-// IsZero says whether there is none.
+// IsZero reports whether there is none.
 func (i Interval) IsZero() bool { return i.To.IsZero() }
 
 // document are the fields of a change that are shown apart.
@@ -103,12 +103,12 @@ func (c Change) Subject() string {
 	return c.Namespace
 }
 
-// stampLayout is how a moment stands in a table, in local time.
+// stampLayout is the form of a time in a table, in local time.
 const stampLayout = "2006-01-02 15:04:05"
 
 func stamp(t time.Time) string { return t.Local().Format(stampLayout) }
 
-// Short is the statement without what stands beside it: the namespace, and the method
+// Short is the statement without what the other columns show: the namespace, and the method
 // that the operation names.
 func (c Change) Short() string {
 	if c.Mongosh == "" {

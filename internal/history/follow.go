@@ -94,7 +94,7 @@ func between(from, to string) bson.D {
 	return bson.D{{Key: "$gt", Value: from}, {Key: "$lt", Value: to}}
 }
 
-// Next gives what has come since the last time.
+// Next returns what has come since the last time.
 func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
 	sources, err := f.sources(ctx)
 	if err != nil {
@@ -134,7 +134,7 @@ func (f *Follower) next(ctx context.Context, span notification.IDRange, take fun
 	return nil
 }
 
-// Began says whether a change was there when the follower began: those that were not
+// Began reports whether a change was there when the follower began: those that were not
 // come from Next.
 func (f *Follower) Began(c Change) bool {
 	for _, span := range spansOf(c.Source()) {

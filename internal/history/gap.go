@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// Gaps gives every HISTORY_GAP of a source that overlaps a span of time, the oldest
+// Gaps returns every HISTORY_GAP of a source that overlaps a span of time, the oldest
 // first; of all sources where none is named. A zero bound is none.
 func (r Reader) Gaps(ctx context.Context, source string, since, until time.Time) ([]Change, error) {
 	filter := bson.D{{Key: "operation", Value: string(detector.HistoryGap)}}
@@ -73,7 +73,7 @@ func (r Reader) inference(ctx context.Context, source string, until time.Time) (
 	return inf, err
 }
 
-// of gives the span in which a version came about, none where it was read from the
+// of returns the span in which a version came about, none where it was read from the
 // oplog. The versions of a gap have the wall clock of its end and lie just below it.
 func (inf inference) of(v detector.Version) Interval {
 	if span, ok := inf.compared[compared{v.Namespace.String(), v.Wall.UnixMilli()}]; ok {
@@ -93,7 +93,7 @@ func gapEnd(c Change) (bson.Timestamp, bool) {
 	return bson.Timestamp{T: t, I: i}, ok
 }
 
-// lost gives the gaps that a moment falls into.
+// lost returns the gaps that a moment falls into.
 func (inf inference) lost(at time.Time) []Interval {
 	var spans []Interval
 	for _, g := range inf.gaps {
@@ -108,9 +108,9 @@ func (inf inference) lost(at time.Time) []Interval {
 type bounds struct {
 	// baseline is when the catalog was first listed; its second is all that is known.
 	baseline time.Time
-	// position is how far the oplog has been told.
+	// position is how far the oplog has been published.
 	position time.Time
-	// horizon is before when retention has taken what stood no longer.
+	// horizon is the time before which retention has removed superseded versions.
 	horizon time.Time
 }
 

@@ -17,7 +17,7 @@ import (
 func TestQueriesUseIndexes(t *testing.T) {
 	p := newPast(t, 21)
 	for range 2 {
-		// Again is no error.
+		// It is idempotent.
 		if err := sink.HistorySetup(t.Context(), p.db); err != nil {
 			t.Fatal(err)
 		}

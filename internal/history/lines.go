@@ -43,7 +43,7 @@ func compareLines(left, right []string) []row {
 	return rows
 }
 
-// commonLines gives the pairs of positions of a longest common subsequence.
+// commonLines returns the pairs of positions of a longest common subsequence.
 func commonLines(left, right []string) [][2]int {
 	if len(left)*len(right) > maxCompared {
 		return nil

@@ -1,5 +1,5 @@
-// Package history answers from the audit: which changes there were, how the schema
-// stood at a moment, and what differs between two of them.
+// Package history reads the audit log: the changes, the schema as of a time, and what differs
+// between two times.
 package history
 
 import (

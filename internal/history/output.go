@@ -44,7 +44,7 @@ func writeJSON(w *bufio.Writer, doc any) error {
 		return ending(err)
 	}
 	for _, r := range string(line) {
-		// What is not ASCII stands in strings, where an escape says the same.
+		// What is not ASCII is in strings, where an escape says the same.
 		switch {
 		case r < unicode.MaxASCII || unicode.IsPrint(r):
 			w.WriteRune(r) //nolint:errcheck // Flush returns it

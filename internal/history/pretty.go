@@ -49,7 +49,7 @@ func valueLines(name string, v bson.RawValue, indent string, width int) []string
 	return lines
 }
 
-// parts gives what a document or an array holds, and which of them it is.
+// parts returns what a document or an array holds, and which of them it is.
 func parts(v bson.RawValue) (nested bson.Raw, array bool) {
 	if doc, ok := v.DocumentOK(); ok {
 		return doc, false

@@ -21,7 +21,7 @@ const batchSize = 1000
 
 // Query selects changes; the zero value selects all.
 type Query struct {
-	// Namespace is a glob on "database.collection", where * stands for any characters,
+	// Namespace is a glob on "database.collection", where * matches any characters,
 	// dots too; a rename matches by either name, DROP_DATABASE as "database.".
 	Namespace string
 	Operation detector.Operation
@@ -42,7 +42,7 @@ func NewReader(db *mongo.Database) Reader { return Reader{db: db} }
 
 func (r Reader) changes() *mongo.Collection { return r.db.Collection(sink.History) }
 
-// Each gives every selected change, the oldest first, and says whether older ones
+// Each returns every selected change, the oldest first, and says whether older ones
 // were left out for the limit. What says that something may be missing is always
 // selected by whatever namespace or operation. Memory does not grow with the number
 // of changes.
@@ -82,13 +82,13 @@ func each(ctx context.Context, cur *mongo.Cursor, take func(Change) error) error
 	return nil
 }
 
-// place is where a change stands in the order of the history.
+// place is the position of a change in the order of the history.
 type place struct {
 	ID        string  `bson:"_id"`
 	Timestamp float64 `bson:"timestamp"`
 }
 
-// newest gives the place of the first change that a limit leaves out, counted from
+// newest returns the place of the first change that a limit leaves out, counted from
 // the end.
 func (r Reader) newest(ctx context.Context, filter bson.D, limit int) (place, bool, error) {
 	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(-1)).SetSkip(int64(limit)).SetLimit(1).
@@ -110,7 +110,7 @@ func order(direction int) bson.D {
 	return bson.D{{Key: "timestamp", Value: direction}, {Key: "_id", Value: direction}}
 }
 
-// after selects what stands behind a place.
+// after selects what follows a place.
 func after(p place) bson.D {
 	return bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: p.Timestamp}}}, {Key: "$or", Value: bson.A{
 		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gt", Value: p.Timestamp}}}},

@@ -42,7 +42,7 @@ type Removed struct {
 }
 
 // Retain removes the history of a source that is older than ttl, and the versions
-// that no moment within it needs: a namespace keeps the one that stood at the horizon.
+// that no moment within it needs: a namespace keeps the version in effect at the horizon.
 // Nothing goes that a detector could need or write again: the horizon lies at or
 // before every checkpoint of the source.
 func (r Reader) Retain(ctx context.Context, source string, ttl time.Duration) (Removed, error) {
@@ -80,7 +80,7 @@ type expiry struct {
 	position bson.Timestamp
 }
 
-// expiry is false where no detector of the source has told anything yet.
+// expiry is false if no detector of the source has published anything yet.
 func (r Reader) expiry(ctx context.Context, source string, before time.Time) (expiry, bool, error) {
 	cur, err := r.db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "source", Value: source}},
 		options.Find().SetSort(bson.D{{Key: "optime.ts", Value: 1}}).SetLimit(1))
@@ -149,7 +149,7 @@ func (r Reader) removeVersions(ctx context.Context, e expiry) (int, error) {
 // those that may go.
 type superseded struct {
 	ids []string
-	// newest is the version that stood, of the namespace at hand.
+	// newest is the version in effect, of the current namespace.
 	newest struct{ id, ns string }
 	drop   bool
 	alone  bool
@@ -183,7 +183,7 @@ func (s *superseded) end() {
 	s.newest.id, s.drop = "", false
 }
 
-// removeChanges takes old changes. What tells of a comparison stays as long as a
+// removeChanges removes old changes. Those of a comparison stay as long as a
 // version that came of it: an answer with that version says so.
 func (r Reader) removeChanges(ctx context.Context, e expiry) (int, error) {
 	old := bson.D{

@@ -171,7 +171,7 @@ func TestRetentionWaitsForDetectors(t *testing.T) {
 	}
 }
 
-// TestRetentionKeepsGaps keeps what tells of a gap as long as a version came of it.
+// TestRetentionKeepsGaps keeps the documents of a gap as long as a version came of it.
 func TestRetentionKeepsGaps(t *testing.T) {
 	p := newPast(t, 9)
 	p.checkpoint(t, "default", span-1)

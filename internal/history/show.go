@@ -19,7 +19,7 @@ import (
 // ErrNotFound says that the history holds no such change, or several.
 var ErrNotFound = errors.New("no such change in the history")
 
-// Find gives the change of an _id, or of the short form that the tables show: without
+// Find returns the change of an _id, or of the short form that the tables show: without
 // leading zeros, and without the source where only one has such a change.
 func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 	cur, err := r.changes().Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: r.candidates(ctx, id)}}}},

@@ -163,7 +163,7 @@ func (t *Table) write(all, operation terminal.Colour, cells []string, subject, s
 	return ending(err)
 }
 
-// colourOf tells what comes from what goes.
+// colourOf distinguishes additions from removals.
 func colourOf(op detector.Operation) terminal.Colour {
 	switch op {
 	case detector.CreateCollection, detector.CreateIndex, detector.CreateView:

@@ -76,7 +76,7 @@ func TestShort(t *testing.T) {
 }
 
 // TestCompareLines sees that a comparison holds both texts, and no more in common than
-// stands on one line.
+// is on one line.
 func TestCompareLines(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		line := rapid.SampledFrom([]string{"a", "b", "c"})

@@ -61,7 +61,7 @@ func (b *board) update(s *survey, now time.Time) {
 	})
 }
 
-// replace gives an idle lane a new page. A firm pause stands while the same
+// replace returns an idle lane a new page. A firm pause stands while the same
 // notification is the first.
 func (l *laneState) replace(p *page, now time.Time) {
 	same := len(l.notices) > 0 && l.notices[0].id.Equal(p.notices[0].id)
@@ -99,7 +99,7 @@ func (b *board) wake(now time.Time) {
 	}
 }
 
-// next gives the lane whose turn it is, with what it holds, and counts it as busy.
+// next returns the lane whose turn it is, with what it holds, and counts it as busy.
 func (b *board) next() (lane, []notice, bool) {
 	if len(b.ready) == 0 {
 		return lane{}, nil, false

@@ -30,7 +30,7 @@ func surveyOf(notices ...notice) *survey {
 	return s
 }
 
-// take gives the collections whose turn it is, in that order.
+// take returns the collections whose turn it is, in that order.
 func take(b *board) string {
 	text := ""
 	for {

@@ -43,7 +43,7 @@ func duplicate(n, of notice) mark {
 	return processed(n, bson.E{Key: fieldDuplicateOf, Value: of.id})
 }
 
-// failed gives the notification back, to be taken again after the wait. A claim
+// failed returns the notification back, to be taken again after the wait. A claim
 // that another listener has taken meanwhile stays as it is.
 func (s store) failed(n notice, o delivery.Outcome, wait time.Duration) mark {
 	now := bson.D{{Key: fieldClaim + ".at", Value: true}}
@@ -64,7 +64,7 @@ func (s store) failed(n notice, o delivery.Outcome, wait time.Duration) mark {
 	}
 }
 
-// released gives the notification back as it was before the claim.
+// released returns the notification back as it was before the claim.
 func (s store) released(n notice) mark {
 	gone := bson.D{{Key: fieldClaim, Value: ""}}
 	if !n.failingSince.IsZero() {

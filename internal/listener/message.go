@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 )
 
-// newMessage makes of a document what is handed over: all of it but what belongs to
+// newMessage creates of a document what is handed over: all of it but what belongs to
 // the listener, as relaxed Extended JSON.
 func newMessage(doc bson.Raw) (delivery.Message, error) {
 	elements, err := doc.Elements()

@@ -99,7 +99,7 @@ func (n *notice) state(processed bson.RawValue) {
 // the last attempt is not long enough ago.
 func (n notice) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
 
-// claimed says whether somebody has it in hand right now.
+// claimed reports whether somebody has it in hand right now.
 func (n notice) claimed() bool { return n.claimedBy != "" && n.wait() > 0 }
 
 func text(doc bson.Raw, path ...string) string {

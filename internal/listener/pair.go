@@ -82,7 +82,7 @@ func around(seconds, window float64) bson.A {
 
 func date(seconds float64) bson.DateTime { return bson.DateTime(seconds * 1000) }
 
-// pairs says whether one of two notifications was made by hand and the other by
+// pairs reports whether one of two notifications was made by hand and the other by
 // `ddltail run`, of the same change. queue is the database that holds both.
 func pairs(a, b notice, queue string) bool {
 	hand, tail := a, b
@@ -140,7 +140,7 @@ func partnerOf(n notice, related []notice, queue string) (notice, bool) {
 	}), true
 }
 
-// taken says whether a notification has a partner already.
+// taken reports whether a notification has a partner already.
 func taken(other, n notice, related []notice) bool {
 	if !other.duplicateOf.IsZero() {
 		return true

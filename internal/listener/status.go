@@ -76,7 +76,7 @@ func (s *Status) Unprocessed() int {
 	return s.total
 }
 
-// setMode says whether it is another than before.
+// setMode reports whether it is another than before.
 func (s *Status) setMode(m Mode) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

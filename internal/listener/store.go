@@ -32,7 +32,7 @@ type store struct {
 
 // Setup makes the queue, and two indexes of the listener's own: of the documents
 // without `processed`, which the sparse index does not hold, so that a look at the
-// queue would read all of it; and of what pairs are found by. Again is no error.
+// queue would read all of it; and of what pairs are found by. It is idempotent.
 func Setup(ctx context.Context, db *mongo.Database) error {
 	if err := sink.Setup(ctx, db); err != nil {
 		return err

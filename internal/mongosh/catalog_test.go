@@ -53,7 +53,7 @@ func (r real) listIndexes(t *testing.T, db, coll string) []bson.Raw {
 
 // normal is a catalog in a form that compares: options in order of their
 // names, numbers without their type where the server reads numbers, no
-// background, which says nothing about an index that stands.
+// background, which says nothing about an existing index.
 func normal(all map[string]listed) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// CreateCollection makes a collection with the options that the catalog or the
+// CreateCollection creates a collection with the options that the catalog or the
 // oplog has, nil for none:
 //
 //	db.getSiblingDB('banking_db').createCollection('log', {capped: true, size: 4096})
@@ -30,7 +30,7 @@ func CreateCollection(db, coll string, options bson.Raw) string {
 	return t.call(t.db, "createCollection", text(coll), minimal)
 }
 
-// createThenCap makes a clustered collection, and makes it capped as long as it is
+// createThenCap creates a clustered collection, and makes it capped as long as it is
 // empty.
 func (t target) createThenCap(options bson.Raw, minimal object) string {
 	limits := func(f field) bool { return f.key == "capped" || f.key == "size" || f.key == "max" }
@@ -45,7 +45,7 @@ func (t target) createThenCap(options bson.Raw, minimal object) string {
 	return strings.Join(statements, "; ")
 }
 
-// createCollectionTakes says whether mongosh's createCollection does just what
+// createCollectionTakes reports whether mongosh's createCollection does just what
 // the create command would. With encryptedFields it makes two further
 // collections and an index, whose own entries in the oplog are statements of
 // their own.

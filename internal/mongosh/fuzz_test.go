@@ -84,7 +84,7 @@ func fuzzSeeds(f *testing.F) []bson.Raw {
 }
 
 // checkText holds for every text: one line of printable characters, and nothing
-// of what was put in stands outside of literals.
+// of the input is outside of literals.
 func checkText(t *testing.T, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {

@@ -2,7 +2,7 @@ package mongosh
 
 import "go.mongodb.org/mongo-driver/v2/bson"
 
-// CreateIndex makes the index of that spec, as the catalog or the oplog has
+// CreateIndex creates the index of that spec, as the catalog or the oplog has
 // it:
 //
 //	db.getSiblingDB('banking_db').getCollection('transactions').createIndex({amount: 1}, {name: 'amount_idx'})
@@ -33,7 +33,7 @@ func (t target) createIndex(spec bson.Raw) string {
 	return t.command(object{{"createIndexes", text(t.name)}, {"indexes", list{index}}})
 }
 
-// createIndexTakes says whether mongosh's createIndex passes all options on.
+// createIndexTakes reports whether mongosh's createIndex passes all options on.
 // Its driver silently drops those it does not know (v and prepareUnique among
 // them), and takes an index key that is a Map for an empty one.
 func createIndexTakes(options object) bool {

@@ -107,7 +107,7 @@ func isIndexDefault(option string, v bson.RawValue, key object) bool {
 	return false
 }
 
-// holds says whether one of the key's fields is of that kind.
+// holds reports whether one of the key's fields is of that kind.
 func (o object) holds(kind string) bool {
 	for _, f := range o {
 		if isString(f.stored(), kind) {

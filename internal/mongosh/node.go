@@ -77,7 +77,7 @@ func nested(v bson.RawValue) (fields object, ok bool) {
 	return parse(doc)
 }
 
-// ends says whether the document is as long as it says and closed by its zero;
+// ends reports whether the document is as long as it says and closed by its zero;
 // the driver reads one that is not.
 func ends(doc bson.Raw) bool {
 	return len(doc) >= 5 && int64(binary.LittleEndian.Uint32(doc)) == int64(len(doc)) && doc[len(doc)-1] == 0

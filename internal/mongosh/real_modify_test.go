@@ -42,7 +42,7 @@ var modifyCases = map[string]struct {
 }
 
 // testModifications changes collections by commands, has mongosh make the
-// changes that the oplog tells of on equal collections and take them back.
+// changes of the oplog on equal collections and revert them.
 func (r real) testModifications(t *testing.T) {
 	cases := maps.Clone(modifyCases)
 	for name := range modifyCases {
@@ -84,7 +84,7 @@ func (r real) testModifications(t *testing.T) {
 	r.dropAll(t, "changed", "again")
 }
 
-// prepareModify says whether the server knows what the case needs.
+// prepareModify reports whether the server knows what the case needs.
 func (r real) prepareModify(t *testing.T, db, name string) bool {
 	t.Helper()
 	c := modifyCases[name]

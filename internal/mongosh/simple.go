@@ -8,7 +8,7 @@ import (
 
 // WithSimpleCollation returns the index spec with an explicit simple collation
 // where it has none. On a collection with a default collation a new index gets
-// that one unless told otherwise, while the catalog shows an index with the
+// that one by default, while the catalog shows an index with the
 // simple collation as one without: the statement for it has to say so.
 func WithSimpleCollation(spec bson.Raw) bson.Raw {
 	fields, ok := parse(spec)

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// expressible says whether a JavaScript string can hold the name, and whether
+// expressible reports whether a JavaScript string can hold the name, and whether
 // any server takes it.
 func expressible(name string) bool {
 	return name != "" && utf8.ValidString(name) && !strings.Contains(name, "\x00")

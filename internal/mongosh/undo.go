@@ -9,7 +9,7 @@ const undoName = "ddltail.undo"
 // statement runs. Options are those it was made with.
 //
 // Looking and dropping are two commands, and a transaction that is open
-// between them may hold a document that nobody sees yet. So the collection is
+// between them may hold a document that is not visible yet. So the collection is
 // first renamed out of its writers' reach, looked at again, and named back
 // where a document has come. Time series and collections with encrypted fields
 // cannot be renamed: there is no statement for them.

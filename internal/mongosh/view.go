@@ -28,7 +28,7 @@ func viewOf(definition bson.Raw) (v view, ok bool) {
 	return v, true
 }
 
-// CreateView makes a view of that definition: viewOn, pipeline and, where it
+// CreateView creates a view of that definition: viewOn, pipeline and, where it
 // has one, collation; other fields are passed over.
 //
 //	db.getSiblingDB('banking_db').createView('large', 'payments', [{$match: {amount: {$gt: 1000}}}])
@@ -45,7 +45,7 @@ func CreateView(db, name string, definition bson.Raw) string {
 	return t.call(t.db, "createView", arguments...)
 }
 
-// ModifyView gives a view that definition; its collation cannot change. With
+// ModifyView returns a view that definition; its collation cannot change. With
 // the definition before it is the statement that takes a change back.
 func ModifyView(db, name string, definition bson.Raw) string {
 	v, ok := viewOf(definition)

@@ -94,7 +94,7 @@ func Decode(raw bson.Raw) (Entry, error) {
 	return e, nil
 }
 
-// Command gives a command's name and the value beside it, the first element of
+// Command returns a command's name and the value beside it, the first element of
 // "o". The name is empty where there is none.
 func (e Entry) Command() (string, bson.RawValue) {
 	if e.Op != OpCommand {

@@ -40,7 +40,7 @@ func whole() bson.D {
 	}
 }
 
-// with gives the whole entry with one field set to another value, or without it.
+// with returns the whole entry with one field set to another value, or without it.
 func with(name string, value any) bson.D {
 	var doc bson.D
 	for _, e := range whole() {
@@ -144,7 +144,7 @@ func TestDecodeTruncated(t *testing.T) {
 	}
 }
 
-// corpus gives real entries of all kinds, from every server version.
+// corpus returns real entries of all kinds, from every server version.
 func corpus(tb testing.TB) []bson.Raw {
 	tb.Helper()
 	files, err := filepath.Glob("../detector/testdata/corpus/*/*.txtar")

@@ -34,7 +34,7 @@ func Reasons() []Reason {
 	}
 }
 
-// codes gives the server's error codes that a read of the oplog meets, with what
+// codes returns the server's error codes that a read of the oplog meets, with what
 // each one means for the reader.
 func codes() map[int32]Reason {
 	return map[int32]Reason{
@@ -56,7 +56,7 @@ func codes() map[int32]Reason {
 }
 
 // ErrOvertaken says that other members are far ahead of the one that is read from: cut
-// off from them, a member stands still and says nothing of it.
+// off from them, a member stops advancing without an error.
 var ErrOvertaken = errors.New("other members are far ahead")
 
 // ReasonOf sorts an error of Open or Reader.Next.
@@ -90,7 +90,7 @@ type PositionError struct {
 	// Oldest and Head are the ends of what the member holds, the head as far as
 	// a majority has it.
 	Oldest, Head OpTime
-	// FoundTerm is the term of the entry that stands at the position's
+	// FoundTerm is the term of the entry at the position's
 	// timestamp; zero where there is none.
 	FoundTerm int64
 }

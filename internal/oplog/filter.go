@@ -8,7 +8,7 @@ const viewsPattern = `\.system\.views$`
 // filter selects on the server what can hold a schema change, and little else,
 // among the entries within bounds.
 //
-// Every clause stands for a way in which DDL is written:
+// Each clause matches one form in which DDL is written:
 //
 //   - a command of its own, or the commit or abort of a prepared transaction;
 //   - an applyOps with a command among its operations;
@@ -53,7 +53,7 @@ func filter(bounds bson.D, sharded bool) bson.D {
 	return bson.D{{Key: "ts", Value: bounds}, {Key: "$or", Value: ways}}
 }
 
-// shardingNoops selects the no-ops that tell DDL of a cluster, by the field of o2
+// shardingNoops selects the no-ops that record DDL of a cluster, by the field of o2
 // that names the collection.
 func shardingNoops() bson.D {
 	var kinds bson.A

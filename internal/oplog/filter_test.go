@@ -19,7 +19,7 @@ import (
 
 // TestFilter puts the entries of every golden case in a collection of a real server
 // and asks for them as a Reader does. What the filter and the projection leave on the
-// server must make no difference to what is told, and no document of a user may come.
+// server must not change what is reported, and must not return a user's document.
 func TestFilter(t *testing.T) {
 	set := mongotest.NewReplicaSet(t, mongotest.Options{})
 	db := mongotest.Connect(t, set.URI()).Database("entries")
@@ -60,7 +60,7 @@ func checkFilter(t *testing.T, coll *mongo.Collection, all []bson.Raw) {
 		t.Fatal(err)
 	}
 	passed := ask(t, coll, oplog.Filter(bson.D{{Key: "$gte", Value: bson.Timestamp{}}}, true))
-	whole, part := told(t, all, all), told(t, passed, ask(t, coll, bson.D{}))
+	whole, part := detected(t, all, all), detected(t, passed, ask(t, coll, bson.D{}))
 	if len(whole) != len(part) {
 		t.Errorf("%d changes of all entries, %d of those that pass", len(whole), len(part))
 	}
@@ -78,7 +78,7 @@ func checkFilter(t *testing.T, coll *mongo.Collection, all []bson.Raw) {
 	}
 }
 
-// ask gives what the server lets through, in oplog order.
+// ask returns what the server lets through, in oplog order.
 func ask(t *testing.T, coll *mongo.Collection, where bson.D) []bson.Raw {
 	cur, err := coll.Find(t.Context(), where, options.Find().SetProjection(oplog.Projection()).SetSort(bson.D{{Key: "ts", Value: 1}}))
 	if err != nil {
@@ -106,10 +106,10 @@ func (e entries) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool,
 	return oplog.Entry{}, false, nil
 }
 
-// told gives the changes that entries bring. What an unknown command holds is left
+// detected returns the changes that entries bring. What an unknown command holds is left
 // out: the whole entry is longer than the projected one.
-func told(t *testing.T, raws, from []bson.Raw) []detector.Change {
-	d, known := detector.New(detector.Watch{}), &detector.Catalog{}
+func detected(t *testing.T, raws, from []bson.Raw) []detector.Change {
+	d, known := detector.New(detector.Scope{}), &detector.Catalog{}
 	var changes []detector.Change
 	for _, raw := range raws {
 		e, err := oplog.Decode(raw)

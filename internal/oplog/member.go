@@ -82,13 +82,13 @@ func (m Member) State(ctx context.Context) (State, error) {
 	}, nil
 }
 
-// Head gives the newest entry on this member that a majority has, with State's errors.
+// Head returns the newest entry on this member that a majority has, with State's errors.
 func (m Member) Head(ctx context.Context) (OpTime, error) {
 	state, err := m.State(ctx)
 	return state.Majority, err
 }
 
-// Oldest gives the first entry that this member still holds.
+// Oldest returns the first entry that this member still holds.
 func (m Member) Oldest(ctx context.Context) (Entry, error) {
 	e, ok, err := m.first(ctx, bson.D{})
 	if err == nil && !ok {
@@ -100,7 +100,7 @@ func (m Member) Oldest(ctx context.Context) (Entry, error) {
 	return e, nil
 }
 
-// At gives the entry with this very timestamp, without its "o", and whether
+// At returns the entry with this very timestamp, without its "o", and whether
 // there is one.
 func (m Member) At(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) {
 	e, ok, err := m.first(ctx, between(ts, ts))
@@ -110,7 +110,7 @@ func (m Member) At(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) 
 	return e, ok, nil
 }
 
-// Fetch gives the entry with this very timestamp, its applyOps projected to what can
+// Fetch returns the entry with this very timestamp, its applyOps projected to what can
 // be DDL, and whether there is one.
 func (m Member) Fetch(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) {
 	raws, err := m.find(ctx, between(ts, ts), projection())
@@ -124,7 +124,7 @@ func (m Member) Fetch(ctx context.Context, ts bson.Timestamp) (Entry, bool, erro
 	return e, err == nil, err
 }
 
-// From gives the first entry at or after from and at or before to, and whether
+// From returns the first entry at or after from and at or before to, and whether
 // there is one.
 func (m Member) From(ctx context.Context, from, to bson.Timestamp) (Entry, bool, error) {
 	e, ok, err := m.first(ctx, between(from, to))

@@ -17,13 +17,13 @@ import (
 )
 
 // OpTime names one entry of one history: the timestamp orders entries, the
-// term tells apart what two primaries wrote at the same timestamp.
+// term distinguishes what two primaries wrote at the same timestamp.
 type OpTime struct {
 	TS   bson.Timestamp `bson:"ts"`
 	Term int64          `bson:"t"`
 }
 
-// IsZero says whether no position was ever set.
+// IsZero reports whether no position was ever set.
 func (o OpTime) IsZero() bool { return o.TS.IsZero() }
 
 // Compare orders by timestamp first, as the oplog itself does, then by term.
@@ -34,14 +34,14 @@ func (o OpTime) Compare(p OpTime) int {
 	return cmp.Compare(o.Term, p.Term)
 }
 
-// After says whether o lies behind p in the oplog.
+// After reports whether o lies behind p in the oplog.
 func (o OpTime) After(p OpTime) bool { return o.Compare(p) > 0 }
 
 // Time is the second in which the entry was written, by the primary's clock.
 func (o OpTime) Time() time.Time { return time.Unix(int64(o.TS.T), 0).UTC() }
 
 // Before is the last optime that lies before o, whether or not there is an entry:
-// what an entry at o sees is what stood then.
+// what an entry at o sees is the state then.
 func (o OpTime) Before() OpTime {
 	switch {
 	case o.TS.I > 0:
@@ -58,7 +58,7 @@ type Moment struct {
 	Wall   time.Time `bson:"wall"`
 }
 
-// String gives "T:I:term", which ParseOpTime reads.
+// String returns "T:I:term", which ParseOpTime reads.
 func (o OpTime) String() string {
 	return fmt.Sprintf("%d:%d:%d", o.TS.T, o.TS.I, o.Term)
 }
@@ -87,15 +87,15 @@ func ParseOpTime(s string) (OpTime, error) {
 // UUID is a collection's identity; the zero value means that none is known.
 type UUID [16]byte
 
-// IsZero says whether no UUID is known.
+// IsZero reports whether no UUID is known.
 func (u UUID) IsZero() bool { return u == UUID{} }
 
-// Binary gives the UUID as BSON stores it.
+// Binary returns the UUID as BSON stores it.
 func (u UUID) Binary() bson.Binary {
 	return bson.Binary{Subtype: bson.TypeBinaryUUID, Data: append([]byte(nil), u[:]...)}
 }
 
-// String gives the usual form with four hyphens.
+// String returns the usual form with four hyphens.
 func (u UUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[0:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }

@@ -110,7 +110,7 @@ func (r *Reader) Next(ctx context.Context) (Batch, error) {
 	return r.startWindow(ctx, head)
 }
 
-// Close gives the cursor back to the server. It uses its own time, since the
+// Close returns the cursor back to the server. It uses its own time, since the
 // caller's context is often the reason for closing.
 func (r *Reader) Close() {
 	r.kill()

@@ -14,10 +14,10 @@ type Shard struct {
 	Cluster bson.ObjectID
 }
 
-// IsZero says whether the set is no shard.
+// IsZero reports whether the set is no shard.
 func (s Shard) IsZero() bool { return s == Shard{} }
 
-// Shard reads what the set was told when it was added to a cluster. Reading
+// Shard reads the identity that the set got when it was added to a cluster. Reading
 // admin.system.version is a privilege of its own.
 func (m Member) Shard(ctx context.Context) (Shard, error) {
 	raw, err := m.run(ctx, "admin", bson.D{

@@ -36,7 +36,7 @@ func (e *ChainError) Error() string {
 	return fmt.Sprintf("the transaction that took effect at %s began before the oldest entry: %s is gone", e.End, e.Missing)
 }
 
-// Assemble gives the unit that took effect with an entry, which for most is the
+// Assemble returns the unit that took effect with an entry, which for most is the
 // entry itself. A transaction larger than one entry is a chain, linked by
 // prevOpTime from its last entry to its first, so that it can be assembled at its
 // end: nothing is kept while it is under way, and what does not commit is never
@@ -71,9 +71,9 @@ func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 	return u, nil
 }
 
-// endsTransaction says whether the entry makes earlier ones take effect: the last
+// endsTransaction reports whether the entry makes earlier ones take effect: the last
 // applyOps of a chain, or the commit of a prepared transaction. 8.0's batched
-// inserts are linked too, but each stands for itself.
+// inserts are linked too, but each is complete in itself.
 func (e Entry) endsTransaction() bool {
 	name, _ := e.Command()
 	switch name {
@@ -88,7 +88,7 @@ func (e Entry) endsTransaction() bool {
 // multiOpSeparate marks entries that are linked and do not belong together.
 const multiOpSeparate = 1
 
-// takesEffect says whether an applyOps does so by itself: part of a chain waits for
+// takesEffect reports whether an applyOps does so by itself: part of a chain waits for
 // its last entry, a prepared one for its commit.
 func (e Entry) takesEffect() bool {
 	for _, waits := range []string{"partialTxn", "prepare"} {
@@ -100,7 +100,7 @@ func (e Entry) takesEffect() bool {
 }
 
 // operations takes the entry apart where it is an applyOps, at any depth. What is
-// inside and not of an operation's shape stays whole, for the detector to tell.
+// inside and not of an operation's shape stays whole, for the detector to report.
 func (e Entry) operations() []Entry {
 	name, value := e.Command()
 	if name != "applyOps" {

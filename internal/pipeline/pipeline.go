@@ -65,7 +65,7 @@ type Pipeline struct {
 	Checkpoints    checkpoint.Store
 	// Catalog stores the versions of definitions; Watch decides which namespaces are included.
 	Catalog catalog.Store
-	Watch   detector.Watch
+	Watch   detector.Scope
 	// First is the checkpoint of a first run without its position.
 	First checkpoint.Checkpoint
 	// Reconcile is when the known catalog is compared with the server's.

@@ -163,14 +163,14 @@ func (p *Pipeline) presumedPosition(ctx context.Context) (startPosition, error) 
 		return startPosition{}, err
 	}
 	if known.IsZero() {
-		told, err := sink.NewestPublished(ctx, p.Database, p.First.Source)
-		return startPosition{at: told, inclusive: true}, err
+		published, err := sink.NewestPublished(ctx, p.Database, p.First.Source)
+		return startPosition{at: published, inclusive: true}, err
 	}
-	told, err := sink.FirstPublishedAfter(ctx, p.Database, p.First.Source, known.OpTime)
-	if err != nil || told.IsZero() {
+	published, err := sink.FirstPublishedAfter(ctx, p.Database, p.First.Source, known.OpTime)
+	if err != nil || published.IsZero() {
 		return startPosition{at: known}, err
 	}
-	return startPosition{at: told, inclusive: true}, nil
+	return startPosition{at: published, inclusive: true}, nil
 }
 
 // firstPosition returns where a first run starts by START, and whether the entry there is

@@ -42,7 +42,7 @@ func Run(ctx context.Context, cmd *exec.Cmd, columns, rows uint16) (string, erro
 	return string(bytes.ReplaceAll(out.Bytes(), []byte("\r\n"), []byte("\n"))), cmd.Wait()
 }
 
-// open gives both ends of a new terminal.
+// open returns both ends of a new terminal.
 func open(columns, rows uint16) (master, terminal *os.File, err error) {
 	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {

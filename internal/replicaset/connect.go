@@ -37,7 +37,7 @@ func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mo
 	return client, nil
 }
 
-// Unauthenticated says whether an error means that the credentials are wrong.
+// Unauthenticated reports whether an error means that the credentials are wrong.
 func Unauthenticated(err error) bool {
 	var fromServer driver.Error
 	if errors.As(err, &fromServer) && fromServer.Code == codeAuthenticationFailed {

@@ -77,7 +77,7 @@ func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, 
 	return h, h.reject()
 }
 
-// reject gives the reason why this server cannot be tailed, if there is one.
+// reject returns the reason why this server cannot be tailed, if there is one.
 func (h hello) reject() error {
 	switch {
 	case h.Msg == "isdbgrid":
@@ -94,7 +94,7 @@ func (h hello) reject() error {
 
 func (h hello) primary() bool { return h.Writable || h.LegacyWritable }
 
-// readable says whether reads of the oplog are answered: a member in recovery,
+// readable reports whether reads of the oplog are answered: a member in recovery,
 // roll-back or initial sync is neither primary nor secondary.
 func (h hello) readable() bool { return !h.ArbiterOnly && (h.primary() || h.Secondary) }
 

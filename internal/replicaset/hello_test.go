@@ -27,7 +27,7 @@ func TestReject(t *testing.T) {
 	}
 }
 
-// TestUnwritable says why nobody takes writes.
+// TestUnwritable checks the reason why no member accepts writes.
 func TestUnwritable(t *testing.T) {
 	for _, c := range []struct{ hello, asked, want string }{
 		{`{"isWritablePrimary": true, "setName": "rs0"}`, "", ""},

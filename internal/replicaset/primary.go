@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// NoPrimary asks each host why the driver finds nobody there to write to, and gives the
+// NoPrimary asks each host why the driver finds no primary, and returns the
 // answers host by host; nil where one of them would do. A standalone server and a router
 // take writes too. The error wraps ErrTooOld, ErrStandalone or ErrOtherSet where waiting
 // will not help.

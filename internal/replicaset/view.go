@@ -97,7 +97,7 @@ type Seeds struct {
 }
 
 // Discover asks the seeds, then every member they name. The error says what
-// stands in the way where no member can be read from: it wraps ErrStandalone,
+// is why no member can be read from: it wraps ErrStandalone,
 // ErrMongos, ErrTooOld or ErrOtherSet where waiting will not help.
 func Discover(ctx context.Context, s Seeds) (View, error) {
 	answers, errs := askAll(ctx, s.Options, s.Hosts)

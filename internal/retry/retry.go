@@ -11,7 +11,7 @@ import (
 // firstWait is how long the first failure is waited for.
 const firstWait = 100 * time.Millisecond
 
-// NewBackOff gives waits that double from a tenth of a second to the longest one, with
+// NewBackOff returns waits that double from a tenth of a second to the longest one, with
 // jitter.
 func NewBackOff(longest time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
@@ -33,7 +33,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Outlasting gives a context that ends a while after its parent.
+// Outlasting returns a context that ends a while after its parent.
 func Outlasting(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {

@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// becomesCapped says whether convertToCapped makes one of the other: it keeps all
+// becomesCapped reports whether convertToCapped makes one of the other: it keeps all
 // other options, and no index.
 func becomesCapped(from, to bson.Raw) bool {
 	return slices.Equal(detector.Differing(from, to), []string{"capped", "size"}) && flag(to, "capped")

@@ -69,7 +69,7 @@ func Differences(from, to Schema) []Difference {
 		}
 	}
 	all = slices.DeleteFunc(all, func(d Difference) bool {
-		return d.From != nil && d.To != nil && !d.renamed() && d.From.Definition.Alike(d.To.Definition)
+		return d.From != nil && d.To != nil && !d.renamed() && d.From.Definition.Equivalent(d.To.Definition)
 	})
 	slices.SortStableFunc(all, func(a, b Difference) int { return compareNamespaces(a.Namespace(), b.Namespace()) })
 	return all

@@ -24,7 +24,7 @@ func changeIndexes(to Named, from detector.Definition) (drops, creates Script) {
 		switch {
 		case old == nil:
 			creates = append(creates, createIndex(to, spec))
-		case detector.SameIndex(old, spec):
+		case detector.EquivalentIndex(old, spec):
 		case canModify(old, spec):
 			creates = append(creates, modifyIndex(ns, old, spec)...)
 		default:
@@ -44,11 +44,11 @@ func createIndex(to Named, spec bson.Raw) Step {
 	return warnExpiry(s, ns, nil, spec)
 }
 
-// canModify says whether only such options differ as collMod changes on every server.
+// canModify reports whether only such options differ as collMod changes on every server.
 func canModify(old, spec bson.Raw) bool {
 	_, expired := old.Lookup("expireAfterSeconds").AsInt64OK()
 	_, expires := spec.Lookup("expireAfterSeconds").AsInt64OK()
-	return expired == expires && detector.SameIndex(old, spec, "hidden", "expireAfterSeconds")
+	return expired == expires && detector.EquivalentIndex(old, spec, "hidden", "expireAfterSeconds")
 }
 
 func modifyIndex(ns detector.Namespace, old, spec bson.Raw) Script {

@@ -99,7 +99,7 @@ func (p *plan) change(from, to Named) {
 }
 
 // move orders the renames so that no name is taken when it is needed. Where they go
-// round in a circle, one of them goes by a name that nobody has.
+// round in a circle, one of them is renamed to an unused name first.
 func (p *plan) move(from Schema) {
 	waiting := p.renames
 	taken := map[detector.Namespace]bool{}

@@ -41,7 +41,7 @@ func changeOptions(ns detector.Namespace, from, to detector.Definition) (Script,
 	return Script{s}, true
 }
 
-// takesDocuments says whether a limit gets lower, or comes where there was none.
+// takesDocuments reports whether a limit gets lower, or comes where there was none.
 func takesDocuments(key string, from, to bson.Raw) bool {
 	switch key {
 	case "expireAfterSeconds", "size", "max":

@@ -44,7 +44,7 @@ func TestEqual(t *testing.T) {
 		bson.D{{Key: "v", Value: 2}, {Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "a"}})
 	same := collection(t, 2, bson.D{{Key: "size", Value: 4096.0}, {Key: "capped", Value: true}, {Key: "validationLevel", Value: "strict"}},
 		bson.D{{Key: "name", Value: "a"}, {Key: "key", Value: bson.D{{Key: "a", Value: int64(1)}}}})
-	if !base.Alike(same) {
+	if !base.Equivalent(same) {
 		t.Error("order, number types and defaults make a difference")
 	}
 	for name, other := range map[string]detector.Definition{
@@ -54,12 +54,12 @@ func TestEqual(t *testing.T) {
 		"name":      collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}, bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "b"}}),
 		"view":      view(t, "x", bson.A{}),
 	} {
-		if base.Alike(other) {
+		if base.Equivalent(other) {
 			t.Errorf("%s makes no difference", name)
 		}
 	}
-	if view(t, "a", bson.A{}).Alike(view(t, "b", bson.A{})) {
-		t.Error("what a view stands on makes no difference")
+	if view(t, "a", bson.A{}).Equivalent(view(t, "b", bson.A{})) {
+		t.Error("what a view is based on makes no difference")
 	}
 }
 
@@ -82,7 +82,7 @@ func TestRenamesInACircle(t *testing.T) {
 	}
 }
 
-// TestViewsInOrder makes each view after those it stands on, by their pipelines too.
+// TestViewsInOrder creates each view after those it is based on, by their pipelines too.
 func TestViewsInOrder(t *testing.T) {
 	joined := bson.A{bson.D{{Key: "$lookup", Value: bson.D{{Key: "from", Value: "z"}}}}}
 	s := Schema{ns("d.a"): view(t, "m", bson.A{}), ns("d.m"): view(t, "base", joined), ns("d.z"): view(t, "base", bson.A{}), ns("d.base"): collection(t, 1, nil)}

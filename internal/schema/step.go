@@ -61,7 +61,7 @@ func step(text, what string, ns detector.Namespace) Step {
 }
 
 // Create is the script that makes a schema on an empty server: collections with
-// their indexes, then views, each after what it stands on.
+// their indexes, then views, each after what it is based on.
 func Create(s Schema) Script {
 	var script Script
 	var views []Named
@@ -76,7 +76,7 @@ func Create(s Schema) Script {
 	return append(script, createViews(views)...)
 }
 
-// create makes a collection or a time series with its indexes.
+// create creates a collection or a time series with its indexes.
 func create(n Named) Script {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	script := Script{step(mongosh.CreateCollection(db, coll, n.Definition.Options), "create", n.Namespace)}

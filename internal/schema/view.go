@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// createViews makes views, each after those it stands on.
+// createViews creates views, each after those it is based on.
 func createViews(views []Named) Script {
 	byName := map[detector.Namespace]Named{}
 	for _, v := range views {
@@ -38,7 +38,7 @@ func createViews(views []Named) Script {
 	return script
 }
 
-// sources are the names that a view stands on, those of its pipeline's stages among
+// sources are the names that a view is based on, those of its pipeline's stages among
 // them. They may be more than it really reads, which does no harm.
 func sources(d detector.Definition) map[string]bool {
 	found := map[string]bool{}
@@ -68,7 +68,7 @@ func collect(v bson.RawValue, found map[string]bool) {
 	}
 }
 
-// sameSources says whether a changed view can be changed in its place: with other
+// sameSources reports whether a changed view can be changed in its place: with other
 // sources two views in a row could stand on each other for a moment, which a server
 // refuses. Its collation cannot be changed at all.
 func sameSources(a, b detector.Definition) bool {

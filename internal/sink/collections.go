@@ -22,7 +22,7 @@ const (
 	Checkpoints   = "schema_checkpoints"
 )
 
-// Collections gives the full namespaces of ddltail's own collections, which are
+// Collections returns the full namespaces of ddltail's own collections, which are
 // never watched.
 func Collections(database string) []string {
 	return []string{

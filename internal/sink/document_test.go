@@ -15,7 +15,7 @@ func moment(t, i uint32) oplog.Moment {
 	return oplog.Moment{OpTime: oplog.OpTime{TS: bson.Timestamp{T: t, I: i}, Term: 3}, Wall: time.Unix(int64(t), 5e8).UTC()}
 }
 
-// TestGapAndInferred sees the documents that no entry of the oplog stands for.
+// TestGapAndInferred checks the documents without an oplog entry.
 func TestGapAndInferred(t *testing.T) {
 	between := Interval{From: moment(100, 7), To: moment(200, 9)}
 	origin := Origin{Source: "payments-eu", ReplicaSet: "rs0"}

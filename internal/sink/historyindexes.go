@@ -10,7 +10,7 @@ import (
 )
 
 // HistorySetup makes the indexes by which the history is asked: by time, namespace and
-// operation, each in the order of time; again is no error.
+// operation, each in the order of time. It is idempotent.
 func HistorySetup(ctx context.Context, db *mongo.Database) error {
 	inTime := func(fields ...string) bson.D {
 		keys := bson.D{}

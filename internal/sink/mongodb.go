@@ -22,7 +22,7 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s holds another change as %s: two replica sets write with one SOURCE; "+
-		"set DDLTAIL_SOURCE to tell them apart", e.Namespace, e.ID)
+		"set a different DDLTAIL_SOURCE for each", e.Namespace, e.ID)
 }
 
 // Collection writes documents into one MongoDB collection. Its client must write
@@ -87,7 +87,7 @@ func (c Collection) writeChunk(ctx context.Context, docs []Document) error {
 	return nil
 }
 
-// duplicateAt gives the index of the document that was there already. With a write
+// duplicateAt returns the index of the document that was there already. With a write
 // concern error beside it, nothing is known to be durable yet, and the whole write
 // is to be tried again.
 func duplicateAt(err error) (int, bool) {

@@ -112,7 +112,7 @@ func (s *File) Write(_ context.Context, docs []Document) error {
 	return nil
 }
 
-// Close gives the file and its lock back.
+// Close returns the file and its lock back.
 func (s *File) Close() error { return s.file.Close() }
 
 func (s *File) rewind() error {

@@ -27,7 +27,7 @@ const (
 type Screen struct {
 	// Columns is the width in cells; 0 means that there is no bound.
 	Columns int
-	// Coloured says whether escape sequences are welcome.
+	// Coloured reports whether escape sequences are welcome.
 	Coloured bool
 }
 

@@ -26,9 +26,9 @@ const (
 
 // Probes are the questions that a scheduler asks. Nil means yes.
 type Probes struct {
-	// Alive says whether the process does its work; a restart mends it if not.
+	// Alive reports whether the process does its work; a restart mends it if not.
 	Alive func() error
-	// Ready says whether changes arrive where they should.
+	// Ready reports whether changes arrive where they should.
 	Ready func() error
 }
 

@@ -70,7 +70,7 @@ func head(b *testing.B, client *mongo.Client) bson.Timestamp {
 	return newest.TS
 }
 
-// fillTransactions gives how many collections the transactions made.
+// fillTransactions returns how many collections the transactions made.
 func fillTransactions(b *testing.B, client *mongo.Client) int {
 	db := client.Database("filler")
 	if err := db.CreateCollection(b.Context(), "docs"); err != nil {

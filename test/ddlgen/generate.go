@@ -17,7 +17,7 @@ type Generator struct {
 	dbs  []string
 }
 
-// New makes the generator of one seed, for these databases.
+// New creates the generator of one seed, for these databases.
 func New(seed uint64, dbs ...string) Generator {
 	return Generator{rand: rand.New(rand.NewPCG(seed, seed)), dbs: dbs}
 }
@@ -55,7 +55,7 @@ func (g Generator) expiring() string { return fmt.Sprintf("ttl'%d", g.rand.IntN(
 
 func (g Generator) yes() bool { return g.rand.IntN(2) == 0 }
 
-// Next gives one operation.
+// Next returns one operation.
 func (g Generator) Next() Operation {
 	kinds := []struct {
 		weight int

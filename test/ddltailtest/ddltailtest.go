@@ -197,7 +197,7 @@ func (p *Process) Pid() int { return p.process.Pid() }
 // Close kills the process, if it still runs, and removes what it has printed.
 func (p *Process) Close() error { return p.group.Close() }
 
-// Metric gives one sample of /metrics by its name, labels included as they stand
+// Metric returns one sample of /metrics by its name, labels included as they stand
 // there.
 func (p *Process) Metric(ctx context.Context, name string) (float64, error) {
 	status, body, err := p.Get(ctx, "/metrics")

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(withImage{tests}, goleak.IgnoreCurrent())
 }
 
-// withImage gives the image's build a folder that outlives single tests.
+// withImage returns the image's build a folder that outlives single tests.
 type withImage struct{ tests mongotest.Main }
 
 func (w withImage) Run() int {
@@ -89,7 +89,7 @@ type program struct {
 	stdin string
 }
 
-// run gives what the program printed and its exit code.
+// run returns what the program printed and its exit code.
 func (p program) run(t *testing.T) (string, int) {
 	t.Helper()
 	cmd := exec.CommandContext(bounded(t), p.args[0], p.args[1:]...)

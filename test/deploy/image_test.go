@@ -97,7 +97,7 @@ func readDockerfile() (dockerfile, error) {
 	return f, nil
 }
 
-// one gives the group of the one line that has this form, and else nothing.
+// one returns the group of the one line that has this form, and else nothing.
 func (f dockerfile) one(form string) string {
 	found := regexp.MustCompile(`(?m)^`+form+`$`).FindAllStringSubmatch(f.text, -1)
 	if len(found) != 1 {

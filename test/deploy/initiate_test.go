@@ -20,7 +20,7 @@ type composed struct {
 	set                       *mongotest.ReplicaSet
 }
 
-// environment gives the variables that docker-compose.yml sets, with this test's folders.
+// environment returns the variables that docker-compose.yml sets, with this test's folders.
 func (c composed) environment() []string {
 	owner := fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
 	return []string{

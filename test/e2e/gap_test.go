@@ -207,7 +207,7 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// TestTwoSetsOfOneName gives two sets of one name one sink: the second is refused.
+// TestTwoSetsOfOneName returns two sets of one name one sink: the second is refused.
 func TestTwoSetsOfOneName(t *testing.T) {
 	t.Parallel()
 	sink := "DDLTAIL_SINK_URI=" + mongotest.NewStandalone(t, mongotest.Options{}).URI()
@@ -252,7 +252,7 @@ func (s scene) rename(from, to string) {
 	}).Err())
 }
 
-// gaps gives the HISTORY_GAP documents of a collection.
+// gaps returns the HISTORY_GAP documents of a collection.
 func (s scene) gaps(collection string) []bson.Raw {
 	s.Helper()
 	cur, err := s.db.Collection(collection).Find(s.Context(), bson.D{{Key: "operation", Value: "HISTORY_GAP"}})

@@ -128,7 +128,7 @@ func check(s scene, collection string, want []string) {
 	}
 }
 
-// metric gives one sample of /metrics, by its whole name with labels.
+// metric returns one sample of /metrics, by its whole name with labels.
 func metric(s scene, p *ddltailtest.Process, name string) float64 {
 	s.Helper()
 	v, err := p.Metric(s.Context(), name)

@@ -108,7 +108,7 @@ func slot(t *testing.T) {
 	t.Cleanup(func() { idle <- set })
 }
 
-// borrow gives a scenario a set of three for itself, whole and without databases of others.
+// borrow returns a scenario a set of three for itself, whole and without databases of others.
 func borrow(t *testing.T) *mongotest.ReplicaSet {
 	t.Helper()
 	set := <-idle
@@ -123,7 +123,7 @@ func borrow(t *testing.T) *mongotest.ReplicaSet {
 	return set
 }
 
-// usable gives the set back to those who come after, or nil for one that is not fit for it.
+// usable returns the set back to those who come after, or nil for one that is not fit for it.
 func usable(t *testing.T, set *mongotest.ReplicaSet) *mongotest.ReplicaSet {
 	if set == nil {
 		return nil

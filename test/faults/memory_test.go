@@ -129,7 +129,7 @@ func writeMixed(ctx context.Context, db *mongo.Database, name string, size int) 
 	return nil
 }
 
-// watchCatchUp gives resident memory at intervals until ddltail follows the head.
+// watchCatchUp returns resident memory at intervals until ddltail follows the head.
 func watchCatchUp(s *scene, p *ddltailtest.Process) []int {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute)

@@ -29,7 +29,7 @@ func TestRollback(t *testing.T) {
 	s.check()
 }
 
-// rollBack gives the effects that a primary acknowledged and no majority ever had.
+// rollBack returns the effects that a primary acknowledged and no majority ever had.
 func rollBack(s *scene, round int, pause bool) []ledger.Effect {
 	s.Helper()
 	primary := s.primary()

@@ -52,7 +52,7 @@ type command struct {
 	args, variables []string
 }
 
-// run gives what it printed and its exit code.
+// run returns what it printed and its exit code.
 func (c command) run(t *testing.T) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -67,7 +67,7 @@ func (c command) run(t *testing.T) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// ok gives what it printed, and fails the test where it fails.
+// ok returns what it printed, and fails the test where it fails.
 func (c command) ok(t *testing.T) string {
 	t.Helper()
 	stdout, stderr, code := c.run(t)

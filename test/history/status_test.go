@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// status gives the report and the exit code.
+// status returns the report and the exit code.
 func status(t *testing.T, variables ...string) (health.Report, int) {
 	t.Helper()
 	stdout, stderr, code := command{[]string{"status", "--format", "json"}, variables}.run(t)

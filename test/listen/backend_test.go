@@ -54,7 +54,7 @@ type reply struct {
 	close bool
 }
 
-// taken says whether the sender knows that the backend has it.
+// taken reports whether the sender knows that the backend has it.
 func (r reply) taken() bool {
 	return !r.close && r.hang == 0 && (r.status == 0 || r.status/100 == 2)
 }
@@ -129,7 +129,7 @@ func (b *backend) setAnswer(answer func(request) reply) {
 	b.answer = answer
 }
 
-// got gives the requests so far.
+// got returns the requests so far.
 func (b *backend) got() []request {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -133,7 +133,7 @@ func (b *badBackend) answer(r request) reply {
 	return reply{}
 }
 
-// final says whether the sender must not come again.
+// final reports whether the sender must not come again.
 func (r reply) final() bool { return r.taken() || r.status == 410 }
 
 // account goes through what the backend has had.

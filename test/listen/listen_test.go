@@ -135,7 +135,7 @@ func (s scene) count(filter bson.M) int64 {
 	return n
 }
 
-// done says whether nothing waits to be handed over.
+// done reports whether nothing waits to be handed over.
 func (s scene) done() bool {
 	return s.count(bson.M{"operation": bson.M{"$exists": true}, "processed": bson.M{"$ne": true}}) == 0
 }

@@ -90,7 +90,7 @@ func (s scene) file(name string) string {
 	return path
 }
 
-// example gives the code block of docs/manual-notifications.md that holds a certain text.
+// example returns the code block of docs/manual-notifications.md that holds a certain text.
 func (s scene) example(holds string) string {
 	s.Helper()
 	for _, path := range []string{s.file("manual-notifications.md")} {

@@ -16,7 +16,7 @@ const (
 	codeCurrentConfigNotCommittedYet = 308
 )
 
-// Initiate gives the members their configuration and makes the first of them primary, waits as StartReplicaSet does, and creates
+// Initiate returns the members their configuration and makes the first of them primary, waits as StartReplicaSet does, and creates
 // the root user where there is to be one. Only a set that was left uninitiated needs it.
 func (s *ReplicaSet) Initiate(ctx context.Context) error {
 	first := s.members[0]

@@ -52,7 +52,7 @@ func newCluster(t *testing.T) cluster {
 	return c
 }
 
-// start gives a set of one member that is a config server or can become a shard.
+// start returns a set of one member that is a config server or can become a shard.
 func start(t *testing.T, role, name string, more bson.D) shard {
 	set := mongotest.NewReplicaSet(t, mongotest.Options{Name: name, Uninitiated: true, Args: []string{role}})
 	config := bson.D{{Key: "_id", Value: name}, {Key: "members", Value: bson.A{bson.D{{Key: "_id", Value: 0}, {Key: "host", Value: set.Hosts()}}}}}

@@ -32,7 +32,7 @@ type Batch struct {
 	Restarted bool
 }
 
-// ring tells which lines of a reply are new. The zero value has read nothing.
+// ring determines which lines of a reply are new. The zero value has read nothing.
 type ring struct {
 	total int64
 	begun bool

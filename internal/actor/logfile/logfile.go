@@ -15,7 +15,7 @@ import (
 // maxLine bounds a line that has no end. What is longer is returned in part: its ids are at the beginning.
 const maxLine = 1 << 20
 
-// fingerprintLength is how much of a file's beginning tells it from what replaced it by copytruncate.
+// fingerprintLength is how much of a file's beginning distinguishes it from what replaced it by copytruncate.
 const fingerprintLength = 512
 
 // Follower returns the lines of a log file in order. The zero value with a Path is ready to use; it begins at the start of the

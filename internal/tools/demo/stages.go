@@ -105,7 +105,7 @@ func disguised(db *mongo.Database) []stage {
 		{`db.transactions.aggregate([{$out: "totals"}])   // a temporary collection, and a rename`, run(db, out("totals")), []string{"CREATE_COLLECTION totals"}, 0},
 		{`db.transactions.aggregate([{$out: "totals"}])   // again, over the first`, run(db, out("totals")), []string{"REPLACE_COLLECTION totals"}, 0},
 		{
-			`db.totals.renameCollection("payments", true)   // drops payments, and says so nowhere`,
+			`db.totals.renameCollection("payments", true)   // drops payments; the oplog has no entry for that drop`,
 			run(admin, bson.D{{Key: "renameCollection", Value: db.Name() + ".totals"}, {Key: "to", Value: db.Name() + ".payments"}, {Key: "dropTarget", Value: true}}),
 			[]string{"DROP_COLLECTION payments", "RENAME_COLLECTION totals"},
 			0,

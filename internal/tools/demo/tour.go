@@ -17,7 +17,7 @@ func (d demo) tour(ctx context.Context, db *mongo.Database, l listening) error {
 		return err
 	}
 	defer w.close()
-	d.say("\nAn ordinary client changes the schema of %s; nobody notifies by hand.\n"+
+	d.say("\nAn ordinary client changes the schema of %s; no manual notifications are needed.\n"+
 		"Before each notification: milliseconds from the client's acknowledgement to the document being\n"+
 		"readable, and to the backend having got it from ddltail listen.\n", database)
 	server, err := wireVersion(ctx, db)
@@ -54,7 +54,7 @@ func (d demo) show(ctx context.Context, w *watcher, l listening, s stage) error 
 		return err
 	}
 	acknowledged := time.Now()
-	var told []notification
+	var printed []notification
 	for _, want := range s.want {
 		n, err := w.next(ctx)
 		if err != nil {
@@ -63,13 +63,13 @@ func (d demo) show(ctx context.Context, w *watcher, l listening, s stage) error 
 		if got := n.summary(); got != want {
 			return fmt.Errorf("got the notification %q, want %q", got, want)
 		}
-		told = append(told, n)
+		printed = append(printed, n)
 	}
 	got, err := l.all(ctx, s.want)
 	if err != nil {
 		return err
 	}
-	for _, n := range told {
+	for _, n := range printed {
 		d.say("  %5.1f %5.1f  %-18s %s", milliseconds(n.readable.Sub(acknowledged)), milliseconds(got[n.summary()].Sub(acknowledged)),
 			n.Operation, clipped(n.Statement))
 	}

@@ -118,5 +118,5 @@ func (c *Counts) problem(count *int, format string, args ...any) {
 	}
 }
 
-// Explain gives the problems a line each.
+// Explain returns the problems a line each.
 func (c Counts) Explain() string { return strings.Join(c.Problems, "\n") }

@@ -17,7 +17,7 @@ type Oplog struct {
 	decoder decoder
 }
 
-// NewOplog makes one for a set that has no views so far. Database is the one that holds ddltail's own four collections, which do not
+// NewOplog creates one for a set that has no views so far. Database is the one that holds ddltail's own four collections, which do not
 // count.
 func NewOplog(client *mongo.Client, database string) *Oplog {
 	return &Oplog{client: client, decoder: newDecoder(database)}

@@ -23,7 +23,7 @@ type Document struct {
 	Raw       bson.Raw
 }
 
-// FromOplog says whether the document tells an oplog entry, and not a gap or what a comparison inferred.
+// FromOplog reports whether the document tells an oplog entry, and not a gap or what a comparison inferred.
 func (d Document) FromOplog() bool { return d.Source == "oplog" }
 
 // ReadTold reads all notifications of a collection in the order in which they were written.

@@ -95,7 +95,7 @@ func (l *Load) writeDocuments() {
 	}
 }
 
-// create makes a collection however often it takes.
+// create creates a collection however often it takes.
 func (l *Load) create(db *mongo.Database, name string) bool {
 	effect := ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + "." + name}
 	for {
@@ -114,7 +114,7 @@ func (l *Load) create(db *mongo.Database, name string) bool {
 	}
 }
 
-// run gives one command and returns no error only if a majority has what it did.
+// run returns one command and returns no error only if a majority has what it did.
 func (l *Load) run(db *mongo.Database, cmd bson.D) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -62,7 +62,7 @@ func (w *writer) newStory() *story {
 // ns is the full name of a collection of the story.
 func (s *story) ns(collection string) string { return s.db.Name() + "." + collection }
 
-// do gives one statement, enters what came of it, and says whether that is in doubt.
+// do returns one statement, enters what came of it, and says whether that is in doubt.
 func (s *story) do(cmd bson.D, effects ...ledger.Effect) (doubtful bool) {
 	if s.over {
 		return false
@@ -104,7 +104,7 @@ func (s *story) failing(cmd bson.D, aborted ledger.Effect) {
 	s.load.book.Doubtful(err, aborted)
 }
 
-// transaction gives statements in one transaction. Where it was not asked to commit, nothing happened.
+// transaction returns statements in one transaction. Where it was not asked to commit, nothing happened.
 func (s *story) transaction(commit bool, commands []bson.D, effects ...ledger.Effect) {
 	if s.over {
 		return

@@ -41,7 +41,7 @@ type watchdog struct {
 	pipe    *os.File
 }
 
-// New makes a group with an empty folder in [os.TempDir], whose name begins with the given prefix. The caller must Close it.
+// New creates a group with an empty folder in [os.TempDir], whose name begins with the given prefix. The caller must Close it.
 func New(prefix string) (*Group, error) {
 	dir, err := os.MkdirTemp("", prefix+"-")
 	if err != nil {
