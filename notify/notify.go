@@ -19,7 +19,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -99,14 +99,14 @@ func (c Change) namespace() string {
 
 // Validate says what is wrong with the change, as a *InvalidError, or nil.
 func (c Change) Validate() error {
-	op := detector.Operation(c.Operation)
-	takesIndex := op.OnIndex() || op == detector.ModifyCollection
+	op := notification.Operation(c.Operation)
+	takesIndex := op.OnIndex() || op == notification.ModifyCollection
 	switch {
 	case !known(op):
-		return invalid("%q is no operation: want one of %v", c.Operation, detector.Operations())
-	case op == detector.DropDatabase && c.Collection != "":
+		return invalid("%q is no operation: want one of %v", c.Operation, notification.Operations())
+	case op == notification.DropDatabase && c.Collection != "":
 		return invalid("%s takes no collection, but a database", op)
-	case op == detector.DropDatabase && c.Database == "":
+	case op == notification.DropDatabase && c.Database == "":
 		return invalid("%s needs a database", op)
 	case needsCollection(op) && c.Collection == "":
 		return invalid("%s needs a collection", op)
@@ -114,9 +114,9 @@ func (c Change) Validate() error {
 		return invalid("%s needs an index", op)
 	case !takesIndex && c.Index != "":
 		return invalid("%s takes no index", op)
-	case op == detector.RenameCollection && !namespaceLike(c.To):
+	case op == notification.RenameCollection && !namespaceLike(c.To):
 		return invalid("%s needs the new name, database.collection", op)
-	case op != detector.RenameCollection && c.To != "":
+	case op != notification.RenameCollection && c.To != "":
 		return invalid("%s takes no new name", op)
 	}
 	return nil
@@ -126,6 +126,6 @@ func invalid(format string, args ...any) error {
 	return &InvalidError{Reason: fmt.Sprintf(format, args...)}
 }
 
-func needsCollection(op detector.Operation) bool {
-	return op != detector.DropDatabase && op != detector.HistoryGap && op != detector.UnknownCommand
+func needsCollection(op notification.Operation) bool {
+	return op != notification.DropDatabase && op != notification.HistoryGap && op != notification.UnknownCommand
 }

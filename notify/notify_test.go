@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/goleak"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/notify"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -146,14 +146,14 @@ func TestInvalid(t *testing.T) {
 
 // TestEveryOperation sees that each operation can be notified.
 func TestEveryOperation(t *testing.T) {
-	for _, op := range detector.Operations() {
+	for _, op := range notification.Operations() {
 		c := notify.Change{Operation: string(op), Collection: "c"}
 		switch {
 		case op.OnIndex():
 			c.Index = "i"
-		case op == detector.RenameCollection:
+		case op == notification.RenameCollection:
 			c.To = "d.b"
-		case op == detector.DropDatabase:
+		case op == notification.DropDatabase:
 			c.Collection, c.Database = "", "d"
 		}
 		if err := c.Validate(); err != nil {

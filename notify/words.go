@@ -6,14 +6,14 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // words is operation and target, as consumers know them: CREATE COLLECTION payments.
 func (c Change) words() string {
 	parts := []string{strings.ReplaceAll(c.Operation, "_", " ")}
 	target := []string{c.Collection, c.Index, c.To}
-	if detector.Operation(c.Operation) == detector.DropDatabase {
+	if notification.Operation(c.Operation) == notification.DropDatabase {
 		target = []string{c.Database}
 	}
 	for _, name := range target {
@@ -42,7 +42,7 @@ func misleading(r rune) bool {
 	return strings.ContainsRune("'\"`\u2028\u2029", r) || unicode.IsControl(r)
 }
 
-func known(op detector.Operation) bool { return slices.Contains(detector.Operations(), op) }
+func known(op notification.Operation) bool { return slices.Contains(notification.Operations(), op) }
 
 // namespaceLike reports whether a text has the form database.collection.
 func namespaceLike(text string) bool {

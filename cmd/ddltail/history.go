@@ -13,8 +13,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/config"
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // defaultLimit is how many changes a table shows where nothing else bounds it.
@@ -115,14 +115,14 @@ type question struct {
 // parse checks all flags and reports every mistake.
 func (f historyFlags) parse(now time.Time, set func(string) bool) (question, error) {
 	q := question{format: f.format, follow: f.follow, wide: f.wide, query: history.Query{
-		Namespace: f.namespace, Operation: detector.Operation(strings.ToUpper(f.operation)), Source: f.source, Limit: f.limit}}
+		Namespace: f.namespace, Operation: notification.Operation(strings.ToUpper(f.operation)), Source: f.source, Limit: f.limit}}
 	var errs [6]error
 	q.query.Since, errs[0] = optionalMoment("--since", f.since, now)
 	q.query.Until, errs[1] = optionalMoment("--until", f.until, now)
 	q.asOf, errs[2] = optionalMoment("--as-of", f.asOf, now)
 	errs[3] = oneOf(f.format, "table", "json", "mongosh", "csv")
-	if f.operation != "" && !slices.Contains(detector.Operations(), q.query.Operation) {
-		errs[4] = &config.Error{Reason: "--operation", Remedy: fmt.Sprintf("want one of %v", detector.Operations())}
+	if f.operation != "" && !slices.Contains(notification.Operations(), q.query.Operation) {
+		errs[4] = &config.Error{Reason: "--operation", Remedy: fmt.Sprintf("want one of %v", notification.Operations())}
 	}
 	switch {
 	case f.limit < 0:

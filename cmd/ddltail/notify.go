@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/config"
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/notify"
 )
@@ -47,7 +47,7 @@ func notifyCommand() *cobra.Command {
 
 func operationNames() string {
 	var names []string
-	for _, op := range detector.Operations() {
+	for _, op := range notification.Operations() {
 		names = append(names, string(op))
 	}
 	return strings.Join(names, ", ")

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ddltail/ddltail/internal/config"
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -91,7 +91,7 @@ func run(ctx context.Context, cfg config.Config, log *zap.Logger) error {
 
 func labels(cfg config.Config) metrics.Labels {
 	l := metrics.Labels{Sinks: []string{"checkpoint", "catalog", sink.HistoryName}}
-	for _, op := range detector.Operations() {
+	for _, op := range notification.Operations() {
 		l.Operations = append(l.Operations, string(op))
 	}
 	for _, reason := range oplog.Reasons() {

@@ -6,7 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // Config is the checked configuration of one ddltail.
@@ -22,7 +22,7 @@ type Config struct {
 	ReadPreference    readpref.Mode
 	Namespaces        []string
 	ExcludeNamespaces []string
-	Operations        []detector.Operation
+	Operations        []notification.Operation
 	Start             Start
 	Reconcile         Reconcile
 	Sinks             []SinkSpec

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // webhookPrefix begins every secret of Standard Webhooks.
@@ -192,12 +192,12 @@ func (c *checker) readPreference(value string) readpref.Mode {
 	return mode
 }
 
-func (c *checker) operations(value string) []detector.Operation {
-	var ops []detector.Operation
+func (c *checker) operations(value string) []notification.Operation {
+	var ops []notification.Operation
 	for _, name := range list(value) {
-		op := detector.Operation(strings.ToUpper(name))
-		if !slices.Contains(detector.Operations(), op) {
-			c.fail("OPERATIONS", "%s: want some of %v", shown(value), detector.Operations())
+		op := notification.Operation(strings.ToUpper(name))
+		if !slices.Contains(notification.Operations(), op) {
+			c.fail("OPERATIONS", "%s: want some of %v", shown(value), notification.Operations())
 			return nil
 		}
 		ops = append(ops, op)

@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -120,8 +121,8 @@ func (c *Catalog) set(v Version) {
 }
 
 // noteDrop keeps the run of drops that a dropDatabase would end.
-func (c *Catalog) noteDrop(change Change) {
-	if change.Operation != DropCollection && change.Operation != DropView {
+func (c *Catalog) noteDrop(change notification.Change) {
+	if change.Operation != notification.DropCollection && change.Operation != notification.DropView {
 		delete(c.dropCollectionChange, change.Database)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 func create(w *detection, op operation) error {
@@ -42,12 +43,12 @@ func createdDefinition(op operation) (Definition, error) {
 }
 
 // createCollectionChange returns the change of a new collection or view.
-func createCollectionChange(ns Namespace, def Definition) Change {
+func createCollectionChange(ns Namespace, def Definition) notification.Change {
 	if def.Kind == KindView {
 		return createViewChange(ns, def.Options)
 	}
-	return Change{
-		Operation:  CreateCollection,
+	return notification.Change{
+		Operation:  notification.CreateCollection,
 		Database:   ns.Database,
 		Collection: ns.Collection,
 		Statement:  "CREATE COLLECTION " + quoteName(ns.Collection),
@@ -75,13 +76,13 @@ func dropCollection(w *detection, op operation) error {
 }
 
 // dropCollectionChange returns the change of a dropped collection.
-func dropCollectionChange(ns Namespace, def Definition, known bool) Change {
+func dropCollectionChange(ns Namespace, def Definition, known bool) notification.Change {
 	var before bson.Raw
 	if known {
 		before = def.Options
 	}
-	return Change{
-		Operation:  DropCollection,
+	return notification.Change{
+		Operation:  notification.DropCollection,
 		Database:   ns.Database,
 		Collection: ns.Collection,
 		Statement:  "DROP COLLECTION " + quoteName(ns.Collection),
@@ -95,8 +96,8 @@ func dropCollectionChange(ns Namespace, def Definition, known bool) Change {
 func dropDatabase(w *detection, op operation) error {
 	db := op.ns.Database
 	text := mongosh.DropDatabase(db)
-	w.emit(op, Change{
-		Operation:   DropDatabase,
+	w.emit(op, notification.Change{
+		Operation:   notification.DropDatabase,
 		Database:    db,
 		Collections: w.known.droppedWithDatabase(db, w.wall),
 		Statement:   text,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -35,7 +36,7 @@ func New(watch Scope) Detector {
 // Result is what one unit did: the changes to report, in their order, and the new
 // version of each namespace whose whole definition is known.
 type Result struct {
-	Changes  []Change
+	Changes  []notification.Change
 	Versions []Version
 	builds   map[oplog.UUID]*Build
 }
@@ -56,7 +57,7 @@ func (d Detector) Detect(u oplog.Unit, known *Catalog) Result {
 }
 
 // Malformed returns the change for an entry that could not be decoded, with its optime.
-func Malformed(e oplog.Entry) Change {
+func Malformed(e oplog.Entry) notification.Change {
 	w := &detection{optime: e.OpTime, wall: e.Wall}
 	w.unknown(operation{Entry: e})
 	return w.result().Changes[0]
@@ -72,7 +73,7 @@ type detection struct {
 	// dropCollectionChange them; order is theirs.
 	touched map[Namespace]*Definition
 	order   []Namespace
-	changes []Change
+	changes []notification.Change
 	builds  map[oplog.UUID]*Build
 }
 
@@ -159,8 +160,8 @@ func (w *detection) put(ns Namespace, d *Definition) {
 
 // emit appends a change, unless its namespace is out of scope. Of ddltail's own collections
 // only the drop is reported: what they held is lost.
-func (w *detection) emit(op operation, c Change) {
-	heard := w.watch.includes(c.Database, c.Collection) || c.Operation == DropCollection && w.watch.isOwn(c.Namespace())
+func (w *detection) emit(op operation, c notification.Change) {
+	heard := w.watch.includes(c.Database, c.Collection) || c.Operation == notification.DropCollection && w.watch.isOwn(c.Namespace())
 	if op.unreported || !heard {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -12,7 +13,7 @@ import (
 // between: drops before renames before creations, each in the order of names, so that
 // the changes can be made again one after the other. A collection is the same one if
 // its UUID is.
-func (d Detector) Differences(before, after []Version) []Change {
+func (d Detector) Differences(before, after []Version) []notification.Change {
 	c := comparison{before: d.visible(before), after: d.visible(after), names: map[Namespace]Namespace{}}
 	c.match()
 	changes := slices.Concat(c.drops(), c.indexDrops(), c.renames(), c.modifications(), c.creations(), c.indexCreations())
@@ -80,12 +81,12 @@ func sorted(all map[Namespace]Definition, wanted func(Namespace) bool) []Namespa
 	return out
 }
 
-func (c comparison) drops() []Change {
+func (c comparison) drops() []notification.Change {
 	kept := map[Namespace]bool{}
 	for _, from := range c.names {
 		kept[from] = true
 	}
-	var out []Change
+	var out []notification.Change
 	for _, ns := range sorted(c.before, func(ns Namespace) bool { return !kept[ns] }) {
 		def := c.before[ns]
 		if def.Kind == KindView {
@@ -99,8 +100,8 @@ func (c comparison) drops() []Change {
 
 // renames come in an order in which each finds its new name free. Where names were
 // swapped there is none: one of them goes by way of a name of its own.
-func (c comparison) renames() []Change {
-	var out []Change
+func (c comparison) renames() []notification.Change {
+	var out []notification.Change
 	taken := map[Namespace]Namespace{} // by the present name, the name to come
 	for to, from := range c.names {
 		if to != from {
@@ -139,8 +140,8 @@ func keys(m map[Namespace]Namespace) func(func(Namespace) bool) {
 	}
 }
 
-func (c comparison) modifications() []Change {
-	var out []Change
+func (c comparison) modifications() []notification.Change {
+	var out []notification.Change
 	differ := func(before, after Definition) bool {
 		return before.Known() && after.Known() && !sameOptions(before.Options, after.Options)
 	}
@@ -172,14 +173,14 @@ func (c comparison) modifications() []Change {
 
 func bothKnown(before, after Definition) bool { return before.Known() && after.Known() }
 
-func (c comparison) creations() []Change {
+func (c comparison) creations() []notification.Change {
 	isNew := func(kind func(Kind) bool) []Namespace {
 		return sorted(c.after, func(ns Namespace) bool {
 			_, old := c.names[ns]
 			return !old && kind(c.after[ns].Kind)
 		})
 	}
-	var out []Change
+	var out []notification.Change
 	for _, ns := range isNew(func(k Kind) bool { return k != KindView }) {
 		def := c.after[ns]
 		change := createCollectionChange(ns, def)
@@ -199,8 +200,8 @@ func (c comparison) creations() []Change {
 
 // indexDrops carry the name before, since they precede the renames. An
 // index that no collMod could have made of the old one was dropped and made anew.
-func (c comparison) indexDrops() []Change {
-	var out []Change
+func (c comparison) indexDrops() []notification.Change {
+	var out []notification.Change
 	for _, ns := range c.matched(bothKnown) {
 		from := c.names[ns]
 		before, after := c.before[from], c.after[ns]
@@ -215,8 +216,8 @@ func (c comparison) indexDrops() []Change {
 	return out
 }
 
-func (c comparison) indexCreations() []Change {
-	var out []Change
+func (c comparison) indexCreations() []notification.Change {
+	var out []notification.Change
 	for _, ns := range c.matched(bothKnown) {
 		before, after := c.before[c.names[ns]], c.after[ns]
 		for _, spec := range after.Indexes {

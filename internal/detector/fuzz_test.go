@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -77,7 +78,7 @@ func checkMalformed(t *testing.T, e oplog.Entry, err error) {
 		t.Fatalf("the error is %T", err)
 	}
 	c := detector.Malformed(e)
-	if c.Operation != detector.UnknownCommand || c.OpTime != e.OpTime || len(c.Command) > 17<<10 {
+	if c.Operation != notification.UnknownCommand || c.OpTime != e.OpTime || len(c.Command) > 17<<10 {
 		t.Errorf("a malformed entry of %s is reported as %s of %s, with %d bytes", e.OpTime, c.Operation, c.OpTime, len(c.Command))
 	}
 }
@@ -100,7 +101,7 @@ func checkSize(t *testing.T, r detector.Result, unit oplog.Unit, known *detector
 		if n := len(c.Statement) + len(c.Mongosh) + len(c.Undo) + len(c.Before) + len(c.After) + len(c.Command); n > 100*in {
 			t.Errorf("%d bytes became %d: %s", in, n, c.Statement)
 		}
-		if c.Operation == detector.UnknownCommand && len(c.Command) > 17<<10 {
+		if c.Operation == notification.UnknownCommand && len(c.Command) > 17<<10 {
 			t.Errorf("%d bytes of an unknown command are kept", len(c.Command))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -56,12 +57,12 @@ func abortIndexBuild(w *detection, op operation) error {
 	cause, _ := op.Object.Lookup("cause").DocumentOK()
 	for _, spec := range specs {
 		name := specName(spec)
-		w.emit(op, Change{
-			Operation:  AbortIndexBuild,
+		w.emit(op, notification.Change{
+			Operation:  notification.AbortIndexBuild,
 			Database:   op.ns.Database,
 			Collection: op.ns.Collection,
 			IndexName:  name,
-			Statement:  text(AbortIndexBuild, op.ns.Collection, name),
+			Statement:  text(notification.AbortIndexBuild, op.ns.Collection, name),
 			Cause:      cause,
 			Build:      took,
 		})
@@ -122,14 +123,14 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 }
 
 // createIndexChange returns the change of a new index on a collection of that definition.
-func createIndexChange(ns Namespace, def Definition, spec bson.Raw) Change {
+func createIndexChange(ns Namespace, def Definition, spec bson.Raw) notification.Change {
 	typed := typedSpec(def, spec)
-	return Change{
-		Operation:  CreateIndex,
+	return notification.Change{
+		Operation:  notification.CreateIndex,
 		Database:   ns.Database,
 		Collection: ns.Collection,
 		IndexName:  specName(spec),
-		Statement:  statementOr(mongosh.ShortCreateIndex(ns.Collection, typed), CreateIndex, ns.Collection, specName(spec)),
+		Statement:  statementOr(mongosh.ShortCreateIndex(ns.Collection, typed), notification.CreateIndex, ns.Collection, specName(spec)),
 		Mongosh:    mongosh.CreateIndex(ns.Database, ns.Collection, typed),
 		Undo:       mongosh.DropIndex(ns.Database, ns.Collection, specName(spec)),
 		After:      spec,
@@ -164,14 +165,14 @@ func dropIndexes(w *detection, op operation) error {
 
 // dropIndexChange returns the change of an index dropped from a collection of that definition; before
 // is its spec, nil where it is not known.
-func dropIndexChange(ns Namespace, def Definition, name string, before bson.Raw) Change {
+func dropIndexChange(ns Namespace, def Definition, name string, before bson.Raw) notification.Change {
 	text := mongosh.DropIndex(ns.Database, ns.Collection, name)
-	c := Change{
-		Operation:  DropIndex,
+	c := notification.Change{
+		Operation:  notification.DropIndex,
 		Database:   ns.Database,
 		Collection: ns.Collection,
 		IndexName:  name,
-		Statement:  statementOr(text, DropIndex, ns.Collection, name),
+		Statement:  statementOr(text, notification.DropIndex, ns.Collection, name),
 		Mongosh:    text,
 		Before:     before,
 	}

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // internalParameters are the parameters of collMod that only servers and tools write.
@@ -72,13 +73,13 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 }
 
 // modifiedCollection is the change of one collMod, its statement made of the parameters.
-func modifiedCollection(ns Namespace, m mongosh.Modification) Change {
+func modifiedCollection(ns Namespace, m mongosh.Modification) notification.Change {
 	text := mongosh.ModifyCollection(ns.Database, ns.Collection, m.Changes)
-	return Change{
-		Operation:  ModifyCollection,
+	return notification.Change{
+		Operation:  notification.ModifyCollection,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  statementOr(text, ModifyCollection, ns.Collection),
+		Statement:  statementOr(text, notification.ModifyCollection, ns.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.UndoModifyCollection(ns.Database, ns.Collection, m),
 	}

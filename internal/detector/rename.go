@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -66,26 +67,26 @@ func (w *detection) emitRename(op operation, r rename) {
 	}
 }
 
-func renameChange(r rename) Change {
+func renameChange(r rename) notification.Change {
 	text := mongosh.RenameCollection(r.from.Database, r.from.Collection, r.to.Collection)
-	return Change{
-		Operation:  RenameCollection,
+	return notification.Change{
+		Operation:  notification.RenameCollection,
 		Database:   r.from.Database,
 		Collection: r.from.Collection,
 		To:         r.to.String(),
-		Statement:  statementOr(text, RenameCollection, r.from.Collection, r.to.Collection),
+		Statement:  statementOr(text, notification.RenameCollection, r.from.Collection, r.to.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.RenameCollection(r.from.Database, r.to.Collection, r.from.Collection),
 	}
 }
 
-func convertToCappedChange(r rename) Change {
+func convertToCappedChange(r rename) notification.Change {
 	text := mongosh.ConvertToCapped(r.to.Database, r.to.Collection, r.source.Options)
-	c := Change{
-		Operation:  ConvertToCapped,
+	c := notification.Change{
+		Operation:  notification.ConvertToCapped,
 		Database:   r.to.Database,
 		Collection: r.to.Collection,
-		Statement:  statementOr(text, ConvertToCapped, r.to.Collection),
+		Statement:  statementOr(text, notification.ConvertToCapped, r.to.Collection),
 		Mongosh:    text,
 	}
 	if r.known {
@@ -113,18 +114,18 @@ func (w *detection) emitFromTemporary(op operation, r rename) {
 	}
 }
 
-func replaceChange(r rename) Change {
-	c := Change{
-		Operation:  ReplaceCollection,
+func replaceChange(r rename) notification.Change {
+	c := notification.Change{
+		Operation:  notification.ReplaceCollection,
 		Database:   r.to.Database,
 		Collection: r.to.Collection,
-		Statement:  text(ReplaceCollection, r.to.Collection),
+		Statement:  text(notification.ReplaceCollection, r.to.Collection),
 	}
 	if r.known {
 		c.After = whole(r.moved)
 		text := mongosh.ReplaceCollection(r.to.Database, r.to.Collection,
 			mongosh.Definition{Options: r.moved.Options, Indexes: r.moved.Indexes})
-		c.Mongosh, c.Statement = text, statementOr(text, ReplaceCollection, r.to.Collection)
+		c.Mongosh, c.Statement = text, statementOr(text, notification.ReplaceCollection, r.to.Collection)
 	}
 	if r.targetKnown {
 		c.Before = whole(r.target)

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -96,7 +97,7 @@ func visible(versions []detector.Version) []detector.Version {
 }
 
 // walk makes changes to a catalog, as a reader of the notifications would.
-func walk(t *testing.T, from []detector.Version, changes []detector.Change) []detector.Version {
+func walk(t *testing.T, from []detector.Version, changes []notification.Change) []detector.Version {
 	state := map[string]detector.Version{}
 	for _, v := range visible(from) {
 		state[v.Namespace.String()] = v
@@ -108,25 +109,25 @@ func walk(t *testing.T, from []detector.Version, changes []detector.Change) []de
 			def = *old
 		}
 		switch c.Operation {
-		case detector.DropCollection, detector.DropView:
+		case notification.DropCollection, notification.DropView:
 			delete(state, c.Namespace())
 			continue
-		case detector.RenameCollection:
+		case notification.RenameCollection:
 			delete(state, c.Namespace())
 			v.Namespace.Collection = c.To[len(c.Database)+1:]
-		case detector.DropIndex:
+		case notification.DropIndex:
 			def.Indexes = without(def, c.IndexName)
-		case detector.CreateIndex:
+		case notification.CreateIndex:
 			def.Indexes = append(without(def, c.IndexName), c.After)
-		case detector.ModifyCollection:
+		case notification.ModifyCollection:
 			if c.IndexName != "" {
 				def.Indexes = append(without(def, c.IndexName), c.After)
 			} else {
 				def.Options = c.After
 			}
-		case detector.ModifyView:
+		case notification.ModifyView:
 			def.Options = c.After
-		case detector.CreateCollection, detector.CreateView:
+		case notification.CreateCollection, notification.CreateView:
 			def = detector.Definition{Kind: kindOf(c), UUID: c.UUID, Options: c.After}
 		default:
 			t.Fatalf("not of a comparison: %+v", c)
@@ -141,8 +142,8 @@ func walk(t *testing.T, from []detector.Version, changes []detector.Change) []de
 	return out
 }
 
-func kindOf(c detector.Change) detector.Kind {
-	if c.Operation == detector.CreateView {
+func kindOf(c notification.Change) detector.Kind {
+	if c.Operation == notification.CreateView {
 		return detector.KindView
 	}
 	if c.After.Lookup("timeseries").Type != 0 {

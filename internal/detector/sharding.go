@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // shardingNoop handles the no-ops in which a shard says what happened to the
@@ -12,11 +14,11 @@ import (
 func shardingNoop(w *detection, op operation) error {
 	for _, kind := range []struct {
 		field string
-		op    Operation
+		op    notification.Operation
 	}{
-		{"shardCollection", ShardCollection},
-		{"refineCollectionShardKey", RefineShardKey},
-		{"reshardCollection", ReshardCollection},
+		{"shardCollection", notification.ShardCollection},
+		{"refineCollectionShardKey", notification.RefineShardKey},
+		{"reshardCollection", notification.ReshardCollection},
 	} {
 		full, ok := op.Object2.Lookup(kind.field).StringValueOK()
 		if !ok {
@@ -27,7 +29,7 @@ func shardingNoop(w *detection, op operation) error {
 			return nil
 		}
 		op.unreported = op.FromMigrate
-		w.emit(op, Change{
+		w.emit(op, notification.Change{
 			Operation:  kind.op,
 			Database:   db,
 			Collection: coll,

@@ -2,6 +2,8 @@ package detector
 
 import (
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // maxCommand bounds what is kept of an unknown entry, in bytes.
@@ -12,11 +14,11 @@ func (w *detection) unknown(op operation) {
 	name, target := op.Command()
 	coll, _ := target.StringValueOK()
 	command, cut := fit(op.Raw, maxCommand)
-	c := Change{
-		Operation:  UnknownCommand,
+	c := notification.Change{
+		Operation:  notification.UnknownCommand,
 		Database:   op.Database(),
 		Collection: coll,
-		Statement:  text(UnknownCommand, name, coll),
+		Statement:  text(notification.UnknownCommand, name, coll),
 		Command:    command,
 		UUID:       op.UUID,
 	}

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -57,26 +58,26 @@ func anonymous(op operation) operation {
 	return op
 }
 
-func createViewChange(ns Namespace, options bson.Raw) Change {
+func createViewChange(ns Namespace, options bson.Raw) notification.Change {
 	text := mongosh.CreateView(ns.Database, ns.Collection, options)
-	return Change{
-		Operation:  CreateView,
+	return notification.Change{
+		Operation:  notification.CreateView,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  statementOr(text, CreateView, ns.Collection),
+		Statement:  statementOr(text, notification.CreateView, ns.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.UndoCreateView(ns.Database, ns.Collection),
 		After:      options,
 	}
 }
 
-func modifyViewChange(ns Namespace, before, after bson.Raw) Change {
+func modifyViewChange(ns Namespace, before, after bson.Raw) notification.Change {
 	text := mongosh.ModifyView(ns.Database, ns.Collection, after)
-	c := Change{
-		Operation:  ModifyView,
+	c := notification.Change{
+		Operation:  notification.ModifyView,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  statementOr(text, ModifyView, ns.Collection),
+		Statement:  statementOr(text, notification.ModifyView, ns.Collection),
 		Mongosh:    text,
 		Before:     before,
 		After:      after,
@@ -87,13 +88,13 @@ func modifyViewChange(ns Namespace, before, after bson.Raw) Change {
 	return c
 }
 
-func dropViewChange(ns Namespace, before bson.Raw) Change {
+func dropViewChange(ns Namespace, before bson.Raw) notification.Change {
 	text := mongosh.DropView(ns.Database, ns.Collection)
-	c := Change{
-		Operation:  DropView,
+	c := notification.Change{
+		Operation:  notification.DropView,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		Statement:  statementOr(text, DropView, ns.Collection),
+		Statement:  statementOr(text, notification.DropView, ns.Collection),
 		Mongosh:    text,
 		Before:     before,
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // quoteName writes a name into a statement made of words. One with quotes or control
@@ -27,7 +29,7 @@ func needsQuoting(r rune) bool {
 }
 
 // text says an operation and its target where no statement can.
-func text(op Operation, target ...string) string {
+func text(op notification.Operation, target ...string) string {
 	text := strings.ReplaceAll(string(op), "_", " ")
 	for _, name := range target {
 		if name != "" {
@@ -38,7 +40,7 @@ func text(op Operation, target ...string) string {
 }
 
 // statementOr returns the statement, or the operation in words where there is none.
-func statementOr(statement string, op Operation, target ...string) string {
+func statementOr(statement string, op notification.Operation, target ...string) string {
 	if statement != "" {
 		return statement
 	}

@@ -7,7 +7,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
 )
@@ -15,7 +14,7 @@ import (
 // Change is one document of the history.
 type Change struct {
 	ID         string
-	Operation  detector.Operation
+	Operation  notification.Operation
 	Database   string
 	Collection string
 	Index      string
@@ -41,21 +40,21 @@ func (i Interval) IsZero() bool { return i.To.IsZero() }
 
 // document are the fields of a change that are shown apart.
 type document struct {
-	ID         string             `bson:"_id"`
-	Operation  detector.Operation `bson:"operation"`
-	Database   string             `bson:"database"`
-	Collection string             `bson:"collection"`
-	Index      string             `bson:"index_name"`
-	NS         string             `bson:"ns"`
-	To         bson.RawValue      `bson:"to"`
-	Statement  string             `bson:"operation_statement"`
-	Mongosh    string             `bson:"mongosh"`
-	Undo       string             `bson:"undo"`
-	Timestamp  float64            `bson:"timestamp"`
-	Wall       time.Time          `bson:"wall"`
-	NotBefore  time.Time          `bson:"not_before"`
-	NotAfter   time.Time          `bson:"not_after"`
-	From       end                `bson:"from"`
+	ID         string                 `bson:"_id"`
+	Operation  notification.Operation `bson:"operation"`
+	Database   string                 `bson:"database"`
+	Collection string                 `bson:"collection"`
+	Index      string                 `bson:"index_name"`
+	NS         string                 `bson:"ns"`
+	To         bson.RawValue          `bson:"to"`
+	Statement  string                 `bson:"operation_statement"`
+	Mongosh    string                 `bson:"mongosh"`
+	Undo       string                 `bson:"undo"`
+	Timestamp  float64                `bson:"timestamp"`
+	Wall       time.Time              `bson:"wall"`
+	NotBefore  time.Time              `bson:"not_before"`
+	NotAfter   time.Time              `bson:"not_after"`
+	From       end                    `bson:"from"`
 }
 
 // end is one end of a gap.
@@ -79,7 +78,7 @@ func decodeChange(raw bson.Raw) (Change, error) {
 		c.Wall = time.UnixMilli(int64(d.Timestamp*1000 + 0.5))
 	}
 	c.Inferred = Interval{From: d.NotBefore, To: d.NotAfter}
-	if d.Operation == detector.HistoryGap {
+	if d.Operation == notification.HistoryGap {
 		var to end
 		if err := d.To.Unmarshal(&to); err != nil {
 			return Change{}, fmt.Errorf("decode the gap %s: %w", d.ID, err)
@@ -97,7 +96,7 @@ func (c Change) Source() string {
 
 // Subject is what the change was made to, as a person would name it.
 func (c Change) Subject() string {
-	if c.Operation == detector.HistoryGap {
+	if c.Operation == notification.HistoryGap {
 		return "between " + stamp(c.Inferred.From) + " and " + stamp(c.Inferred.To)
 	}
 	return c.Namespace
@@ -112,7 +111,7 @@ func stamp(t time.Time) string { return t.Local().Format(stampLayout) }
 // that the operation names.
 func (c Change) Short() string {
 	if c.Mongosh == "" {
-		if c.Operation == detector.HistoryGap {
+		if c.Operation == notification.HistoryGap {
 			return ""
 		}
 		return c.Statement

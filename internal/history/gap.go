@@ -16,7 +16,7 @@ import (
 // Gaps returns every HISTORY_GAP of a source that overlaps a span of time, the oldest
 // first; of all sources where none is named. A zero bound is none.
 func (r Reader) Gaps(ctx context.Context, source string, since, until time.Time) ([]Change, error) {
-	filter := bson.D{{Key: "operation", Value: string(detector.HistoryGap)}}
+	filter := bson.D{{Key: "operation", Value: string(notification.HistoryGap)}}
 	if source != "" {
 		filter = append(filter, ofSource(source))
 	}

@@ -11,7 +11,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -24,7 +23,7 @@ type Query struct {
 	// Namespace is a glob on "database.collection", where * matches any characters,
 	// dots too; a rename matches by either name, DROP_DATABASE as "database.".
 	Namespace string
-	Operation detector.Operation
+	Operation notification.Operation
 	Source    string
 	// Since and Until are inclusive; zero for no bound.
 	Since, Until time.Time
@@ -140,9 +139,9 @@ func (q Query) filter() bson.D {
 	branches = append(branches,
 		join(bson.D{{Key: "ns", Value: matched}}, only, common),
 		join(bson.D{{Key: "to", Value: matched}}, only, common))
-	if q.Operation == "" || q.Operation == detector.DropDatabase {
+	if q.Operation == "" || q.Operation == notification.DropDatabase {
 		branches = append(branches, join(bson.D{
-			{Key: "operation", Value: string(detector.DropDatabase)},
+			{Key: "operation", Value: string(notification.DropDatabase)},
 			{Key: "$expr", Value: bson.D{{Key: "$regexMatch", Value: bson.D{
 				{Key: "input", Value: bson.D{{Key: "$concat", Value: bson.A{"$database", "."}}}},
 				{Key: "regex", Value: globPattern(q.Namespace)},
@@ -154,7 +153,7 @@ func (q Query) filter() bson.D {
 }
 
 func alwaysSelected() bson.A {
-	return bson.A{string(detector.HistoryGap), string(detector.UnknownCommand)}
+	return bson.A{string(notification.HistoryGap), string(notification.UnknownCommand)}
 }
 
 func (q Query) span() bson.D {

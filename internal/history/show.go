@@ -11,7 +11,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
@@ -85,7 +84,7 @@ type shownField struct{ name, value string }
 // shownFields are all fields but the definitions, those that there are.
 func shownFields(screen terminal.Screen, c Change) []shownField {
 	fields := []shownField{{"operation", screen.Paint(colourOf(c.Operation), terminal.Escape(string(c.Operation)))}}
-	if c.Operation != detector.HistoryGap {
+	if c.Operation != notification.HistoryGap {
 		fields = append(fields, shownField{"namespace", terminal.Escape(c.Namespace)})
 	}
 	fields = append(fields, shownField{"index", terminal.Escape(c.Index)}, shownField{"to", terminal.Escape(c.To)},
@@ -102,7 +101,7 @@ func shownFields(screen terminal.Screen, c Change) []shownField {
 }
 
 func when(c Change) string {
-	if c.Operation == detector.HistoryGap {
+	if c.Operation == notification.HistoryGap {
 		return c.Inferred.words("the history is lost: what changed then is found by a comparison")
 	}
 	if !c.Inferred.IsZero() {

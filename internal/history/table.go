@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -58,7 +58,7 @@ func (t *Table) Change(c Change) error {
 
 // inferredSpan is what a footnote says of a change; a gap says it itself.
 func inferredSpan(c Change) Interval {
-	if c.Operation == detector.HistoryGap {
+	if c.Operation == notification.HistoryGap {
 		return Interval{}
 	}
 	return c.Inferred
@@ -164,13 +164,13 @@ func (t *Table) write(all, operation terminal.Colour, cells []string, subject, s
 }
 
 // colourOf distinguishes additions from removals.
-func colourOf(op detector.Operation) terminal.Colour {
+func colourOf(op notification.Operation) terminal.Colour {
 	switch op {
-	case detector.CreateCollection, detector.CreateIndex, detector.CreateView:
+	case notification.CreateCollection, notification.CreateIndex, notification.CreateView:
 		return terminal.Green
-	case detector.DropCollection, detector.DropIndex, detector.DropView, detector.DropDatabase, detector.AbortIndexBuild:
+	case notification.DropCollection, notification.DropIndex, notification.DropView, notification.DropDatabase, notification.AbortIndexBuild:
 		return terminal.Red
-	case detector.HistoryGap, detector.UnknownCommand:
+	case notification.HistoryGap, notification.UnknownCommand:
 		return terminal.Alarm
 	}
 	return terminal.Yellow

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 func TestParseMoment(t *testing.T) {
@@ -68,7 +68,7 @@ func TestShort(t *testing.T) {
 		db + ".runCommand({createIndexes: 'c', indexes: []})": "runCommand({createIndexes: 'c', indexes: []})",
 		coll + ".drop(); " + db + ".createCollection('c')":    "drop(); " + db + ".createCollection('c')",
 	} {
-		c := Change{Database: "d", Collection: "c", Operation: detector.CreateCollection, Mongosh: mongosh}
+		c := Change{Database: "d", Collection: "c", Operation: notification.CreateCollection, Mongosh: mongosh}
 		if got := c.Short(); got != want {
 			t.Errorf("%s: %q, want %q", mongosh, got, want)
 		}

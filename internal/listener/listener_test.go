@@ -34,15 +34,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(mongotest.Main{Tests: m, Set
 // received is a target that notes what it gets, and answers as it is told.
 type received struct {
 	mu     sync.Mutex
-	bodies []notification
+	bodies []posted
 	// answer is asked about each; nil takes all.
-	answer func(notification) delivery.Outcome
+	answer func(posted) delivery.Outcome
 	// slow is the longest that it takes to note one.
 	slow time.Duration
 }
 
-// notification is what a receiver reads, by its own definition.
-type notification struct {
+// posted is what a receiver reads, by its own definition.
+type posted struct {
 	Operation  string `json:"operation"`
 	Collection string `json:"collection"`
 	Statement  string `json:"operation_statement"`
@@ -51,7 +51,7 @@ type notification struct {
 }
 
 func (r *received) Deliver(_ context.Context, m delivery.Message) delivery.Outcome {
-	var n notification
+	var n posted
 	if err := json.Unmarshal(m.Body, &n); err != nil {
 		return delivery.Outcome{Verdict: delivery.Rejected, Reason: err.Error()}
 	}
@@ -227,7 +227,7 @@ func TestOneHeldUp(t *testing.T) {
 	var free atomic.Bool
 	var refusals atomic.Int32
 	target := &received{}
-	target.answer = func(n notification) delivery.Outcome {
+	target.answer = func(n posted) delivery.Outcome {
 		if n.Statement == "held 0" && (!free.Load() || refusals.Load() == 0) {
 			refusals.Add(1)
 			return delivery.Outcome{Verdict: delivery.Retry, Reason: "not yet"}
@@ -261,7 +261,7 @@ func TestOneHeldUp(t *testing.T) {
 // TestRejected sees that a final answer ends a notification's way.
 func TestRejected(t *testing.T) {
 	s := newScene(t, set.URI())
-	target := &received{answer: func(n notification) delivery.Outcome {
+	target := &received{answer: func(n posted) delivery.Outcome {
 		if n.Statement == "bad" {
 			return delivery.Outcome{Verdict: delivery.Rejected, Reason: "the backend answered 422"}
 		}
@@ -284,7 +284,7 @@ func TestMistake(t *testing.T) {
 	s := newScene(t, set.URI())
 	s.insert(hand("c", "1", 1), hand("c", "2", 2), hand("d", "3", 3))
 	before := s.find("1")
-	target := &received{answer: func(notification) delivery.Outcome {
+	target := &received{answer: func(posted) delivery.Outcome {
 		return delivery.Outcome{Verdict: delivery.Misconfigured, Reason: "the backend answered 404 Not Found"}
 	}}
 	l, stop := s.listen(target)
@@ -316,7 +316,7 @@ func TestStop(t *testing.T) {
 	s := newScene(t, set.URI())
 	s.insert(hand("c", "1", 1), hand("c", "2", 2))
 	asked := make(chan struct{}, 2)
-	target := &received{answer: func(notification) delivery.Outcome {
+	target := &received{answer: func(posted) delivery.Outcome {
 		asked <- struct{}{}
 		time.Sleep(time.Second)
 		return delivery.Outcome{Verdict: delivery.Delivered}

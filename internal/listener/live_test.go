@@ -44,7 +44,7 @@ func TestPairsAtOnce(t *testing.T) {
 
 func testPairsAtOnce(s scene, database, byHand string) {
 	const changes = 100
-	target := &received{answer: func(notification) delivery.Outcome {
+	target := &received{answer: func(posted) delivery.Outcome {
 		if rand.IntN(4) == 0 {
 			return delivery.Outcome{Reason: "not now"}
 		}

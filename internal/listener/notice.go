@@ -8,7 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // The fields that belong to the listener alone. None of them is ever sent.
@@ -176,19 +176,19 @@ func malformed(doc bson.Raw) string {
 			return field + " is not a string"
 		}
 	}
-	if needsCollection(detector.Operation(operation)) && text(doc, "collection") == "" {
+	if needsCollection(notification.Operation(operation)) && text(doc, "collection") == "" {
 		return operation + " without a collection"
 	}
 	return ""
 }
 
 // needsCollection lets pass what a team has named itself.
-func needsCollection(op detector.Operation) bool {
+func needsCollection(op notification.Operation) bool {
 	switch op {
-	case detector.DropDatabase, detector.HistoryGap, detector.UnknownCommand:
+	case notification.DropDatabase, notification.HistoryGap, notification.UnknownCommand:
 		return false
 	}
-	for _, known := range detector.Operations() {
+	for _, known := range notification.Operations() {
 		if op == known {
 			return true
 		}

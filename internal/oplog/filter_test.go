@@ -13,6 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -108,9 +109,9 @@ func (e entries) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool,
 
 // detected returns the changes that entries bring. What an unknown command holds is left
 // out: the whole entry is longer than the projected one.
-func detected(t *testing.T, raws, from []bson.Raw) []detector.Change {
+func detected(t *testing.T, raws, from []bson.Raw) []notification.Change {
 	d, known := detector.New(detector.Scope{}), &detector.Catalog{}
-	var changes []detector.Change
+	var changes []notification.Change
 	for _, raw := range raws {
 		e, err := oplog.Decode(raw)
 		if err != nil {
@@ -124,7 +125,7 @@ func detected(t *testing.T, raws, from []bson.Raw) []detector.Change {
 		result := d.Detect(unit, known)
 		known.Apply(result)
 		for _, c := range result.Changes {
-			if c.Operation == detector.UnknownCommand {
+			if c.Operation == notification.UnknownCommand {
 				c.Command, c.Truncated = nil, nil
 			}
 			changes = append(changes, c)

@@ -11,6 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -87,7 +88,7 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sin
 	var docs []sink.Document
 	if c.Gap {
 		docs = append(docs, sink.NewGap(between, p.Origin, time.Now()))
-		p.Metrics.Changes.WithLabelValues(string(detector.HistoryGap)).Inc()
+		p.Metrics.Changes.WithLabelValues(string(notification.HistoryGap)).Inc()
 	}
 	if c.Unknown {
 		return docs, nil

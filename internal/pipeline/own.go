@@ -7,15 +7,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // noteOwnDropped records that one of ddltail's own collections was dropped: the only change
 // of them that is reported.
-func (p *Pipeline) noteOwnDropped(c detector.Change) {
-	if c.Operation == detector.DropCollection && slices.Contains(p.Own, c.Namespace()) {
+func (p *Pipeline) noteOwnDropped(c notification.Change) {
+	if c.Operation == notification.DropCollection && slices.Contains(p.Own, c.Namespace()) {
 		p.ownDropped = true
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
@@ -328,9 +329,9 @@ func (p *Pipeline) ignoreTruncatedTransaction(err error) error {
 	return nil
 }
 
-func (p *Pipeline) document(c detector.Change) sink.Document {
+func (p *Pipeline) document(c notification.Change) sink.Document {
 	p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
-	if c.Operation == detector.UnknownCommand {
+	if c.Operation == notification.UnknownCommand {
 		p.Metrics.Unknown.Inc()
 		p.Log.Warn("unknown command in the oplog", zap.String("statement", c.Statement),
 			zap.Stringer("optime", c.OpTime))

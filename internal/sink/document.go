@@ -7,7 +7,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
@@ -31,7 +30,7 @@ const (
 // stored. Processed is no part of it: that belongs to the queue alone.
 type Document struct {
 	ID       string
-	Change   detector.Change
+	Change   notification.Change
 	Origin   Origin
 	Detected time.Time
 	source   string
@@ -44,7 +43,7 @@ type Interval struct{ From, To oplog.Moment }
 
 // NewDocument returns the notification of a change, read from the oplog and
 // detected at the given time.
-func NewDocument(c detector.Change, origin Origin, detected time.Time) Document {
+func NewDocument(c notification.Change, origin Origin, detected time.Time) Document {
 	return Document{
 		ID:     notification.ID{Source: origin.Source, TS: c.OpTime.TS, Ordinal: c.Ordinal}.String(),
 		Change: c, Origin: origin, Detected: detected,
@@ -54,7 +53,7 @@ func NewDocument(c detector.Change, origin Origin, detected time.Time) Document 
 
 // NewInferred returns the notification of a change that follows from a comparison of
 // catalogs: it happened at some time within the interval.
-func NewInferred(c detector.Change, between Interval, origin Origin, detected time.Time) Document {
+func NewInferred(c notification.Change, between Interval, origin Origin, detected time.Time) Document {
 	return Document{
 		ID:     notification.ID{Source: origin.Source, Kind: notification.IDSnapshot, TS: between.To.TS, Ordinal: c.Ordinal}.String(),
 		Change: c, Origin: origin, Detected: detected,
@@ -66,7 +65,7 @@ func NewInferred(c detector.Change, between Interval, origin Origin, detected ti
 func NewGap(between Interval, origin Origin, detected time.Time) Document {
 	return Document{
 		ID:     notification.ID{Source: origin.Source, Kind: notification.IDGap, TS: between.To.TS}.String(),
-		Change: detector.Change{Operation: detector.HistoryGap, Statement: "HISTORY GAP"},
+		Change: notification.Change{Operation: notification.HistoryGap, Statement: "HISTORY GAP"},
 		Origin: origin, Detected: detected,
 		source: sourceSnapshot, wall: between.To.Wall, between: between,
 	}
@@ -89,11 +88,11 @@ func (d Document) fields(more ...bson.E) bson.D {
 		bson.E{Key: "operation_statement", Value: c.Statement},
 		bson.E{Key: "timestamp", Value: float64(d.wall.UnixMilli()) / 1000})
 	doc = append(doc, more...)
-	if c.Operation != detector.HistoryGap {
+	if c.Operation != notification.HistoryGap {
 		doc = append(doc, bson.E{Key: "database", Value: c.Database}, bson.E{Key: "ns", Value: c.Namespace()})
 	}
 	doc = appendText(doc, "to", c.To)
-	if c.Operation == detector.DropDatabase {
+	if c.Operation == notification.DropDatabase {
 		doc = append(doc, bson.E{Key: "collections", Value: append([]string{}, c.Collections...)})
 	}
 	doc = appendText(doc, "mongosh", c.Mongosh)
@@ -116,7 +115,7 @@ func (d Document) fields(more ...bson.E) bson.D {
 func (d Document) origin() bson.D {
 	var doc bson.D
 	switch {
-	case d.Change.Operation == detector.HistoryGap:
+	case d.Change.Operation == notification.HistoryGap:
 		doc = append(doc, bson.E{Key: "from", Value: d.between.From}, bson.E{Key: "to", Value: d.between.To})
 	case d.source == sourceSnapshot:
 		doc = append(doc, bson.E{Key: "not_before", Value: d.between.From.Wall}, bson.E{Key: "not_after", Value: d.between.To.Wall})

@@ -3,28 +3,28 @@ package sink_test
 import (
 	"testing"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
 func TestFilter(t *testing.T) {
-	on := func(op detector.Operation, db, coll string) detector.Change {
-		return detector.Change{Operation: op, Database: db, Collection: coll}
+	on := func(op notification.Operation, db, coll string) notification.Change {
+		return notification.Change{Operation: op, Database: db, Collection: coll}
 	}
-	rename := on(detector.RenameCollection, "shop", "orders")
+	rename := on(notification.RenameCollection, "shop", "orders")
 	rename.To = "archive.orders"
-	dropDatabase := on(detector.DropDatabase, "shop", "")
-	payments := on(detector.CreateCollection, "shop", "payments")
-	dotted := on(detector.CreateIndex, "shop", "a.b.c")
-	odd := on(detector.CreateCollection, "shop", "new\nline (+)[$]")
-	gap := on(detector.HistoryGap, "", "")
-	unknown := on(detector.UnknownCommand, "other", "x")
+	dropDatabase := on(notification.DropDatabase, "shop", "")
+	payments := on(notification.CreateCollection, "shop", "payments")
+	dotted := on(notification.CreateIndex, "shop", "a.b.c")
+	odd := on(notification.CreateCollection, "shop", "new\nline (+)[$]")
+	gap := on(notification.HistoryGap, "", "")
+	unknown := on(notification.UnknownCommand, "other", "x")
 
 	for _, c := range []struct {
 		name             string
 		include, exclude []string
-		operations       []detector.Operation
-		change           detector.Change
+		operations       []notification.Operation
+		change           notification.Change
 		passes           bool
 	}{
 		{name: "no filter", change: payments, passes: true},
@@ -56,12 +56,12 @@ func TestFilter(t *testing.T) {
 		{name: "a database excluded by db.", exclude: []string{"shop."}, change: dropDatabase},
 		{name: "db. is no collection", exclude: []string{"shop."}, change: payments, passes: true},
 
-		{name: "an operation", operations: []detector.Operation{detector.CreateCollection}, change: payments, passes: true},
-		{name: "another operation", operations: []detector.Operation{detector.DropCollection}, change: payments},
-		{name: "operation and namespace", include: []string{"other.*"}, operations: []detector.Operation{detector.CreateCollection}, change: payments},
+		{name: "an operation", operations: []notification.Operation{notification.CreateCollection}, change: payments, passes: true},
+		{name: "another operation", operations: []notification.Operation{notification.DropCollection}, change: payments},
+		{name: "operation and namespace", include: []string{"other.*"}, operations: []notification.Operation{notification.CreateCollection}, change: payments},
 
-		{name: "a gap always", include: []string{"x.y"}, exclude: []string{"*"}, operations: []detector.Operation{detector.DropIndex}, change: gap, passes: true},
-		{name: "an unknown command always", include: []string{"x.y"}, exclude: []string{"*"}, operations: []detector.Operation{detector.DropIndex}, change: unknown, passes: true},
+		{name: "a gap always", include: []string{"x.y"}, exclude: []string{"*"}, operations: []notification.Operation{notification.DropIndex}, change: gap, passes: true},
+		{name: "an unknown command always", include: []string{"x.y"}, exclude: []string{"*"}, operations: []notification.Operation{notification.DropIndex}, change: unknown, passes: true},
 	} {
 		if got := sink.NewFilter(c.include, c.exclude, c.operations).Passes(c.change); got != c.passes {
 			t.Errorf("%s: passes is %t, want %t", c.name, got, c.passes)

@@ -1,4 +1,4 @@
-package detector
+package notification
 
 // Operation is what a notification says was done. Consumers read these names.
 type Operation string
