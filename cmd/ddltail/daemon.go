@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/replicaset"
@@ -91,7 +92,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	watch := detector.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := &pipeline.Pipeline{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
-		Origin:   sink.Origin{Source: source, ReplicaSet: view.SetName},
+		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
 		Queue:   queue, Own: sink.Collections(d.cfg.Database),

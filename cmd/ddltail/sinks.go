@@ -8,6 +8,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -69,8 +70,8 @@ func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) err
 	return routes
 }
 
-func filterOf(cfg config.Config) sink.Filter {
-	return sink.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
+func filterOf(cfg config.Config) notification.Filter {
+	return notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
 }
 
 func wiringOf(cfg config.Config) checkpoint.Settings {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -124,7 +125,7 @@ func (g golden) replay(t *testing.T, known *detector.Catalog) (documents, ignore
 			fmt.Fprintln(&passed, ignoredLine(t, e))
 		}
 		for _, c := range result.Changes {
-			doc := sink.NewDocument(c, sink.Origin{Source: "rs0", ReplicaSet: "rs0"}, c.Wall.Add(time.Second))
+			doc := notification.NewDocument(c, notification.Origin{Source: "rs0", ReplicaSet: "rs0"}, c.Wall.Add(time.Second))
 			text, err := bson.MarshalExtJSON(doc.Notification(), false, false)
 			if err != nil {
 				t.Fatal(err)

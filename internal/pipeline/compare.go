@@ -13,7 +13,6 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // completeComparison publishes a comparison that was recorded and not yet completed: the
@@ -70,7 +69,7 @@ func (p *Pipeline) isStillPending(ctx context.Context, c checkpoint.Comparison) 
 }
 
 // inferred returns the documents of a comparison.
-func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sink.Document, error) {
+func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]notification.Document, error) {
 	before, err := p.Catalog.Load(ctx, c.Known.TS)
 	if err != nil {
 		return nil, err
@@ -84,17 +83,17 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]sin
 	if err != nil {
 		return nil, err
 	}
-	between := sink.Interval{From: c.From, To: c.To}
-	var docs []sink.Document
+	between := notification.Interval{From: c.From, To: c.To}
+	var docs []notification.Document
 	if c.Gap {
-		docs = append(docs, sink.NewGap(between, p.Origin, time.Now()))
+		docs = append(docs, notification.NewGap(between, p.Origin, time.Now()))
 		p.Metrics.Changes.WithLabelValues(string(notification.HistoryGap)).Inc()
 	}
 	if c.Unknown {
 		return docs, nil
 	}
 	for _, change := range p.Detector.Differences(before.All(), append(now.All(), undefined(c)...)) {
-		docs = append(docs, sink.NewInferred(change, between, p.Origin, time.Now()))
+		docs = append(docs, notification.NewInferred(change, between, p.Origin, time.Now()))
 		p.Metrics.Changes.WithLabelValues(string(change.Operation)).Inc()
 	}
 	return docs, nil

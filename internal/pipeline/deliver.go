@@ -9,9 +9,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
@@ -99,7 +99,7 @@ func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
 
 // write writes the documents that pass each route's filter to its sink, in turn. Before
 // each sink it calls still, if given, and stops at its error.
-func (p *Pipeline) write(ctx context.Context, docs []sink.Document, still func(context.Context) error) error {
+func (p *Pipeline) write(ctx context.Context, docs []notification.Document, still func(context.Context) error) error {
 	for _, route := range p.Routes {
 		passed := route.pass(docs)
 		if len(passed) == 0 {
@@ -122,7 +122,7 @@ func (p *Pipeline) write(ctx context.Context, docs []sink.Document, still func(c
 
 // after leaves out the documents at or below the stored checkpoint: they may have been
 // processed and cleaned up since.
-func after(docs []sink.Document, stored oplog.OpTime) []sink.Document {
+func after(docs []notification.Document, stored oplog.OpTime) []notification.Document {
 	for i, d := range docs {
 		if d.Change.OpTime.After(stored) {
 			return docs[i:]
@@ -131,8 +131,8 @@ func after(docs []sink.Document, stored oplog.OpTime) []sink.Document {
 	return nil
 }
 
-func (r Route) pass(docs []sink.Document) []sink.Document {
-	passed := make([]sink.Document, 0, len(docs))
+func (r Route) pass(docs []notification.Document) []notification.Document {
+	passed := make([]notification.Document, 0, len(docs))
 	for _, d := range docs {
 		if r.Filter.Passes(d.Change) {
 			passed = append(passed, d)

@@ -26,7 +26,6 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
 )
 
 const (
@@ -46,13 +45,13 @@ const (
 // documents are durable.
 type Sink interface {
 	Name() string
-	Write(ctx context.Context, docs []sink.Document) error
+	Write(ctx context.Context, docs []notification.Document) error
 }
 
 // Route is a sink with its filter.
 type Route struct {
 	Sink   Sink
-	Filter sink.Filter
+	Filter notification.Filter
 }
 
 // Pipeline reports the schema changes of one replica set. All exported fields must be set.
@@ -60,7 +59,7 @@ type Pipeline struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
 	Start          config.Start
-	Origin         sink.Origin
+	Origin         notification.Origin
 	Detector       detector.Detector
 	Routes         []Route
 	Checkpoints    checkpoint.Store
@@ -234,7 +233,7 @@ func (p *Pipeline) recordProgress(b oplog.Batch) {
 
 // batch is what must be written before the position may advance to upTo.
 type batch struct {
-	docs     []sink.Document
+	docs     []notification.Document
 	versions []detector.Version
 	upTo     oplog.Moment
 	// bytes is the approximate size of the documents.
@@ -246,7 +245,7 @@ func (o batch) size() int { return len(o.docs) + len(o.versions) }
 // full reports whether the batch must be written: it is held in memory.
 func (o batch) full() bool { return o.size() >= maxDocuments || o.bytes >= maxBytes }
 
-func (o *batch) add(d sink.Document) {
+func (o *batch) add(d notification.Document) {
 	o.docs = append(o.docs, d)
 	o.bytes += d.Size()
 }
@@ -329,14 +328,14 @@ func (p *Pipeline) ignoreTruncatedTransaction(err error) error {
 	return nil
 }
 
-func (p *Pipeline) document(c notification.Change) sink.Document {
+func (p *Pipeline) document(c notification.Change) notification.Document {
 	p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
 	if c.Operation == notification.UnknownCommand {
 		p.Metrics.Unknown.Inc()
 		p.Log.Warn("unknown command in the oplog", zap.String("statement", c.Statement),
 			zap.Stringer("optime", c.OpTime))
 	}
-	return sink.NewDocument(c, p.Origin, time.Now())
+	return notification.NewDocument(c, p.Origin, time.Now())
 }
 
 // saveIdle advances the checkpoint while there are no changes. An entry written by ddltail

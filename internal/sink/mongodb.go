@@ -1,3 +1,5 @@
+// Package sink writes notification documents to their destinations: collections of
+// MongoDB, a file and standard output.
 package sink
 
 import (
@@ -9,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -34,12 +37,12 @@ type Collection struct {
 
 	name   string
 	coll   *mongo.Collection
-	render func(Document) bson.D
+	render func(notification.Document) bson.D
 }
 
 // NewQueue is the collection that consumers read.
 func NewQueue(db *mongo.Database) Collection {
-	return Collection{name: "mongodb", coll: db.Collection(Notifications), render: Document.Notification}
+	return Collection{name: "mongodb", coll: db.Collection(Notifications), render: notification.Document.Notification}
 }
 
 // HistoryName is the history's name among the sinks.
@@ -47,7 +50,7 @@ const HistoryName = "history"
 
 // NewHistory is the audit log; DDLTAIL_HISTORY_TTL alone removes from it.
 func NewHistory(db *mongo.Database) Collection {
-	return Collection{name: HistoryName, coll: db.Collection(History), render: Document.History}
+	return Collection{name: HistoryName, coll: db.Collection(History), render: notification.Document.History}
 }
 
 // Name is the sink's name in logs and metrics.
@@ -56,7 +59,7 @@ func (c Collection) Name() string { return c.name }
 // Write inserts documents in their order. Those already there, from a run that
 // was interrupted or from another ddltail, count as written if they are the same change;
 // else the error is a *ConflictError.
-func (c Collection) Write(ctx context.Context, docs []Document) error {
+func (c Collection) Write(ctx context.Context, docs []notification.Document) error {
 	for chunk := range slices.Chunk(docs, maxInsert) {
 		if err := c.writeChunk(ctx, chunk); err != nil {
 			return fmt.Errorf("write to %s.%s: %w", c.coll.Database().Name(), c.coll.Name(), err)
@@ -65,7 +68,7 @@ func (c Collection) Write(ctx context.Context, docs []Document) error {
 	return nil
 }
 
-func (c Collection) writeChunk(ctx context.Context, docs []Document) error {
+func (c Collection) writeChunk(ctx context.Context, docs []notification.Document) error {
 	for len(docs) > 0 {
 		rendered := make([]any, len(docs))
 		for i, d := range docs {
@@ -108,7 +111,7 @@ func (c Collection) settle(err error) error {
 
 // same reads the stored document of d's _id and compares the fields that identify a
 // change.
-func (c Collection) same(ctx context.Context, d Document) error {
+func (c Collection) same(ctx context.Context, d notification.Document) error {
 	var there struct {
 		Operation string       `bson:"operation"`
 		NS        string       `bson:"ns"`

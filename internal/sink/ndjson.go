@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // Stream writes one relaxed Extended JSON object a line, to a standard output.
@@ -22,7 +24,7 @@ type Stream struct {
 func (s Stream) Name() string { return "stdout" }
 
 // Write writes the documents at least once: a write cut in its midst is repeated.
-func (s Stream) Write(_ context.Context, docs []Document) error {
+func (s Stream) Write(_ context.Context, docs []notification.Document) error {
 	lines, err := ndjson(docs)
 	if err != nil {
 		return err
@@ -33,7 +35,7 @@ func (s Stream) Write(_ context.Context, docs []Document) error {
 	return nil
 }
 
-func ndjson(docs []Document) ([]byte, error) {
+func ndjson(docs []notification.Document) ([]byte, error) {
 	var buf bytes.Buffer
 	for _, d := range docs {
 		line, err := bson.MarshalExtJSON(d.Notification(), false, false)
@@ -97,7 +99,7 @@ func (s *File) Name() string { return "file" }
 
 // Write appends the documents and flushes them to the disk, at least once. After
 // a failure, such as a full disk, the file ends with the last whole line.
-func (s *File) Write(_ context.Context, docs []Document) error {
+func (s *File) Write(_ context.Context, docs []notification.Document) error {
 	lines, err := ndjson(docs)
 	if err != nil {
 		return err

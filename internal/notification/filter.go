@@ -1,30 +1,28 @@
-package sink
+package notification
 
 import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // Filter decides which notifications reach queue, stdout and file. The zero
 // value passes all. History and catalog are never filtered.
 type Filter struct {
 	include, exclude []*regexp.Regexp
-	operations       []notification.Operation
+	operations       []Operation
 }
 
 // NewFilter accepts globs on "database.collection", where * matches any
 // characters, dots too, and operations; an empty list passes all.
-func NewFilter(include, exclude []string, operations []notification.Operation) Filter {
+func NewFilter(include, exclude []string, operations []Operation) Filter {
 	return Filter{include: globs(include), exclude: globs(exclude), operations: operations}
 }
 
 // Passes reports whether a change passes the filter: a rename by either of its names, a
 // DROP_DATABASE as "database.". HISTORY_GAP and UNKNOWN_COMMAND always pass.
-func (f Filter) Passes(c notification.Change) bool {
-	if c.Operation == notification.HistoryGap || c.Operation == notification.UnknownCommand {
+func (f Filter) Passes(c Change) bool {
+	if c.Operation == HistoryGap || c.Operation == UnknownCommand {
 		return true
 	}
 	if len(f.operations) > 0 && !slices.Contains(f.operations, c.Operation) {

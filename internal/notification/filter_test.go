@@ -1,10 +1,9 @@
-package sink_test
+package notification_test
 
 import (
 	"testing"
 
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
 )
 
 func TestFilter(t *testing.T) {
@@ -63,7 +62,7 @@ func TestFilter(t *testing.T) {
 		{name: "a gap always", include: []string{"x.y"}, exclude: []string{"*"}, operations: []notification.Operation{notification.DropIndex}, change: gap, passes: true},
 		{name: "an unknown command always", include: []string{"x.y"}, exclude: []string{"*"}, operations: []notification.Operation{notification.DropIndex}, change: unknown, passes: true},
 	} {
-		if got := sink.NewFilter(c.include, c.exclude, c.operations).Passes(c.change); got != c.passes {
+		if got := notification.NewFilter(c.include, c.exclude, c.operations).Passes(c.change); got != c.passes {
 			t.Errorf("%s: passes is %t, want %t", c.name, got, c.passes)
 		}
 	}

@@ -1,13 +1,12 @@
-// Package sink makes notification documents of changes and takes them to where
-// they are read.
-package sink
+// Package notification is the model of what ddltail reports: the operations, a change,
+// its _id and the document that consumers read. It does no I/O.
+package notification
 
 import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -30,7 +29,7 @@ const (
 // stored. Processed is no part of it: that belongs to the queue alone.
 type Document struct {
 	ID       string
-	Change   notification.Change
+	Change   Change
 	Origin   Origin
 	Detected time.Time
 	source   string
@@ -43,9 +42,9 @@ type Interval struct{ From, To oplog.Moment }
 
 // NewDocument returns the notification of a change, read from the oplog and
 // detected at the given time.
-func NewDocument(c notification.Change, origin Origin, detected time.Time) Document {
+func NewDocument(c Change, origin Origin, detected time.Time) Document {
 	return Document{
-		ID:     notification.ID{Source: origin.Source, TS: c.OpTime.TS, Ordinal: c.Ordinal}.String(),
+		ID:     ID{Source: origin.Source, TS: c.OpTime.TS, Ordinal: c.Ordinal}.String(),
 		Change: c, Origin: origin, Detected: detected,
 		source: sourceOplog, wall: c.Wall,
 	}
@@ -53,9 +52,9 @@ func NewDocument(c notification.Change, origin Origin, detected time.Time) Docum
 
 // NewInferred returns the notification of a change that follows from a comparison of
 // catalogs: it happened at some time within the interval.
-func NewInferred(c notification.Change, between Interval, origin Origin, detected time.Time) Document {
+func NewInferred(c Change, between Interval, origin Origin, detected time.Time) Document {
 	return Document{
-		ID:     notification.ID{Source: origin.Source, Kind: notification.IDSnapshot, TS: between.To.TS, Ordinal: c.Ordinal}.String(),
+		ID:     ID{Source: origin.Source, Kind: IDSnapshot, TS: between.To.TS, Ordinal: c.Ordinal}.String(),
 		Change: c, Origin: origin, Detected: detected,
 		source: sourceSnapshot, wall: between.To.Wall, between: between,
 	}
@@ -64,8 +63,8 @@ func NewInferred(c notification.Change, between Interval, origin Origin, detecte
 // NewGap returns the notification that the history within the interval is lost.
 func NewGap(between Interval, origin Origin, detected time.Time) Document {
 	return Document{
-		ID:     notification.ID{Source: origin.Source, Kind: notification.IDGap, TS: between.To.TS}.String(),
-		Change: notification.Change{Operation: notification.HistoryGap, Statement: "HISTORY GAP"},
+		ID:     ID{Source: origin.Source, Kind: IDGap, TS: between.To.TS}.String(),
+		Change: Change{Operation: HistoryGap, Statement: "HISTORY GAP"},
 		Origin: origin, Detected: detected,
 		source: sourceSnapshot, wall: between.To.Wall, between: between,
 	}
@@ -88,11 +87,11 @@ func (d Document) fields(more ...bson.E) bson.D {
 		bson.E{Key: "operation_statement", Value: c.Statement},
 		bson.E{Key: "timestamp", Value: float64(d.wall.UnixMilli()) / 1000})
 	doc = append(doc, more...)
-	if c.Operation != notification.HistoryGap {
+	if c.Operation != HistoryGap {
 		doc = append(doc, bson.E{Key: "database", Value: c.Database}, bson.E{Key: "ns", Value: c.Namespace()})
 	}
 	doc = appendText(doc, "to", c.To)
-	if c.Operation == notification.DropDatabase {
+	if c.Operation == DropDatabase {
 		doc = append(doc, bson.E{Key: "collections", Value: append([]string{}, c.Collections...)})
 	}
 	doc = appendText(doc, "mongosh", c.Mongosh)
@@ -115,7 +114,7 @@ func (d Document) fields(more ...bson.E) bson.D {
 func (d Document) origin() bson.D {
 	var doc bson.D
 	switch {
-	case d.Change.Operation == notification.HistoryGap:
+	case d.Change.Operation == HistoryGap:
 		doc = append(doc, bson.E{Key: "from", Value: d.between.From}, bson.E{Key: "to", Value: d.between.To})
 	case d.source == sourceSnapshot:
 		doc = append(doc, bson.E{Key: "not_before", Value: d.between.From.Wall}, bson.E{Key: "not_after", Value: d.between.To.Wall})

@@ -1,4 +1,4 @@
-package sink
+package notification
 
 import (
 	"strings"
@@ -7,7 +7,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -29,7 +28,7 @@ func TestGapAndInferred(t *testing.T) {
 	if gap != want {
 		t.Errorf("got\n%s\nwant\n%s", gap, want)
 	}
-	change := notification.Change{Operation: notification.DropView, Database: "shop", Collection: "recent", Statement: "x", Ordinal: 4}
+	change := Change{Operation: DropView, Database: "shop", Collection: "recent", Statement: "x", Ordinal: 4}
 	inferred := marshal(t, NewInferred(change, between, origin, detected).History())
 	want = `{"_id":"payments-eu:snapshot:0000000200:0000000009:000004","operation":"DROP_VIEW","collection":"recent",` +
 		`"operation_statement":"x","timestamp":200.5,"database":"shop","ns":"shop.recent",` +
