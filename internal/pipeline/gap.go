@@ -13,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 )
@@ -23,7 +24,7 @@ const leaseRetry = time.Second
 // recoverGap recovers from lost history: it takes the catalog at the resume point and
 // records it beside the known one. completeComparison publishes the differences, in this
 // process or whichever comes first.
-func (p *Pipeline) recoverGap(ctx context.Context, gone *positionLostError) error {
+func (p *Pipeline) recoverGap(ctx context.Context, gone *recovery.LostError) error {
 	stored, err := p.load(ctx)
 	if err != nil || stored.Pending != nil {
 		return err
@@ -83,7 +84,7 @@ type resumePoint struct {
 
 // findResumePoint takes a snapshot of a member's catalog and reverts it to the oldest entry
 // that the oplog still holds.
-func (p *Pipeline) findResumePoint(ctx context.Context, gone *positionLostError) (resumePoint, error) {
+func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError) (resumePoint, error) {
 	m, err := p.longestOplog(ctx, gone)
 	if err != nil {
 		return resumePoint{}, err
@@ -94,10 +95,15 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *positionLostError)
 	if err != nil {
 		return resumePoint{}, listingUserError(err, p.Seeds.PathIsAuthSource)
 	}
-	to, inclusive, err := p.firstHeldPosition(ctx, m.Member, gone, listed.At)
+	held, err := p.held(ctx, m.Member, gone.Cause, listed.At)
 	if err != nil {
 		return resumePoint{}, err
 	}
+	resume, err := recovery.ResumePoint(gone.Cause, held)
+	if err != nil {
+		return resumePoint{}, err
+	}
+	to, inclusive := resume.At, resume.Inclusive
 	before := p.knownPosition()
 	known, err := p.Catalog.Load(ctx, before.TS)
 	if err != nil {
@@ -131,12 +137,12 @@ func (p *Pipeline) knownPosition() oplog.OpTime {
 
 // longestOplog connects to the member with the oldest oplog entry, or to the primary if
 // the set has another history.
-func (p *Pipeline) longestOplog(ctx context.Context, gone *positionLostError) (member, error) {
+func (p *Pipeline) longestOplog(ctx context.Context, gone *recovery.LostError) (member, error) {
 	var best member
 	var oldest oplog.OpTime
 	var failed []error
-	for _, candidate := range gone.view.Members {
-		if gone.gapCause == otherHistory && !candidate.Primary && !p.Seeds.Direct {
+	for _, candidate := range gone.View.Members {
+		if gone.Cause == recovery.OtherHistory && !candidate.Primary && !p.Seeds.Direct {
 			continue
 		}
 		m, first, err := p.oldestOf(ctx, candidate.Host)
@@ -172,40 +178,31 @@ func (p *Pipeline) oldestOf(ctx context.Context, host string) (member, oplog.OpT
 	return m, first.OpTime, err
 }
 
-// firstHeldPosition returns the first entry that is still held and not yet published. Of
-// another history no entry is published: it resumes at the snapshot.
-func (p *Pipeline) firstHeldPosition(ctx context.Context, m oplog.Member, gone *positionLostError, listed oplog.Moment) (oplog.Moment, bool, error) {
-	switch gone.gapCause {
-	case brokenChain:
-		at, ok, err := m.At(ctx, p.chain.End.TS)
-		if err == nil && ok {
-			return oplog.Moment{OpTime: at.OpTime, Wall: at.Wall}, false, nil
-		}
-		if err != nil {
-			return oplog.Moment{}, false, err
-		}
-	case presumed:
-		at, ok, err := m.At(ctx, p.position.TS)
-		if err == nil && ok && at.OpTime == p.position.OpTime {
-			return p.position, p.inclusive, nil
-		}
-		if err != nil {
-			return oplog.Moment{}, false, err
-		}
+// held reads what the member's oplog holds around the gap.
+func (p *Pipeline) held(ctx context.Context, m oplog.Member, cause recovery.Cause, listed oplog.Moment) (recovery.Held, error) {
+	h := recovery.Held{Position: p.position, Inclusive: p.inclusive, Listed: listed}
+	var err error
+	switch cause {
+	case recovery.BrokenTransaction:
+		h.ChainEnd, err = positionAt(ctx, m, p.chain.End.TS)
+	case recovery.CheckpointLost:
+		h.AtPosition, err = positionAt(ctx, m, p.position.TS)
+	}
+	if err != nil {
+		return h, err
 	}
 	oldest, err := m.Oldest(ctx)
-	if err != nil {
-		return oplog.Moment{}, false, err
+	h.Oldest = oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}
+	return h, err
+}
+
+// positionAt returns the position of the entry at a timestamp; zero if there is none.
+func positionAt(ctx context.Context, m oplog.Member, ts bson.Timestamp) (oplog.Moment, error) {
+	at, ok, err := m.At(ctx, ts)
+	if err != nil || !ok {
+		return oplog.Moment{}, err
 	}
-	if gone.gapCause != otherHistory && oldest.OpTime.TS.After(p.position.TS) {
-		return oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}, true, nil
-	}
-	if !listed.TS.After(p.position.TS) {
-		// The documents of one history must not take the ids of another's.
-		return oplog.Moment{}, false, fmt.Errorf("the replica set has another history at %s; its clock has not reached the checkpoint %s yet",
-			listed, p.position)
-	}
-	return listed, false, nil
+	return oplog.Moment{OpTime: at.OpTime, Wall: at.Wall}, nil
 }
 
 // recordComparison saves the catalog of the resume point, then records the comparison as

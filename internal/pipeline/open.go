@@ -11,43 +11,12 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
-)
-
-// positionLostAfter is how long every reachable member must lack the position before it
-// counts as lost, unless it is certain at once: the majority-committed view of a new
-// primary needs a moment to reach its oplog, and a member that is down may hold it.
-const positionLostAfter = 15 * time.Second
-
-// gapCause is why the history after a position is lost.
-type gapCause int
-
-const (
-	// truncated: every oplog begins after it.
-	truncated gapCause = iota
-	// otherHistory: the oplogs include its time, or end before it, and do not hold it.
-	otherHistory
-	// brokenChain: the beginning of a transaction that took effect after it is gone.
-	brokenChain
-	// presumed: the stored checkpoint was lost; the position was derived from the history.
-	presumed
 )
 
 // errReplicaSetReplaced is the cause if the checkpoint was written for a set that was replaced.
 var errReplicaSetReplaced = errors.New("the checkpoint was written for a replica set with another id")
-
-// positionLostError is returned if no member holds the entries after the position.
-type positionLostError struct {
-	gapCause gapCause
-	view     replicaset.View
-	cause    error
-}
-
-func (e *positionLostError) Error() string {
-	return "the history after the position is lost: " + e.cause.Error()
-}
-
-func (e *positionLostError) Unwrap() error { return e.cause }
 
 // member is a connection to one member.
 type member struct {
@@ -63,7 +32,7 @@ func (m member) close() {
 
 // open chooses a member that holds the entry at the position. Members that fit the read
 // preference are tried first, then all others: a freshly synced one has a short oplog, and
-// a lagging one has not reached the position. It returns a *positionLostError if no member
+// a lagging one has not reached the position. It returns a *recovery.LostError if no member
 // holds it.
 func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	view, err := replicaset.Discover(ctx, p.Seeds)
@@ -72,10 +41,10 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	}
 	if p.replicaSetReplaced {
 		// Two sets can have an entry of the same optime, such as the server's no-op.
-		return member{}, nil, &positionLostError{gapCause: otherHistory, view: view, cause: errReplicaSetReplaced}
+		return member{}, nil, &recovery.LostError{Cause: recovery.OtherHistory, View: view, Err: errReplicaSetReplaced}
 	}
 	if p.checkpointLost {
-		return member{}, nil, &positionLostError{gapCause: presumed, view: view, cause: checkpoint.ErrMissing}
+		return member{}, nil, &recovery.LostError{Cause: recovery.CheckpointLost, View: view, Err: checkpoint.ErrMissing}
 	}
 	preferred := p.preferred(view)
 	if len(preferred) == 0 {
@@ -89,7 +58,7 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 		}
 		failed[candidate.Host] = err
 	}
-	if slices.ContainsFunc(preferred, func(m replicaset.Member) bool { return lacksPosition(failed[m.Host]) }) {
+	if slices.ContainsFunc(preferred, func(m replicaset.Member) bool { return recovery.LacksPosition(failed[m.Host]) }) {
 		for _, other := range view.Members {
 			if _, asked := failed[other.Host]; asked {
 				continue
@@ -102,7 +71,10 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 			failed[other.Host] = err
 		}
 	}
-	return member{}, nil, p.assess(view, failed)
+	p.lostSince, err = recovery.Assess(recovery.Survey{
+		View: view, Failures: failed, Direct: p.Seeds.Direct, LackingSince: p.lostSince,
+	}, time.Now())
+	return member{}, nil, err
 }
 
 // preferred returns the members to try; a stalled one comes last.
@@ -118,13 +90,6 @@ func (p *Pipeline) preferred(view replicaset.View) []replicaset.Member {
 		return 0
 	})
 	return members
-}
-
-// lacksPosition reports whether a member answered and does not hold the required entries.
-func lacksPosition(err error) bool {
-	var position *oplog.PositionError
-	var chain *oplog.ChainError
-	return errors.As(err, &position) || errors.As(err, &chain)
 }
 
 func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.Reader, error) {
@@ -198,44 +163,4 @@ func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
 // past START.
 func (p *Pipeline) isBeforeBaseline(at oplog.OpTime) bool {
 	return !p.requestedStart.IsZero() && at.TS.Before(p.baseline.TS)
-}
-
-// assess returns what the errors of all members mean together: a *positionLostError if the
-// primary, or the directly connected member, lacks the position.
-func (p *Pipeline) assess(view replicaset.View, failed map[string]error) error {
-	var errs []error
-	var decisive error
-	certain := len(view.Unreachable) == 0
-	for _, m := range view.Members {
-		err := failed[m.Host]
-		errs = append(errs, err)
-		if !lacksPosition(err) {
-			p.lostSince = time.Time{}
-			return errors.Join(errs...)
-		}
-		if m.Primary || p.Seeds.Direct {
-			decisive = err
-		}
-		var position *oplog.PositionError
-		certain = certain && (!errors.As(err, &position) || !position.Lagging())
-	}
-	all := errors.Join(errs...)
-	if p.lostSince.IsZero() {
-		p.lostSince = time.Now()
-	}
-	if decisive == nil || !certain && time.Since(p.lostSince) < positionLostAfter {
-		return all
-	}
-	return &positionLostError{gapCause: gapCauseOf(decisive), view: view, cause: all}
-}
-
-func gapCauseOf(err error) gapCause {
-	var position *oplog.PositionError
-	switch {
-	case !errors.As(err, &position):
-		return brokenChain
-	case position.Truncated():
-		return truncated
-	}
-	return otherHistory
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 )
@@ -156,7 +157,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 		return err
 	}
 	member, reader, err := p.open(ctx)
-	var gone *positionLostError
+	var gone *recovery.LostError
 	if errors.As(err, &gone) {
 		return p.recoverGap(ctx, gone)
 	}
