@@ -1,12 +1,12 @@
-// Package notify writes schema-change notifications by hand, for migrations and
-// other programs that change a schema where no `ddltail run` sees it:
+// Package notify writes schema-change notifications by hand, for migrations and other
+// programs that change a schema that no `ddltail run` watches:
 //
 //	err := notify.SchemaChange(ctx, client.Database("banking_db"), notify.Change{
-//		Operation: "CREATE_INDEX", Collection: "transactions", Index: "amount_idx",
+//		Operation: notify.CreateIndex, Collection: "transactions", Index: "amount_idx",
 //	})
 //
-// Where a `ddltail run` does see it no harm is done: `ddltail listen` hands over only
-// one of the two notifications.
+// If a `ddltail run` detects the same change, `ddltail listen` delivers only one of the
+// two notifications.
 package notify
 
 import (
@@ -23,10 +23,10 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// Change is what was done. Operation is always needed, the rest where the operation
-// has it.
+// Change is one schema change. Operation is required, the other fields where the
+// operation has them.
 type Change struct {
-	// Operation is one of ddltail's names, such as CREATE_COLLECTION.
+	// Operation is one of ddltail's operations, such as CreateCollection.
 	Operation string
 	// Collection is the name without the database. DROP_DATABASE has none.
 	Collection string
@@ -42,7 +42,7 @@ type Change struct {
 	Statement string
 }
 
-// InvalidError says what is wrong with a Change.
+// InvalidError is returned for a Change that misses a field or has one too many.
 type InvalidError struct {
 	Reason string
 }
@@ -51,8 +51,8 @@ func (e *InvalidError) Error() string { return e.Reason }
 
 // SchemaChange writes the notification of a change that has just been made into the
 // collection schema_notifications of db, and returns when a majority of the
-// servers has it; within a transaction, when that commits. The error is a
-// *InvalidError where the change cannot be what is meant; nothing is written then.
+// servers has acknowledged it; within a transaction, when that commits. It returns an
+// *InvalidError, and writes nothing, if a required field is missing or one is not allowed.
 func SchemaChange(ctx context.Context, db *mongo.Database, change Change) error {
 	if err := change.Validate(); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (c Change) Validate() error {
 		return invalid("%s takes no collection, but a database", op)
 	case op == notification.DropDatabase && c.Database == "":
 		return invalid("%s needs a database", op)
-	case needsCollection(op) && c.Collection == "":
+	case op.OnCollection() && c.Collection == "":
 		return invalid("%s needs a collection", op)
 	case op.OnIndex() && c.Index == "":
 		return invalid("%s needs an index", op)
@@ -124,8 +124,4 @@ func (c Change) Validate() error {
 
 func invalid(format string, args ...any) error {
 	return &InvalidError{Reason: fmt.Sprintf(format, args...)}
-}
-
-func needsCollection(op notification.Operation) bool {
-	return op != notification.DropDatabase && op != notification.HistoryGap && op != notification.UnknownCommand
 }

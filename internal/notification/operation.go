@@ -1,5 +1,7 @@
 package notification
 
+import "slices"
+
 // Operation is what a notification says was done. Consumers read these names.
 type Operation string
 
@@ -37,4 +39,14 @@ func Operations() []Operation {
 // OnIndex reports whether the operation names an index.
 func (o Operation) OnIndex() bool {
 	return o == CreateIndex || o == DropIndex || o == AbortIndexBuild
+}
+
+// OnCollection reports whether the operation names a collection or view. It is false for
+// an operation that ddltail does not know.
+func (o Operation) OnCollection() bool {
+	switch o {
+	case DropDatabase, HistoryGap, UnknownCommand:
+		return false
+	}
+	return slices.Contains(Operations(), o)
 }
