@@ -20,7 +20,7 @@ const (
 func Modes() []string { return []string{string(Streaming), string(Polling)} }
 
 // stalled is how long the loop may be silent before it counts as dead.
-const stalled = 2 * surveyTimeout
+const stalled = 2 * scanTimeout
 
 // Status is what a listener shows of itself while it runs. The zero value is one
 // that has not started.
@@ -29,7 +29,7 @@ type Status struct {
 	beat    time.Time
 	mode    Mode
 	queue   error
-	mistake string
+	misconfiguration string
 	total   int
 }
 
@@ -45,8 +45,8 @@ func (s *Status) Ready() error {
 	case s.beat.IsZero():
 		errs = append(errs, errors.New("not listening yet"))
 	}
-	if s.mistake != "" {
-		errs = append(errs, fmt.Errorf("%s: check DDLTAIL_BACKEND_URL and what the backend expects", s.mistake))
+	if s.misconfiguration != "" {
+		errs = append(errs, fmt.Errorf("%s: check DDLTAIL_BACKEND_URL and what the backend expects", s.misconfiguration))
 	}
 	return errors.Join(errs...)
 }
@@ -98,11 +98,11 @@ func (s *Status) queueFailed(err error) {
 }
 
 // round notes that the loop went round, and what a person has to mend.
-func (s *Status) round(mistake string) {
+func (s *Status) round(misconfiguration string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.beat.IsZero() {
 		s.beat = time.Now()
 	}
-	s.mistake = mistake
+	s.misconfiguration = misconfiguration
 }

@@ -15,7 +15,7 @@ import (
 
 const (
 	// streamEvery is how often a change stream is tried where there was none.
-	streamEvery = 5 * time.Second
+	streamRetryInterval = 5 * time.Second
 
 	codeUnauthorized       = 13
 	codeCommandNotFound    = 59
@@ -27,7 +27,7 @@ const (
 // watch says when there may be something new: by change stream where the server has
 // one, else each PollInterval. It returns when the context ends.
 func (l *Listener) watch(ctx context.Context, client *mongo.Client, wake func()) {
-	pause := retry.NewBackOff(longestWait)
+	pause := retry.NewBackOff(maxBackoff)
 	for ctx.Err() == nil {
 		err := l.follow(ctx, client, wake, pause.Reset)
 		if ctx.Err() != nil {
@@ -39,7 +39,7 @@ func (l *Listener) watch(ctx context.Context, client *mongo.Client, wake func())
 				l.Log.Info("new notifications are looked for by polling",
 					zap.Duration("interval", l.PollInterval), zap.String("because", reason), zap.Error(err))
 			}
-			l.poll(ctx, max(streamEvery, l.PollInterval), wake)
+			l.poll(ctx, max(streamRetryInterval, l.PollInterval), wake)
 			continue
 		}
 		l.Log.Debug("the change stream has to be opened again", zap.Error(err))
@@ -88,12 +88,12 @@ func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healt
 	if err := Setup(ctx, db); err != nil {
 		return err
 	}
-	stream, err := db.Collection(sink.Notifications).Watch(ctx, occasions())
+	stream, err := db.Collection(sink.Notifications).Watch(ctx, wakeupEvents())
 	if err != nil {
 		return err
 	}
 	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateGrace)
 		defer cancel()
 		// The server forgets the stream by itself if this fails.
 		_ = stream.Close(closing)
@@ -113,7 +113,7 @@ func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healt
 
 // occasions selects the events after which there can be something to hand over, and
 // asks for nothing of them.
-func occasions() mongo.Pipeline {
+func wakeupEvents() mongo.Pipeline {
 	return mongo.Pipeline{
 		{{Key: "$match", Value: bson.D{{Key: "$or", Value: bson.A{
 			bson.D{{Key: "operationType", Value: bson.D{{Key: "$in", Value: bson.A{"insert", "replace"}}}}},

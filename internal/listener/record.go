@@ -31,9 +31,9 @@ const (
 	fromSnapshot
 )
 
-// notice is what the listener knows of a notification document. Whatever is there
+// record is what the listener knows of a notification document. Whatever is there
 // in a form it does not understand counts as not there.
-type notice struct {
+type record struct {
 	id         bson.RawValue
 	operation  string
 	database   string
@@ -59,8 +59,8 @@ type notice struct {
 	free, now time.Time
 }
 
-func parseNotice(doc bson.Raw) notice {
-	n := notice{
+func parseRecord(doc bson.Raw) record {
+	n := record{
 		id:          doc.Lookup("_id"),
 		operation:   text(doc, "operation"),
 		database:    text(doc, "database"),
@@ -89,7 +89,7 @@ func parseNotice(doc bson.Raw) notice {
 	return n
 }
 
-func (n *notice) state(processed bson.RawValue) {
+func (n *record) state(processed bson.RawValue) {
 	value, isBool := processed.BooleanOK()
 	n.processed = isBool && value
 	n.pending = isBool && !value || processed.IsZero() || processed.Type == bson.TypeNull
@@ -97,10 +97,10 @@ func (n *notice) state(processed bson.RawValue) {
 
 // wait is how long nobody may take the notification: another has claimed it, or
 // the last attempt is not long enough ago.
-func (n notice) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
+func (n record) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
 
 // claimed reports whether somebody has it in hand right now.
-func (n notice) claimed() bool { return n.claimedBy != "" && n.wait() > 0 }
+func (n record) claimed() bool { return n.claimedBy != "" && n.wait() > 0 }
 
 func text(doc bson.Raw, path ...string) string {
 	s, _ := doc.Lookup(path...).StringValueOK()
@@ -121,7 +121,7 @@ func seconds(v bson.RawValue) (float64, bool) {
 
 // compare puts notifications in the order in which they are handed over. One that
 // has been tried stays before those that come later with an older timestamp.
-func (n notice) compare(other notice) int {
+func (n record) compare(other record) int {
 	if (n.attempts > 0) != (other.attempts > 0) {
 		if n.attempts > 0 {
 			return -1
@@ -142,7 +142,7 @@ func (n notice) compare(other notice) int {
 // moment is when the change happened. The oplog's time never goes back, while the
 // clock of a new primary may be behind that of the last: its seconds decide, and
 // the wall clock's fraction only where it belongs to the same second.
-func (n notice) moment() (second, fraction float64) {
+func (n record) moment() (second, fraction float64) {
 	second, fraction = math.Modf(n.seconds)
 	if !n.timed {
 		if id, ok := n.id.ObjectIDOK(); ok {

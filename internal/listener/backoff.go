@@ -10,7 +10,7 @@ const (
 	// longer than a request can last.
 	claimLength = 20 * time.Second
 	// mistakeWait is the pause after an answer that only a person can mend.
-	mistakeWait = time.Minute
+	misconfigurationBackoff = time.Minute
 	// maxWait bounds every wait that a document can ask for.
 	maxWait = time.Hour
 

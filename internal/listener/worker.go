@@ -14,13 +14,13 @@ import (
 
 // turnLength is how many notifications a lane may hand over before the others get
 // their turn.
-const turnLength = 32
+const maxBatch = 32
 
 // turn hands over what a lane holds, in its order, until the first that has to wait.
-type turn struct {
+type worker struct {
 	*Listener
-	store store
-	lane  lane
+	queue queue
+	partition  partition
 }
 
 // pause says that a lane has to wait, and why; the zero value says that it has not.
@@ -29,61 +29,61 @@ type pause struct {
 	length time.Duration
 	// firm says that only time ends it, or another first notification: the queue
 	// does not show the reason.
-	firm bool
+	fixed bool
 	// mistake is set where a person has to mend something.
-	mistake string
+	misconfiguration string
 }
 
 // turnEnd is how a turn went.
-type turnEnd struct {
-	lane lane
+type result struct {
+	partition partition
 	// done is how many of the page are out of the way.
 	done  int
 	pause pause
 }
 
 // take works through a page. The context's end stops it between two notifications.
-func (t turn) take(ctx context.Context, notices []notice) turnEnd {
-	for i, n := range notices {
-		if i == turnLength || ctx.Err() != nil {
-			return turnEnd{lane: t.lane, done: i}
+func (t worker) process(ctx context.Context, records []record) result {
+	for i, n := range records {
+		if i == maxBatch || ctx.Err() != nil {
+			return result{partition: t.partition, done: i}
 		}
 		if p := t.handle(ctx, n); p.length > 0 {
-			return turnEnd{lane: t.lane, done: i, pause: p}
+			return result{partition: t.partition, done: i, pause: p}
 		}
 	}
-	return turnEnd{lane: t.lane, done: len(notices)}
+	return result{partition: t.partition, done: len(records)}
 }
 
 // handle sees that one notification is handed over, or says how long the lane has
 // to wait.
-func (t turn) handle(stopping context.Context, n notice) pause {
-	ctx, cancel := retry.Outlasting(stopping, stopGrace+lastWord)
+func (t worker) handle(stopping context.Context, n record) pause {
+	ctx, cancel := retry.Outlasting(stopping, stopGrace+updateGrace)
 	defer cancel()
-	doc, ok, err := t.store.claim(ctx, n.id)
+	doc, ok, err := t.queue.claim(ctx, n.id)
 	if err != nil {
-		return t.trouble(err)
+		return t.queueUnavailable(err)
 	}
 	if !ok {
-		return t.notMine(ctx, n.id)
+		return t.whyNotClaimed(ctx, n.id)
 	}
 	claimed := time.Now()
-	n = parseNotice(doc)
+	n = parseRecord(doc)
 	if what := malformed(doc); what != "" {
 		t.Log.Error("a notification is malformed", zap.Stringer("_id", n.id), zap.String("reason", what))
 		return t.finish(ctx, refused(n, what), resultMalformed)
 	}
-	related, err := t.store.related(ctx, n)
+	candidates, err := t.queue.candidates(ctx, n)
 	if err != nil {
-		return t.giveBack(ctx, n, t.trouble(err))
+		return t.release(ctx, n, t.queueUnavailable(err))
 	}
-	switch what, partner := decide(n, related, t.Database); what {
+	switch what, counterpart := decide(n, candidates, t.Database); what {
 	case skip:
 		t.Log.Info("the other notification of this change has been handed over",
-			zap.Stringer("_id", n.id), zap.Stringer("duplicate_of", partner.id))
-		return t.finish(ctx, duplicate(n, partner), resultDuplicate)
-	case waitForPartner:
-		return t.giveBack(ctx, n, pause{length: partnerPause, firm: true})
+			zap.Stringer("_id", n.id), zap.Stringer("duplicate_of", counterpart.id))
+		return t.finish(ctx, duplicate(n, counterpart), resultDuplicate)
+	case waitForCounterpart:
+		return t.release(ctx, n, pause{length: counterpartBackoff, fixed: true})
 	}
 	request, cancel := retry.Outlasting(stopping, stopGrace)
 	defer cancel()
@@ -97,7 +97,7 @@ const claimMargin = 2 * time.Second
 
 // attempt makes one request, which has a context of its own: it must end before the
 // claim does, and leave time for a mark.
-func (t turn) attempt(ctx, request context.Context, n notice, doc bson.Raw) pause {
+func (t worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pause {
 	message, err := newMessage(doc)
 	if err != nil {
 		return t.finish(ctx, refused(n, err.Error()), resultMalformed)
@@ -105,7 +105,7 @@ func (t turn) attempt(ctx, request context.Context, n notice, doc bson.Raw) paus
 	o := t.Target.Deliver(request, message)
 	if o.Verdict != delivery.Delivered && errors.Is(request.Err(), context.Canceled) {
 		// Cut by the end of this process: whether it arrived is not known.
-		return t.giveBack(ctx, n, pause{length: time.Second})
+		return t.release(ctx, n, pause{length: time.Second})
 	}
 	t.Metrics.Attempts.WithLabelValues(o.Verdict.String()).Inc()
 	switch o.Verdict {
@@ -119,13 +119,13 @@ func (t turn) attempt(ctx, request context.Context, n notice, doc bson.Raw) paus
 		t.Log.Error("a notification is refused for good", zap.Stringer("_id", n.id), zap.String("reason", o.Reason))
 		return t.finish(ctx, rejected(n, o), resultRejected)
 	case delivery.Misconfigured:
-		return t.giveBack(ctx, n, pause{length: mistakeWait, firm: true, mistake: o.Reason})
+		return t.release(ctx, n, pause{length: misconfigurationBackoff, fixed: true, misconfiguration: o.Reason})
 	default:
 		return t.retry(ctx, n, o)
 	}
 }
 
-func (t turn) retry(ctx context.Context, n notice, o delivery.Outcome) pause {
+func (t worker) retry(ctx context.Context, n record, o delivery.Outcome) pause {
 	var failing time.Duration
 	if !n.failingSince.IsZero() {
 		failing = time.Since(n.failingSince)
@@ -137,18 +137,18 @@ func (t turn) retry(ctx context.Context, n notice, o delivery.Outcome) pause {
 	}
 	t.Log.Log(level, "a notification could not be handed over", zap.Stringer("_id", n.id),
 		zap.Int64("attempts", n.attempts+1), zap.Duration("again_in", wait), zap.String("reason", o.Reason))
-	if err := t.insist(ctx, t.store.failed(n, o, wait)); err != nil {
-		return t.trouble(err)
+	if err := t.retryUntilDone(ctx, t.queue.failed(n, o, wait)); err != nil {
+		return t.queueUnavailable(err)
 	}
 	return pause{length: wait}
 }
 
 // notMine finds out why a notification could not be claimed.
-func (t turn) notMine(ctx context.Context, id bson.RawValue) pause {
-	n, ok, err := t.store.peek(ctx, id)
+func (t worker) whyNotClaimed(ctx context.Context, id bson.RawValue) pause {
+	n, ok, err := t.queue.peek(ctx, id)
 	switch {
 	case err != nil:
-		return t.trouble(err)
+		return t.queueUnavailable(err)
 	case !ok || !n.pending:
 		return pause{}
 	}
@@ -157,34 +157,34 @@ func (t turn) notMine(ctx context.Context, id bson.RawValue) pause {
 
 // finish puts a notification out of the way. Its mark is tried until it works: what
 // was handed over must not be handed over again.
-func (t turn) finish(ctx context.Context, m mark, result string) pause {
-	if err := t.insist(ctx, m); err != nil {
-		return t.trouble(err)
+func (t worker) finish(ctx context.Context, m transition, label string) pause {
+	if err := t.retryUntilDone(ctx, m); err != nil {
+		return t.queueUnavailable(err)
 	}
-	t.Metrics.Deliveries.WithLabelValues(result).Inc()
+	t.Metrics.Deliveries.WithLabelValues(label).Inc()
 	return pause{}
 }
 
 // giveBack ends a claim and passes the pause on. If that fails the claim ends by itself.
-func (t turn) giveBack(ctx context.Context, n notice, p pause) pause {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+func (t worker) release(ctx context.Context, n record, p pause) pause {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateGrace)
 	defer cancel()
-	if err := t.store.apply(ctx, t.store.released(n)); err != nil {
+	if err := t.queue.apply(ctx, t.queue.released(n)); err != nil {
 		t.Log.Debug("a claim could not be given back", zap.Stringer("_id", n.id), zap.Error(err))
 	}
 	return p
 }
 
 // trouble says that the queue cannot be used. It is no fault of the notification.
-func (t turn) trouble(err error) pause {
+func (t worker) queueUnavailable(err error) pause {
 	t.queueFailed(err)
-	return pause{length: time.Second, firm: true}
+	return pause{length: time.Second, fixed: true}
 }
 
-func (t turn) insist(ctx context.Context, m mark) error {
-	b := retry.NewBackOff(longestWait)
+func (t worker) retryUntilDone(ctx context.Context, m transition) error {
+	b := retry.NewBackOff(maxBackoff)
 	for {
-		err := t.store.apply(ctx, m)
+		err := t.queue.apply(ctx, m)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

@@ -6,13 +6,13 @@ import (
 )
 
 // surveyed is how many notifications a survey keeps, of however many there are.
-const surveyed = 20_000
+const maxBacklog = 20_000
 
 // survey is what is unprocessed at one moment: for each lane the first of what it
 // holds. What does not fit is found by a later survey, when these are done.
-type survey struct {
+type backlog struct {
 	queue string
-	lanes map[lane]*page
+	partitions map[partition]*head
 	// total counts all, kept or not; oldest is the timestamp of the oldest of them
 	// in seconds, zero if none has one.
 	total  int
@@ -23,57 +23,57 @@ type survey struct {
 }
 
 // page is the beginning of a lane, in order.
-type page struct {
-	notices []notice
+type head struct {
+	records []record
 	// more says that the lane goes on behind it.
 	more bool
 }
 
 // survey reads all that is unprocessed.
-func (s store) survey(ctx context.Context, queue string) (*survey, error) {
-	ctx, cancel := context.WithTimeout(ctx, surveyTimeout)
+func (q queue) scan(ctx context.Context, queue string) (*backlog, error) {
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
-	found := &survey{queue: queue, lanes: map[lane]*page{}, limit: surveyed}
-	if err := s.each(ctx, unprocessed(), found.add); err != nil {
+	found := &backlog{queue: queue, partitions: map[partition]*head{}, limit: maxBacklog}
+	if err := q.each(ctx, unprocessed(), found.add); err != nil {
 		return nil, err
 	}
-	for _, p := range found.lanes {
+	for _, p := range found.partitions {
 		found.cut(p)
 	}
 	return found, nil
 }
 
-func (s *survey) add(n notice) {
+func (s *backlog) add(n record) {
 	s.total++
 	if n.timed && (s.oldest == 0 || n.seconds < s.oldest) {
 		s.oldest = n.seconds
 	}
-	key := laneOf(n, s.queue)
-	p := s.lanes[key]
+	key := partitionOf(n, s.queue)
+	p := s.partitions[key]
 	if p == nil {
-		p = &page{}
-		s.lanes[key] = p
+		p = &head{}
+		s.partitions[key] = p
 	}
-	p.notices = append(p.notices, n)
+	p.records = append(p.records, n)
 	s.kept++
-	if len(p.notices) >= 2*s.limit {
+	if len(p.records) >= 2*s.limit {
 		s.cut(p)
 	}
-	for s.kept > 2*surveyed && s.limit > 1 {
+	for s.kept > 2*maxBacklog && s.limit > 1 {
 		s.limit /= 2
-		for _, p := range s.lanes {
+		for _, p := range s.partitions {
 			s.cut(p)
 		}
 	}
 }
 
 // cut leaves of a lane what comes first.
-func (s *survey) cut(p *page) {
-	slices.SortFunc(p.notices, notice.compare)
-	if len(p.notices) <= s.limit {
+func (s *backlog) cut(p *head) {
+	slices.SortFunc(p.records, record.compare)
+	if len(p.records) <= s.limit {
 		return
 	}
-	s.kept -= len(p.notices) - s.limit
-	clear(p.notices[s.limit:])
-	p.notices, p.more = p.notices[:s.limit], true
+	s.kept -= len(p.records) - s.limit
+	clear(p.records[s.limit:])
+	p.records, p.more = p.records[:s.limit], true
 }

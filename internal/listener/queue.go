@@ -16,18 +16,18 @@ import (
 
 const (
 	// storeTimeout bounds one operation on the queue.
-	storeTimeout = 10 * time.Second
+	queueTimeout = 10 * time.Second
 	// surveyTimeout bounds the reading of all that is unprocessed.
-	surveyTimeout = time.Minute
+	scanTimeout = time.Minute
 
 	codePathNotViable = 28
 )
 
 // store is the queue as one listener uses it.
-type store struct {
+type queue struct {
 	coll *mongo.Collection
-	// me names this listener in its claims.
-	me string
+	// QID names this listener in its claims.
+	id string
 }
 
 // Setup makes the queue, and two indexes of the listener's own: of the documents
@@ -74,10 +74,10 @@ func columns() bson.D {
 }
 
 // each reads notices one by one; the one that visit gets is its own.
-func (s store) each(ctx context.Context, filter bson.D, visit func(notice)) error {
-	cursor, err := s.coll.Find(ctx, filter, options.Find().SetProjection(columns()))
+func (q queue) each(ctx context.Context, filter bson.D, visit func(record)) error {
+	cursor, err := q.coll.Find(ctx, filter, options.Find().SetProjection(columns()))
 	if err != nil {
-		return fmt.Errorf("read %s: %w", s.coll.Name(), err)
+		return fmt.Errorf("read %s: %w", q.coll.Name(), err)
 	}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -86,26 +86,26 @@ func (s store) each(ctx context.Context, filter bson.D, visit func(notice)) erro
 		_ = cursor.Close(closing)
 	}()
 	for cursor.Next(ctx) {
-		visit(parseNotice(slices.Clone(cursor.Current)))
+		visit(parseRecord(slices.Clone(cursor.Current)))
 	}
 	if err := cursor.Err(); err != nil {
-		return fmt.Errorf("read %s: %w", s.coll.Name(), err)
+		return fmt.Errorf("read %s: %w", q.coll.Name(), err)
 	}
 	return nil
 }
 
 // peek reads one notice and says whether it is there.
-func (s store) peek(ctx context.Context, id bson.RawValue) (notice, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+func (q queue) peek(ctx context.Context, id bson.RawValue) (record, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	doc, err := s.coll.FindOne(ctx, bson.D{{Key: "_id", Value: id}}, options.FindOne().SetProjection(columns())).Raw()
+	doc, err := q.coll.FindOne(ctx, bson.D{{Key: "_id", Value: id}}, options.FindOne().SetProjection(columns())).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return notice{}, false, nil
+		return record{}, false, nil
 	}
 	if err != nil {
-		return notice{}, false, fmt.Errorf("read one of %s: %w", s.coll.Name(), err)
+		return record{}, false, fmt.Errorf("read one of %s: %w", q.coll.Name(), err)
 	}
-	return parseNotice(doc), true, nil
+	return parseRecord(doc), true, nil
 }
 
 // claim takes a notification that is unprocessed and nobody's, for claimLength by
@@ -113,21 +113,21 @@ func (s store) peek(ctx context.Context, id bson.RawValue) (notice, bool, error)
 //
 // The update is no pipeline, which could do without a field of its own for the
 // time: a 4.4 server refuses one on a document with a validator inside.
-func (s store) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+func (q queue) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
 	filter := append(pending(id), bson.E{Key: "$or", Value: bson.A{
-		bson.D{{Key: fieldClaim + ".by", Value: s.me}},
-		bson.D{{Key: "$expr", Value: bson.D{{Key: "$not", Value: bson.A{held()}}}}},
+		bson.D{{Key: fieldClaim + ".by", Value: q.id}},
+		bson.D{{Key: "$expr", Value: bson.D{{Key: "$not", Value: bson.A{claimActive()}}}}},
 	}})
 	update := bson.D{
 		{Key: "$set", Value: bson.D{
-			{Key: fieldClaim + ".by", Value: s.me},
+			{Key: fieldClaim + ".by", Value: q.id},
 			{Key: fieldClaim + ".for", Value: claimLength.Milliseconds()},
 		}},
 		{Key: "$currentDate", Value: bson.D{{Key: fieldClaim + ".at", Value: true}}},
 	}
-	doc, err := s.coll.FindOneAndUpdate(ctx, filter, update,
+	doc, err := q.coll.FindOneAndUpdate(ctx, filter, update,
 		options.FindOneAndUpdate().SetReturnDocument(options.After)).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, false, nil
@@ -135,9 +135,9 @@ func (s store) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, err
 	var refused mongo.ServerError
 	if errors.As(err, &refused) && refused.HasErrorCode(codePathNotViable) {
 		// Something else stands where the claim belongs.
-		_, err = s.coll.UpdateOne(ctx, pending(id), bson.D{{Key: "$unset", Value: bson.D{{Key: fieldClaim, Value: ""}}}})
+		_, err = q.coll.UpdateOne(ctx, pending(id), bson.D{{Key: "$unset", Value: bson.D{{Key: fieldClaim, Value: ""}}}})
 		if err == nil {
-			return s.claim(ctx, id)
+			return q.claim(ctx, id)
 		}
 	}
 	if err != nil {
@@ -154,7 +154,7 @@ func pending(id bson.RawValue) bson.D {
 }
 
 // held says, on the server, that a claim or a wait is not over.
-func held() bson.D {
+func claimActive() bson.D {
 	length := bson.D{{Key: "$min", Value: bson.A{"$" + fieldClaim + ".for", maxWait.Milliseconds()}}}
 	return bson.D{{Key: "$and", Value: bson.A{
 		bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$type", Value: "$" + fieldClaim + ".at"}}, "date"}}},

@@ -12,9 +12,9 @@ import (
 const (
 	// pairWindow is how far apart, in seconds, a change and the notification that
 	// somebody wrote of it may be.
-	pairWindow = 10
+	dedupWindow = 10
 	// anywhere is the queue's database where it says nothing of the changes' database.
-	anywhere = "ddltail"
+	anyDatabase = "ddltail"
 )
 
 // decision is what pairing says about a notification that is next to be handed over.
@@ -23,25 +23,25 @@ type decision int
 const (
 	deliver decision = iota
 	// waitForPartner: the other of the pair comes first, and is not done yet.
-	waitForPartner
+	waitForCounterpart
 	skip
 )
 
 // related reads the notifications that n could be paired with, and those that have
 // been paired with one of these.
-func (s store) related(ctx context.Context, n notice) ([]notice, error) {
+func (q queue) candidates(ctx context.Context, n record) ([]record, error) {
 	if !n.timed || n.origin == fromSnapshot {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
 	other := bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}
 	if n.origin == byHand {
 		other = bson.D{{Key: "$eq", Value: "oplog"}}
 	}
-	var found []notice
+	var found []record
 	var ids bson.A
-	err := s.each(ctx, append(like(n, pairWindow), bson.E{Key: "source", Value: other}), func(o notice) {
+	err := q.each(ctx, append(sameChangeFilter(n, dedupWindow), bson.E{Key: "source", Value: other}), func(o record) {
 		found = append(found, o)
 		ids = append(ids, o.id)
 	})
@@ -49,17 +49,17 @@ func (s store) related(ctx context.Context, n notice) ([]notice, error) {
 		return nil, err
 	}
 	second := bson.E{Key: fieldDuplicateOf, Value: bson.D{{Key: "$in", Value: ids}}}
-	err = s.each(ctx, append(like(n, 2*pairWindow), second), func(o notice) { found = append(found, o) })
+	err = q.each(ctx, append(sameChangeFilter(n, 2*dedupWindow), second), func(o record) { found = append(found, o) })
 	return found, err
 }
 
 // like selects the notifications that say the same as n at about the same time.
-func like(n notice, window float64) bson.D {
+func sameChangeFilter(n record, window float64) bson.D {
 	return bson.D{
 		{Key: "operation", Value: n.operation},
 		{Key: "collection", Value: sameText(n.collection)},
 		{Key: "index_name", Value: sameText(n.index)},
-		{Key: "$or", Value: around(n.seconds, window)},
+		{Key: "$or", Value: timestampsNear(n.seconds, window)},
 	}
 }
 
@@ -72,7 +72,7 @@ func sameText(name string) any {
 }
 
 // around selects timestamps of both kinds near a moment.
-func around(seconds, window float64) bson.A {
+func timestampsNear(seconds, window float64) bson.A {
 	from, to := seconds-window, seconds+window
 	between := func(from, to any) bson.D {
 		return bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}}}
@@ -84,7 +84,7 @@ func date(seconds float64) bson.DateTime { return bson.DateTime(seconds * 1000) 
 
 // pairs reports whether one of two notifications was made by hand and the other by
 // `ddltail run`, of the same change. queue is the database that holds both.
-func pairs(a, b notice, queue string) bool {
+func sameChange(a, b record, queue string) bool {
 	hand, tail := a, b
 	if a.origin == fromOplog {
 		hand, tail = b, a
@@ -97,39 +97,39 @@ func pairs(a, b notice, queue string) bool {
 		database = queue
 	}
 	return hand.operation == tail.operation && hand.collection == tail.collection && hand.index == tail.index &&
-		math.Abs(hand.seconds-tail.seconds) <= pairWindow &&
-		(database == tail.database || hand.database == "" && queue == anywhere)
+		math.Abs(hand.seconds-tail.seconds) <= dedupWindow &&
+		(database == tail.database || hand.database == "" && queue == anyDatabase)
 }
 
 // decide says what to do with n, which this listener has claimed, and of what it is
 // the second. It is deterministic, and two listeners that decide about the two of a
 // pair do not both choose to deliver: each has claimed its own before it reads the
 // other's.
-func decide(n notice, related []notice, queue string) (decision, notice) {
-	partner, ok := partnerOf(n, related, queue)
+func decide(n record, candidates []record, queue string) (decision, record) {
+	counterpart, ok := findDuplicate(n, candidates, queue)
 	switch {
 	case !ok:
-		return deliver, notice{}
-	case partner.processed:
-		return skip, partner
-	case partner.claimed():
-		return waitForPartner, partner
-	case partner.compare(n) < 0:
-		return waitForPartner, partner
+		return deliver, record{}
+	case counterpart.processed:
+		return skip, counterpart
+	case counterpart.claimed():
+		return waitForCounterpart, counterpart
+	case counterpart.compare(n) < 0:
+		return waitForCounterpart, counterpart
 	}
-	return deliver, notice{}
+	return deliver, record{}
 }
 
 // partnerOf picks one of those that n pairs with and that no other has: one that has
 // been handed over if there is one, then the first.
-func partnerOf(n notice, related []notice, queue string) (notice, bool) {
-	free := slices.DeleteFunc(slices.Clone(related), func(other notice) bool {
-		return !pairs(n, other, queue) || other.refused || !other.processed && !other.pending || taken(other, n, related)
+func findDuplicate(n record, candidates []record, queue string) (record, bool) {
+	free := slices.DeleteFunc(slices.Clone(candidates), func(other record) bool {
+		return !sameChange(n, other, queue) || other.refused || !other.processed && !other.pending || hasDuplicate(other, n, candidates)
 	})
 	if len(free) == 0 {
-		return notice{}, false
+		return record{}, false
 	}
-	return slices.MinFunc(free, func(a, b notice) int {
+	return slices.MinFunc(free, func(a, b record) int {
 		if a.processed != b.processed {
 			if a.processed {
 				return -1
@@ -141,14 +141,14 @@ func partnerOf(n notice, related []notice, queue string) (notice, bool) {
 }
 
 // taken reports whether a notification has a partner already.
-func taken(other, n notice, related []notice) bool {
+func hasDuplicate(other, n record, candidates []record) bool {
 	if !other.duplicateOf.IsZero() {
 		return true
 	}
-	return slices.ContainsFunc(related, func(r notice) bool {
+	return slices.ContainsFunc(candidates, func(r record) bool {
 		return r.duplicateOf.Equal(other.id) && !r.id.Equal(n.id)
 	})
 }
 
 // partnerPause is how long to leave the first of a pair to whoever has it.
-const partnerPause = 100 * time.Millisecond
+const counterpartBackoff = 100 * time.Millisecond
