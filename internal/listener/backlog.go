@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"context"
 	"slices"
 )
 
@@ -11,7 +10,7 @@ const maxBacklog = 20_000
 // survey is what is unprocessed at one moment: for each lane the first of what it
 // holds. What does not fit is found by a later survey, when these are done.
 type backlog struct {
-	queue string
+	queue      string
 	partitions map[partition]*head
 	// total counts all, kept or not; oldest is the timestamp of the oldest of them
 	// in seconds, zero if none has one.
@@ -27,20 +26,6 @@ type head struct {
 	records []record
 	// more says that the lane goes on behind it.
 	more bool
-}
-
-// survey reads all that is unprocessed.
-func (q queue) scan(ctx context.Context, queue string) (*backlog, error) {
-	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
-	defer cancel()
-	found := &backlog{queue: queue, partitions: map[partition]*head{}, limit: maxBacklog}
-	if err := q.each(ctx, unprocessed(), found.add); err != nil {
-		return nil, err
-	}
-	for _, p := range found.partitions {
-		found.cut(p)
-	}
-	return found, nil
 }
 
 func (s *backlog) add(n record) {

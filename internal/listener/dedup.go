@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"context"
 	"math"
 	"slices"
 	"time"
@@ -26,32 +25,6 @@ const (
 	waitForCounterpart
 	skip
 )
-
-// related reads the notifications that n could be paired with, and those that have
-// been paired with one of these.
-func (q queue) candidates(ctx context.Context, n record) ([]record, error) {
-	if !n.timed || n.origin == fromSnapshot {
-		return nil, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
-	defer cancel()
-	other := bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}
-	if n.origin == byHand {
-		other = bson.D{{Key: "$eq", Value: "oplog"}}
-	}
-	var found []record
-	var ids bson.A
-	err := q.each(ctx, append(sameChangeFilter(n, dedupWindow), bson.E{Key: "source", Value: other}), func(o record) {
-		found = append(found, o)
-		ids = append(ids, o.id)
-	})
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	second := bson.E{Key: fieldDuplicateOf, Value: bson.D{{Key: "$in", Value: ids}}}
-	err = q.each(ctx, append(sameChangeFilter(n, 2*dedupWindow), second), func(o record) { found = append(found, o) })
-	return found, err
-}
 
 // like selects the notifications that say the same as n at about the same time.
 func sameChangeFilter(n record, window float64) bson.D {

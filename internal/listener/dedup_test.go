@@ -40,11 +40,11 @@ func TestDecide(t *testing.T) {
 	hand, tail := recordOf(t, "h", 100), recordOf(t, "1", 100.5)
 	late, twin := recordOf(t, "2", 104), recordOf(t, "i", 101)
 	for _, c := range []struct {
-		name    string
-		n       record
+		name       string
+		n          record
 		candidates []record
-		want    decision
-		of      record
+		want       decision
+		of         record
 	}{
 		{"alone", hand, nil, deliver, record{}},
 		{"only itself", hand, []record{hand}, deliver, record{}},

@@ -138,14 +138,14 @@ func (l *Listener) work(ctx context.Context, wake <-chan struct{}) {
 type loop struct {
 	*Listener
 	scheduler *scheduler
-	workers sync.WaitGroup
-	results  chan result
+	workers   sync.WaitGroup
+	results   chan result
 	// running is how many turns are under way.
 	running int
 	// surveyAt is when the queue is to be read next; notBefore keeps a queue that is
 	// long to read from being read all the time.
 	scanAt, notBefore time.Time
-	pause               interface {
+	pause             interface {
 		NextBackOff() time.Duration
 		Reset()
 	}

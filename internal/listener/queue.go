@@ -164,3 +164,54 @@ func claimActive() bson.D {
 		}}},
 	}}}
 }
+
+// survey reads all that is unprocessed.
+func (q queue) scan(ctx context.Context, queue string) (*backlog, error) {
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+	defer cancel()
+	found := &backlog{queue: queue, partitions: map[partition]*head{}, limit: maxBacklog}
+	if err := q.each(ctx, unprocessed(), found.add); err != nil {
+		return nil, err
+	}
+	for _, p := range found.partitions {
+		found.cut(p)
+	}
+	return found, nil
+}
+
+// related reads the notifications that n could be paired with, and those that have
+// been paired with one of these.
+func (q queue) candidates(ctx context.Context, n record) ([]record, error) {
+	if !n.timed || n.origin == fromSnapshot {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	other := bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}
+	if n.origin == byHand {
+		other = bson.D{{Key: "$eq", Value: "oplog"}}
+	}
+	var found []record
+	var ids bson.A
+	err := q.each(ctx, append(sameChangeFilter(n, dedupWindow), bson.E{Key: "source", Value: other}), func(o record) {
+		found = append(found, o)
+		ids = append(ids, o.id)
+	})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	second := bson.E{Key: fieldDuplicateOf, Value: bson.D{{Key: "$in", Value: ids}}}
+	err = q.each(ctx, append(sameChangeFilter(n, 2*dedupWindow), second), func(o record) { found = append(found, o) })
+	return found, err
+}
+
+// apply makes one attempt at a mark. A document that has changed its state since,
+// or is gone, is left alone.
+func (q queue) apply(ctx context.Context, m transition) error {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	if _, err := q.coll.UpdateOne(ctx, m.filter, m.update); err != nil {
+		return fmt.Errorf("mark a notification: %w", err)
+	}
+	return nil
+}

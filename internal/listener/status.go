@@ -25,12 +25,12 @@ const stalled = 2 * scanTimeout
 // Status is what a listener shows of itself while it runs. The zero value is one
 // that has not started.
 type Status struct {
-	mu      sync.Mutex
-	beat    time.Time
-	mode    Mode
-	queue   error
+	mu               sync.Mutex
+	beat             time.Time
+	mode             Mode
+	queue            error
 	misconfiguration string
-	total   int
+	total            int
 }
 
 // Ready is nil while the queue can be read and the backend takes what it is given,

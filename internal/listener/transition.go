@@ -1,8 +1,6 @@
 package listener
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -76,15 +74,4 @@ func (q queue) released(n record) transition {
 		filter: append(pending(n.id), bson.E{Key: fieldClaim + ".by", Value: q.id}),
 		update: bson.D{{Key: "$unset", Value: gone}},
 	}
-}
-
-// apply makes one attempt at a mark. A document that has changed its state since,
-// or is gone, is left alone.
-func (q queue) apply(ctx context.Context, m transition) error {
-	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
-	defer cancel()
-	if _, err := q.coll.UpdateOne(ctx, m.filter, m.update); err != nil {
-		return fmt.Errorf("mark a notification: %w", err)
-	}
-	return nil
 }

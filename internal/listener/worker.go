@@ -19,8 +19,8 @@ const maxBatch = 32
 // turn hands over what a lane holds, in its order, until the first that has to wait.
 type worker struct {
 	*Listener
-	queue queue
-	partition  partition
+	queue     queue
+	partition partition
 }
 
 // pause says that a lane has to wait, and why; the zero value says that it has not.
