@@ -4,16 +4,16 @@ import (
 	"slices"
 )
 
-// surveyed is how many notifications a survey keeps, of however many there are.
+// maxBacklog bounds the records that one scan keeps in memory.
 const maxBacklog = 20_000
 
-// survey is what is unprocessed at one moment: for each lane the first of what it
-// holds. What does not fit is found by a later survey, when these are done.
+// backlog is the result of one scan: the first unprocessed records of each partition.
+// Records over the bound are read by a later scan.
 type backlog struct {
 	queue      string
 	partitions map[partition]*head
-	// total counts all, kept or not; oldest is the timestamp of the oldest of them
-	// in seconds, zero if none has one.
+	// total counts all unprocessed records, kept or not; oldest is the smallest timestamp
+	// in seconds, zero if no record has one.
 	total  int
 	oldest float64
 
@@ -21,10 +21,10 @@ type backlog struct {
 	kept  int
 }
 
-// page is the beginning of a lane, in order.
+// head is the beginning of a partition, in order.
 type head struct {
 	records []record
-	// more says that the lane goes on behind it.
+	// more reports whether the queue holds further records of the partition.
 	more bool
 }
 
@@ -52,7 +52,7 @@ func (s *backlog) add(n record) {
 	}
 }
 
-// cut leaves of a lane what comes first.
+// cut drops the records of a partition over the limit.
 func (s *backlog) cut(p *head) {
 	slices.SortFunc(p.records, record.compare)
 	if len(p.records) <= s.limit {

@@ -6,31 +6,30 @@ import (
 )
 
 const (
-	// longestWait is the longest pause between two attempts to reach the queue.
+	// maxBackoff bounds the backoff after a failed operation on the queue.
 	maxBackoff = 5 * time.Second
-	// stopGrace is how long a request may go on after the listener has been told to
-	// stop, and lastWord what a mark may take after that.
+	// stopGrace is how long a request may continue after shutdown begins, updateGrace
+	// how long the update after it may take.
 	stopGrace   = 2500 * time.Millisecond
 	updateGrace = time.Second
 
-	// claimLength is how long a notification belongs to the listener that took it:
-	// longer than a request can last.
+	// claimLength is how long a claim is valid: longer than a request can take.
 	claimLength = 20 * time.Second
-	// mistakeWait is the pause after an answer that only a person can mend.
+	// misconfigurationBackoff is the backoff after a response that indicates a
+	// misconfiguration.
 	misconfigurationBackoff = time.Minute
-	// maxWait bounds every wait that a document can ask for.
+	// maxWait bounds every wait stored in a document.
 	maxWait = time.Hour
 
 	firstRetry = 250 * time.Millisecond
 	earlyRetry = 5 * time.Second
 	lateRetry  = time.Minute
-	// early is how long a notification must have failed before it is tried less often.
+	// early is how long a notification has to fail before retries become less frequent.
 	early = 10 * time.Minute
 )
 
-// retryWait is the pause after a failed attempt: it doubles with their number, up to
-// a bound that grows with the time for which they have failed. Up to a fifth of it
-// is left to chance, so that many do not come back at one moment.
+// retryWait returns the backoff after a failed attempt: exponential in the number of
+// attempts, with a bound that grows after a period of failure, and up to 20 % jitter.
 func retryWait(attempts int64, failing, asked time.Duration) time.Duration {
 	bound := earlyRetry
 	if failing >= early {

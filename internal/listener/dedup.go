@@ -9,24 +9,26 @@ import (
 )
 
 const (
-	// pairWindow is how far apart, in seconds, a change and the notification that
-	// somebody wrote of it may be.
+	// dedupWindow is the maximum distance in seconds between the timestamps of a manual
+	// and an oplog notification of the same change.
 	dedupWindow = 10
-	// anywhere is the queue's database where it says nothing of the changes' database.
+	// anyDatabase is a queue database that does not imply the database of the changes.
 	anyDatabase = "ddltail"
 )
 
-// decision is what pairing says about a notification that is next to be handed over.
+// decision is what to do with a claimed notification that may have a duplicate.
 type decision int
 
 const (
 	deliver decision = iota
-	// waitForPartner: the other of the pair comes first, and is not done yet.
+	// waitForCounterpart: the other notification of the change is ordered first and is
+	// not processed yet.
 	waitForCounterpart
 	skip
 )
 
-// like selects the notifications that say the same as n at about the same time.
+// sameChangeFilter selects notifications of the same operation, collection and index
+// with a timestamp near that of n.
 func sameChangeFilter(n record, window float64) bson.D {
 	return bson.D{
 		{Key: "operation", Value: n.operation},
@@ -36,7 +38,7 @@ func sameChangeFilter(n record, window float64) bson.D {
 	}
 }
 
-// sameText matches a name, or that there is none.
+// sameText matches a name, or its absence.
 func sameText(name string) any {
 	if name == "" {
 		return bson.D{{Key: "$in", Value: bson.A{nil, ""}}}
@@ -44,7 +46,7 @@ func sameText(name string) any {
 	return name
 }
 
-// around selects timestamps of both kinds near a moment.
+// timestampsNear selects timestamps near a moment, numbers and dates.
 func timestampsNear(seconds, window float64) bson.A {
 	from, to := seconds-window, seconds+window
 	between := func(from, to any) bson.D {
@@ -55,8 +57,8 @@ func timestampsNear(seconds, window float64) bson.A {
 
 func date(seconds float64) bson.DateTime { return bson.DateTime(seconds * 1000) }
 
-// pairs reports whether one of two notifications was made by hand and the other by
-// `ddltail run`, of the same change. queue is the database that holds both.
+// sameChange reports whether one of two notifications is manual, the other from the
+// oplog, and both describe the same change. queue is the database that holds them.
 func sameChange(a, b record, queue string) bool {
 	hand, tail := a, b
 	if a.origin == fromOplog {
@@ -74,10 +76,9 @@ func sameChange(a, b record, queue string) bool {
 		(database == tail.database || hand.database == "" && queue == anyDatabase)
 }
 
-// decide says what to do with n, which this listener has claimed, and of what it is
-// the second. It is deterministic, and two listeners that decide about the two of a
-// pair do not both choose to deliver: each has claimed its own before it reads the
-// other's.
+// decide returns what to do with n, which this listener has claimed, and its counterpart.
+// It is deterministic. Two listeners cannot both deliver the two notifications of a change:
+// each claims its own before it reads the other.
 func decide(n record, candidates []record, queue string) (decision, record) {
 	counterpart, ok := findDuplicate(n, candidates, queue)
 	switch {
@@ -93,8 +94,8 @@ func decide(n record, candidates []record, queue string) (decision, record) {
 	return deliver, record{}
 }
 
-// partnerOf picks one of those that n pairs with and that no other has: one that has
-// been handed over if there is one, then the first.
+// findDuplicate returns the counterpart of n: a notification of the same change that has
+// no duplicate yet, a processed one first, else the first in order.
 func findDuplicate(n record, candidates []record, queue string) (record, bool) {
 	free := slices.DeleteFunc(slices.Clone(candidates), func(other record) bool {
 		return !sameChange(n, other, queue) || other.refused || !other.processed && !other.pending || hasDuplicate(other, n, candidates)
@@ -113,7 +114,7 @@ func findDuplicate(n record, candidates []record, queue string) (record, bool) {
 	}), true
 }
 
-// taken reports whether a notification has a partner already.
+// hasDuplicate reports whether a notification already has a duplicate other than n.
 func hasDuplicate(other, n record, candidates []record) bool {
 	if !other.duplicateOf.IsZero() {
 		return true
@@ -123,5 +124,5 @@ func hasDuplicate(other, n record, candidates []record) bool {
 	})
 }
 
-// partnerPause is how long to leave the first of a pair to whoever has it.
+// counterpartBackoff is the wait for the counterpart to be processed.
 const counterpartBackoff = 100 * time.Millisecond

@@ -1,9 +1,9 @@
-// Package listener hands the notifications of a queue over, each at least once, in
-// the order of their collection, alone or with any number of other listeners.
+// Package listener delivers the notifications of a queue, each at least once and in the
+// order of their collection. Any number of listeners can share a queue.
 //
-// What is to be done always comes from reading the queue: a change stream, or a
-// clock, only says when to read it. So nothing is lost with a stream, a listener or
-// a primary. What a notification has been through stands in its document.
+// The queue is the only source of work: a change stream or a timer only triggers a scan.
+// So nothing is lost if a stream, a listener or a primary fails. The state of a
+// notification is stored in its document.
 package listener
 
 import (
@@ -22,18 +22,18 @@ import (
 )
 
 const (
-	// atOnce is how many lanes hand over at the same time.
+	// maxWorkers is how many partitions are delivered concurrently.
 	maxWorkers = 32
-	// surveyEvery is how often the queue is read without an occasion: what a listener
-	// that died had claimed gives none.
+	// scanInterval is the time between two scans without a wakeup. Needed since the
+	// expiry of a crashed listener's claim causes no event.
 	scanInterval = 10 * time.Second
-	// settled is how long after the last turn the queue is read again.
+	// settleDelay is the delay between the last worker and the scan that updates the metrics.
 	settleDelay = time.Second
-	// repeatEvery is how often a complaint is repeated that stays the same.
+	// warnInterval is the time after which an unchanged warning is logged again.
 	warnInterval = time.Minute
 )
 
-// How a notification's way ended, in metrics.
+// Results of a notification, as labels of metrics.
 const (
 	resultDelivered = "delivered"
 	resultRejected  = "rejected"
@@ -41,34 +41,33 @@ const (
 	resultDuplicate = "duplicate"
 )
 
-// Results lists the ends of a notification's way.
+// Results returns all results.
 func Results() []string {
 	return []string{resultDelivered, resultRejected, resultMalformed, resultDuplicate}
 }
 
-// Target is where notifications go. Deliver is called by several goroutines at once.
+// Target is the receiver of notifications. Deliver must be safe for concurrent use.
 type Target interface {
 	Deliver(ctx context.Context, m delivery.Message) delivery.Outcome
 }
 
-// Listener hands over what the queue in one database holds. All fields but the
-// unexported ones are to be set.
+// Listener delivers the notifications of one queue. All exported fields are required.
 type Listener struct {
-	// Database is the queue's.
+	// Database is the name of the queue's database.
 	Database string
 	Target   Target
-	// PollInterval is how often to look where there is no change stream.
+	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
 	Metrics      *metrics.Listen
 	Status       *Status
 	Log          *zap.Logger
 
-	// QID names this listener in its claims.
+	// id identifies this listener in its claims.
 	id string
 
 	mu    sync.Mutex
 	queue queue
-	// said is the last complaint of each kind, and when it was made.
+	// lastWarning is the last warning of each kind.
 	lastWarning map[string]warning
 }
 
@@ -77,23 +76,24 @@ type warning struct {
 	at   time.Time
 }
 
-// Run listens until the context ends; nothing of it is left then. The client of db
-// must write with majority write concern and read at the primary.
+// Run delivers notifications until the context is canceled, and returns when all
+// goroutines have ended. The client of db must write with majority write concern and read
+// from the primary.
 func (l *Listener) Run(ctx context.Context, db *mongo.Database) {
 	l.id = bson.NewObjectID().Hex()
 	l.use(db)
 	wake := make(chan struct{}, 1)
-	var both sync.WaitGroup
-	both.Go(func() {
+	var group sync.WaitGroup
+	group.Go(func() {
 		l.watch(ctx, db.Client(), func() {
 			select {
 			case wake <- struct{}{}:
-			default: // it is awake
+			default: // a wakeup is pending already
 			}
 		})
 	})
-	both.Go(func() { l.work(ctx, wake) })
-	both.Wait()
+	group.Go(func() { l.work(ctx, wake) })
+	group.Wait()
 }
 
 func (l *Listener) use(db *mongo.Database) {
@@ -108,8 +108,7 @@ func (l *Listener) currentQueue() queue {
 	return l.queue
 }
 
-// work reads the queue whenever there is an occasion, and lets lanes have their
-// turns. It returns when all turns have ended.
+// work scans the queue and starts workers. It returns when all workers have ended.
 func (l *Listener) work(ctx context.Context, wake <-chan struct{}) {
 	w := &loop{Listener: l, scheduler: newScheduler(), results: make(chan result, maxWorkers), pause: retry.NewBackOff(maxBackoff)}
 	for ctx.Err() == nil {
@@ -134,16 +133,16 @@ func (l *Listener) work(ctx context.Context, wake <-chan struct{}) {
 	w.workers.Wait()
 }
 
-// worker is the state of one work loop.
+// loop is the state of the work loop.
 type loop struct {
 	*Listener
 	scheduler *scheduler
 	workers   sync.WaitGroup
 	results   chan result
-	// running is how many turns are under way.
+	// running is the number of running workers.
 	running int
-	// surveyAt is when the queue is to be read next; notBefore keeps a queue that is
-	// long to read from being read all the time.
+	// scanAt is when the next scan is due; notBefore delays it, so that a queue that takes
+	// long to scan is not scanned continuously.
 	scanAt, notBefore time.Time
 	pause             interface {
 		NextBackOff() time.Duration
@@ -170,7 +169,7 @@ func (w *loop) scan(ctx context.Context) {
 	w.scheduler.update(found, now)
 }
 
-// surveyBy has the queue read at a moment, or as soon after that as may be.
+// scanBy schedules a scan at a time, or later if notBefore requires it.
 func (w *loop) scanBy(at time.Time) {
 	if at.Before(w.notBefore) {
 		at = w.notBefore
@@ -180,7 +179,7 @@ func (w *loop) scanBy(at time.Time) {
 	}
 }
 
-// dispatch starts turns while there are lanes and room.
+// dispatch starts workers while partitions are ready and maxWorkers is not reached.
 func (w *loop) dispatch(ctx context.Context) {
 	for w.running < maxWorkers {
 		key, records, ok := w.scheduler.next()
@@ -198,7 +197,7 @@ func (w *loop) end(e result) {
 	if w.scheduler.finished(e, time.Now()) {
 		w.scanBy(time.Now())
 	} else if w.running == 0 {
-		// What the metrics say of the queue was true before these turns.
+		// The queue metrics are from before these workers.
 		w.scanBy(time.Now().Add(settleDelay))
 	}
 }
@@ -214,17 +213,18 @@ func (w *loop) reportMisconfiguration() {
 	misconfiguration := w.scheduler.misconfiguration()
 	w.Status.round(misconfiguration)
 	if misconfiguration != "" {
-		w.warnOncePerInterval("backend", "the backend does not take notifications: check DDLTAIL_BACKEND_URL and what it expects; "+
-			"nothing is marked, it is asked again each minute", misconfiguration)
+		w.warnOncePerInterval("backend", "the backend's response indicates a misconfiguration (check DDLTAIL_BACKEND_URL); "+
+			"notifications stay unprocessed, retrying every minute", misconfiguration)
 	}
 }
 
 func (l *Listener) queueFailed(err error) {
 	l.Status.queueFailed(err)
-	l.warnOncePerInterval("queue", "the queue cannot be used; it is tried again", err.Error())
+	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 
-// complain logs a warning, unless the last of its kind was the same and is not long ago.
+// warnOncePerInterval logs a warning, unless the last one of its kind was the same and
+// within warnInterval.
 func (l *Listener) warnOncePerInterval(kind, message, text string) {
 	l.mu.Lock()
 	last := l.lastWarning[kind]

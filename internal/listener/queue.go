@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	// storeTimeout bounds one operation on the queue.
+	// queueTimeout bounds one operation on the queue.
 	queueTimeout = 10 * time.Second
-	// surveyTimeout bounds the reading of all that is unprocessed.
+	// scanTimeout bounds a scan of all unprocessed notifications.
 	scanTimeout = time.Minute
 
 	codePathNotViable = 28
 )
 
-// store is the queue as one listener uses it.
+// queue is the notification collection as one listener uses it.
 type queue struct {
 	coll *mongo.Collection
-	// QID names this listener in its claims.
+	// id identifies this listener in its claims.
 	id string
 }
 
-// Setup makes the queue, and two indexes of the listener's own: of the documents
-// without `processed`, which the sparse index does not hold, so that a look at the
-// queue would read all of it; and of what pairs are found by. It is idempotent.
+// Setup creates the queue and two indexes of the listener: a partial index on documents
+// without `processed` (absent from the sparse index, so the query would scan the
+// collection) and one for duplicate detection. It is idempotent.
 func Setup(ctx context.Context, db *mongo.Database) error {
 	if err := sink.Setup(ctx, db); err != nil {
 		return err
@@ -46,13 +46,13 @@ func Setup(ctx context.Context, db *mongo.Database) error {
 		{Keys: bson.D{{Key: "collection", Value: 1}, {Key: "source", Value: 1}, {Key: "timestamp", Value: 1}}},
 	})
 	if err != nil {
-		return fmt.Errorf("index %s.%s: %w", db.Name(), sink.Notifications, err)
+		return fmt.Errorf("create indexes on %s.%s: %w", db.Name(), sink.Notifications, err)
 	}
 	return nil
 }
 
-// unprocessed selects what is to be handed over. Each half has an index of its own,
-// which the server uses only when the halves are written out like this.
+// unprocessed selects notifications that are not processed. Each branch has its own
+// index, which the server uses only with a top-level $or.
 func unprocessed() bson.D {
 	isNotification := bson.E{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}
 	return bson.D{{Key: "$or", Value: bson.A{
@@ -61,7 +61,7 @@ func unprocessed() bson.D {
 	}}}
 }
 
-// columns are the fields of a notice, with the server's clock beside them.
+// columns is the projection for a record, plus the server's clock.
 func columns() bson.D {
 	fields := bson.D{{Key: "now", Value: "$$NOW"}}
 	for _, f := range []string{
@@ -73,7 +73,7 @@ func columns() bson.D {
 	return fields
 }
 
-// each reads notices one by one; the one that visit gets is its own.
+// each calls visit with every matching record. The record is a copy.
 func (q queue) each(ctx context.Context, filter bson.D, visit func(record)) error {
 	cursor, err := q.coll.Find(ctx, filter, options.Find().SetProjection(columns()))
 	if err != nil {
@@ -82,7 +82,7 @@ func (q queue) each(ctx context.Context, filter bson.D, visit func(record)) erro
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		// The server forgets the cursor by itself if this fails.
+		// The cursor times out on the server if this fails.
 		_ = cursor.Close(closing)
 	}()
 	for cursor.Next(ctx) {
@@ -94,7 +94,7 @@ func (q queue) each(ctx context.Context, filter bson.D, visit func(record)) erro
 	return nil
 }
 
-// peek reads one notice and says whether it is there.
+// peek reads one record and reports whether it exists.
 func (q queue) peek(ctx context.Context, id bson.RawValue) (record, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
@@ -103,16 +103,16 @@ func (q queue) peek(ctx context.Context, id bson.RawValue) (record, bool, error)
 		return record{}, false, nil
 	}
 	if err != nil {
-		return record{}, false, fmt.Errorf("read one of %s: %w", q.coll.Name(), err)
+		return record{}, false, fmt.Errorf("read a notification of %s: %w", q.coll.Name(), err)
 	}
 	return parseRecord(doc), true, nil
 }
 
-// claim takes a notification that is unprocessed and nobody's, for claimLength by
-// the server's clock, and gives the whole document. It says whether it got it.
+// claim claims an unprocessed notification without an active claim, for claimLength by
+// the server's clock. It returns the whole document, and whether it was claimed.
 //
-// The update is no pipeline, which could do without a field of its own for the
-// time: a 4.4 server refuses one on a document with a validator inside.
+// The update is not a pipeline, although a pipeline would not need a field for the start
+// time: server 4.4 rejects one on a document that contains a validator.
 func (q queue) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
@@ -134,7 +134,7 @@ func (q queue) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, err
 	}
 	var refused mongo.ServerError
 	if errors.As(err, &refused) && refused.HasErrorCode(codePathNotViable) {
-		// Something else stands where the claim belongs.
+		// The claim field has another type.
 		_, err = q.coll.UpdateOne(ctx, pending(id), bson.D{{Key: "$unset", Value: bson.D{{Key: fieldClaim, Value: ""}}}})
 		if err == nil {
 			return q.claim(ctx, id)
@@ -153,7 +153,7 @@ func pending(id bson.RawValue) bson.D {
 	}
 }
 
-// held says, on the server, that a claim or a wait is not over.
+// claimActive is an expression that is true while a claim or a backoff is active.
 func claimActive() bson.D {
 	length := bson.D{{Key: "$min", Value: bson.A{"$" + fieldClaim + ".for", maxWait.Milliseconds()}}}
 	return bson.D{{Key: "$and", Value: bson.A{
@@ -165,7 +165,7 @@ func claimActive() bson.D {
 	}}}
 }
 
-// survey reads all that is unprocessed.
+// scan reads all unprocessed notifications.
 func (q queue) scan(ctx context.Context, queue string) (*backlog, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
@@ -179,8 +179,8 @@ func (q queue) scan(ctx context.Context, queue string) (*backlog, error) {
 	return found, nil
 }
 
-// related reads the notifications that n could be paired with, and those that have
-// been paired with one of these.
+// candidates reads the possible counterparts of n, and the records that are already
+// marked as duplicates of these.
 func (q queue) candidates(ctx context.Context, n record) ([]record, error) {
 	if !n.timed || n.origin == fromSnapshot {
 		return nil, nil
@@ -205,13 +205,13 @@ func (q queue) candidates(ctx context.Context, n record) ([]record, error) {
 	return found, err
 }
 
-// apply makes one attempt at a mark. A document that has changed its state since,
-// or is gone, is left alone.
+// apply executes one transition. A document that changed its state meanwhile, or was
+// removed, is not modified.
 func (q queue) apply(ctx context.Context, m transition) error {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
 	if _, err := q.coll.UpdateOne(ctx, m.filter, m.update); err != nil {
-		return fmt.Errorf("mark a notification: %w", err)
+		return fmt.Errorf("update a notification: %w", err)
 	}
 	return nil
 }

@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// board is what the listener knows of its lanes: which have something to hand over,
-// which are at it, and which have to wait. It does nothing by itself, and is for one
-// goroutine.
+// scheduler tracks which partitions are ready, in progress or backing off. It does no I/O
+// and is not safe for concurrent use.
 type scheduler struct {
 	partitions map[partition]*partitionState
-	// ready are the lanes whose turn comes, first come first served; waiting are
-	// those with a pause before them. A lane that is busy is in neither.
+	// ready holds the partitions to process, in order; waiting those backing off. A busy
+	// partition is in neither.
 	ready   []partition
 	waiting map[partition]bool
-	// mistakes are what a person has to mend, by the lane that came upon it.
+	// misconfigurations holds what an operator has to fix, by partition.
 	misconfigurations map[partition]string
 }
 
@@ -23,18 +22,18 @@ func newScheduler() *scheduler {
 }
 
 type partitionState struct {
-	// notices are there unless the lane is busy.
+	// records is never empty, except while the partition is busy.
 	records []record
-	// more says that the queue holds more of the lane than notices.
+	// more reports whether the queue holds further records of the partition.
 	more  bool
 	busy  bool
 	until time.Time
-	// firm says that only time ends the pause, or another first notification.
+	// fixed reports whether the backoff ends only by time or with another first record.
 	fixed bool
 }
 
-// update takes over what a survey has found. A lane that somebody is at stays as it
-// is, and is looked at again after that.
+// update applies the result of a scan. A busy partition is not changed; it is scanned
+// again when its worker has ended.
 func (b *scheduler) update(s *backlog, now time.Time) {
 	b.ready = b.ready[:0]
 	clear(b.waiting)
@@ -61,8 +60,8 @@ func (b *scheduler) update(s *backlog, now time.Time) {
 	})
 }
 
-// replace returns an idle lane a new page. A firm pause stands while the same
-// notification is the first.
+// replace sets the records of an idle partition. A fixed backoff remains while the first
+// record is the same.
 func (l *partitionState) replace(p *head, now time.Time) {
 	same := len(l.records) > 0 && l.records[0].id.Equal(p.records[0].id)
 	l.records, l.more = p.records, p.more
@@ -82,7 +81,7 @@ func (b *scheduler) forget(key partition) {
 	delete(b.misconfigurations, key)
 }
 
-// place puts an idle lane where it belongs.
+// place adds an idle partition to ready or waiting.
 func (b *scheduler) place(key partition, now time.Time) {
 	if b.partitions[key].until.After(now) {
 		b.waiting[key] = true
@@ -92,14 +91,14 @@ func (b *scheduler) place(key partition, now time.Time) {
 	b.ready = append(b.ready, key)
 }
 
-// wake puts those in the line whose pause is over.
+// wake moves partitions whose backoff is over to ready.
 func (b *scheduler) wake(now time.Time) {
 	for key := range b.waiting {
 		b.place(key, now)
 	}
 }
 
-// next returns the lane whose turn it is, with what it holds, and counts it as busy.
+// next returns the first ready partition with its records, and marks it as busy.
 func (b *scheduler) next() (partition, []record, bool) {
 	if len(b.ready) == 0 {
 		return partition{}, nil, false
@@ -111,8 +110,8 @@ func (b *scheduler) next() (partition, []record, bool) {
 	return key, state.records, true
 }
 
-// ended takes over how a turn went, and says whether the queue has to be read again
-// to know how the lane goes on.
+// finished applies the result of a worker, and reports whether another scan is needed to
+// continue the partition.
 func (b *scheduler) finished(e result, now time.Time) (backlog bool) {
 	state := b.partitions[e.partition]
 	state.busy = false
@@ -131,7 +130,7 @@ func (b *scheduler) finished(e result, now time.Time) (backlog bool) {
 	return backlog
 }
 
-// nextWake is when the first pause ends; zero if no lane has one.
+// nextWake returns when the first backoff ends; zero if there is none.
 func (b *scheduler) nextWake() time.Time {
 	var first time.Time
 	for key := range b.waiting {
@@ -142,7 +141,7 @@ func (b *scheduler) nextWake() time.Time {
 	return first
 }
 
-// mistake is one of the things that a person has to mend, empty if there is none.
+// misconfiguration returns one of the misconfigurations, empty if there is none.
 func (b *scheduler) misconfiguration() string {
 	for _, what := range b.misconfigurations {
 		return what
@@ -150,13 +149,13 @@ func (b *scheduler) misconfiguration() string {
 	return ""
 }
 
-// lane is what keeps its order: one collection. Lanes do not hold each other up.
+// partition is the unit of ordering: one collection. Partitions are independent.
 type partition struct {
 	database, collection string
 }
 
-// laneOf puts a notification that names no database with those of the queue's own,
-// where the queue is next to what it tells of.
+// partitionOf returns the partition of a record. If the record names no database, that is
+// the database of the queue, unless the queue is in anyDatabase.
 func partitionOf(n record, queue string) partition {
 	database := n.database
 	if database == "" && queue != anyDatabase {

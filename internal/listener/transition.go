@@ -8,12 +8,12 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 )
 
-// mark is a change of one notification's state. The zero value changes nothing.
+// transition is a state change of one notification. The zero value changes nothing.
 type transition struct {
 	filter, update bson.D
 }
 
-// processed ends a notification's way, with further fields to be set.
+// processed is the transition to a final state, with further fields to set.
 func processed(n record, more ...bson.E) transition {
 	return transition{
 		filter: pending(n.id),
@@ -41,8 +41,8 @@ func duplicate(n, of record) transition {
 	return processed(n, bson.E{Key: fieldDuplicateOf, Value: of.id})
 }
 
-// failed returns the notification back, to be taken again after the wait. A claim
-// that another listener has taken meanwhile stays as it is.
+// failed releases the claim and starts a backoff. It does not match if another listener
+// has claimed the notification meanwhile.
 func (q queue) failed(n record, o delivery.Outcome, wait time.Duration) transition {
 	now := bson.D{{Key: fieldClaim + ".at", Value: true}}
 	if n.failingSince.IsZero() {
@@ -62,7 +62,7 @@ func (q queue) failed(n record, o delivery.Outcome, wait time.Duration) transiti
 	}
 }
 
-// released returns the notification back as it was before the claim.
+// released restores the state before the claim.
 func (q queue) released(n record) transition {
 	gone := bson.D{{Key: fieldClaim, Value: ""}}
 	if !n.failingSince.IsZero() {

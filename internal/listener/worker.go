@@ -12,37 +12,37 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// turnLength is how many notifications a lane may hand over before the others get
-// their turn.
+// maxBatch is how many notifications of a partition are processed before other partitions
+// get a worker.
 const maxBatch = 32
 
-// turn hands over what a lane holds, in its order, until the first that has to wait.
+// worker delivers the records of a partition in order, up to the first that has to wait.
 type worker struct {
 	*Listener
 	queue     queue
 	partition partition
 }
 
-// pause says that a lane has to wait, and why; the zero value says that it has not.
+// pause is the backoff of a partition and its reason; the zero value is none.
 type pause struct {
-	// length is how long.
+	// length is its duration.
 	length time.Duration
-	// firm says that only time ends it, or another first notification: the queue
-	// does not show the reason.
+	// fixed reports whether it ends only by time or with another first record: its reason
+	// is not stored in the queue.
 	fixed bool
-	// mistake is set where a person has to mend something.
+	// misconfiguration is set if an operator has to fix something.
 	misconfiguration string
 }
 
-// turnEnd is how a turn went.
+// result is the result of a worker run.
 type result struct {
 	partition partition
-	// done is how many of the page are out of the way.
+	// done is the number of records processed.
 	done  int
 	pause pause
 }
 
-// take works through a page. The context's end stops it between two notifications.
+// process processes records in order. It stops between two if the context is canceled.
 func (t worker) process(ctx context.Context, records []record) result {
 	for i, n := range records {
 		if i == maxBatch || ctx.Err() != nil {
@@ -55,8 +55,7 @@ func (t worker) process(ctx context.Context, records []record) result {
 	return result{partition: t.partition, done: len(records)}
 }
 
-// handle sees that one notification is handed over, or says how long the lane has
-// to wait.
+// handle processes one record, or returns the backoff of the partition.
 func (t worker) handle(stopping context.Context, n record) pause {
 	ctx, cancel := retry.Outlasting(stopping, stopGrace+updateGrace)
 	defer cancel()
@@ -70,7 +69,7 @@ func (t worker) handle(stopping context.Context, n record) pause {
 	claimed := time.Now()
 	n = parseRecord(doc)
 	if what := malformed(doc); what != "" {
-		t.Log.Error("a notification is malformed", zap.Stringer("_id", n.id), zap.String("reason", what))
+		t.Log.Error("notification is malformed", zap.Stringer("_id", n.id), zap.String("reason", what))
 		return t.finish(ctx, refused(n, what), resultMalformed)
 	}
 	candidates, err := t.queue.candidates(ctx, n)
@@ -79,7 +78,7 @@ func (t worker) handle(stopping context.Context, n record) pause {
 	}
 	switch what, counterpart := decide(n, candidates, t.Database); what {
 	case skip:
-		t.Log.Info("the other notification of this change has been handed over",
+		t.Log.Info("skipped a duplicate notification",
 			zap.Stringer("_id", n.id), zap.Stringer("duplicate_of", counterpart.id))
 		return t.finish(ctx, duplicate(n, counterpart), resultDuplicate)
 	case waitForCounterpart:
@@ -92,11 +91,11 @@ func (t worker) handle(stopping context.Context, n record) pause {
 	return t.attempt(ctx, request, n, doc)
 }
 
-// claimMargin is what is left of a claim when the request must be over.
+// claimMargin is the minimum validity of a claim after the end of the request.
 const claimMargin = 2 * time.Second
 
-// attempt makes one request, which has a context of its own: it must end before the
-// claim does, and leave time for a mark.
+// attempt sends one request. The request has its own context: it must end before the
+// claim expires, with time left for the update.
 func (t worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pause {
 	message, err := newMessage(doc)
 	if err != nil {
@@ -104,7 +103,7 @@ func (t worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pa
 	}
 	o := t.Target.Deliver(request, message)
 	if o.Verdict != delivery.Delivered && errors.Is(request.Err(), context.Canceled) {
-		// Cut by the end of this process: whether it arrived is not known.
+		// Canceled by shutdown: whether the request was received is not known.
 		return t.release(ctx, n, pause{length: time.Second})
 	}
 	t.Metrics.Attempts.WithLabelValues(o.Verdict.String()).Inc()
@@ -113,10 +112,10 @@ func (t worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pa
 		if n.timed {
 			t.Metrics.Latency.Observe(max(0, float64(time.Now().UnixMilli())/1000-n.seconds))
 		}
-		t.Log.Debug("handed over", zap.Stringer("_id", n.id))
+		t.Log.Debug("notification delivered", zap.Stringer("_id", n.id))
 		return t.finish(ctx, delivered(n), resultDelivered)
 	case delivery.Rejected:
-		t.Log.Error("a notification is refused for good", zap.Stringer("_id", n.id), zap.String("reason", o.Reason))
+		t.Log.Error("notification rejected by the backend", zap.Stringer("_id", n.id), zap.String("reason", o.Reason))
 		return t.finish(ctx, rejected(n, o), resultRejected)
 	case delivery.Misconfigured:
 		return t.release(ctx, n, pause{length: misconfigurationBackoff, fixed: true, misconfiguration: o.Reason})
@@ -132,18 +131,18 @@ func (t worker) retry(ctx context.Context, n record, o delivery.Outcome) pause {
 	}
 	wait := retryWait(n.attempts+1, failing, o.RetryAfter)
 	level := zap.DebugLevel
-	if tries := n.attempts + 1; tries&(tries-1) == 0 { // the first, and ever fewer of the rest
+	if tries := n.attempts + 1; tries&(tries-1) == 0 { // the first, second, fourth, eighth, …
 		level = zap.WarnLevel
 	}
-	t.Log.Log(level, "a notification could not be handed over", zap.Stringer("_id", n.id),
-		zap.Int64("attempts", n.attempts+1), zap.Duration("again_in", wait), zap.String("reason", o.Reason))
+	t.Log.Log(level, "delivery failed, retrying", zap.Stringer("_id", n.id),
+		zap.Int64("attempts", n.attempts+1), zap.Duration("retry_in", wait), zap.String("reason", o.Reason))
 	if err := t.retryUntilDone(ctx, t.queue.failed(n, o, wait)); err != nil {
 		return t.queueUnavailable(err)
 	}
 	return pause{length: wait}
 }
 
-// notMine finds out why a notification could not be claimed.
+// whyNotClaimed returns the backoff after a claim that did not succeed.
 func (t worker) whyNotClaimed(ctx context.Context, id bson.RawValue) pause {
 	n, ok, err := t.queue.peek(ctx, id)
 	switch {
@@ -155,8 +154,8 @@ func (t worker) whyNotClaimed(ctx context.Context, id bson.RawValue) pause {
 	return pause{length: max(n.wait(), time.Millisecond)}
 }
 
-// finish puts a notification out of the way. Its mark is tried until it works: what
-// was handed over must not be handed over again.
+// finish applies a final transition. It retries until that succeeds: a delivered
+// notification must not be delivered again.
 func (t worker) finish(ctx context.Context, m transition, label string) pause {
 	if err := t.retryUntilDone(ctx, m); err != nil {
 		return t.queueUnavailable(err)
@@ -165,17 +164,17 @@ func (t worker) finish(ctx context.Context, m transition, label string) pause {
 	return pause{}
 }
 
-// giveBack ends a claim and passes the pause on. If that fails the claim ends by itself.
+// release releases a claim and returns p. If that fails, the claim expires.
 func (t worker) release(ctx context.Context, n record, p pause) pause {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateGrace)
 	defer cancel()
 	if err := t.queue.apply(ctx, t.queue.released(n)); err != nil {
-		t.Log.Debug("a claim could not be given back", zap.Stringer("_id", n.id), zap.Error(err))
+		t.Log.Debug("could not release a claim", zap.Stringer("_id", n.id), zap.Error(err))
 	}
 	return p
 }
 
-// trouble says that the queue cannot be used. It is no fault of the notification.
+// queueUnavailable records an error of the queue, which is not the notification's.
 func (t worker) queueUnavailable(err error) pause {
 	t.queueFailed(err)
 	return pause{length: time.Second, fixed: true}
