@@ -1,9 +1,9 @@
-// Package listener hands the notifications of a queue over, each at least once, in
-// the order of their collection, alone or with any number of other listeners.
+// Package listener delivers the notifications of a queue, each at least once and in the
+// order of their collection. Any number of listeners can share a queue.
 //
-// What is to be done always comes from reading the queue: a change stream, or a
-// clock, only says when to read it. So nothing is lost with a stream, a listener or
-// a primary. What a notification has been through stands in its document.
+// The queue is the only source of work: a change stream or a timer only triggers a scan.
+// So nothing is lost if a stream, a listener or a primary fails. The state of a
+// notification is stored in its document.
 package listener
 
 import (
@@ -22,18 +22,18 @@ import (
 )
 
 const (
-	// atOnce is how many lanes hand over at the same time.
-	atOnce = 32
-	// surveyEvery is how often the queue is read without an occasion: what a listener
-	// that died had claimed gives none.
-	surveyEvery = 10 * time.Second
-	// settled is how long after the last turn the queue is read again.
-	settled = time.Second
-	// repeatEvery is how often a complaint is repeated that stays the same.
-	repeatEvery = time.Minute
+	// maxWorkers is how many partitions are delivered concurrently.
+	maxWorkers = 32
+	// scanInterval is the time between two scans without a wakeup. Needed since the
+	// expiry of a crashed listener's claim causes no event.
+	scanInterval = 10 * time.Second
+	// settleDelay is the delay between the last worker and the scan that updates the metrics.
+	settleDelay = time.Second
+	// warnInterval is the time after which an unchanged warning is logged again.
+	warnInterval = time.Minute
 )
 
-// How a notification's way ended, in metrics.
+// Results of a notification, as labels of metrics.
 const (
 	resultDelivered = "delivered"
 	resultRejected  = "rejected"
@@ -41,199 +41,199 @@ const (
 	resultDuplicate = "duplicate"
 )
 
-// Results lists the ends of a notification's way.
+// Results returns all results.
 func Results() []string {
 	return []string{resultDelivered, resultRejected, resultMalformed, resultDuplicate}
 }
 
-// Target is where notifications go. Deliver is called by several goroutines at once.
+// Target is the receiver of notifications. Deliver must be safe for concurrent use.
 type Target interface {
 	Deliver(ctx context.Context, m delivery.Message) delivery.Outcome
 }
 
-// Listener hands over what the queue in one database holds. All fields but the
-// unexported ones are to be set.
+// Listener delivers the notifications of one queue. All exported fields are required.
 type Listener struct {
-	// Database is the queue's.
+	// Database is the name of the queue's database.
 	Database string
 	Target   Target
-	// PollInterval is how often to look where there is no change stream.
+	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
 	Metrics      *metrics.Listen
 	Status       *Status
 	Log          *zap.Logger
 
-	// me names this listener in its claims.
-	me string
+	// id identifies this listener in its claims.
+	id string
 
 	mu    sync.Mutex
-	queue store
-	// said is the last complaint of each kind, and when it was made.
-	said map[string]complaint
+	queue queue
+	// lastWarning is the last warning of each kind.
+	lastWarning map[string]warning
 }
 
-type complaint struct {
+type warning struct {
 	text string
 	at   time.Time
 }
 
-// Run listens until the context ends; nothing of it is left then. The client of db
-// must write with majority write concern and read at the primary.
+// Run delivers notifications until the context is canceled, and returns when all
+// goroutines have ended. The client of db must write with majority write concern and read
+// from the primary.
 func (l *Listener) Run(ctx context.Context, db *mongo.Database) {
-	l.me = bson.NewObjectID().Hex()
+	l.id = bson.NewObjectID().Hex()
 	l.use(db)
 	wake := make(chan struct{}, 1)
-	var both sync.WaitGroup
-	both.Go(func() {
+	var group sync.WaitGroup
+	group.Go(func() {
 		l.watch(ctx, db.Client(), func() {
 			select {
 			case wake <- struct{}{}:
-			default: // it is awake
+			default: // a wakeup is pending already
 			}
 		})
 	})
-	both.Go(func() { l.work(ctx, wake) })
-	both.Wait()
+	group.Go(func() { l.work(ctx, wake) })
+	group.Wait()
 }
 
 func (l *Listener) use(db *mongo.Database) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = store{coll: db.Collection(sink.Notifications), me: l.me}
+	l.queue = queue{coll: db.Collection(sink.Notifications), id: l.id}
 }
 
-func (l *Listener) store() store {
+func (l *Listener) currentQueue() queue {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.queue
 }
 
-// work reads the queue whenever there is an occasion, and lets lanes have their
-// turns. It returns when all turns have ended.
+// work scans the queue and starts workers. It returns when all workers have ended.
 func (l *Listener) work(ctx context.Context, wake <-chan struct{}) {
-	w := &worker{Listener: l, board: newBoard(), ends: make(chan turnEnd, atOnce), pause: retry.NewBackOff(longestWait)}
+	w := &loop{Listener: l, scheduler: newScheduler(), results: make(chan result, maxWorkers), pause: retry.NewBackOff(maxBackoff)}
 	for ctx.Err() == nil {
 		now := time.Now()
-		if !w.surveyAt.After(now) {
-			w.survey(ctx)
+		if !w.scanAt.After(now) {
+			w.scan(ctx)
 		}
-		w.board.wake(time.Now())
+		w.scheduler.wake(time.Now())
 		w.dispatch(ctx)
-		w.reportMistake()
-		timer := time.NewTimer(time.Until(w.nextOccasion()))
+		w.reportMisconfiguration()
+		timer := time.NewTimer(time.Until(w.nextWakeup()))
 		select {
 		case <-ctx.Done():
 		case <-wake:
-			w.surveyBy(time.Now())
-		case end := <-w.ends:
+			w.scanBy(time.Now())
+		case end := <-w.results:
 			w.end(end)
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
-	w.turns.Wait()
+	w.workers.Wait()
 }
 
-// worker is the state of one work loop.
-type worker struct {
+// loop is the state of the work loop.
+type loop struct {
 	*Listener
-	board *board
-	turns sync.WaitGroup
-	ends  chan turnEnd
-	// running is how many turns are under way.
+	scheduler *scheduler
+	workers   sync.WaitGroup
+	results   chan result
+	// running is the number of running workers.
 	running int
-	// surveyAt is when the queue is to be read next; notBefore keeps a queue that is
-	// long to read from being read all the time.
-	surveyAt, notBefore time.Time
-	pause               interface {
+	// scanAt is when the next scan is due; notBefore delays it, so that a queue that takes
+	// long to scan is not scanned continuously.
+	scanAt, notBefore time.Time
+	pause             interface {
 		NextBackOff() time.Duration
 		Reset()
 	}
 }
 
-func (w *worker) survey(ctx context.Context) {
+func (w *loop) scan(ctx context.Context) {
 	began := time.Now()
-	found, err := w.store().survey(ctx, w.Database)
+	found, err := w.currentQueue().scan(ctx, w.Database)
 	now := time.Now()
 	if err != nil {
 		if ctx.Err() == nil {
 			w.queueFailed(err)
 		}
-		w.surveyAt = now.Add(w.pause.NextBackOff())
-		w.notBefore = w.surveyAt
+		w.scanAt = now.Add(w.pause.NextBackOff())
+		w.notBefore = w.scanAt
 		return
 	}
 	w.pause.Reset()
-	w.surveyAt, w.notBefore = now.Add(surveyEvery), now.Add(2*now.Sub(began))
+	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*now.Sub(began))
 	w.Status.queueRead(found.total)
 	w.Metrics.Queue(found.total, found.oldest)
-	w.board.update(found, now)
+	w.scheduler.update(found, now)
 }
 
-// surveyBy has the queue read at a moment, or as soon after that as may be.
-func (w *worker) surveyBy(at time.Time) {
+// scanBy schedules a scan at a time, or later if notBefore requires it.
+func (w *loop) scanBy(at time.Time) {
 	if at.Before(w.notBefore) {
 		at = w.notBefore
 	}
-	if at.Before(w.surveyAt) {
-		w.surveyAt = at
+	if at.Before(w.scanAt) {
+		w.scanAt = at
 	}
 }
 
-// dispatch starts turns while there are lanes and room.
-func (w *worker) dispatch(ctx context.Context) {
-	for w.running < atOnce {
-		key, notices, ok := w.board.next()
+// dispatch starts workers while partitions are ready and maxWorkers is not reached.
+func (w *loop) dispatch(ctx context.Context) {
+	for w.running < maxWorkers {
+		key, records, ok := w.scheduler.next()
 		if !ok {
 			return
 		}
 		w.running++
-		t := turn{Listener: w.Listener, store: w.store(), lane: key}
-		w.turns.Go(func() { w.ends <- t.take(ctx, notices) })
+		t := worker{Listener: w.Listener, queue: w.currentQueue(), partition: key}
+		w.workers.Go(func() { w.results <- t.process(ctx, records) })
 	}
 }
 
-func (w *worker) end(e turnEnd) {
+func (w *loop) end(e result) {
 	w.running--
-	if w.board.ended(e, time.Now()) {
-		w.surveyBy(time.Now())
+	if w.scheduler.finished(e, time.Now()) {
+		w.scanBy(time.Now())
 	} else if w.running == 0 {
-		// What the metrics say of the queue was true before these turns.
-		w.surveyBy(time.Now().Add(settled))
+		// The queue metrics are from before these workers.
+		w.scanBy(time.Now().Add(settleDelay))
 	}
 }
 
-func (w *worker) nextOccasion() time.Time {
-	if wake := w.board.nextWake(); !wake.IsZero() && wake.Before(w.surveyAt) {
+func (w *loop) nextWakeup() time.Time {
+	if wake := w.scheduler.nextWake(); !wake.IsZero() && wake.Before(w.scanAt) {
 		return wake
 	}
-	return w.surveyAt
+	return w.scanAt
 }
 
-func (w *worker) reportMistake() {
-	mistake := w.board.mistake()
-	w.Status.round(mistake)
-	if mistake != "" {
-		w.complain("backend", "the backend does not take notifications: check DDLTAIL_BACKEND_URL and what it expects; "+
-			"nothing is marked, it is asked again each minute", mistake)
+func (w *loop) reportMisconfiguration() {
+	misconfiguration := w.scheduler.misconfiguration()
+	w.Status.round(misconfiguration)
+	if misconfiguration != "" {
+		w.warnOncePerInterval("backend", "the backend's response indicates a misconfiguration (check DDLTAIL_BACKEND_URL); "+
+			"notifications stay unprocessed, retrying every minute", misconfiguration)
 	}
 }
 
 func (l *Listener) queueFailed(err error) {
 	l.Status.queueFailed(err)
-	l.complain("queue", "the queue cannot be used; it is tried again", err.Error())
+	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 
-// complain logs a warning, unless the last of its kind was the same and is not long ago.
-func (l *Listener) complain(kind, message, text string) {
+// warnOncePerInterval logs a warning, unless the last one of its kind was the same and
+// within warnInterval.
+func (l *Listener) warnOncePerInterval(kind, message, text string) {
 	l.mu.Lock()
-	last := l.said[kind]
-	again := last.text != text || time.Since(last.at) >= repeatEvery
+	last := l.lastWarning[kind]
+	again := last.text != text || time.Since(last.at) >= warnInterval
 	if again {
-		if l.said == nil {
-			l.said = map[string]complaint{}
+		if l.lastWarning == nil {
+			l.lastWarning = map[string]warning{}
 		}
-		l.said[kind] = complaint{text: text, at: time.Now()}
+		l.lastWarning[kind] = warning{text: text, at: time.Now()}
 	}
 	l.mu.Unlock()
 	if again {

@@ -130,14 +130,14 @@ func (s scene) listen(target Target) (l *Listener, stop func()) {
 		Metrics: metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels), Status: &Status{}, Log: log,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.Context()))
-	ended := make(chan struct{})
+	finished := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(finished)
 		l.Run(ctx, s.db)
 	}()
 	stop = func() {
 		cancel()
-		<-ended
+		<-finished
 	}
 	s.Cleanup(stop)
 	return l, stop
@@ -280,7 +280,7 @@ func TestRejected(t *testing.T) {
 
 // TestMistake sees that a configuration mistake marks nothing, shows in readiness,
 // and that a listener that starts when it is mended goes on at once.
-func TestMistake(t *testing.T) {
+func TestMisconfiguration(t *testing.T) {
 	s := newScene(t, set.URI())
 	s.insert(hand("c", "1", 1), hand("c", "2", 2), hand("d", "3", 3))
 	before := s.find("1")
@@ -305,7 +305,7 @@ func TestMistake(t *testing.T) {
 	began := time.Now()
 	s.listen(mended)
 	s.eventually("all are done", func() bool { return s.count(bson.M{"processed": true}) == 3 })
-	if took := time.Since(began); took > mistakeWait/2 {
+	if took := time.Since(began); took > misconfigurationBackoff/2 {
 		t.Errorf("took %s", took)
 	}
 }

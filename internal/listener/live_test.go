@@ -91,7 +91,7 @@ func testPairsAtOnce(s scene, database, byHand string) {
 func TestPairsAnywhere(t *testing.T) {
 	s := newScene(t, set.URI())
 	s.must(s.db.Drop(t.Context()))
-	s.db = s.db.Client().Database(anywhere)
+	s.db = s.db.Client().Database(anyDatabase)
 	s.queue = s.db.Collection(s.queue.Name())
 	s.must(Setup(t.Context(), s.db))
 	testPairsAtOnce(s, "some_db", "")

@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 )
 
-// newMessage creates of a document what is handed over: all of it but what belongs to
-// the listener, as relaxed Extended JSON.
+// newMessage encodes a document as relaxed Extended JSON, without the fields that the
+// listener owns.
 func newMessage(doc bson.Raw) (delivery.Message, error) {
 	elements, err := doc.Elements()
 	if err != nil {
@@ -25,7 +25,7 @@ func newMessage(doc bson.Raw) (delivery.Message, error) {
 	}
 	body, err := bson.MarshalExtJSON(fields, false, false)
 	if err != nil {
-		return delivery.Message{}, fmt.Errorf("write a notification as JSON: %w", err)
+		return delivery.Message{}, fmt.Errorf("encode a notification as JSON: %w", err)
 	}
 	id, err := messageID(doc.Lookup("_id"))
 	if err != nil {
@@ -42,9 +42,9 @@ func ownField(name string) bool {
 	return false
 }
 
-// messageID is the SHA-256 of the _id in hex, so that a receiver can have it from
-// the body too: of a string as it is, of an ObjectId's hex digits, of anything else
-// as canonical Extended JSON of {"_id": …}.
+// messageID returns the SHA-256 of the _id in hex. A receiver can compute it from the
+// body: of a string as it is, of an ObjectId its hex digits, of any other type the
+// canonical Extended JSON of {"_id": …}.
 func messageID(id bson.RawValue) (string, error) {
 	var text []byte
 	if s, ok := id.StringValueOK(); ok {
@@ -54,7 +54,7 @@ func messageID(id bson.RawValue) (string, error) {
 	} else {
 		var err error
 		if text, err = bson.MarshalExtJSON(bson.D{{Key: "_id", Value: id}}, true, false); err != nil {
-			return "", fmt.Errorf("write an _id as JSON: %w", err)
+			return "", fmt.Errorf("encode an _id as JSON: %w", err)
 		}
 	}
 	sum := sha256.Sum256(text)

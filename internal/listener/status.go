@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Mode is how a listener learns that there is something new.
+// Mode is how a listener detects new notifications.
 type Mode string
 
 // The modes.
@@ -16,37 +16,35 @@ const (
 	Polling   Mode = "polling"
 )
 
-// Modes lists them.
+// Modes returns all modes.
 func Modes() []string { return []string{string(Streaming), string(Polling)} }
 
-// stalled is how long the loop may be silent before it counts as dead.
-const stalled = 2 * surveyTimeout
+// stalled is how long the loop may make no progress before it counts as dead.
+const stalled = 2 * scanTimeout
 
-// Status is what a listener shows of itself while it runs. The zero value is one
-// that has not started.
+// Status is the state of a running listener. The zero value is not started.
 type Status struct {
-	mu      sync.Mutex
-	beat    time.Time
-	mode    Mode
-	queue   error
-	mistake string
-	total   int
+	mu               sync.Mutex
+	beat             time.Time
+	mode             Mode
+	queue            error
+	misconfiguration string
+	total            int
 }
 
-// Ready is nil while the queue can be read and the backend takes what it is given,
-// or may take it later.
+// Ready returns nil while the queue is readable and no misconfiguration is known.
 func (s *Status) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
 	switch {
 	case s.queue != nil:
-		errs = append(errs, fmt.Errorf("the queue: %w", s.queue))
+		errs = append(errs, fmt.Errorf("queue not available: %w", s.queue))
 	case s.beat.IsZero():
-		errs = append(errs, errors.New("not listening yet"))
+		errs = append(errs, errors.New("not started yet"))
 	}
-	if s.mistake != "" {
-		errs = append(errs, fmt.Errorf("%s: check DDLTAIL_BACKEND_URL and what the backend expects", s.mistake))
+	if s.misconfiguration != "" {
+		errs = append(errs, fmt.Errorf("%s (check DDLTAIL_BACKEND_URL and what the backend expects)", s.misconfiguration))
 	}
 	return errors.Join(errs...)
 }
@@ -57,26 +55,26 @@ func (s *Status) Alive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if silent := time.Since(s.beat); !s.beat.IsZero() && silent > stalled {
-		return fmt.Errorf("the loop has been silent for %s", silent.Round(time.Second))
+		return fmt.Errorf("no progress for %s", silent.Round(time.Second))
 	}
 	return nil
 }
 
-// Mode is how the listener learns of what is new; empty before it knows.
+// Mode returns how new notifications are detected; empty if not known yet.
 func (s *Status) Mode() Mode {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mode
 }
 
-// Unprocessed is how many notifications waited when the queue was last read.
+// Unprocessed returns the number of unprocessed notifications at the last scan.
 func (s *Status) Unprocessed() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.total
 }
 
-// setMode reports whether it is another than before.
+// setMode sets the mode and reports whether it changed.
 func (s *Status) setMode(m Mode) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,12 +95,12 @@ func (s *Status) queueFailed(err error) {
 	s.queue = err
 }
 
-// round notes that the loop went round, and what a person has to mend.
-func (s *Status) round(mistake string) {
+// round records an iteration of the loop, and the current misconfiguration.
+func (s *Status) round(misconfiguration string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.beat.IsZero() {
 		s.beat = time.Now()
 	}
-	s.mistake = mistake
+	s.misconfiguration = misconfiguration
 }

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// streamEvery is how often a change stream is tried where there was none.
-	streamEvery = 5 * time.Second
+	// streamRetryInterval is the time between attempts to open a change stream while
+	// polling.
+	streamRetryInterval = 5 * time.Second
 
 	codeUnauthorized       = 13
 	codeCommandNotFound    = 59
@@ -24,10 +25,10 @@ const (
 	codeOnlyOnReplicaSets  = 40573
 )
 
-// watch says when there may be something new: by change stream where the server has
-// one, else each PollInterval. It returns when the context ends.
+// watch calls wake when there may be new notifications: by change stream if the server
+// supports it, else each PollInterval. It returns when the context is canceled.
 func (l *Listener) watch(ctx context.Context, client *mongo.Client, wake func()) {
-	pause := retry.NewBackOff(longestWait)
+	pause := retry.NewBackOff(maxBackoff)
 	for ctx.Err() == nil {
 		err := l.follow(ctx, client, wake, pause.Reset)
 		if ctx.Err() != nil {
@@ -36,19 +37,18 @@ func (l *Listener) watch(ctx context.Context, client *mongo.Client, wake func())
 		if reason := noStream(err); reason != "" {
 			if l.Status.setMode(Polling) {
 				l.Metrics.SetMode(string(Polling))
-				l.Log.Info("new notifications are looked for by polling",
-					zap.Duration("interval", l.PollInterval), zap.String("because", reason), zap.Error(err))
+				l.Log.Info("detecting new notifications by polling",
+					zap.Duration("interval", l.PollInterval), zap.String("reason", reason), zap.Error(err))
 			}
-			l.poll(ctx, max(streamEvery, l.PollInterval), wake)
+			l.poll(ctx, max(streamRetryInterval, l.PollInterval), wake)
 			continue
 		}
-		l.Log.Debug("the change stream has to be opened again", zap.Error(err))
+		l.Log.Debug("change stream failed, reopening", zap.Error(err))
 		l.poll(ctx, pause.NextBackOff(), wake)
 	}
 }
 
-// noStream says why a server has no change stream for this user; empty where the
-// error is one that passes.
+// noStream returns why change streams are not available; empty if the error is transient.
 func noStream(err error) string {
 	var refused mongo.ServerError
 	if !errors.As(err, &refused) {
@@ -56,17 +56,17 @@ func noStream(err error) string {
 	}
 	switch {
 	case refused.HasErrorCode(codeOnlyOnReplicaSets):
-		return "the server is no replica set, and only those have change streams"
+		return "change streams require a replica set"
 	case refused.HasErrorCode(codeUnauthorized):
-		return "the user may not open a change stream"
+		return "the user is not authorized to open a change stream"
 	case refused.HasErrorCode(codeCommandNotFound), refused.HasErrorCode(codeNotSupported),
 		refused.HasErrorCode(codeMajorityNotEnabled):
-		return "the server has no change streams"
+		return "the server does not support change streams"
 	}
 	return ""
 }
 
-// poll wakes each PollInterval for a while, and once at its end.
+// poll calls wake each PollInterval for the given time.
 func (l *Listener) poll(ctx context.Context, length time.Duration, wake func()) {
 	end := time.Now().Add(length)
 	for {
@@ -78,8 +78,8 @@ func (l *Listener) poll(ctx context.Context, length time.Duration, wake func()) 
 	}
 }
 
-// follow wakes at every event of a change stream until that breaks. It makes the
-// queue anew, which may have been dropped.
+// follow calls wake at every event of a change stream until that fails. It creates the
+// queue first, which may have been dropped.
 func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healthy func()) error {
 	db, err := sink.Database(ctx, client, l.Database)
 	if err != nil {
@@ -88,20 +88,20 @@ func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healt
 	if err := Setup(ctx, db); err != nil {
 		return err
 	}
-	stream, err := db.Collection(sink.Notifications).Watch(ctx, occasions())
+	stream, err := db.Collection(sink.Notifications).Watch(ctx, wakeupEvents())
 	if err != nil {
 		return err
 	}
 	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateGrace)
 		defer cancel()
-		// The server forgets the stream by itself if this fails.
+		// The cursor times out on the server if this fails.
 		_ = stream.Close(closing)
 	}()
 	l.use(db)
 	if l.Status.setMode(Streaming) {
 		l.Metrics.SetMode(string(Streaming))
-		l.Log.Info("new notifications are looked for by change stream", zap.String("because", "the server has one"))
+		l.Log.Info("detecting new notifications by change stream")
 	}
 	wake()
 	for stream.Next(ctx) {
@@ -111,9 +111,9 @@ func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healt
 	return stream.Err()
 }
 
-// occasions selects the events after which there can be something to hand over, and
-// asks for nothing of them.
-func occasions() mongo.Pipeline {
+// wakeupEvents selects the events after which there can be notifications to deliver, and
+// projects nothing of them but the resume token.
+func wakeupEvents() mongo.Pipeline {
 	return mongo.Pipeline{
 		{{Key: "$match", Value: bson.D{{Key: "$or", Value: bson.A{
 			bson.D{{Key: "operationType", Value: bson.D{{Key: "$in", Value: bson.A{"insert", "replace"}}}}},

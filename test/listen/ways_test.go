@@ -148,7 +148,7 @@ func TestWaysByPolling(t *testing.T) {
 	p := s.listen("DDLTAIL_WEBHOOK_SECRET="+secret, "DDLTAIL_POLL_INTERVAL="+interval.String())
 	walk(s)
 	latency(s, interval)
-	if n := strings.Count(p.Stderr(), `"new notifications are looked for by polling"`); n != 1 || !strings.Contains(p.Stderr(), "40573") {
+	if n := strings.Count(p.Stderr(), `"detecting new notifications by polling"`); n != 1 || !strings.Contains(p.Stderr(), "40573") {
 		t.Errorf("polling was said %d times\n%s", n, p.Stderr())
 	}
 	for _, sample := range []string{`ddltail_listen_mode{mode="polling"} 1`, `ddltail_listen_mode{mode="change_stream"} 0`} {

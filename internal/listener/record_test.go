@@ -19,17 +19,17 @@ func raw(t *testing.T, doc any) bson.Raw {
 }
 
 // told is a notification from the oplog: its optime and its wall clock.
-func told(t *testing.T, id string, optime uint32, i uint32, wall float64) notice {
+func told(t *testing.T, id string, optime uint32, i uint32, wall float64) record {
 	t.Helper()
-	return parseNotice(raw(t, bson.M{
+	return parseRecord(raw(t, bson.M{
 		"_id": id, "operation": "CREATE_INDEX", "collection": "c", "source": "oplog", "timestamp": wall,
 		"optime": bson.M{"ts": bson.Timestamp{T: optime, I: i}, "t": int64(1)},
 	}))
 }
 
-func written(t *testing.T, id, timestamp any) notice {
+func written(t *testing.T, id, timestamp any) record {
 	t.Helper()
-	return parseNotice(raw(t, bson.M{"_id": id, "operation": "CREATE_INDEX", "collection": "c", "timestamp": timestamp}))
+	return parseRecord(raw(t, bson.M{"_id": id, "operation": "CREATE_INDEX", "collection": "c", "timestamp": timestamp}))
 }
 
 // TestOrder lists notifications in the order in which they must be handed over,
@@ -37,7 +37,7 @@ func written(t *testing.T, id, timestamp any) notice {
 func TestOrder(t *testing.T) {
 	tried := written(t, "tried", 500)
 	tried.attempts = 1
-	want := []notice{
+	want := []record{
 		tried,
 		written(t, "a", "no timestamp at all"),
 		written(t, bson.NewObjectIDFromTimestamp(time.Unix(50, 0)), nil),
@@ -57,7 +57,7 @@ func TestOrder(t *testing.T) {
 	}
 	got := slices.Clone(want)
 	slices.Reverse(got)
-	slices.SortFunc(got, notice.compare)
+	slices.SortFunc(got, record.compare)
 	for i := range want {
 		if !got[i].id.Equal(want[i].id) {
 			t.Fatalf("%d: got %v, want %v", i, got[i].id, want[i].id)
@@ -77,7 +77,7 @@ func TestState(t *testing.T) {
 		{bson.M{"processed": 1}, false, false},
 		{bson.M{"processed": "false"}, false, false},
 	} {
-		n := parseNotice(raw(t, c.doc))
+		n := parseRecord(raw(t, c.doc))
 		if n.processed != c.processed || n.pending != c.pending {
 			t.Errorf("%v: processed %v, pending %v", c.doc, n.processed, n.pending)
 		}
@@ -110,20 +110,20 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-func TestLane(t *testing.T) {
-	with := notice{database: "shop", collection: "c"}
-	without := notice{collection: "c"}
+func TestPartitionOf(t *testing.T) {
+	with := record{database: "shop", collection: "c"}
+	without := record{collection: "c"}
 	for _, c := range []struct {
-		n     notice
+		n     record
 		queue string
-		want  lane
+		want  partition
 	}{
-		{with, "banking_db", lane{"shop", "c"}},
-		{without, "banking_db", lane{"banking_db", "c"}},
-		{with, "ddltail", lane{"shop", "c"}},
-		{without, "ddltail", lane{"", "c"}},
+		{with, "banking_db", partition{"shop", "c"}},
+		{without, "banking_db", partition{"banking_db", "c"}},
+		{with, "ddltail", partition{"shop", "c"}},
+		{without, "ddltail", partition{"", "c"}},
 	} {
-		if got := laneOf(c.n, c.queue); got != c.want {
+		if got := partitionOf(c.n, c.queue); got != c.want {
 			t.Errorf("%+v in %s: %v", c.n, c.queue, got)
 		}
 	}

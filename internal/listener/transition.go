@@ -1,8 +1,6 @@
 package listener
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -10,14 +8,14 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 )
 
-// mark is a change of one notification's state. The zero value changes nothing.
-type mark struct {
+// transition is a state change of one notification. The zero value changes nothing.
+type transition struct {
 	filter, update bson.D
 }
 
-// processed ends a notification's way, with further fields to be set.
-func processed(n notice, more ...bson.E) mark {
-	return mark{
+// processed is the transition to a final state, with further fields to set.
+func processed(n record, more ...bson.E) transition {
+	return transition{
 		filter: pending(n.id),
 		update: bson.D{
 			{Key: "$set", Value: append(bson.D{{Key: "processed", Value: true}}, more...)},
@@ -27,31 +25,31 @@ func processed(n notice, more ...bson.E) mark {
 	}
 }
 
-func delivered(n notice) mark {
+func delivered(n record) transition {
 	return processed(n, bson.E{Key: fieldAttempts, Value: int32(n.attempts + 1)})
 }
 
-func rejected(n notice, o delivery.Outcome) mark {
+func rejected(n record, o delivery.Outcome) transition {
 	return processed(n, bson.E{Key: fieldAttempts, Value: int32(n.attempts + 1)}, bson.E{Key: fieldError, Value: o.Reason})
 }
 
-func refused(n notice, reason string) mark {
+func refused(n record, reason string) transition {
 	return processed(n, bson.E{Key: fieldError, Value: reason})
 }
 
-func duplicate(n, of notice) mark {
+func duplicate(n, of record) transition {
 	return processed(n, bson.E{Key: fieldDuplicateOf, Value: of.id})
 }
 
-// failed returns the notification back, to be taken again after the wait. A claim
-// that another listener has taken meanwhile stays as it is.
-func (s store) failed(n notice, o delivery.Outcome, wait time.Duration) mark {
+// failed releases the claim and starts a backoff. It does not match if another listener
+// has claimed the notification meanwhile.
+func (q queue) failed(n record, o delivery.Outcome, wait time.Duration) transition {
 	now := bson.D{{Key: fieldClaim + ".at", Value: true}}
 	if n.failingSince.IsZero() {
 		now = append(now, bson.E{Key: fieldClaim + ".since", Value: true})
 	}
-	return mark{
-		filter: append(pending(n.id), bson.E{Key: fieldClaim + ".by", Value: s.me}),
+	return transition{
+		filter: append(pending(n.id), bson.E{Key: fieldClaim + ".by", Value: q.id}),
 		update: bson.D{
 			{Key: "$set", Value: bson.D{
 				{Key: fieldAttempts, Value: int32(n.attempts + 1)},
@@ -64,27 +62,16 @@ func (s store) failed(n notice, o delivery.Outcome, wait time.Duration) mark {
 	}
 }
 
-// released returns the notification back as it was before the claim.
-func (s store) released(n notice) mark {
+// released restores the state before the claim.
+func (q queue) released(n record) transition {
 	gone := bson.D{{Key: fieldClaim, Value: ""}}
 	if !n.failingSince.IsZero() {
 		gone = bson.D{
 			{Key: fieldClaim + ".by", Value: ""}, {Key: fieldClaim + ".at", Value: ""}, {Key: fieldClaim + ".for", Value: ""},
 		}
 	}
-	return mark{
-		filter: append(pending(n.id), bson.E{Key: fieldClaim + ".by", Value: s.me}),
+	return transition{
+		filter: append(pending(n.id), bson.E{Key: fieldClaim + ".by", Value: q.id}),
 		update: bson.D{{Key: "$unset", Value: gone}},
 	}
-}
-
-// apply makes one attempt at a mark. A document that has changed its state since,
-// or is gone, is left alone.
-func (s store) apply(ctx context.Context, m mark) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if _, err := s.coll.UpdateOne(ctx, m.filter, m.update); err != nil {
-		return fmt.Errorf("mark a notification: %w", err)
-	}
-	return nil
 }

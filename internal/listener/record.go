@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// The fields that belong to the listener alone. None of them is ever sent.
+// Fields owned by the listener. They are not part of the message.
 const (
 	fieldProcessedAt = "processed_at"
 	fieldAttempts    = "attempts"
@@ -21,46 +21,46 @@ const (
 	fieldClaim       = "claim"
 )
 
-// origin says who wrote a notification.
+// origin is who wrote a notification.
 type origin int
 
 const (
-	// byHand: a person, a script, `ddltail notify`, or whatever else says no other.
+	// byHand: manual or unknown, for example a script or `ddltail notify`.
 	byHand origin = iota
 	fromOplog
 	fromSnapshot
 )
 
-// notice is what the listener knows of a notification document. Whatever is there
-// in a form it does not understand counts as not there.
-type notice struct {
+// record is the part of a notification document that the listener uses. A field of an
+// unexpected type counts as absent.
+type record struct {
 	id         bson.RawValue
 	operation  string
 	database   string
 	collection string
 	index      string
 	origin     origin
-	// seconds is the document's timestamp; timed says that there is one.
+	// seconds is the timestamp; timed reports whether the document has one.
 	seconds float64
 	timed   bool
 	optime  bson.Timestamp
 
-	// processed and pending are the two states that a notification can be in. A
-	// document whose `processed` is something else is in neither.
+	// processed and pending are the two states of a notification. A document whose
+	// `processed` has any other value is in neither.
 	processed, pending bool
 	attempts           int64
 	failingSince       time.Time
 	duplicateOf        bson.RawValue
-	// refused says that it was never sent to anybody.
+	// refused reports whether it failed validation and was never sent.
 	refused   bool
 	claimedBy string
-	// free is when the claim or the wait between two attempts is over, by the clock
-	// of the server, and now what that clock showed. Both are zero if not read.
+	// free is when the claim or backoff ends, by the server's clock, and now the time of
+	// that clock. Both are zero if not read.
 	free, now time.Time
 }
 
-func parseNotice(doc bson.Raw) notice {
-	n := notice{
+func parseRecord(doc bson.Raw) record {
+	n := record{
 		id:          doc.Lookup("_id"),
 		operation:   text(doc, "operation"),
 		database:    text(doc, "database"),
@@ -89,26 +89,25 @@ func parseNotice(doc bson.Raw) notice {
 	return n
 }
 
-func (n *notice) state(processed bson.RawValue) {
+func (n *record) state(processed bson.RawValue) {
 	value, isBool := processed.BooleanOK()
 	n.processed = isBool && value
 	n.pending = isBool && !value || processed.IsZero() || processed.Type == bson.TypeNull
 }
 
-// wait is how long nobody may take the notification: another has claimed it, or
-// the last attempt is not long enough ago.
-func (n notice) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
+// wait returns how long the notification cannot be claimed: another listener has claimed
+// it, or its backoff is not over.
+func (n record) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
 
-// claimed reports whether somebody has it in hand right now.
-func (n notice) claimed() bool { return n.claimedBy != "" && n.wait() > 0 }
+// claimed reports whether a listener has an active claim.
+func (n record) claimed() bool { return n.claimedBy != "" && n.wait() > 0 }
 
 func text(doc bson.Raw, path ...string) string {
 	s, _ := doc.Lookup(path...).StringValueOK()
 	return s
 }
 
-// seconds reads a timestamp in any of the types that notifications have been
-// written with.
+// seconds converts a timestamp of any type found in notifications.
 func seconds(v bson.RawValue) (float64, bool) {
 	if at, ok := v.TimeOK(); ok {
 		return float64(at.UnixMilli()) / 1000, true
@@ -119,9 +118,9 @@ func seconds(v bson.RawValue) (float64, bool) {
 	return 0, false
 }
 
-// compare puts notifications in the order in which they are handed over. One that
-// has been tried stays before those that come later with an older timestamp.
-func (n notice) compare(other notice) int {
+// compare orders notifications for delivery. One with a previous attempt sorts first,
+// also before later ones with an older timestamp.
+func (n record) compare(other record) int {
 	if (n.attempts > 0) != (other.attempts > 0) {
 		if n.attempts > 0 {
 			return -1
@@ -139,10 +138,10 @@ func (n notice) compare(other notice) int {
 	)
 }
 
-// moment is when the change happened. The oplog's time never goes back, while the
-// clock of a new primary may be behind that of the last: its seconds decide, and
-// the wall clock's fraction only where it belongs to the same second.
-func (n notice) moment() (second, fraction float64) {
+// moment returns the time of the change. The oplog's time is monotonic, while the clock
+// of a new primary can be behind: the optime's seconds decide, and the fraction of the
+// wall clock counts only within the same second.
+func (n record) moment() (second, fraction float64) {
 	second, fraction = math.Modf(n.seconds)
 	if !n.timed {
 		if id, ok := n.id.ObjectIDOK(); ok {
@@ -163,8 +162,7 @@ func (n notice) moment() (second, fraction float64) {
 	return tick, fraction
 }
 
-// malformed says what is wrong with a document that claims to be a notification,
-// or nothing.
+// malformed returns why a document is not a valid notification, empty if it is valid.
 func malformed(doc bson.Raw) string {
 	operation, ok := doc.Lookup("operation").StringValueOK()
 	if !ok || operation == "" {
@@ -182,7 +180,8 @@ func malformed(doc bson.Raw) string {
 	return ""
 }
 
-// needsCollection lets pass what a team has named itself.
+// needsCollection reports whether an operation requires a collection. Operations that
+// ddltail does not know do not.
 func needsCollection(op notification.Operation) bool {
 	switch op {
 	case notification.DropDatabase, notification.HistoryGap, notification.UnknownCommand:

@@ -65,7 +65,7 @@ func testClaim(s scene) {
 		}
 		_, err := s.queue.InsertOne(s.Context(), doc)
 		s.must(err)
-		me := store{coll: s.queue, me: "me"}
+		me := queue{coll: s.queue, id: "me"}
 		n, there, err := me.peek(s.Context(), value(id))
 		s.must(err)
 		got, ok, err := me.claim(s.Context(), value(id))
@@ -76,7 +76,7 @@ func testClaim(s scene) {
 			s.Errorf("%d, %v: seen as free %v", id, c.claim, free)
 		}
 		if ok {
-			s.must(me.apply(s.Context(), me.failed(parseNotice(got), delivery.Outcome{Reason: "x"}, time.Second)))
+			s.must(me.apply(s.Context(), me.failed(parseRecord(got), delivery.Outcome{Reason: "x"}, time.Second)))
 		}
 	}
 	if n := s.count(bson.M{"attempts": 1, "claim.since": bson.M{"$type": "date"}, "claim.by": nil, "claim.for": 1000}); n != 9 {
@@ -94,7 +94,7 @@ func TestClaimedOnce(t *testing.T) {
 	took := map[int]int{}
 	var all sync.WaitGroup
 	for i := range 8 {
-		me := store{coll: s.queue, me: fmt.Sprint(i)}
+		me := queue{coll: s.queue, id: fmt.Sprint(i)}
 		all.Go(func() {
 			for id := range 20 {
 				if _, ok, err := me.claim(t.Context(), value(id)); err != nil {
@@ -116,7 +116,7 @@ func TestClaimedOnce(t *testing.T) {
 }
 
 // TestSurveyByIndex sees that what is processed costs nothing, however much it is.
-func TestSurveyByIndex(t *testing.T) {
+func TestScanUsesIndex(t *testing.T) {
 	s := newScene(t, set.URI())
 	old := make([]bson.M, 5000)
 	for i := range old {
@@ -143,14 +143,14 @@ func TestSurveyByIndex(t *testing.T) {
 // may be handed over twice as long as no listener dies.
 func TestOrderKept(t *testing.T) {
 	s := newScene(t, set.URI())
-	const lanes, each = 5, 60
+	const partitions, each = 5, 60
 	target := &received{slow: 10 * time.Millisecond}
 	s.listen(target)
 	filled := make(chan struct{})
 	go func() {
 		defer close(filled)
 		for i := range each {
-			for l := range lanes {
+			for l := range partitions {
 				s.insert(hand(fmt.Sprint("c", l), fmt.Sprint(i), now()))
 			}
 		}
@@ -166,7 +166,7 @@ func TestOrderKept(t *testing.T) {
 	for i := range each {
 		want = append(want, fmt.Sprint(i))
 	}
-	for l := range lanes {
+	for l := range partitions {
 		if got := target.statements(fmt.Sprint("c", l)); !slices.Equal(got, want) {
 			t.Errorf("collection %d: got %q", l, got)
 		}

@@ -1,0 +1,128 @@
+package listener
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+const (
+	// dedupWindow is the maximum distance in seconds between the timestamps of a manual
+	// and an oplog notification of the same change.
+	dedupWindow = 10
+	// anyDatabase is a queue database that does not imply the database of the changes.
+	anyDatabase = "ddltail"
+)
+
+// decision is what to do with a claimed notification that may have a duplicate.
+type decision int
+
+const (
+	deliver decision = iota
+	// waitForCounterpart: the other notification of the change is ordered first and is
+	// not processed yet.
+	waitForCounterpart
+	skip
+)
+
+// sameChangeFilter selects notifications of the same operation, collection and index
+// with a timestamp near that of n.
+func sameChangeFilter(n record, window float64) bson.D {
+	return bson.D{
+		{Key: "operation", Value: n.operation},
+		{Key: "collection", Value: sameText(n.collection)},
+		{Key: "index_name", Value: sameText(n.index)},
+		{Key: "$or", Value: timestampsNear(n.seconds, window)},
+	}
+}
+
+// sameText matches a name, or its absence.
+func sameText(name string) any {
+	if name == "" {
+		return bson.D{{Key: "$in", Value: bson.A{nil, ""}}}
+	}
+	return name
+}
+
+// timestampsNear selects timestamps near a moment, numbers and dates.
+func timestampsNear(seconds, window float64) bson.A {
+	from, to := seconds-window, seconds+window
+	between := func(from, to any) bson.D {
+		return bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}}}
+	}
+	return bson.A{between(from, to), between(date(from), date(to))}
+}
+
+func date(seconds float64) bson.DateTime { return bson.DateTime(seconds * 1000) }
+
+// sameChange reports whether one of two notifications is manual, the other from the
+// oplog, and both describe the same change. queue is the database that holds them.
+func sameChange(a, b record, queue string) bool {
+	hand, tail := a, b
+	if a.origin == fromOplog {
+		hand, tail = b, a
+	}
+	if hand.origin != byHand || tail.origin != fromOplog || !hand.timed || !tail.timed {
+		return false
+	}
+	database := hand.database
+	if database == "" {
+		database = queue
+	}
+	return hand.operation == tail.operation && hand.collection == tail.collection && hand.index == tail.index &&
+		math.Abs(hand.seconds-tail.seconds) <= dedupWindow &&
+		(database == tail.database || hand.database == "" && queue == anyDatabase)
+}
+
+// decide returns what to do with n, which this listener has claimed, and its counterpart.
+// It is deterministic. Two listeners cannot both deliver the two notifications of a change:
+// each claims its own before it reads the other.
+func decide(n record, candidates []record, queue string) (decision, record) {
+	counterpart, ok := findDuplicate(n, candidates, queue)
+	switch {
+	case !ok:
+		return deliver, record{}
+	case counterpart.processed:
+		return skip, counterpart
+	case counterpart.claimed():
+		return waitForCounterpart, counterpart
+	case counterpart.compare(n) < 0:
+		return waitForCounterpart, counterpart
+	}
+	return deliver, record{}
+}
+
+// findDuplicate returns the counterpart of n: a notification of the same change that has
+// no duplicate yet, a processed one first, else the first in order.
+func findDuplicate(n record, candidates []record, queue string) (record, bool) {
+	free := slices.DeleteFunc(slices.Clone(candidates), func(other record) bool {
+		return !sameChange(n, other, queue) || other.refused || !other.processed && !other.pending || hasDuplicate(other, n, candidates)
+	})
+	if len(free) == 0 {
+		return record{}, false
+	}
+	return slices.MinFunc(free, func(a, b record) int {
+		if a.processed != b.processed {
+			if a.processed {
+				return -1
+			}
+			return 1
+		}
+		return a.compare(b)
+	}), true
+}
+
+// hasDuplicate reports whether a notification already has a duplicate other than n.
+func hasDuplicate(other, n record, candidates []record) bool {
+	if !other.duplicateOf.IsZero() {
+		return true
+	}
+	return slices.ContainsFunc(candidates, func(r record) bool {
+		return r.duplicateOf.Equal(other.id) && !r.id.Equal(n.id)
+	})
+}
+
+// counterpartBackoff is the wait for the counterpart to be processed.
+const counterpartBackoff = 100 * time.Millisecond
