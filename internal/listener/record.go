@@ -174,23 +174,8 @@ func malformed(doc bson.Raw) string {
 			return field + " is not a string"
 		}
 	}
-	if needsCollection(notification.Operation(operation)) && text(doc, "collection") == "" {
+	if notification.Operation(operation).OnCollection() && text(doc, "collection") == "" {
 		return operation + " without a collection"
 	}
 	return ""
-}
-
-// needsCollection reports whether an operation requires a collection. Operations that
-// ddltail does not know do not.
-func needsCollection(op notification.Operation) bool {
-	switch op {
-	case notification.DropDatabase, notification.HistoryGap, notification.UnknownCommand:
-		return false
-	}
-	for _, known := range notification.Operations() {
-		if op == known {
-			return true
-		}
-	}
-	return false
 }
