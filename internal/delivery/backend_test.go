@@ -121,7 +121,7 @@ func TestAnswers(t *testing.T) {
 }
 
 // TestNoAnswer sees that what goes wrong on the way is tried again, and that no
-// part of the URL is told.
+// part of the URL is disclosed.
 func TestNoAnswer(t *testing.T) {
 	closing := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -133,9 +133,9 @@ func TestNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := "http://" + l.Addr().String()
+	closed := "http://" + l.Addr().String()
 	l.Close()
-	for _, base := range []string{closing, nobody, "http://no-such-host.invalid"} {
+	for _, base := range []string{closing, closed, "http://no-such-host.invalid"} {
 		url := strings.Replace(base, "://", "://user:pa55word@", 1) + "/t0ken?key=s3cret"
 		o := backend(t, url, "").Deliver(t.Context(), message)
 		if o.Verdict != delivery.Retry || o.Reason == "" {
@@ -143,7 +143,7 @@ func TestNoAnswer(t *testing.T) {
 		}
 		for _, part := range []string{"pa55word", "t0ken", "s3cret"} {
 			if strings.Contains(o.Reason, part) {
-				t.Errorf("the reason %q tells %q", o.Reason, part)
+				t.Errorf("the reason %q contains %q", o.Reason, part)
 			}
 		}
 	}

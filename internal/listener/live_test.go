@@ -87,7 +87,7 @@ func testPairsAtOnce(s scene, database, byHand string) {
 }
 
 // TestPairsAnywhere pairs where the queue does not say in which database a change
-// was made by hand: two lanes then belong to one change.
+// was made by hand: two partitions then belong to one change.
 func TestPairsAnywhere(t *testing.T) {
 	s := newScene(t, set.URI())
 	s.must(s.db.Drop(t.Context()))
@@ -134,7 +134,7 @@ func TestStandalone(t *testing.T) {
 	s.must(server.Restart(t.Context(), "--replSet", "rs0"))
 	s.eventually("the set has a primary", func() bool {
 		admin := s.db.Client().Database("admin")
-		// Again is an error, and so is a server that is not up yet.
+		// It fails if repeated, or while the server is starting.
 		_ = admin.RunCommand(t.Context(), bson.D{{Key: "replSetInitiate", Value: bson.M{
 			"_id": "rs0", "members": bson.A{bson.M{"_id": 0, "host": server.Addr()}},
 		}}}).Err()
@@ -150,14 +150,14 @@ func TestStandalone(t *testing.T) {
 	s.eventually("it is handed over", func() bool { return len(target.statements("")) == 5 })
 }
 
-// TestDropped drops the queue under a listener, which makes it again.
+// TestDropped drops the queue under a listener, which creates it again.
 func TestDropped(t *testing.T) {
 	s := newScene(t, set.URI())
 	target := &received{}
 	l, _ := s.listen(target)
 	s.eventually("it listens", func() bool { return l.Status.Mode() == Streaming && l.Status.Ready() == nil })
 	s.must(s.queue.Drop(t.Context()))
-	s.eventually("the queue is there again", func() bool {
+	s.eventually("the queue is recreated", func() bool {
 		return s.count(bson.M{"_id": "init"}) == 1
 	})
 	s.insert(hand("c", "1", now()))

@@ -18,8 +18,8 @@ func raw(t *testing.T, doc any) bson.Raw {
 	return b
 }
 
-// told is a notification from the oplog: its optime and its wall clock.
-func told(t *testing.T, id string, optime uint32, i uint32, wall float64) record {
+// fromOplogAt is a notification from the oplog: its optime and its wall clock.
+func fromOplogAt(t *testing.T, id string, optime uint32, i uint32, wall float64) record {
 	t.Helper()
 	return parseRecord(raw(t, bson.M{
 		"_id": id, "operation": "CREATE_INDEX", "collection": "c", "source": "oplog", "timestamp": wall,
@@ -45,13 +45,13 @@ func TestOrder(t *testing.T) {
 		written(t, "date", bson.NewDateTimeFromTime(time.UnixMilli(98_500))),
 		written(t, "long", int64(99)),
 		written(t, "double", 99.25),
-		told(t, "x1", 100, 1, 100.1),
-		told(t, "x2", 100, 2, 100.1),
+		fromOplogAt(t, "x1", 100, 1, 100.1),
+		fromOplogAt(t, "x2", 100, 2, 100.1),
 		written(t, "hand", 100.2),
-		told(t, "x3", 100, 3, 101.0),
+		fromOplogAt(t, "x3", 100, 3, 101.0),
 		// A new primary's clock is behind.
-		told(t, "x4", 102, 1, 98),
-		told(t, "x5", 102, 2, 97),
+		fromOplogAt(t, "x4", 102, 1, 98),
+		fromOplogAt(t, "x5", 102, 2, 97),
 		written(t, "b", 103),
 		written(t, "c", 103),
 	}

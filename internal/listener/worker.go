@@ -70,7 +70,7 @@ func (t worker) handle(stopping context.Context, n record) pause {
 	n = parseRecord(doc)
 	if what := malformed(doc); what != "" {
 		t.Log.Error("notification is malformed", zap.Stringer("_id", n.id), zap.String("reason", what))
-		return t.finish(ctx, refused(n, what), resultMalformed)
+		return t.finish(ctx, toMalformed(n, what), resultMalformed)
 	}
 	candidates, err := t.queue.candidates(ctx, n)
 	if err != nil {
@@ -80,7 +80,7 @@ func (t worker) handle(stopping context.Context, n record) pause {
 	case skip:
 		t.Log.Info("skipped a duplicate notification",
 			zap.Stringer("_id", n.id), zap.Stringer("duplicate_of", counterpart.id))
-		return t.finish(ctx, duplicate(n, counterpart), resultDuplicate)
+		return t.finish(ctx, toDuplicate(n, counterpart), resultDuplicate)
 	case waitForCounterpart:
 		return t.release(ctx, n, pause{length: counterpartBackoff, fixed: true})
 	}
@@ -99,7 +99,7 @@ const claimMargin = 2 * time.Second
 func (t worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pause {
 	message, err := newMessage(doc)
 	if err != nil {
-		return t.finish(ctx, refused(n, err.Error()), resultMalformed)
+		return t.finish(ctx, toMalformed(n, err.Error()), resultMalformed)
 	}
 	o := t.Target.Deliver(request, message)
 	if o.Verdict != delivery.Delivered && errors.Is(request.Err(), context.Canceled) {
@@ -113,10 +113,10 @@ func (t worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pa
 			t.Metrics.Latency.Observe(max(0, float64(time.Now().UnixMilli())/1000-n.seconds))
 		}
 		t.Log.Debug("notification delivered", zap.Stringer("_id", n.id))
-		return t.finish(ctx, delivered(n), resultDelivered)
+		return t.finish(ctx, toDelivered(n), resultDelivered)
 	case delivery.Rejected:
 		t.Log.Error("notification rejected by the backend", zap.Stringer("_id", n.id), zap.String("reason", o.Reason))
-		return t.finish(ctx, rejected(n, o), resultRejected)
+		return t.finish(ctx, toRejected(n, o), resultRejected)
 	case delivery.Misconfigured:
 		return t.release(ctx, n, pause{length: misconfigurationBackoff, fixed: true, misconfiguration: o.Reason})
 	default:
@@ -136,7 +136,7 @@ func (t worker) retry(ctx context.Context, n record, o delivery.Outcome) pause {
 	}
 	t.Log.Log(level, "delivery failed, retrying", zap.Stringer("_id", n.id),
 		zap.Int64("attempts", n.attempts+1), zap.Duration("retry_in", wait), zap.String("reason", o.Reason))
-	if err := t.retryUntilDone(ctx, t.queue.failed(n, o, wait)); err != nil {
+	if err := t.retryUntilDone(ctx, t.queue.toFailed(n, o, wait)); err != nil {
 		return t.queueUnavailable(err)
 	}
 	return pause{length: wait}
@@ -168,7 +168,7 @@ func (t worker) finish(ctx context.Context, m transition, label string) pause {
 func (t worker) release(ctx context.Context, n record, p pause) pause {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateGrace)
 	defer cancel()
-	if err := t.queue.apply(ctx, t.queue.released(n)); err != nil {
+	if err := t.queue.apply(ctx, t.queue.toReleased(n)); err != nil {
 		t.Log.Debug("could not release a claim", zap.Stringer("_id", n.id), zap.Error(err))
 	}
 	return p
