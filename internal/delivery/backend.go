@@ -92,7 +92,7 @@ func (b *Backend) request(ctx context.Context, m Message, now time.Time) (*http.
 	return req, nil
 }
 
-// reason tells an error without the URL that the HTTP client puts before it.
+// reason returns the text of an error without the URL that the HTTP client adds.
 func reason(err error) string {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

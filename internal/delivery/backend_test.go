@@ -120,7 +120,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestNoAnswer sees that what goes wrong on the way is tried again, and that no
+// TestNoAnswer checks that what goes wrong on the way is tried again, and that no
 // part of the URL is disclosed.
 func TestNoAnswer(t *testing.T) {
 	closing := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -149,7 +149,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// TestHanging sees that a backend that never answers is left when the context ends.
+// TestHanging checks that a backend that never answers is left when the context ends.
 func TestHanging(t *testing.T) {
 	gone := make(chan struct{})
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -165,7 +165,7 @@ func TestHanging(t *testing.T) {
 	<-gone
 }
 
-// TestLongAnswer sees that an answer without end holds nothing up.
+// TestLongAnswer checks that an answer without end holds nothing up.
 func TestLongAnswer(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {

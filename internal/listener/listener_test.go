@@ -35,9 +35,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(mongotest.Main{Tests: m, Set
 type received struct {
 	mu     sync.Mutex
 	bodies []posted
-	// answer is asked about each; nil takes all.
+	// answer returns the outcome of each; nil accepts all.
 	answer func(posted) delivery.Outcome
-	// slow is the longest that it takes to note one.
+	// slow is the maximum delay of one.
 	slow time.Duration
 }
 
@@ -166,7 +166,7 @@ func (s scene) eventually(what string, ok func() bool) {
 	}
 }
 
-// count says how many documents there are of a kind.
+// count returns the number of matching documents.
 func (s scene) count(filter bson.M) int64 {
 	s.Helper()
 	n, err := s.queue.CountDocuments(s.Context(), filter)
@@ -258,7 +258,7 @@ func TestOneHeldUp(t *testing.T) {
 	}
 }
 
-// TestRejected sees that a final answer ends a notification's way.
+// TestRejected checks that a rejected notification is not sent again.
 func TestRejected(t *testing.T) {
 	s := newScene(t, set.URI())
 	target := &received{answer: func(n posted) delivery.Outcome {
@@ -278,7 +278,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// TestMistake sees that a configuration mistake marks nothing, shows in readiness,
+// TestMisconfiguration checks that a configuration mistake marks nothing, shows in readiness,
 // and that a listener that starts when it is mended goes on at once.
 func TestMisconfiguration(t *testing.T) {
 	s := newScene(t, set.URI())
@@ -310,7 +310,7 @@ func TestMisconfiguration(t *testing.T) {
 	}
 }
 
-// TestStop sees that a request that is under way when the listener stops
+// TestStop checks that a request that is under way when the listener stops
 // is waited for, and marked.
 func TestStop(t *testing.T) {
 	s := newScene(t, set.URI())

@@ -140,7 +140,7 @@ func TestScanUsesIndex(t *testing.T) {
 
 // TestOrderKept lets several listeners work on one queue, some of them for a short
 // time only, while it is filled. No collection may get out of order, and nothing
-// may be handed over twice as long as no listener dies.
+// may be delivered twice as long as no listener dies.
 func TestOrderKept(t *testing.T) {
 	s := newScene(t, set.URI())
 	const partitions, each = 5, 60

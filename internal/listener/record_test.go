@@ -32,7 +32,7 @@ func written(t *testing.T, id, timestamp any) record {
 	return parseRecord(raw(t, bson.M{"_id": id, "operation": "CREATE_INDEX", "collection": "c", "timestamp": timestamp}))
 }
 
-// TestOrder lists notifications in the order in which they must be handed over,
+// TestOrder lists notifications in the order in which they must be delivered,
 // whatever types they are written with.
 func TestOrder(t *testing.T) {
 	tried := written(t, "tried", 500)
@@ -129,7 +129,7 @@ func TestPartitionOf(t *testing.T) {
 	}
 }
 
-// TestBody sees that all of a document is sent but what the listener wrote into it.
+// TestBody checks that all of a document is sent but what the listener wrote into it.
 func TestBody(t *testing.T) {
 	m, err := newMessage(raw(t, bson.D{
 		{Key: "_id", Value: "rs0:1"}, {Key: "operation", Value: "DROP_COLLECTION"}, {Key: "timestamp", Value: 12.5},
@@ -155,7 +155,7 @@ func TestMessageID(t *testing.T) {
 		}
 		seen[got] = id
 	}
-	// What sha256sum says of the text.
+	// The output of sha256sum.
 	got, _ := messageID(raw(t, bson.M{"_id": "abc"}).Lookup("_id"))
 	if got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
 		t.Errorf("got %s", got)

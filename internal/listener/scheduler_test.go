@@ -30,7 +30,7 @@ func backlogOf(records ...record) *backlog {
 	return s
 }
 
-// take returns the collections whose turn it is, in that order.
+// take returns the ready collections, in order.
 func take(b *scheduler) string {
 	text := ""
 	for {

@@ -64,14 +64,14 @@ func (q queue) toFailed(n record, o delivery.Outcome, wait time.Duration) transi
 
 // toReleased restores the state before the claim.
 func (q queue) toReleased(n record) transition {
-	gone := bson.D{{Key: fieldClaim, Value: ""}}
+	removed := bson.D{{Key: fieldClaim, Value: ""}}
 	if !n.failingSince.IsZero() {
-		gone = bson.D{
+		removed = bson.D{
 			{Key: fieldClaim + ".by", Value: ""}, {Key: fieldClaim + ".at", Value: ""}, {Key: fieldClaim + ".for", Value: ""},
 		}
 	}
 	return transition{
 		filter: append(pending(n.id), bson.E{Key: fieldClaim + ".by", Value: q.id}),
-		update: bson.D{{Key: "$unset", Value: gone}},
+		update: bson.D{{Key: "$unset", Value: removed}},
 	}
 }
