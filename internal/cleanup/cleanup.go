@@ -1,8 +1,8 @@
-// Package cleanup removes processed notifications for their age.
+// Package cleanup removes old processed notifications.
 //
-// A detector that starts again tells once more what lies behind its checkpoint. So a
-// notification from the oplog goes only when the checkpoint has passed it: else it
-// would come back, as new.
+// A restarted detector emits the changes after its checkpoint again. So a notification from
+// the oplog is removed only if the checkpoint is past it: otherwise it would be inserted
+// again, as new.
 package cleanup
 
 import (
@@ -18,7 +18,7 @@ import (
 )
 
 // Remove deletes the notifications that were processed and written longer than age
-// ago, and says how many went.
+// ago, and returns their number.
 func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
 	filter, err := removable(ctx, db, time.Now().Add(-age))
 	if err != nil {
@@ -31,7 +31,7 @@ func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, 
 	return res.DeletedCount, nil
 }
 
-// Count says how many notifications Remove would delete.
+// Count returns how many notifications Remove would delete.
 func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
 	filter, err := removable(ctx, db, time.Now().Add(-age))
 	if err != nil {
@@ -44,8 +44,8 @@ func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, e
 	return n, nil
 }
 
-// removable selects what may go. The checkpoints are read first: they only move
-// forward, so that what they allow now they allow later too.
+// removable selects the notifications to remove. The checkpoints are read first: they only move
+// forward, so the result remains valid.
 func removable(ctx context.Context, db *mongo.Database, before time.Time) (bson.D, error) {
 	cursor, err := db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "queue", Value: true}})
 	if err != nil {
@@ -55,19 +55,18 @@ func removable(ctx context.Context, db *mongo.Database, before time.Time) (bson.
 	if err := cursor.All(ctx, &checkpoints); err != nil {
 		return nil, fmt.Errorf("read the checkpoints: %w", err)
 	}
-	told := bson.A{byHand()}
+	final := bson.A{manual()}
 	for _, c := range checkpoints {
-		told = append(told, c.told()...)
+		final = append(final, c.final()...)
 	}
 	return append(aged(before), bson.E{Key: "$and", Value: bson.A{
 		bson.D{{Key: "$or", Value: timestampBefore(before)}},
-		bson.D{{Key: "$or", Value: told}},
+		bson.D{{Key: "$or", Value: final}},
 	}}), nil
 }
 
-// aged selects what has been processed before a moment. Others than ddltail have
-// written processed_at too, some of them as a number; where there is none, the
-// timestamp alone decides.
+// aged selects notifications processed before a time. Other programs write processed_at
+// too, some as a number; without it only the timestamp counts.
 func aged(before time.Time) bson.D {
 	return bson.D{
 		{Key: "processed", Value: true},
@@ -78,8 +77,8 @@ func aged(before time.Time) bson.D {
 	}
 }
 
-// timestampBefore compares with a number and with a date: the server compares values
-// of one kind only.
+// timestampBefore compares with a number and with a date: the server compares only values
+// of the same type.
 func timestampBefore(before time.Time) bson.A {
 	return bson.A{
 		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(before)}}}},
@@ -89,26 +88,26 @@ func timestampBefore(before time.Time) bson.A {
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// byHand selects what no detector has written.
-func byHand() bson.D {
+// manual selects notifications that were not written by a detector.
+func manual() bson.D {
 	return bson.D{
 		{Key: "optime", Value: bson.D{{Key: "$exists", Value: false}}},
 		{Key: "source", Value: bson.D{{Key: "$ne", Value: "snapshot"}}},
 	}
 }
 
-// checkpoint is how far the queue's detector of one source has told the oplog.
+// checkpoint is how far the detector of one source has published the oplog.
 type checkpoint struct {
 	Source    string       `bson:"source"`
 	Position  oplog.OpTime `bson:"optime"`
 	Inclusive bool         `bson:"inclusive"`
-	// Pending is a comparison of catalogs that may yet be told once more.
+	// Pending is a comparison of catalogs whose result may be published again.
 	Pending *struct {
 		To oplog.OpTime `bson:"to"`
 	} `bson:"comparison"`
 }
 
-// compared is up to where comparisons have been told for good.
+// compared returns the position up to which comparisons are final.
 func (c checkpoint) compared() oplog.OpTime {
 	if c.Pending != nil && !c.Pending.To.After(c.Position) {
 		return c.Pending.To.Before()
@@ -116,9 +115,9 @@ func (c checkpoint) compared() oplog.OpTime {
 	return c.Position
 }
 
-// told selects what the detector will not tell again. The source is the first part
+// final selects the notifications that the detector will not publish again. The source is the first part
 // of every _id and holds no colon; the numbers in it have a fixed width.
-func (c checkpoint) told() bson.A {
+func (c checkpoint) final() bson.A {
 	upTo := "$lte"
 	if c.Inclusive {
 		upTo = "$lt"

@@ -19,11 +19,11 @@ var set *mongotest.ReplicaSet
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(mongotest.Main{Tests: m, Set: &set}) }
 
-// The checkpoint of the source rs0 stands at second 1000, increment 5.
+// The checkpoint of the source rs0 is at second 1000, increment 5.
 const (
 	old   = 500  // seconds
 	at    = 1000 // seconds
-	young = -1   // stands for a minute ago
+	young = -1   // means a minute ago
 )
 
 func seconds(t int) float64 {
@@ -33,8 +33,8 @@ func seconds(t int) float64 {
 	return float64(t)
 }
 
-// document is an old, processed notification by hand, with some changes; nil takes a
-// field away.
+// document is an old, processed notification by hand, with some changes; nil removes a
+// field.
 func document(id any, changes bson.M) bson.M {
 	doc := bson.M{"_id": id, "operation": "CREATE_COLLECTION", "collection": "c", "timestamp": seconds(old), "processed": true}
 	for k, v := range changes {
@@ -46,7 +46,7 @@ func document(id any, changes bson.M) bson.M {
 	return doc
 }
 
-func told(source string, t, i uint32) bson.M {
+func fromOplog(source string, t, i uint32) bson.M {
 	return document(fmt.Sprintf("%s:%010d:%010d:000000", source, t, i), bson.M{
 		"source": "oplog", "optime": bson.M{"ts": bson.Timestamp{T: t, I: i}, "t": int64(1)},
 	})
@@ -88,15 +88,15 @@ func cases() []struct {
 		{"without a timestamp", document("k", bson.M{"timestamp": nil}), false},
 		{"with a text", document("l", bson.M{"timestamp": "yesterday"}), false},
 		{"the init document", bson.M{"_id": "init", "type": "init", "timestamp": date}, false},
-		{"below the checkpoint", told("rs0", at-1, 9), true},
-		{"at the checkpoint", told("rs0", at, 5), true},
-		{"above it", told("rs0", at, 6), false},
-		{"a second above", told("rs0", at+1, 0), false},
-		{"of a source whose checkpoint fills no queue", told("rs1", at-1, 1), false},
-		{"of a source without checkpoint", told("rs2", at-1, 1), false},
-		{"of a source that begins alike", told("rs", at-1, 1), false},
-		{"from the first run's first entry", told("rs3", at, 5), false},
-		{"before the first run's first entry", told("rs3", at, 4), true},
+		{"below the checkpoint", fromOplog("rs0", at-1, 9), true},
+		{"at the checkpoint", fromOplog("rs0", at, 5), true},
+		{"above it", fromOplog("rs0", at, 6), false},
+		{"a second above", fromOplog("rs0", at+1, 0), false},
+		{"of a source whose checkpoint fills no queue", fromOplog("rs1", at-1, 1), false},
+		{"of a source without checkpoint", fromOplog("rs2", at-1, 1), false},
+		{"of a source that begins alike", fromOplog("rs", at-1, 1), false},
+		{"from the first run's first entry", fromOplog("rs3", at, 5), false},
+		{"before the first run's first entry", fromOplog("rs3", at, 4), true},
 		{"an optime under another _id", document("m", bson.M{"optime": bson.M{"ts": bson.Timestamp{T: 1}}}), false},
 		{"inferred below", snapshot("snapshot", at, 4), true},
 		{"inferred at", snapshot("snapshot", at, 5), true},

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// requestTimeout bounds a request, from its connection to the end of the answer.
+	// requestTimeout bounds a request, from connecting to the end of the response.
 	requestTimeout = 15 * time.Second
-	// maxAnswer is how much of an answer is read, so that its connection can be used again.
-	maxAnswer = 64 << 10
+	// maxResponse is how much of a response is read, so that its connection can be reused.
+	maxResponse = 64 << 10
 )
 
 // Backend POSTs notifications to one URL, by the Standard Webhooks specification.
@@ -52,7 +52,7 @@ func newClient() *http.Client {
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},
-		// A redirect may lead anywhere: it is an answer like any other.
+		// A redirect can lead to any host, so it is not followed.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -60,7 +60,7 @@ func newClient() *http.Client {
 // Close returns idle connections back.
 func (b *Backend) Close() { b.client.CloseIdleConnections() }
 
-// Deliver makes one attempt, which takes no longer than 15 s.
+// Deliver makes one attempt of at most requestTimeout.
 func (b *Backend) Deliver(ctx context.Context, m Message) Outcome {
 	req, err := b.request(ctx, m, time.Now())
 	if err != nil {
@@ -71,9 +71,9 @@ func (b *Backend) Deliver(ctx context.Context, m Message) Outcome {
 		return Outcome{Verdict: Retry, Reason: reason(err)}
 	}
 	defer resp.Body.Close()
-	// What the answer says does not matter, nor whether all of it comes.
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
-	return judge(resp, time.Now())
+	// The body is not used; an error while reading it does not change the result.
+	_, _ = io.CopyN(io.Discard, resp.Body, maxResponse)
+	return classify(resp, time.Now())
 }
 
 func (b *Backend) request(ctx context.Context, m Message, now time.Time) (*http.Request, error) {
@@ -92,36 +92,36 @@ func (b *Backend) request(ctx context.Context, m Message, now time.Time) (*http.
 	return req, nil
 }
 
-// reason tells an error without the URL that the HTTP client puts before it.
+// reason returns the text of an error without the URL that the HTTP client adds.
 func reason(err error) string {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		if wrapped.Timeout() {
-			return fmt.Sprintf("no answer within %s", requestTimeout)
+			return fmt.Sprintf("no response within %s", requestTimeout)
 		}
 		err = wrapped.Err
 	}
 	return err.Error()
 }
 
-// judge reads an answer. What a client error means is decided by whether another
-// notification could fare better.
-func judge(resp *http.Response, now time.Time) Outcome {
+// classify maps a response to an outcome. A client error is Rejected if another
+// notification could succeed, else Misconfigured.
+func classify(resp *http.Response, now time.Time) Outcome {
 	code := resp.StatusCode
 	switch {
 	case code >= 200 && code < 300:
 		return Outcome{Verdict: Delivered}
 	case code >= 500, code == http.StatusRequestTimeout, code == http.StatusTooManyRequests:
-		return Outcome{Verdict: Retry, Reason: answered(code), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
+		return Outcome{Verdict: Retry, Reason: responseReason(code), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
 	case code == http.StatusBadRequest, code == http.StatusGone,
 		code == http.StatusRequestEntityTooLarge, code == http.StatusUnprocessableEntity:
-		return Outcome{Verdict: Rejected, Reason: answered(code)}
+		return Outcome{Verdict: Rejected, Reason: responseReason(code)}
 	default:
-		return Outcome{Verdict: Misconfigured, Reason: answered(code)}
+		return Outcome{Verdict: Misconfigured, Reason: responseReason(code)}
 	}
 }
 
-func answered(code int) string {
+func responseReason(code int) string {
 	text := fmt.Sprintf("the backend answered %d", code)
 	if name := http.StatusText(code); name != "" {
 		text += " " + name
@@ -129,8 +129,8 @@ func answered(code int) string {
 	return text
 }
 
-// retryAfter reads the header in both its forms, seconds and date. What is neither
-// is no wish.
+// retryAfter parses the header in both its forms, seconds and date. It returns zero for
+// any other value.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
 		return time.Duration(max(0, min(seconds, int64(maxRetryAfter/time.Second)))) * time.Second
@@ -142,6 +142,6 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return max(0, min(at.Sub(now), maxRetryAfter))
 }
 
-// maxRetryAfter bounds what a receiver may ask for: a slip of its own must not
-// silence it for good.
+// maxRetryAfter bounds Retry-After: a mistake of the receiver must not stop delivery
+// permanently.
 const maxRetryAfter = time.Hour

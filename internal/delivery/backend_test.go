@@ -120,8 +120,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestNoAnswer sees that what goes wrong on the way is tried again, and that no
-// part of the URL is told.
+// TestNoAnswer checks that what goes wrong on the way is tried again, and that no
+// part of the URL is disclosed.
 func TestNoAnswer(t *testing.T) {
 	closing := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -133,9 +133,9 @@ func TestNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := "http://" + l.Addr().String()
+	closed := "http://" + l.Addr().String()
 	l.Close()
-	for _, base := range []string{closing, nobody, "http://no-such-host.invalid"} {
+	for _, base := range []string{closing, closed, "http://no-such-host.invalid"} {
 		url := strings.Replace(base, "://", "://user:pa55word@", 1) + "/t0ken?key=s3cret"
 		o := backend(t, url, "").Deliver(t.Context(), message)
 		if o.Verdict != delivery.Retry || o.Reason == "" {
@@ -143,13 +143,13 @@ func TestNoAnswer(t *testing.T) {
 		}
 		for _, part := range []string{"pa55word", "t0ken", "s3cret"} {
 			if strings.Contains(o.Reason, part) {
-				t.Errorf("the reason %q tells %q", o.Reason, part)
+				t.Errorf("the reason %q contains %q", o.Reason, part)
 			}
 		}
 	}
 }
 
-// TestHanging sees that a backend that never answers is left when the context ends.
+// TestHanging checks that a backend that never answers is left when the context ends.
 func TestHanging(t *testing.T) {
 	gone := make(chan struct{})
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -165,7 +165,7 @@ func TestHanging(t *testing.T) {
 	<-gone
 }
 
-// TestLongAnswer sees that an answer without end holds nothing up.
+// TestLongAnswer checks that an answer without end holds nothing up.
 func TestLongAnswer(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {

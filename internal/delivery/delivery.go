@@ -1,35 +1,34 @@
-// Package delivery hands notifications over: to a backend by HTTP, or to a pipe.
-// It knows nothing of the queue they come from.
+// Package delivery sends notifications to a backend by HTTP, or to a pipe. It does not
+// depend on the queue.
 package delivery
 
 import "time"
 
-// Message is one notification on its way.
+// Message is one notification to send.
 type Message struct {
-	// ID is the same for every attempt at one notification: a receiver that keeps
-	// the last ones knows a duplicate by it.
+	// ID is the same for every attempt of one notification, so that a receiver can
+	// detect duplicates.
 	ID string
-	// Body is one JSON object, without a line end.
+	// Body is one JSON object, without a newline.
 	Body []byte
 }
 
-// Verdict is what an attempt means for the notification.
+// Verdict is the result of an attempt.
 type Verdict int
 
 // The verdicts.
 const (
-	// Retry: not this time, but waiting may help. The zero value, since it loses nothing.
+	// Retry: a temporary failure. It is the zero value, since it loses nothing.
 	Retry Verdict = iota
-	// Delivered: the receiver has it.
+	// Delivered: the receiver accepted it.
 	Delivered
-	// Rejected: the receiver will never take this notification.
+	// Rejected: the receiver will never accept this notification.
 	Rejected
-	// Misconfigured: the receiver is not the one that takes notifications, or does
-	// not know us. A person has to mend it.
+	// Misconfigured: the URL or the credentials are wrong. An operator has to fix it.
 	Misconfigured
 )
 
-// String is the verdict's name in metrics and logs.
+// String returns the verdict's name in metrics and logs.
 func (v Verdict) String() string {
 	switch v {
 	case Delivered:
@@ -43,15 +42,15 @@ func (v Verdict) String() string {
 	}
 }
 
-// Verdicts lists all of them.
+// Verdicts returns all verdicts.
 func Verdicts() []Verdict { return []Verdict{Retry, Delivered, Rejected, Misconfigured} }
 
-// Outcome is how an attempt ended.
+// Outcome is a verdict with its details.
 type Outcome struct {
 	Verdict Verdict
-	// Reason says why the notification was not delivered. It never holds a URL or a
+	// Reason says why the notification was not delivered. It never contains a URL or a
 	// credential.
 	Reason string
-	// RetryAfter is how long the receiver asked to be left alone; zero if it did not.
+	// RetryAfter is the minimum backoff that the receiver requested; zero if none.
 	RetryAfter time.Duration
 }

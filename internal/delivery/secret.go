@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Secret is the key that signs requests. It does not print.
+// Secret is the key that signs requests. It is never printed.
 type Secret []byte
 
 // String hides the key.
@@ -17,8 +17,8 @@ func (Secret) String() string { return "(secret)" }
 // GoString hides the key.
 func (Secret) GoString() string { return "(secret)" }
 
-// ParseSecret reads the form of Standard Webhooks: whsec_ and the key in base64.
-// Nothing at all is the zero Secret. The error does not repeat the text.
+// ParseSecret parses the format of Standard Webhooks: whsec_ and the key in base64.
+// An empty text returns the zero Secret. The error does not contain the text.
 func ParseSecret(text string) (Secret, error) {
 	if text == "" {
 		return nil, nil

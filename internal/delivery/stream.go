@@ -5,24 +5,22 @@ import (
 	"io"
 )
 
-// Stream writes one notification a line, for a pipe. It is for any number of
-// goroutines.
+// Stream writes notifications as JSON lines, for a pipe. It is safe for concurrent use.
 type Stream struct {
 	output io.Writer
-	turn   chan struct{}
+	lock   chan struct{}
 }
 
-// NewStream writes to output.
+// NewStream returns a stream that writes to output.
 func NewStream(output io.Writer) *Stream {
-	return &Stream{output: output, turn: make(chan struct{}, 1)}
+	return &Stream{output: output, lock: make(chan struct{}, 1)}
 }
 
-// Deliver writes the line. A reader that is slow holds it up. A context that ends
-// meanwhile ends the wait, but not the write: whether the line went out is then
-// not known.
+// Deliver writes the line. It blocks while the reader is slow. If the context is canceled
+// it returns, but the write continues: whether the line was written is then not known.
 func (s *Stream) Deliver(ctx context.Context, m Message) Outcome {
 	select {
-	case s.turn <- struct{}{}:
+	case s.lock <- struct{}{}:
 	case <-ctx.Done():
 		return Outcome{Reason: "stopped before it was written"}
 	}
@@ -30,7 +28,7 @@ func (s *Stream) Deliver(ctx context.Context, m Message) Outcome {
 	written := make(chan error, 1)
 	go func() {
 		_, err := s.output.Write(line)
-		<-s.turn
+		<-s.lock
 		written <- err
 	}()
 	select {

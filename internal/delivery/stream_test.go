@@ -40,7 +40,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestSlowReader sees that a reader that does not read cannot hold up the end.
+// TestSlowReader checks that a reader that does not read cannot hold up the end.
 func TestSlowReader(t *testing.T) {
 	r, w := io.Pipe()
 	defer r.Close()

@@ -17,7 +17,7 @@ type backlog struct {
 	total  int
 	oldest float64
 
-	limit int // of notifications kept in one lane
+	limit int // of records kept in one partition
 	kept  int
 }
 
@@ -28,37 +28,37 @@ type head struct {
 	more bool
 }
 
-func (s *backlog) add(n record) {
-	s.total++
-	if n.timed && (s.oldest == 0 || n.seconds < s.oldest) {
-		s.oldest = n.seconds
+func (b *backlog) add(n record) {
+	b.total++
+	if n.timed && (b.oldest == 0 || n.seconds < b.oldest) {
+		b.oldest = n.seconds
 	}
-	key := partitionOf(n, s.queue)
-	p := s.partitions[key]
+	key := partitionOf(n, b.queue)
+	p := b.partitions[key]
 	if p == nil {
 		p = &head{}
-		s.partitions[key] = p
+		b.partitions[key] = p
 	}
 	p.records = append(p.records, n)
-	s.kept++
-	if len(p.records) >= 2*s.limit {
-		s.cut(p)
+	b.kept++
+	if len(p.records) >= 2*b.limit {
+		b.cut(p)
 	}
-	for s.kept > 2*maxBacklog && s.limit > 1 {
-		s.limit /= 2
-		for _, p := range s.partitions {
-			s.cut(p)
+	for b.kept > 2*maxBacklog && b.limit > 1 {
+		b.limit /= 2
+		for _, p := range b.partitions {
+			b.cut(p)
 		}
 	}
 }
 
 // cut drops the records of a partition over the limit.
-func (s *backlog) cut(p *head) {
+func (b *backlog) cut(p *head) {
 	slices.SortFunc(p.records, record.compare)
-	if len(p.records) <= s.limit {
+	if len(p.records) <= b.limit {
 		return
 	}
-	s.kept -= len(p.records) - s.limit
-	clear(p.records[s.limit:])
-	p.records, p.more = p.records[:s.limit], true
+	b.kept -= len(p.records) - b.limit
+	clear(p.records[b.limit:])
+	p.records, p.more = p.records[:b.limit], true
 }

@@ -98,7 +98,7 @@ func decide(n record, candidates []record, queue string) (decision, record) {
 // no duplicate yet, a processed one first, else the first in order.
 func findDuplicate(n record, candidates []record, queue string) (record, bool) {
 	free := slices.DeleteFunc(slices.Clone(candidates), func(other record) bool {
-		return !sameChange(n, other, queue) || other.refused || !other.processed && !other.pending || hasDuplicate(other, n, candidates)
+		return !sameChange(n, other, queue) || other.neverSent || !other.processed && !other.pending || hasDuplicate(other, n, candidates)
 	})
 	if len(free) == 0 {
 		return record{}, false

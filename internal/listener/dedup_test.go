@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// pairNotice is a notification of one change: a letter is a hand, a digit the oplog.
+// recordOf is a notification of one change: an _id that begins with a letter is manual, with a digit from the oplog.
 func recordOf(t *testing.T, id string, at float64) record {
 	t.Helper()
 	doc := bson.M{"_id": id, "operation": "CREATE_COLLECTION", "collection": "c", "timestamp": at, "processed": false}
@@ -54,7 +54,7 @@ func TestDecide(t *testing.T) {
 		{"the second was faster", hand, []record{with(tail, done)}, skip, tail},
 		{"the second is at it", hand, []record{with(tail, claimedNow)}, waitForCounterpart, record{}},
 		{"the second has been tried", hand, []record{with(tail, func(n *record) { n.attempts = 2 })}, waitForCounterpart, record{}},
-		{"the first was malformed", tail, []record{with(hand, func(n *record) { done(n); n.refused = true })}, deliver, record{}},
+		{"the first was malformed", tail, []record{with(hand, func(n *record) { done(n); n.neverSent = true })}, deliver, record{}},
 		{"the first is in no state", tail, []record{with(hand, func(n *record) { n.pending = false })}, deliver, record{}},
 		{"both by hand", twin, []record{with(hand, done)}, deliver, record{}},
 		{"both from the oplog", late, []record{with(tail, done)}, deliver, record{}},

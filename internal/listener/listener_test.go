@@ -31,13 +31,13 @@ var set *mongotest.ReplicaSet
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(mongotest.Main{Tests: m, Set: &set}) }
 
-// received is a target that notes what it gets, and answers as it is told.
+// received is a target that notes what it gets, and answers as configured.
 type received struct {
 	mu     sync.Mutex
 	bodies []posted
-	// answer is asked about each; nil takes all.
+	// answer returns the outcome of each; nil accepts all.
 	answer func(posted) delivery.Outcome
-	// slow is the longest that it takes to note one.
+	// slow is the maximum delay of one.
 	slow time.Duration
 }
 
@@ -149,7 +149,7 @@ func (s scene) insert(docs ...bson.M) {
 	s.must(err)
 }
 
-// hand is a notification by hand; the statement tells it apart.
+// hand is a notification by hand; the statement identifies it.
 func hand(collection, statement string, timestamp any) bson.M {
 	return bson.M{
 		"operation": "MODIFY_COLLECTION", "collection": collection, "operation_statement": statement,
@@ -166,7 +166,7 @@ func (s scene) eventually(what string, ok func() bool) {
 	}
 }
 
-// count says how many documents there are of a kind.
+// count returns the number of matching documents.
 func (s scene) count(filter bson.M) int64 {
 	s.Helper()
 	n, err := s.queue.CountDocuments(s.Context(), filter)
@@ -214,14 +214,14 @@ func TestEveryShape(t *testing.T) {
 	if s.find("2")["claim"] != nil || s.find("2")["attempts"] != int32(1) {
 		t.Errorf("left as %v", s.find("2"))
 	}
-	s.eventually("what waits is told", func() bool { return l.Status.Unprocessed() == 0 })
+	s.eventually("the backlog is reported", func() bool { return l.Status.Unprocessed() == 0 })
 	if l.Status.Mode() != Streaming || l.Status.Ready() != nil || l.Status.Alive() != nil {
 		t.Errorf("mode %s, %v, %v", l.Status.Mode(), l.Status.Ready(), l.Status.Alive())
 	}
 }
 
-// TestOneHeldUp sees that a collection whose notification is not taken waits for it,
-// in order, and that no other collection does.
+// TestOneHeldUp checks that a failing notification blocks its own collection, in order, and no
+// other.
 func TestOneHeldUp(t *testing.T) {
 	s := newScene(t, set.URI())
 	var free atomic.Bool
@@ -258,7 +258,7 @@ func TestOneHeldUp(t *testing.T) {
 	}
 }
 
-// TestRejected sees that a final answer ends a notification's way.
+// TestRejected checks that a rejected notification is not sent again.
 func TestRejected(t *testing.T) {
 	s := newScene(t, set.URI())
 	target := &received{answer: func(n posted) delivery.Outcome {
@@ -278,7 +278,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// TestMistake sees that a configuration mistake marks nothing, shows in readiness,
+// TestMisconfiguration checks that a configuration mistake marks nothing, shows in readiness,
 // and that a listener that starts when it is mended goes on at once.
 func TestMisconfiguration(t *testing.T) {
 	s := newScene(t, set.URI())
@@ -310,7 +310,7 @@ func TestMisconfiguration(t *testing.T) {
 	}
 }
 
-// TestStop sees that a request that is under way when the listener is told to stop
+// TestStop checks that a request that is under way when the listener stops
 // is waited for, and marked.
 func TestStop(t *testing.T) {
 	s := newScene(t, set.URI())

@@ -86,8 +86,8 @@ func testPairsAtOnce(s scene, database, byHand string) {
 	s.Logf("attempts by who was first: %v", first)
 }
 
-// TestPairsAnywhere pairs where the queue does not say in which database a change
-// was made by hand: two lanes then belong to one change.
+// TestPairsAnywhere detects duplicates where the queue does not imply the database of a change
+// was made by hand: two partitions then belong to one change.
 func TestPairsAnywhere(t *testing.T) {
 	s := newScene(t, set.URI())
 	s.must(s.db.Drop(t.Context()))
@@ -97,7 +97,7 @@ func TestPairsAnywhere(t *testing.T) {
 	testPairsAtOnce(s, "some_db", "")
 }
 
-// TestNoPairs sees what does not pair: those that are too far apart, two by hand,
+// TestNoPairs checks what does not pair: those that are too far apart, two by hand,
 // two from the oplog.
 func TestNoPairs(t *testing.T) {
 	s := newScene(t, set.URI())
@@ -129,12 +129,12 @@ func TestStandalone(t *testing.T) {
 	s.eventually("it polls", func() bool { return l.Status.Mode() == Polling })
 	for i := range 3 {
 		s.insert(hand("c", fmt.Sprint(i), now()))
-		s.eventually("it is handed over", func() bool { return len(target.statements("")) == i+1 })
+		s.eventually("it is delivered", func() bool { return len(target.statements("")) == i+1 })
 	}
 	s.must(server.Restart(t.Context(), "--replSet", "rs0"))
 	s.eventually("the set has a primary", func() bool {
 		admin := s.db.Client().Database("admin")
-		// Again is an error, and so is a server that is not up yet.
+		// It fails if repeated, or while the server is starting.
 		_ = admin.RunCommand(t.Context(), bson.D{{Key: "replSetInitiate", Value: bson.M{
 			"_id": "rs0", "members": bson.A{bson.M{"_id": 0, "host": server.Addr()}},
 		}}}).Err()
@@ -144,22 +144,22 @@ func TestStandalone(t *testing.T) {
 		return admin.RunCommand(t.Context(), bson.D{{Key: "hello", Value: 1}}).Decode(&hello) == nil && hello.Primary
 	})
 	s.insert(hand("c", "3", now()))
-	s.eventually("it is handed over", func() bool { return len(target.statements("")) == 4 })
+	s.eventually("it is delivered", func() bool { return len(target.statements("")) == 4 })
 	s.eventually("there is a change stream", func() bool { return l.Status.Mode() == Streaming })
 	s.insert(hand("c", "4", now()))
-	s.eventually("it is handed over", func() bool { return len(target.statements("")) == 5 })
+	s.eventually("it is delivered", func() bool { return len(target.statements("")) == 5 })
 }
 
-// TestDropped drops the queue under a listener, which makes it again.
+// TestDropped drops the queue under a listener, which creates it again.
 func TestDropped(t *testing.T) {
 	s := newScene(t, set.URI())
 	target := &received{}
 	l, _ := s.listen(target)
 	s.eventually("it listens", func() bool { return l.Status.Mode() == Streaming && l.Status.Ready() == nil })
 	s.must(s.queue.Drop(t.Context()))
-	s.eventually("the queue is there again", func() bool {
+	s.eventually("the queue is recreated", func() bool {
 		return s.count(bson.M{"_id": "init"}) == 1
 	})
 	s.insert(hand("c", "1", now()))
-	s.eventually("it is handed over", func() bool { return len(target.statements("")) == 1 })
+	s.eventually("it is delivered", func() bool { return len(target.statements("")) == 1 })
 }

@@ -22,8 +22,8 @@ func value(id any) bson.RawValue {
 	return bson.RawValue{Type: kind, Value: data}
 }
 
-// TestClaim sees who may take a notification. Server 4.4 refuses updates that newer
-// ones allow.
+// TestClaim checks which notifications can be claimed. Server 4.4 rejects updates that newer
+// versions accept.
 func TestClaim(t *testing.T) {
 	for _, version := range []string{"", "4.4.2"} {
 		t.Run("mongod "+version, func(t *testing.T) {
@@ -76,7 +76,7 @@ func testClaim(s scene) {
 			s.Errorf("%d, %v: seen as free %v", id, c.claim, free)
 		}
 		if ok {
-			s.must(me.apply(s.Context(), me.failed(parseRecord(got), delivery.Outcome{Reason: "x"}, time.Second)))
+			s.must(me.apply(s.Context(), me.toFailed(parseRecord(got), delivery.Outcome{Reason: "x"}, time.Second)))
 		}
 	}
 	if n := s.count(bson.M{"attempts": 1, "claim.since": bson.M{"$type": "date"}, "claim.by": nil, "claim.for": 1000}); n != 9 {
@@ -84,7 +84,7 @@ func testClaim(s scene) {
 	}
 }
 
-// TestClaimedOnce lets many listeners take the same notifications at one moment.
+// TestClaimedOnce has many listeners claim the same notifications at one moment.
 func TestClaimedOnce(t *testing.T) {
 	s := newScene(t, set.URI())
 	for id := range 20 {
@@ -115,7 +115,7 @@ func TestClaimedOnce(t *testing.T) {
 	}
 }
 
-// TestSurveyByIndex sees that what is processed costs nothing, however much it is.
+// TestScanUsesIndex checks that a scan does not read processed notifications.
 func TestScanUsesIndex(t *testing.T) {
 	s := newScene(t, set.URI())
 	old := make([]bson.M, 5000)
@@ -140,7 +140,7 @@ func TestScanUsesIndex(t *testing.T) {
 
 // TestOrderKept lets several listeners work on one queue, some of them for a short
 // time only, while it is filled. No collection may get out of order, and nothing
-// may be handed over twice as long as no listener dies.
+// may be delivered twice as long as no listener dies.
 func TestOrderKept(t *testing.T) {
 	s := newScene(t, set.URI())
 	const partitions, each = 5, 60

@@ -51,8 +51,8 @@ type record struct {
 	attempts           int64
 	failingSince       time.Time
 	duplicateOf        bson.RawValue
-	// refused reports whether it failed validation and was never sent.
-	refused   bool
+	// neverSent reports whether it failed validation and was never sent.
+	neverSent bool
 	claimedBy string
 	// free is when the claim or backoff ends, by the server's clock, and now the time of
 	// that clock. Both are zero if not read.
@@ -78,7 +78,7 @@ func parseRecord(doc bson.Raw) record {
 	n.seconds, n.timed = seconds(doc.Lookup("timestamp"))
 	n.optime.T, n.optime.I, _ = doc.Lookup("optime", "ts").TimestampOK()
 	n.attempts, _ = doc.Lookup(fieldAttempts).AsInt64OK()
-	n.refused = n.attempts == 0 && !doc.Lookup(fieldError).IsZero()
+	n.neverSent = n.attempts == 0 && !doc.Lookup(fieldError).IsZero()
 	n.failingSince, _ = doc.Lookup(fieldClaim, "since").TimeOK()
 	n.state(doc.Lookup("processed"))
 	n.now, _ = doc.Lookup("now").TimeOK()

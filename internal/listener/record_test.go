@@ -18,8 +18,8 @@ func raw(t *testing.T, doc any) bson.Raw {
 	return b
 }
 
-// told is a notification from the oplog: its optime and its wall clock.
-func told(t *testing.T, id string, optime uint32, i uint32, wall float64) record {
+// fromOplogAt is a notification from the oplog: its optime and its wall clock.
+func fromOplogAt(t *testing.T, id string, optime uint32, i uint32, wall float64) record {
 	t.Helper()
 	return parseRecord(raw(t, bson.M{
 		"_id": id, "operation": "CREATE_INDEX", "collection": "c", "source": "oplog", "timestamp": wall,
@@ -32,7 +32,7 @@ func written(t *testing.T, id, timestamp any) record {
 	return parseRecord(raw(t, bson.M{"_id": id, "operation": "CREATE_INDEX", "collection": "c", "timestamp": timestamp}))
 }
 
-// TestOrder lists notifications in the order in which they must be handed over,
+// TestOrder lists notifications in the order in which they must be delivered,
 // whatever types they are written with.
 func TestOrder(t *testing.T) {
 	tried := written(t, "tried", 500)
@@ -45,13 +45,13 @@ func TestOrder(t *testing.T) {
 		written(t, "date", bson.NewDateTimeFromTime(time.UnixMilli(98_500))),
 		written(t, "long", int64(99)),
 		written(t, "double", 99.25),
-		told(t, "x1", 100, 1, 100.1),
-		told(t, "x2", 100, 2, 100.1),
+		fromOplogAt(t, "x1", 100, 1, 100.1),
+		fromOplogAt(t, "x2", 100, 2, 100.1),
 		written(t, "hand", 100.2),
-		told(t, "x3", 100, 3, 101.0),
+		fromOplogAt(t, "x3", 100, 3, 101.0),
 		// A new primary's clock is behind.
-		told(t, "x4", 102, 1, 98),
-		told(t, "x5", 102, 2, 97),
+		fromOplogAt(t, "x4", 102, 1, 98),
+		fromOplogAt(t, "x5", 102, 2, 97),
 		written(t, "b", 103),
 		written(t, "c", 103),
 	}
@@ -129,7 +129,7 @@ func TestPartitionOf(t *testing.T) {
 	}
 }
 
-// TestBody sees that all of a document is sent but what the listener wrote into it.
+// TestBody checks that all of a document is sent but what the listener wrote into it.
 func TestBody(t *testing.T) {
 	m, err := newMessage(raw(t, bson.D{
 		{Key: "_id", Value: "rs0:1"}, {Key: "operation", Value: "DROP_COLLECTION"}, {Key: "timestamp", Value: 12.5},
@@ -155,7 +155,7 @@ func TestMessageID(t *testing.T) {
 		}
 		seen[got] = id
 	}
-	// What sha256sum says of the text.
+	// The output of sha256sum.
 	got, _ := messageID(raw(t, bson.M{"_id": "abc"}).Lookup("_id"))
 	if got != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
 		t.Errorf("got %s", got)

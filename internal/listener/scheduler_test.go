@@ -10,7 +10,7 @@ import (
 
 var noon = time.Unix(1_800_000_000, 0)
 
-// in makes a notification of a lane; wait is how long nobody may take it.
+// in returns a record of a partition; wait is how long it cannot be claimed.
 func in(t *testing.T, collection string, at float64, wait time.Duration) record {
 	t.Helper()
 	n := parseRecord(raw(t, bson.M{"_id": fmt.Sprint(collection, at), "operation": "X", "collection": collection, "timestamp": at}))
@@ -30,7 +30,7 @@ func backlogOf(records ...record) *backlog {
 	return s
 }
 
-// take returns the collections whose turn it is, in that order.
+// take returns the ready collections, in order.
 func take(b *scheduler) string {
 	text := ""
 	for {
@@ -57,8 +57,8 @@ func TestSchedulerOldestFirst(t *testing.T) {
 	}
 }
 
-// TestBoardBusy sees that a lane is never in two hands, and that what comes
-// meanwhile is asked for again.
+// TestSchedulerBusy checks that a partition has one worker at a time, and that records
+// added meanwhile cause another scan.
 func TestSchedulerBusy(t *testing.T) {
 	b := newScheduler()
 	one, two := in(t, "a", 1, 0), in(t, "a", 2, 0)
@@ -66,10 +66,10 @@ func TestSchedulerBusy(t *testing.T) {
 	take(b)
 	b.update(backlogOf(one, two), noon)
 	if got := take(b); got != "" {
-		t.Errorf("a busy lane was given again: %q", got)
+		t.Errorf("a busy partition was returned again: %q", got)
 	}
 	if !b.finished(result{partition: partition{"", "a"}, done: 1}, noon) {
-		t.Error("what came meanwhile is not asked for")
+		t.Error("no scan for what was added meanwhile")
 	}
 	b.update(backlogOf(two), noon)
 	if got := take(b); got != "a" {
@@ -80,8 +80,8 @@ func TestSchedulerBusy(t *testing.T) {
 	}
 }
 
-// TestBoardPause sees what ends a pause: time, or another first notification; and
-// where the queue itself shows the reason, that this has gone.
+// TestSchedulerBackoff checks what ends a backoff: time, another first record, or, if the
+// reason is stored in the queue, the end of that reason.
 func TestSchedulerBackoff(t *testing.T) {
 	first, second := in(t, "a", 1, 0), in(t, "a", 2, 0)
 	for _, c := range []struct {
@@ -129,8 +129,8 @@ func TestSchedulerMisconfiguration(t *testing.T) {
 	}
 }
 
-// TestSurveyBounded sees that a survey of any length keeps a bounded number, and of
-// each lane what comes first.
+// TestBacklogBounded checks that a scan of any length keeps a bounded number of records,
+// the first of each partition.
 func TestBacklogBounded(t *testing.T) {
 	for _, partitions := range []int{1, 7, 5000} {
 		s := &backlog{partitions: map[partition]*head{}, limit: maxBacklog}
@@ -142,13 +142,13 @@ func TestBacklogBounded(t *testing.T) {
 			most = max(most, s.kept)
 		}
 		if most > 2*maxBacklog || s.total != all || s.oldest != 1 || len(s.partitions) != partitions {
-			t.Errorf("%d lanes: kept up to %d of %d, oldest %v", partitions, most, s.total, s.oldest)
+			t.Errorf("%d partitions: kept up to %d of %d, oldest %v", partitions, most, s.total, s.oldest)
 		}
 		for key, p := range s.partitions {
 			s.cut(p)
 			first := p.records[0].seconds
 			if first > float64(partitions) || !p.more {
-				t.Fatalf("lane %s of %d begins with %v, more %v", key.collection, partitions, first, p.more)
+				t.Fatalf("partition %s of %d begins with %v, more %v", key.collection, partitions, first, p.more)
 			}
 		}
 	}

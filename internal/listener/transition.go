@@ -13,8 +13,8 @@ type transition struct {
 	filter, update bson.D
 }
 
-// processed is the transition to a final state, with further fields to set.
-func processed(n record, more ...bson.E) transition {
+// toProcessed is the transition to a final state, with further fields to set.
+func toProcessed(n record, more ...bson.E) transition {
 	return transition{
 		filter: pending(n.id),
 		update: bson.D{
@@ -25,25 +25,25 @@ func processed(n record, more ...bson.E) transition {
 	}
 }
 
-func delivered(n record) transition {
-	return processed(n, bson.E{Key: fieldAttempts, Value: int32(n.attempts + 1)})
+func toDelivered(n record) transition {
+	return toProcessed(n, bson.E{Key: fieldAttempts, Value: int32(n.attempts + 1)})
 }
 
-func rejected(n record, o delivery.Outcome) transition {
-	return processed(n, bson.E{Key: fieldAttempts, Value: int32(n.attempts + 1)}, bson.E{Key: fieldError, Value: o.Reason})
+func toRejected(n record, o delivery.Outcome) transition {
+	return toProcessed(n, bson.E{Key: fieldAttempts, Value: int32(n.attempts + 1)}, bson.E{Key: fieldError, Value: o.Reason})
 }
 
-func refused(n record, reason string) transition {
-	return processed(n, bson.E{Key: fieldError, Value: reason})
+func toMalformed(n record, reason string) transition {
+	return toProcessed(n, bson.E{Key: fieldError, Value: reason})
 }
 
-func duplicate(n, of record) transition {
-	return processed(n, bson.E{Key: fieldDuplicateOf, Value: of.id})
+func toDuplicate(n, of record) transition {
+	return toProcessed(n, bson.E{Key: fieldDuplicateOf, Value: of.id})
 }
 
-// failed releases the claim and starts a backoff. It does not match if another listener
+// toFailed releases the claim and starts a backoff. It does not match if another listener
 // has claimed the notification meanwhile.
-func (q queue) failed(n record, o delivery.Outcome, wait time.Duration) transition {
+func (q queue) toFailed(n record, o delivery.Outcome, wait time.Duration) transition {
 	now := bson.D{{Key: fieldClaim + ".at", Value: true}}
 	if n.failingSince.IsZero() {
 		now = append(now, bson.E{Key: fieldClaim + ".since", Value: true})
@@ -62,16 +62,16 @@ func (q queue) failed(n record, o delivery.Outcome, wait time.Duration) transiti
 	}
 }
 
-// released restores the state before the claim.
-func (q queue) released(n record) transition {
-	gone := bson.D{{Key: fieldClaim, Value: ""}}
+// toReleased restores the state before the claim.
+func (q queue) toReleased(n record) transition {
+	removed := bson.D{{Key: fieldClaim, Value: ""}}
 	if !n.failingSince.IsZero() {
-		gone = bson.D{
+		removed = bson.D{
 			{Key: fieldClaim + ".by", Value: ""}, {Key: fieldClaim + ".at", Value: ""}, {Key: fieldClaim + ".for", Value: ""},
 		}
 	}
 	return transition{
 		filter: append(pending(n.id), bson.E{Key: fieldClaim + ".by", Value: q.id}),
-		update: bson.D{{Key: "$unset", Value: gone}},
+		update: bson.D{{Key: "$unset", Value: removed}},
 	}
 }
