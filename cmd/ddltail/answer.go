@@ -213,7 +213,7 @@ func (a answer) show(ctx context.Context, id, format string) error {
 	return out.Flush()
 }
 
-func (a answer) diff(ctx context.Context, from, to time.Time, format string) error {
+func (a answer) diff(ctx context.Context, from, to time.Time, format string, policy schema.Policy) error {
 	source, err := a.one(ctx)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (a answer) diff(ctx context.Context, from, to time.Time, format string) err
 		return d.WriteJSON(a.out)
 	case "mongosh":
 		head := fmt.Sprintf("from the schema of %s at %s to that at %s", source, history.Stamp(from), history.Stamp(to))
-		return history.WriteScript(a.out, head, d.Notes, d.Script())
+		return history.WriteScript(a.out, head, d.Notes, d.Script(policy))
 	}
 	return d.Write(a.out, terminal.Of(a.out))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // defaultLimit is how many changes a table shows where nothing else bounds it.
@@ -83,6 +84,7 @@ func showCommand(source *string) *cobra.Command {
 
 func diffCommand(source *string) *cobra.Command {
 	var format string
+	var allowDestructive bool
 	cmd := &cobra.Command{
 		Use:   "diff FROM TO",
 		Short: "Show what differs between two moments, or the mongosh script that leads from one to the other",
@@ -91,15 +93,20 @@ func diffCommand(source *string) *cobra.Command {
 			if err := oneOf(format, "table", "json", "mongosh"); err != nil {
 				return err
 			}
+			policy := schema.KeepDocuments
+			if allowDestructive {
+				policy = schema.AllowDestructive
+			}
 			from, fromErr := moment("FROM", args[0], time.Now())
 			to, toErr := moment("TO", args[1], time.Now())
 			if err := mistakes(fromErr, toErr); err != nil {
 				return err
 			}
-			return withHistory(cmd, *source, func(ctx context.Context, a answer) error { return a.diff(ctx, from, to, format) })
+			return withHistory(cmd, *source, func(ctx context.Context, a answer) error { return a.diff(ctx, from, to, format, policy) })
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "table (side by side), json, or mongosh")
+	cmd.Flags().BoolVar(&allowDestructive, "allow-destructive", false, "mongosh: drop and recreate what no collMod can change; its documents are lost")
 	return cmd
 }
 

@@ -14,7 +14,7 @@ import (
 func internalParameters() []string {
 	return []string{
 		"recordIdsReplicated", "timeseriesBucketsMayHaveMixedSchemaData", "collectionUUID",
-		"_removeLegacyTimeseriesBucketingParametersHaveChanged", "dryRun", "writeConcern",
+		"_removeLegacyTimeseriesBucketingParametersHaveChanged", "dryRun", "writeConcern", "autoIndexId",
 	}
 }
 

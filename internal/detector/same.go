@@ -86,6 +86,10 @@ func isDefault(key string, value bson.RawValue) bool {
 	text, _ := value.StringValueOK()
 	doc, isDocument := value.DocumentOK()
 	switch key {
+	case "autoIndexId":
+		// Servers keep what an old driver sent and, on a replica set, create _id_ whatever it
+		// says; listings show it in part.
+		return true
 	case "validationLevel":
 		return text == "strict"
 	case "validationAction":

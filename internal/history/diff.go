@@ -123,7 +123,9 @@ func later(a, b time.Time) time.Time {
 }
 
 // Script leads from the first moment's schema to the second's.
-func (d Diff) Script() schema.Script { return schema.Lead(d.Before, d.After) }
+func (d Diff) Script(policy schema.Policy) schema.Script {
+	return schema.Lead(d.Before, d.After, policy)
+}
 
 // Write writes each difference for people, the definitions side by side.
 func (d Diff) Write(w io.Writer, screen terminal.Screen) error {

@@ -137,6 +137,9 @@ func WriteScript(w io.Writer, head string, notes []string, script schema.Script)
 	if n := script.Unsaid(); n > 0 {
 		fmt.Fprintf(out, "// NOT COMPLETE: %s cannot be said in mongosh.\n", plural(n, "step"))
 	}
+	if n := script.Withheld(); n > 0 {
+		fmt.Fprintf(out, "// NOT COMPLETE: %s below would drop documents, marked NOT CHANGED.\n", plural(n, "difference"))
+	}
 	_, err := out.WriteString(script.String())
 	if err == nil {
 		err = out.Flush()

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -9,18 +10,30 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
+// Policy says what a script may do to documents. The zero value is the safe one.
+type Policy int
+
+const (
+	// KeepDocuments withholds every statement that would drop a collection in order to
+	// change it; a comment says why.
+	KeepDocuments Policy = iota
+	// AllowDestructive drops and recreates what no collMod can change.
+	AllowDestructive
+)
+
 // plan sorts what has to be done by when it can be done.
 type plan struct {
+	policy                                      Policy
 	drops, moves, changes, creates, viewChanges Script
 	views                                       []Named
 	renames                                     []Difference
 }
 
-// Lead is the script that leads from one schema to the other: drops, renames,
-// changes, then what is new. What cannot be changed is dropped and made anew, with
-// a warning where documents go.
-func Lead(from, to Schema) Script {
-	var p plan
+// Lead returns the script that leads from one schema to the other: drops, renames,
+// changes, then what is new. What no collMod can change is withheld, or dropped and
+// recreated where the policy allows it.
+func Lead(from, to Schema, policy Policy) Script {
+	p := plan{policy: policy}
 	for _, d := range Differences(from, to) {
 		switch {
 		case d.To == nil:
@@ -63,6 +76,18 @@ func (p *plan) drop(n Named, why string) {
 	p.drops = append(p.drops, s)
 }
 
+// rebuild drops a namespace and creates it again, if the policy allows that or if it is a
+// view, which has no documents. Otherwise the difference is a comment.
+func (p *plan) rebuild(from, to Named, difference string) {
+	if p.policy == AllowDestructive || from.Definition.Kind == detector.KindView {
+		p.drop(from, " and created again: no collMod can change it "+difference)
+		p.create(to)
+		return
+	}
+	p.changes = append(p.changes, Step{Withheld: true, Warning: "NOT CHANGED: " + mongosh.Quote(from.Namespace.String()) + " differs " + difference +
+		"; no collMod can change that, it would have to be dropped with its documents and created again (--allow-destructive)"})
+}
+
 // change leads from one definition to the other, in place where that can be done.
 func (p *plan) change(from, to Named) {
 	if from.Definition.Kind == detector.KindView && to.Definition.Kind == detector.KindView {
@@ -82,11 +107,15 @@ func (p *plan) change(from, to Named) {
 		toCapped[0].Destroys = true
 		from.Definition.Options, from.Definition.Indexes = to.Definition.Options, nil
 	}
-	options, possible := changeOptions(to.Namespace, from.Definition, to.Definition)
-	if from.Definition.Kind != to.Definition.Kind || !possible {
-		p.drop(from, " and made anew: no collMod can change it so")
-		p.create(to)
+	if from.Definition.Kind != to.Definition.Kind {
+		p.rebuild(from, to, "from "+string(from.Definition.Kind)+" to "+string(to.Definition.Kind))
 		return
+	}
+	options, fixed := changeOptions(to.Namespace, from.Definition, to.Definition)
+	if len(fixed) > 0 {
+		if p.rebuild(from, to, "in "+strings.Join(fixed, ", ")); p.policy == AllowDestructive {
+			return
+		}
 	}
 	if from.Namespace != to.Namespace {
 		p.renames = append(p.renames, Difference{From: &from, To: &to})

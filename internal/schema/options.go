@@ -13,15 +13,16 @@ import (
 // sinceSix says what older servers do not take.
 const sinceSix = "needs a server from 6.0 on"
 
-// changeOptions leads from one collection's options to another's by collMod, and
-// says whether that can be done.
-func changeOptions(ns detector.Namespace, from, to detector.Definition) (Script, bool) {
+// changeOptions leads from one collection's options to another's by collMod. It returns
+// the names of the options that no collMod can change.
+func changeOptions(ns detector.Namespace, from, to detector.Definition) (script Script, fixed []string) {
 	var parameters bson.D
 	var warning string
 	for _, key := range detector.Differing(from.Options, to.Options) {
 		parameter, ok := detector.OptionParameter(key, from.Options, to.Options)
 		if !ok {
-			return nil, false
+			fixed = append(fixed, key)
+			continue
 		}
 		parameters = append(parameters, parameter)
 		if takesDocuments(key, from.Options, to.Options) {
@@ -29,7 +30,7 @@ func changeOptions(ns detector.Namespace, from, to detector.Definition) (Script,
 		}
 	}
 	if len(parameters) == 0 {
-		return nil, true
+		return nil, fixed
 	}
 	s := modify(ns, parameters)
 	if warning != "" {
@@ -38,7 +39,7 @@ func changeOptions(ns detector.Namespace, from, to detector.Definition) (Script,
 	if slices.ContainsFunc(parameters, func(p bson.E) bool { return p.Key == "cappedSize" || p.Key == "cappedMax" }) {
 		s.Warning = strings.TrimPrefix(s.Warning+"; "+sinceSix, "; ")
 	}
-	return Script{s}, true
+	return Script{s}, fixed
 }
 
 // takesDocuments reports whether a limit gets lower, or comes where there was none.

@@ -77,7 +77,7 @@ func TestRenamesInACircle(t *testing.T) {
 		coll + "('a').renameCollection('b')",
 		coll + "('ddltail.moving.1').renameCollection('a')",
 	}
-	if got := strings.TrimSpace(Lead(from, to).String()); got != strings.Join(want, "\n") {
+	if got := strings.TrimSpace(Lead(from, to, AllowDestructive).String()); got != strings.Join(want, "\n") {
 		t.Errorf("got\n%s", got)
 	}
 }
@@ -94,7 +94,7 @@ func TestViewsInOrder(t *testing.T) {
 	}
 	// Two views that change places cannot be changed where they are.
 	turned := Schema{ns("d.a"): view(t, "base", bson.A{}), ns("d.m"): view(t, "a", bson.A{}), ns("d.z"): s[ns("d.z")], ns("d.base"): s[ns("d.base")]}
-	if script := Lead(s, turned).String(); strings.Contains(script, "collMod") || strings.Contains(script, "DATA") {
+	if script := Lead(s, turned, AllowDestructive).String(); strings.Contains(script, "collMod") || strings.Contains(script, "DATA") {
 		t.Errorf("got\n%s", script)
 	}
 }
@@ -121,15 +121,64 @@ func TestWarnings(t *testing.T) {
 		{"no limit", collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), collection(t, 1, capped(5000)), 0, "cappedMax: 0"},
 		{"a limit", collection(t, 1, capped(5000)), collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), 1, "cappedMax: 10"},
 		{"capped", collection(t, 1, nil, plain), collection(t, 1, capped(5000), plain), 1, "convertToCapped(5000)"},
-		{"no longer capped", collection(t, 1, capped(5000)), collection(t, 1, nil), 1, "made anew"},
-		{"collation", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}}), 1, "made anew"},
+		{"no longer capped", collection(t, 1, capped(5000)), collection(t, 1, nil), 1, "created again"},
+		{"collation", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}}), 1, "created again"},
 		{"validator", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}}), 0, "collMod"},
 		{"no validator", collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}}), collection(t, 1, nil), 0, "validator: {}"},
 		{"hidden", collection(t, 1, nil, plain), collection(t, 1, nil, append(plain[:2:2], bson.E{Key: "hidden", Value: true})), 0, "hidden: true"},
 	} {
-		script := Lead(Schema{ns("d.c"): c.from}, Schema{ns("d.c"): c.to})
+		script := Lead(Schema{ns("d.c"): c.from}, Schema{ns("d.c"): c.to}, AllowDestructive)
 		if script.Destroying() != c.destroys || strings.Count(script.String(), "// DATA") != c.destroys || !strings.Contains(script.String(), c.holds) {
 			t.Errorf("%s: %d destroying, want %d, and %q:\n%s", c.name, script.Destroying(), c.destroys, c.holds, script)
+		}
+	}
+}
+
+// TestKeepDocuments checks that without permission no collection is dropped in order to
+// change it, that the comment names what differs, and that everything else is changed.
+func TestKeepDocuments(t *testing.T) {
+	index := bson.D{{Key: "key", Value: bson.D{{Key: "t", Value: 1}}}, {Key: "name", Value: "t_1"}}
+	capped := bson.D{{Key: "capped", Value: true}, {Key: "size", Value: 5000}}
+	validator := bson.E{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}
+	german := bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}
+	series := collection(t, 1, bson.D{{Key: "timeseries", Value: bson.D{{Key: "timeField", Value: "t"}}}})
+	series.Kind = detector.KindTimeSeries
+	for _, c := range []struct {
+		name     string
+		from, to detector.Definition
+		holds    []string
+	}{
+		{"no longer capped", collection(t, 1, capped), collection(t, 1, nil, index), []string{"NOT CHANGED: 'd.c' differs in capped, size;", "createIndex({t: 1}"}},
+		{"a validator beside", collection(t, 1, nil), collection(t, 1, bson.D{german, validator}), []string{"NOT CHANGED: 'd.c' differs in collation;", "validator: {a: 1}"}},
+		{"another kind", collection(t, 1, nil), series, []string{"NOT CHANGED: 'd.c' differs from collection to timeseries;"}},
+		{"a view instead", collection(t, 1, nil), view(t, "x", bson.A{}), []string{"NOT CHANGED: 'd.c' differs from collection to view;"}},
+	} {
+		script := Lead(Schema{ns("d.c"): c.from}, Schema{ns("d.c"): c.to}, KeepDocuments)
+		text := script.String()
+		if script.Withheld() != 1 || script.Destroying() != 0 || strings.Contains(text, "drop()") || strings.Contains(text, "createCollection") {
+			t.Errorf("%s:\n%s", c.name, text)
+		}
+		for _, want := range c.holds {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: no %q in\n%s", c.name, want, text)
+			}
+		}
+	}
+	if text := Lead(Schema{ns("d.c"): view(t, "x", bson.A{})}, Schema{ns("d.c"): collection(t, 1, nil)}, KeepDocuments).String(); strings.Contains(text, "NOT CHANGED") {
+		t.Errorf("a view has no documents to keep:\n%s", text)
+	}
+}
+
+// TestAutoIndexID checks that an option of old drivers without effect is no difference,
+// in whatever form it was sent.
+func TestAutoIndexID(t *testing.T) {
+	capped := bson.D{{Key: "capped", Value: true}, {Key: "size", Value: 5000}}
+	for _, value := range []any{true, false, 1, 0, 1.5, nil} {
+		sent := collection(t, 1, append(capped[:2:2], bson.E{Key: "autoIndexId", Value: value}))
+		for _, pair := range [][2]detector.Definition{{sent, collection(t, 1, capped)}, {collection(t, 1, capped), sent}} {
+			if script := Lead(Schema{ns("d.c"): pair[0]}, Schema{ns("d.c"): pair[1]}, AllowDestructive); len(script) != 0 || !pair[0].Equivalent(pair[1]) {
+				t.Errorf("autoIndexId: %v is a difference:\n%s", value, script)
+			}
 		}
 	}
 }

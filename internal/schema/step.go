@@ -16,6 +16,8 @@ type Step struct {
 	Warning string
 	// Destroys says that documents go.
 	Destroys bool
+	// Withheld says that the statement would drop documents, and was left out.
+	Withheld bool
 }
 
 // Script is steps in the order in which they run.
@@ -25,7 +27,12 @@ type Script []Step
 func (s Script) Destroying() int { return s.count(func(st Step) bool { return st.Destroys }) }
 
 // Unsaid counts the steps that mongosh cannot say.
-func (s Script) Unsaid() int { return s.count(func(st Step) bool { return st.Text == "" }) }
+func (s Script) Unsaid() int {
+	return s.count(func(st Step) bool { return st.Text == "" && !st.Withheld })
+}
+
+// Withheld counts the differences that the policy left as a comment.
+func (s Script) Withheld() int { return s.count(func(st Step) bool { return st.Withheld }) }
 
 func (s Script) count(is func(Step) bool) int {
 	n := 0

@@ -160,7 +160,7 @@ func lead(t *testing.T, empty *mongotest.ReplicaSet, variables, dbs []string, fr
 	shell(t, empty.URI(), command{[]string{"history", "--as-of", first, "--format", "mongosh"}, variables}.ok(t))
 	ddlgen.Compare(t, "made as of "+first, ddlgen.Listed(t.Context(), t, client, dbs), from.schema)
 
-	script := command{[]string{"history", "diff", first, second, "--format", "mongosh"}, variables}.ok(t)
+	script := command{[]string{"history", "diff", first, second, "--format", "mongosh", "--allow-destructive"}, variables}.ok(t)
 	if strings.Contains(script, "needs a server from 6.0 on") && major(t) < 6 {
 		t.Logf("%s to %s: not for this server", first, second)
 		return
