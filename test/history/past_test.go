@@ -8,7 +8,7 @@ import (
 )
 
 // withGap is a catalog that was listed at second 10, lost its history between 50 and
-// 60, and is told up to 100.
+// 60, and is read up to 100.
 func withGap(t *testing.T) archive {
 	a := newArchive(t)
 	capped := bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}
@@ -78,7 +78,7 @@ func TestGapIsSaid(t *testing.T) {
 	contains(t, a.ask("--as-of", rfc(60), "--ns", "bank.found", "--format", "json"), `"inferred":{"from":{"$date":"`+at(50).Format("2006-01-02T15:04:05Z"))
 	contains(t, a.ask("--as-of", rfc(5)), "first listed at "+stamp(10))
 	contains(t, a.ask("--as-of", rfc(10.5)), "within the second "+stamp(10))
-	contains(t, a.ask("--as-of", rfc(170)), "told up to "+stamp(100)+" only")
+	contains(t, a.ask("--as-of", rfc(170)), "read up to "+stamp(100)+" only")
 }
 
 func TestDiff(t *testing.T) {

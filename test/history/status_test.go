@@ -103,7 +103,7 @@ func TestStatusOfNothing(t *testing.T) {
 // back.
 func TestMissingPrivileges(t *testing.T) {
 	secured := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
-	script := filepath.Join("..", "..", "..", "deploy", "replicaset", "create-user.js")
+	script := filepath.Join("..", "..", "deploy", "replicaset", "create-user.js")
 	shellFile(t, secured.URI(), script, "DDLTAIL_USER=tail", "DDLTAIL_DATABASE=audit", "DDLTAIL_PASSWORD=secret")
 	at := []string{"DDLTAIL_MONGODB_URI=" + secured.URIOf("tail", "secret", ""), "DDLTAIL_DATABASE=audit"}
 	start(t, at...)
