@@ -15,7 +15,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/pty"
+	"github.com/ddltail/ddltail/test/terminal"
 )
 
 // evil are names that a terminal, a spreadsheet or a shell must not be steered by.
@@ -133,7 +133,7 @@ func TestTerminal(t *testing.T) {
 	see := func(columns uint16, more ...string) string {
 		cmd := exec.CommandContext(t.Context(), binary, "history")
 		cmd.Env = slices.Concat(environment(), a.variables, []string{"TERM=xterm"}, more)
-		out, err := pty.Run(t.Context(), cmd, columns, 40)
+		out, err := terminal.Run(t.Context(), cmd, columns, 40)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

@@ -12,8 +12,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/health"
-	"github.com/ddltail/ddltail/internal/pty"
 	"github.com/ddltail/ddltail/test/mongotest"
+	"github.com/ddltail/ddltail/test/terminal"
 )
 
 // status returns the report and the exit code.
@@ -68,7 +68,7 @@ func TestStatus(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), binary, "status")
 	cmd.Env = slices.Concat(environment(), at, []string{"TERM=xterm"})
-	out, err := pty.Run(t.Context(), cmd, 80, 40)
+	out, err := terminal.Run(t.Context(), cmd, 80, 40)
 	if err == nil {
 		t.Error("exit 0")
 	}

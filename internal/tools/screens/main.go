@@ -22,9 +22,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ddltail/ddltail/internal/pty"
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
+	"github.com/ddltail/ddltail/test/terminal"
 )
 
 const (
@@ -147,7 +147,7 @@ func screens(ctx context.Context, binary, uri string, m marks) (string, error) {
 	} {
 		cmd := exec.CommandContext(ctx, binary, args...)
 		cmd.Env = append(os.Environ(), "DDLTAIL_MONGODB_URI="+uri, "TZ=UTC", "TERM=xterm")
-		seen, err := pty.Run(ctx, cmd, columns, 50)
+		seen, err := terminal.Run(ctx, cmd, columns, 50)
 		if err != nil {
 			return "", fmt.Errorf("ddltail %s: %w\n%s", strings.Join(args, " "), err, seen)
 		}
