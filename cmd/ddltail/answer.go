@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ddltail/ddltail/internal/config"
@@ -120,10 +121,21 @@ func followOn(ctx context.Context, f *history.Follower, out history.Output) erro
 
 // sources are those that an answer is made of.
 func (a answer) sources(ctx context.Context) ([]string, error) {
-	if a.source != "" {
-		return []string{a.source}, nil
+	known, err := a.reader.Sources(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(known) == 0:
+		return nil, fmt.Errorf("no history of ddltail in the database %s: set DDLTAIL_DATABASE and DDLTAIL_SINK_URI as for ddltail run", a.database)
+	case a.source == "":
+		return known, nil
+	case !slices.Contains(known, a.source):
+		return nil, &config.Error{
+			Reason: fmt.Sprintf("the database %s has no history of the source %q", a.database, a.source),
+			Remedy: fmt.Sprintf("set --source or DDLTAIL_SOURCE to one of %q", known),
+		}
 	}
-	return a.reader.Sources(ctx)
+	return []string{a.source}, nil
 }
 
 // one is the source of an answer that can be of one only.
@@ -132,10 +144,7 @@ func (a answer) one(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch len(sources) {
-	case 0:
-		return "", &config.Error{Reason: "the database holds no catalog", Remedy: "DDLTAIL_DATABASE and DDLTAIL_SINK_URI must be those of ddltail run"}
-	case 1:
+	if len(sources) == 1 {
 		return sources[0], nil
 	}
 	return "", &config.Error{Reason: fmt.Sprintf("several sources share the database: %q", sources), Remedy: "name one with --source"}

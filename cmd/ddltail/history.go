@@ -196,7 +196,7 @@ func withHistory(cmd *cobra.Command, source string, work func(context.Context, a
 		source = cfg.Source
 	}
 	return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
-		a := answer{reader: history.NewReader(db), source: source, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
+		a := answer{reader: history.NewReader(db), source: source, database: cfg.Database, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
 		err := work(ctx, a)
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return errInterrupted
@@ -224,5 +224,6 @@ var errInterrupted = errors.New("interrupted")
 type answer struct {
 	reader     history.Reader
 	source     string
+	database   string
 	out, notes io.Writer
 }

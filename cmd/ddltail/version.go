@@ -37,12 +37,16 @@ func versionCommand() *cobra.Command {
 		Short: "Print version, commit and Go release",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := build()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "ddltail %s (commit %s, %s)\n",
-				orUnknown(b.Version), orUnknown(b.Commit), runtime.Version())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is what `ddltail version` and `ddltail --version` print.
+func versionLine() string {
+	b := build()
+	return fmt.Sprintf("ddltail %s (commit %s, %s)", orUnknown(b.Version), orUnknown(b.Commit), runtime.Version())
 }
 
 func orUnknown(s string) string {

@@ -27,7 +27,13 @@ func NewReader(coll *mongo.Collection) Reader { return Reader{coll: coll} }
 // Sources lists whose versions there are.
 func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	var sources []string
-	if err := r.coll.Distinct(ctx, "source", bson.D{}).Decode(&sources); err != nil {
+	found := r.coll.Distinct(ctx, "source", bson.D{})
+	// Decode reports a failed command as a decoding error.
+	err := found.Err()
+	if err == nil {
+		err = found.Decode(&sources)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("list the sources of %s: %w", r.coll.Name(), err)
 	}
 	slices.Sort(sources)

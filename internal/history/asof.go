@@ -25,9 +25,6 @@ type Standing struct {
 
 func (r Reader) versions() catalog.Reader { return catalog.NewReader(r.db.Collection(sink.Catalog)) }
 
-// Sources lists the sources whose catalogs the database holds.
-func (r Reader) Sources(ctx context.Context) ([]string, error) { return r.versions().Sources(ctx) }
-
 // AsOf selects the schema of one source at a moment.
 type AsOf struct {
 	Source string

@@ -3,7 +3,6 @@ package history
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // Follower finds what comes into the history. It asks rather than watches: a standalone
@@ -58,18 +56,7 @@ func (f *Follower) sources(ctx context.Context) ([]string, error) {
 	if f.query.Source != "" {
 		return []string{f.query.Source}, nil
 	}
-	var fromCheckpoints []string
-	err := f.reader.db.Collection(sink.Checkpoints).Distinct(ctx, "source", bson.D{}).Decode(&fromCheckpoints)
-	if err != nil {
-		return nil, fmt.Errorf("list the sources: %w", err)
-	}
-	fromCatalog, err := f.reader.Sources(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := slices.Concat(fromCheckpoints, fromCatalog)
-	slices.Sort(all)
-	return slices.Compact(all), nil
+	return f.reader.Sources(ctx)
 }
 
 func (r Reader) newestID(ctx context.Context, span notification.IDRange) (string, error) {

@@ -214,6 +214,30 @@ func TestUsage(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if _, stderr, code := (command{[]string{"history", "--since", "x", "--limit", "-1"}, a.variables}).run(t); code != 2 || strings.Count(stderr, "\n") != 2 {
-		t.Errorf("not every mistake is told: exit %d: %s", code, stderr)
+		t.Errorf("not every mistake is reported: exit %d: %s", code, stderr)
+	}
+}
+
+// TestEmptyDatabase and TestUnknownSource check that what is not known is an error, in
+// every form of the question: an empty answer would read as "no changes".
+func TestEmptyDatabase(t *testing.T) {
+	askEverything(t, newArchive(t).variables, nil, 1, "no history of ddltail in the database")
+}
+
+func TestUnknownSource(t *testing.T) {
+	askEverything(t, withGap(t).variables, []string{"--source", "nosuch"}, 2, `"nosuch"`, `"rs0"`)
+}
+
+func askEverything(t *testing.T, variables, more []string, wantCode int, wants ...string) {
+	for _, args := range [][]string{
+		{}, {"--format", "json"}, {"--format", "csv"}, {"--format", "mongosh"}, {"--since", "1h"},
+		{"--as-of", "now"}, {"--as-of", "now", "--format", "mongosh"}, {"diff", "1h", "now"},
+	} {
+		args = slices.Concat([]string{"history"}, args, more)
+		stdout, stderr, code := command{args, variables}.run(t)
+		if code != wantCode || stdout != "" {
+			t.Errorf("%q: exit %d: %s%s", args, code, stdout, stderr)
+		}
+		contains(t, stderr, wants...)
 	}
 }

@@ -1,0 +1,62 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// Sources lists the sources that the database knows, in order: those with a checkpoint, a
+// catalog or a history. A source whose server has no collection yet has a checkpoint alone.
+func (r Reader) Sources(ctx context.Context) ([]string, error) {
+	fromCatalog, err := r.versions().Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fromHistory, err := r.historySources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var fromCheckpoints []string
+	found := r.db.Collection(sink.Checkpoints).Distinct(ctx, "source", bson.D{})
+	// Decode reports a failed command as a decoding error.
+	if err = found.Err(); err == nil {
+		err = found.Decode(&fromCheckpoints)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the sources of %s: %w", sink.Checkpoints, err)
+	}
+	all := slices.Concat(fromCheckpoints, fromCatalog, fromHistory)
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// historySources reads one _id of each source: a seek each, whatever the history's size.
+func (r Reader) historySources(ctx context.Context) ([]string, error) {
+	var sources []string
+	for after := ""; ; {
+		var doc struct {
+			ID string `bson:"_id"`
+		}
+		next := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}
+		err := r.changes().FindOne(ctx, next, options.FindOne().SetSort(bson.D{{Key: "_id", Value: 1}}).SetProjection(bson.D{{Key: "_id", Value: 1}})).Decode(&doc)
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			return sources, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list the sources of %s: %w", sink.History, err)
+		}
+		source, _, _ := strings.Cut(doc.ID, ":")
+		sources = append(sources, source)
+		after = notification.AllIDs(source).To
+	}
+}
