@@ -87,6 +87,9 @@ type scene struct {
 
 func newScene(t *testing.T, uri string) scene {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a server: not under -short")
+	}
 	t.Parallel()
 	parsed, err := config.ParseURI(uri)
 	if err != nil {

@@ -3,6 +3,7 @@ package mongotest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 
@@ -24,6 +25,7 @@ type TB interface {
 // have is skipped.
 func NewReplicaSet(tb TB, o Options) *ReplicaSet {
 	tb.Helper()
+	skipIfShort(tb)
 	s, err := StartReplicaSet(tb.Context(), o)
 	requireServer(tb, o, err)
 	atEnd(tb, "stop the replica set", s.Stop)
@@ -34,6 +36,7 @@ func NewReplicaSet(tb TB, o Options) *ReplicaSet {
 // cannot have is skipped.
 func NewStandalone(tb TB, o Options) Standalone {
 	tb.Helper()
+	skipIfShort(tb)
 	s, err := StartStandalone(tb.Context(), o)
 	requireServer(tb, o, err)
 	atEnd(tb, "stop the standalone server", s.Stop)
@@ -43,12 +46,30 @@ func NewStandalone(tb TB, o Options) Standalone {
 // Connect makes a client that is disconnected at the end of the test.
 func Connect(tb TB, uri string) *mongo.Client {
 	tb.Helper()
+	skipIfShort(tb)
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
 	if err != nil {
 		tb.Fatalf("connect: %v", err)
 	}
 	atEnd(tb, "disconnect", func() error { return disconnect(client) })
 	return client
+}
+
+func skipIfShort(tb TB) {
+	tb.Helper()
+	if short() {
+		tb.Skipf("needs a server: not under -short")
+	}
+}
+
+// short reports whether the tests run with -short. [testing.Short] would link the package
+// testing into programs.
+func short() bool {
+	if !flag.Parsed() {
+		flag.Parse()
+	}
+	f := flag.Lookup("test.short")
+	return f != nil && f.Value.String() == "true"
 }
 
 func requireServer(tb TB, o Options, err error) {
@@ -79,8 +100,12 @@ type Main struct {
 	Options Options
 }
 
-// Run starts the set, runs the tests, stops the set, and returns the exit code.
+// Run starts the set, runs the tests, stops the set, and returns the exit code. Under -short it
+// starts none, and tests that connect are skipped.
 func (m Main) Run() int {
+	if short() {
+		return m.Tests.Run()
+	}
 	s, err := StartReplicaSet(context.Background(), m.Options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mongotest:", err)
