@@ -169,16 +169,21 @@ func TestKeepDocuments(t *testing.T) {
 	}
 }
 
-// TestAutoIndexID checks that an option of old drivers without effect is no difference,
-// in whatever form it was sent.
+// TestAutoIndexID checks that an option of old drivers without effect is no difference, in
+// whatever form it was sent, and does not prevent a collMod of another option.
 func TestAutoIndexID(t *testing.T) {
 	capped := bson.D{{Key: "capped", Value: true}, {Key: "size", Value: 5000}}
+	validated := append(capped[:2:2], bson.E{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}})
 	for _, value := range []any{true, false, 1, 0, 1.5, nil} {
 		sent := collection(t, 1, append(capped[:2:2], bson.E{Key: "autoIndexId", Value: value}))
 		for _, pair := range [][2]detector.Definition{{sent, collection(t, 1, capped)}, {collection(t, 1, capped), sent}} {
 			if script := Lead(Schema{ns("d.c"): pair[0]}, Schema{ns("d.c"): pair[1]}, AllowDestructive); len(script) != 0 || !pair[0].Equivalent(pair[1]) {
 				t.Errorf("autoIndexId: %v is a difference:\n%s", value, script)
 			}
+		}
+		script := Lead(Schema{ns("d.c"): sent}, Schema{ns("d.c"): collection(t, 1, validated)}, AllowDestructive)
+		if len(script) != 1 || !strings.Contains(script.String(), "collMod: 'c', validator") {
+			t.Errorf("autoIndexId: %v, and a validator: want one collMod, got\n%s", value, script)
 		}
 	}
 }
