@@ -24,22 +24,6 @@ type Reader struct {
 // NewReader reads the versions in a collection.
 func NewReader(coll *mongo.Collection) Reader { return Reader{coll: coll} }
 
-// Sources lists whose versions there are.
-func (r Reader) Sources(ctx context.Context) ([]string, error) {
-	var sources []string
-	found := r.coll.Distinct(ctx, "source", bson.D{})
-	// Decode reports a failed command as a decoding error.
-	err := found.Err()
-	if err == nil {
-		err = found.Decode(&sources)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the sources of %s: %w", r.coll.Name(), err)
-	}
-	slices.Sort(sources)
-	return sources, nil
-}
-
 // Changed lists the namespaces with a version between two times, the later one
 // included: all whose standing version can differ.
 func (r Reader) Changed(ctx context.Context, source string, after, until time.Time) ([]string, error) {

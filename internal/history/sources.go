@@ -18,7 +18,7 @@ import (
 // Sources lists the sources that the database knows, in order: those with a checkpoint, a
 // catalog or a history. A source whose server has no collection yet has a checkpoint alone.
 func (r Reader) Sources(ctx context.Context) ([]string, error) {
-	fromCatalog, err := r.versions().Sources(ctx)
+	fromCatalog, err := distinctSources(ctx, r.db.Collection(sink.Catalog))
 	if err != nil {
 		return nil, err
 	}
@@ -26,18 +26,28 @@ func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var fromCheckpoints []string
-	found := r.db.Collection(sink.Checkpoints).Distinct(ctx, "source", bson.D{})
-	// Decode reports a failed command as a decoding error.
-	if err = found.Err(); err == nil {
-		err = found.Decode(&fromCheckpoints)
-	}
+	fromCheckpoints, err := distinctSources(ctx, r.db.Collection(sink.Checkpoints))
 	if err != nil {
-		return nil, fmt.Errorf("list the sources of %s: %w", sink.Checkpoints, err)
+		return nil, err
 	}
 	all := slices.Concat(fromCheckpoints, fromCatalog, fromHistory)
 	slices.Sort(all)
 	return slices.Compact(all), nil
+}
+
+// distinctSources lists the values of the field source, in no order.
+func distinctSources(ctx context.Context, coll *mongo.Collection) ([]string, error) {
+	var sources []string
+	found := coll.Distinct(ctx, "source", bson.D{})
+	// Decode reports a failed command as a decoding error.
+	err := found.Err()
+	if err == nil {
+		err = found.Decode(&sources)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the sources of %s: %w", coll.Name(), err)
+	}
+	return sources, nil
 }
 
 // historySources reads one _id of each source: a seek each, whatever the history's size.
