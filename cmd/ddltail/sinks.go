@@ -74,7 +74,7 @@ func filterOf(cfg config.Config) notification.Filter {
 	return notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
 }
 
-func wiringOf(cfg config.Config) checkpoint.Settings {
+func settingsOf(cfg config.Config) checkpoint.Settings {
 	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
 	for _, s := range cfg.Sinks {
 		w.Sinks = append(w.Sinks, s.String())

@@ -265,7 +265,7 @@ func (s *scene) told(collection string, upTo bson.Timestamp) []ledger.Document {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	all, err := ledger.ReadTold(s.Context(), coll)
+	all, err := ledger.ReadPublished(s.Context(), coll)
 	s.must(err)
 	return all
 }

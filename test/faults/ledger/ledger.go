@@ -3,7 +3,7 @@
 //   - the client enters every statement that it gave, and whether the server acknowledged it (Ledger);
 //   - the oplog says what happened: a plain reader takes all of it from the primary that survived, majority-committed, at the end
 //     (Oplog). A statement whose acknowledgement was lost in a failover is settled by it, not guessed;
-//   - queue and history hold what ddltail told (ReadTold).
+//   - queue and history hold what ddltail published (ReadPublished).
 //
 // Compare holds what was told against what happened; Ledger.Settle holds what happened against what the client did, so that a reader
 // that overlooks entries would be noticed too.

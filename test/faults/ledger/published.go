@@ -26,8 +26,8 @@ type Document struct {
 // FromOplog reports whether the document tells an oplog entry, and not a gap or what a comparison inferred.
 func (d Document) FromOplog() bool { return d.Source == "oplog" }
 
-// ReadTold reads all notifications of a collection in the order in which they were written.
-func ReadTold(ctx context.Context, coll *mongo.Collection) ([]Document, error) {
+// ReadPublished reads all notifications of a collection in the order in which they were written.
+func ReadPublished(ctx context.Context, coll *mongo.Collection) ([]Document, error) {
 	coll = coll.Clone(options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
 	cursor, err := coll.Find(ctx, bson.D{{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}},
 		options.Find().SetSort(bson.D{{Key: "$natural", Value: 1}}))
