@@ -9,8 +9,8 @@ import (
 
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
@@ -100,7 +100,7 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 }
 
 // list returns what a member has, but for what the server makes for itself.
-func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.Scope) (schema.Schema, error) {
+func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.Scope) (migration.Schema, error) {
 	l, err := catalog.NewListing(m, at.TS)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.S
 	if err != nil {
 		return nil, err
 	}
-	out := schema.Schema{}
+	out := migration.Schema{}
 	for _, db := range databases {
 		if !watch.Includes(detector.Namespace{Database: db}) {
 			continue

@@ -7,7 +7,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/detector"
-	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -75,8 +75,8 @@ func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error)
 }
 
 // Schema returns the whole of it at once.
-func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Schema, []string, error) {
-	s := schema.Schema{}
+func (r Reader) Schema(ctx context.Context, a AsOf) (migration.Schema, []string, error) {
+	s := migration.Schema{}
 	notes, err := r.EachAsOf(ctx, a, func(st Standing) error {
 		s[st.Version.Namespace] = *st.Version.Definition
 		return nil

@@ -1,8 +1,8 @@
-// Package schema compares how all namespaces were defined at two moments and writes
+// Package migration compares how all namespaces were defined at two moments and writes
 // the mongosh script that makes a schema, or leads from one to another.
 //
 // It is pure: it does no I/O and knows no server.
-package schema
+package migration
 
 import (
 	"maps"

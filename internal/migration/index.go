@@ -1,4 +1,4 @@
-package schema
+package migration
 
 import (
 	"go.mongodb.org/mongo-driver/v2/bson"
