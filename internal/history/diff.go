@@ -12,8 +12,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/catalog"
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/migration"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -43,7 +43,7 @@ func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) 
 	}
 	for i, into := range []migration.Schema{d.Before, d.After} {
 		only := without(ids[i], ids[1-i])
-		err := r.versions().Fetch(ctx, only, func(v detector.Version) error {
+		err := r.versions().Fetch(ctx, only, func(v schema.Version) error {
 			if v.Definition != nil && !v.Definition.Temporary {
 				into[v.Namespace] = *v.Definition
 			}
@@ -204,7 +204,7 @@ func (d Diff) WriteJSON(w io.Writer) error {
 	return flush(out)
 }
 
-func definitionFields(d detector.Definition) bson.D {
+func definitionFields(d schema.Definition) bson.D {
 	fields := bson.D{{Key: "kind", Value: string(d.Kind)}}
 	if !d.UUID.IsZero() {
 		fields = append(fields, bson.E{Key: "uuid", Value: d.UUID.Binary()})
