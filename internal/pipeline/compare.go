@@ -8,12 +8,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.uber.org/zap"
 
-	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/snapshot"
 )
 
 // completeComparison publishes a comparison that was recorded and not yet completed: the
@@ -109,7 +109,7 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	case p.listed != nil || !b.Tailing || p.compareAt.IsZero() || time.Now().Before(p.compareAt):
 		return nil
 	}
-	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
+	listed, err := p.taker().Take(ctx, m)
 	if err != nil {
 		return listingUserError(err, p.Seeds.PathIsAuthSource)
 	}
@@ -132,8 +132,11 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
 	p.listed, p.compareAt = nil, p.nextComparison(time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
-	differences, _ := catalog.Changed(&p.known.Catalog, listed.Versions, listed.At)
-	if len(differences) == 0 {
+	found := schema.Differ(&p.known.Catalog, listed.Listed, listed.At)
+	if err := p.setUnlisted(ctx, found.Unlisted); err != nil {
+		return err
+	}
+	if len(found.Versions) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
 		p.compared = listed.At.OpTime
 		return p.Checkpoints.SetCompared(ctx, listed.At)
@@ -143,7 +146,7 @@ func (p *Pipeline) compare(ctx context.Context) error {
 
 // recordSnapshot compares again under the lease, since another process may have just
 // done so, and publishes the differences.
-func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) error {
+func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot) error {
 	stored, err := p.stored(ctx)
 	if err != nil {
 		return err
@@ -157,7 +160,7 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) er
 	}
 	err = p.recordComparison(ctx, resumePoint{
 		comparison: checkpoint.Comparison{From: from, To: listed.At, Listed: listed.At},
-		state:      listed.Versions,
+		state:      listed.Listed,
 	}, oplog.OpTime{})
 	if err != nil {
 		return err
