@@ -161,7 +161,7 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position.OpTime, Wall: c.Position.Wall,
 		Inclusive: c.Inclusive, Began: pointerTo(c.Began), Lost: c.Lost,
 		ReplicaSet: c.ReplicaSet, ReplicaSetID: c.ReplicaSetID, Queue: queue,
-		Unlisted: c.Unlisted, Settings: c.Settings, SavedAt: time.Now().UTC(),
+		Compared: pointerTo(c.Compared), Unlisted: c.Unlisted, Settings: c.Settings, SavedAt: time.Now().UTC(),
 	})
 	if err != nil && !mongo.IsDuplicateKeyError(err) {
 		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, err)
