@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
@@ -172,18 +172,14 @@ func askPrivileges(ctx context.Context, admin *mongo.Database, needs []Privilege
 }
 
 func (c Check) askPosition(ctx context.Context, r *Report) error {
-	var doc struct {
-		OpTime  oplog.OpTime `bson:"optime"`
-		SavedAt time.Time    `bson:"saved_at"`
+	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(sink.Checkpoints), r.Source, c.Name).Load(ctx)
+	if err != nil {
+		return err
 	}
-	err := c.Sink.Collection(sink.Checkpoints).FindOne(ctx, bson.D{{Key: "_id", Value: r.Source + ":" + c.Name}}).Decode(&doc)
-	if errors.Is(err, mongo.ErrNoDocuments) {
+	if !ok {
 		return fmt.Errorf("%s holds no checkpoint of %s:%s: ddltail run has not begun", c.Sink.Name(), r.Source, c.Name)
 	}
-	if err != nil {
-		return fmt.Errorf("read the checkpoint: %w", err)
-	}
-	r.Position = &Position{Time: doc.OpTime.Time(), SavedAt: doc.SavedAt, ts: doc.OpTime.TS}
+	r.Position = &Position{Time: stored.Position.Time(), SavedAt: stored.SavedAt, ts: stored.Position.TS}
 	return nil
 }
 
