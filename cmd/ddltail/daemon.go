@@ -17,6 +17,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -105,13 +106,13 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	})
 	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Prepare(ctx, view); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	for host, reason := range view.Unreachable {
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
@@ -119,8 +120,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	return p, nil
 }
 
-func (d *daemon) explainSink(err error) error {
-	return pipeline.SinkUserError(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
+func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
+	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
+	return explainSink(ctx, db, d.cfg, use, err)
 }
 
 func (d *daemon) source(setName string) (string, error) {

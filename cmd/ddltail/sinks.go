@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
@@ -57,6 +58,11 @@ func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]
 		routes = append(routes, pipeline.Route{Sink: sink.NewQueue(db), Filter: filterOf(cfg)})
 	}
 	return append(routes, files...), queue
+}
+
+// writesQueue reports whether one of the sinks is the queue.
+func writesQueue(cfg config.Config) bool {
+	return slices.ContainsFunc(cfg.Sinks, func(s config.SinkSpec) bool { return s.Kind == config.SinkMongoDB })
 }
 
 // resolving has collections ask what becomes of a document whose _id is taken.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
@@ -116,7 +117,7 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 // fields and operations are missing.
 func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	shard, err := m.Shard(ctx)
-	if unauthorized(err) {
+	if privileges.IsUnauthorized(err) {
 		p.Log.Info("not authorized to read admin.system.version; if this set is a shard, sharding changes will not be reported",
 			zap.String("remedy", "grant find on the collection system.version of admin"))
 		return nil
