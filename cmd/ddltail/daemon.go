@@ -30,6 +30,7 @@ type daemon struct {
 	log     *zap.Logger
 	metrics *metrics.Run
 	status  *pipeline.Status
+	hangup  *hangup
 }
 
 func (d *daemon) rows() []web.Row {
@@ -52,6 +53,7 @@ func (d *daemon) detect(ctx context.Context) error {
 		return err
 	}
 	defer closeRoutes()
+	d.hangup.call(func() { reopenFiles(routes, d.log) })
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
