@@ -162,7 +162,9 @@ func shrinks(value, previous bson.RawValue) bool {
 }
 
 // turnedOn reports whether a flag is set and was not set before.
-func turnedOn(value, previous bson.RawValue) bool { return rawdoc.Truthy(value) && !rawdoc.Truthy(previous) }
+func turnedOn(value, previous bson.RawValue) bool {
+	return rawdoc.Truthy(value) && !rawdoc.Truthy(previous)
+}
 
 // createIndexRisk returns the risk of a new index. An index hidden from its creation on
 // takes nothing away from queries.
