@@ -166,7 +166,7 @@ func optionalMoment(flag, text string, now time.Time) (time.Time, error) {
 func moment(name, text string, now time.Time) (time.Time, error) {
 	at, err := history.ParseMoment(text, now)
 	if err != nil {
-		return at, &config.Error{Reason: name, Remedy: err.Error()}
+		return at, &config.Error{Reason: name, Remedy: err.Error(), Err: err}
 	}
 	return at, nil
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 const (
@@ -151,7 +152,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if isConfiguration(err) {
+		if usererror.IsFinal(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
