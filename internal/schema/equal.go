@@ -93,6 +93,9 @@ func isDefault(key string, value bson.RawValue) bool {
 		// Servers keep what an old driver sent and, on a replica set, create _id_ whatever it
 		// says; listings show it in part.
 		return true
+	case "temp":
+		// Definition.Temporary says it.
+		return true
 	case "validationLevel":
 		return text == "strict"
 	case "validationAction":
