@@ -91,7 +91,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	}
 	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
-	p := &pipeline.Pipeline{
+	p := pipeline.New(pipeline.Config{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
@@ -102,7 +102,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
-	}
+	})
 	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(err)

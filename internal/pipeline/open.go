@@ -124,10 +124,10 @@ func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	if err != nil {
 		return err
 	}
-	if shard != p.Origin.Shard {
+	if shard != p.shard {
 		p.Log.Info("replica set is a shard", zap.String("shard", shard.Name), zap.String("cluster_id", shard.Cluster.Hex()))
 	}
-	p.Origin.Shard = shard
+	p.shard = shard
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reade
 
 // from returns the start of a reader; a shard's entries hold more than others do.
 func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
-	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.Origin.Shard.IsZero()}
+	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.shard.IsZero()}
 }
 
 // isBeforeBaseline reports whether a position is before the baseline of a first run with a
