@@ -15,6 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // completeComparison publishes a comparison that was recorded and not yet completed: the
@@ -88,15 +89,16 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]not
 	between := notification.Interval{From: c.From, To: c.To}
 	var docs []notification.Document
 	if c.Gap {
-		docs = append(docs, notification.NewGap(between, p.origin(), time.Now()))
-		p.Metrics.Changes.WithLabelValues(string(notification.HistoryGap)).Inc()
+		gap := notification.NewGap(between, p.origin(), time.Now())
+		docs = append(docs, gap)
+		p.Metrics.Count(gap.Change)
 	}
 	if c.Unknown {
 		return docs, nil
 	}
 	for _, change := range p.Detector.Differences(before.All(), append(now.All(), undefined(c)...)) {
 		docs = append(docs, notification.NewInferred(change, between, p.origin(), time.Now()))
-		p.Metrics.Changes.WithLabelValues(string(change.Operation)).Inc()
+		p.Metrics.Count(change)
 	}
 	return docs, nil
 }
@@ -112,7 +114,7 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	}
 	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
 	if err != nil {
-		return listingUserError(err, p.Seeds.PathIsAuthSource)
+		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
 	p.listed = &listed
 	return nil

@@ -28,6 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 const (
@@ -151,7 +152,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if isConfiguration(err) {
+		if usererror.IsFinal(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
@@ -356,7 +357,7 @@ func (p *Pipeline) ignoreTruncatedTransaction(err error) error {
 }
 
 func (p *Pipeline) document(c notification.Change) notification.Document {
-	p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
+	p.Metrics.Count(c)
 	if c.Operation == notification.UnknownCommand {
 		p.Metrics.Unknown.Inc()
 		p.Log.Warn("unknown command in the oplog", zap.String("statement", c.Statement),
