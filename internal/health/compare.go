@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/catalog"
-	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -68,7 +67,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // comparison is the known catalog beside the server's.
 type comparison struct {
-	known, listed migration.Schema
+	known, listed schema.Definitions
 	unlisted      []schema.Unlisted
 }
 
@@ -92,16 +91,22 @@ func (c Check) read(ctx context.Context, m oplog.Member, source string) (compari
 	if err != nil {
 		return comparison{}, err
 	}
-	d := schema.Differ(known, listed, oplog.Moment{})
+	d := schema.NewUpdate(known, listed, oplog.Moment{})
 	out := comparison{known: permanent(known.All()), listed: permanent(listed.Versions), unlisted: d.Unlisted}
 	for _, v := range d.Kept {
 		delete(out.known, v.Namespace)
 	}
+	generated := schema.NewGeneratedNames()
+	for _, v := range known.All() {
+		if generated.StaysTemporary(v.Namespace.Collection, *v.Definition, out.listed[v.Namespace]) {
+			delete(out.listed, v.Namespace)
+		}
+	}
 	return out, nil
 }
 
-func permanent(versions []schema.Version) migration.Schema {
-	out := migration.Schema{}
+func permanent(versions []schema.Version) schema.Definitions {
+	out := schema.Definitions{}
 	for _, v := range versions {
 		if !v.Definition.Temporary {
 			out[v.Namespace] = *v.Definition

@@ -16,6 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/snapshot"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // leaseRetry is the pause before a process tries again to get a lease that another holds.
@@ -93,7 +94,7 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	listed, err := p.taker().Take(ctx, m.Member)
 	if err != nil {
-		return resumePoint{}, listingUserError(err, p.Seeds.PathIsAuthSource)
+		return resumePoint{}, usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
 	held, err := p.held(ctx, m.Member, gone.Cause, listed.At)
 	if err != nil {
@@ -214,7 +215,7 @@ func (p *Pipeline) recordComparison(ctx context.Context, found resumePoint, at o
 	if err != nil {
 		return err
 	}
-	d := schema.Differ(there, found.state, stamp)
+	d := schema.NewUpdate(there, found.state, stamp)
 	for _, v := range d.Undefined {
 		c.Undefined = append(c.Undefined, checkpoint.Undefined{
 			Database: v.Namespace.Database, Collection: v.Namespace.Collection,

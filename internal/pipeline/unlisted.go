@@ -11,6 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 const (
@@ -140,9 +141,9 @@ func (p *Pipeline) relist(ctx context.Context, m oplog.Member, b oplog.Batch) er
 	}
 	s, err := p.taker().Take(ctx, m, of...)
 	if err != nil {
-		return listingUserError(err, p.Seeds.PathIsAuthSource)
+		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
-	found := schema.Differ(&p.known.Catalog, s.Listed, s.At)
+	found := schema.NewUpdate(&p.known.Catalog, s.Listed, s.At)
 	if err := p.Catalog.SaveListed(ctx, found.Versions); err != nil {
 		return err
 	}

@@ -96,8 +96,8 @@ func SelectionsFor(known *Catalog, part Selection) []Selection {
 	return out
 }
 
-// Difference leads from a known catalog to a listed one.
-type Difference struct {
+// Update leads from a known catalog to a listed one.
+type Update struct {
 	// Versions are the new versions, null for what was dropped.
 	Versions []Version
 	// Undefined are the namespaces of which the listing has only the name.
@@ -108,10 +108,11 @@ type Difference struct {
 	Kept []Version
 }
 
-// Differ compares a known catalog with a listed one, and dates the new versions.
-func Differ(known *Catalog, l Listed, at oplog.Moment) Difference {
-	var d Difference
+// NewUpdate compares a known catalog with a listed one, and dates the new versions.
+func NewUpdate(known *Catalog, l Listed, at oplog.Moment) Update {
+	var d Update
 	moved := map[oplog.UUID]bool{}
+	generated := NewGeneratedNames()
 	for _, v := range l.Versions {
 		if !v.Definition.Known() {
 			if !v.Definition.Temporary {
@@ -120,7 +121,13 @@ func Differ(known *Catalog, l Listed, at oplog.Moment) Difference {
 			continue
 		}
 		moved[v.Definition.UUID] = !v.Definition.UUID.IsZero()
-		if old, ok := known.Lookup(v.Namespace); !ok || !old.EquivalentIdentity(*v.Definition) {
+		old, ok := known.Lookup(v.Namespace)
+		if generated.StaysTemporary(v.Namespace.Collection, old, *v.Definition) {
+			def := *v.Definition
+			def.Temporary = true
+			v.Definition = &def
+		}
+		if !ok || !old.EquivalentIdentity(*v.Definition) {
 			v.OpTime, v.Wall = at.OpTime, at.Wall
 			d.Versions = append(d.Versions, v)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-func TestDiffer(t *testing.T) {
-	text, err := os.ReadFile("testdata/differ.txt")
+func TestNewUpdate(t *testing.T) {
+	text, err := os.ReadFile("testdata/update.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestDiffer(t *testing.T) {
 			}
 		}
 		want := strings.TrimSpace(strings.TrimPrefix(lines[len(lines)-1], "=>"))
-		if got := describe(schema.Differ(&known, listed, oplog.Moment{})); got != want {
+		if got := describe(schema.NewUpdate(&known, listed, oplog.Moment{})); got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", paragraph, got, want)
 		}
 	}
@@ -87,7 +87,7 @@ func raw(t *testing.T, doc bson.D) bson.Raw {
 	return out
 }
 
-func describe(d schema.Difference) string {
+func describe(d schema.Update) string {
 	var versions, kept, unlisted []string
 	for _, v := range d.Versions {
 		sign := "+"

@@ -20,6 +20,7 @@ func listedOf(db string, infos []info) schema.Listed {
 		}
 	}
 	var listed schema.Listed
+	generated := schema.NewGeneratedNames()
 	for _, i := range infos {
 		if strings.HasPrefix(i.Name, "system.") {
 			continue
@@ -36,11 +37,11 @@ func listedOf(db string, infos []info) schema.Listed {
 			})
 			continue
 		}
+		def.Temporary = def.Temporary || generated.CreatedByServer(i.Name)
 		listed.Versions = append(listed.Versions, schema.Version{Namespace: ns, Definition: &def})
 	}
-	generated := schema.NewGeneratedNames()
 	for name, id := range buckets {
-		if !shown[name] && !generated.Match(name) {
+		if !shown[name] && !generated.CreatedByServer(name) {
 			listed.Unlisted = append(listed.Unlisted, schema.Unlisted{
 				Selection: schema.Selection{Namespace: schema.Namespace{Database: db, Collection: name}},
 				UUID:      uuidOf(id), Reason: "half of a time series: its buckets without its view",
