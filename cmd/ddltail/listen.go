@@ -45,12 +45,14 @@ func listenCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			reload := catchHangup()
 			if toStdout {
 				cfg, log, err := configure()
 				if err != nil {
 					return err
 				}
-				return listen(cmd.Context(), cfg, listener.Receiver{Name: listener.StdoutReceiver, Target: delivery.NewStream(cmd.OutOrStdout())}, log)
+				receiver := listener.Receiver{Name: listener.StdoutReceiver, Target: delivery.NewStream(cmd.OutOrStdout())}
+				return listen(cmd.Context(), cfg, receiver, reload, log)
 			}
 			cfg, log, err := configure(config.Requirement{Variable: "BACKEND_URL",
 				Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
@@ -65,7 +67,7 @@ func listenCommand() *cobra.Command {
 			log.Info("backend", zap.String("url", config.RedactURL(cfg.BackendURL)), zap.Bool("signed", cfg.WebhookSecret != ""))
 			return listen(cmd.Context(), cfg, listener.Receiver{
 				Name: listener.BackendReceiver, Target: backend, Remedy: "check DDLTAIL_BACKEND_URL and what the backend expects",
-			}, log)
+			}, reload, log)
 		},
 	}
 	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print each notification as a line of JSON instead, then mark it processed")
@@ -90,7 +92,7 @@ func backendOf(cfg config.Config) (*delivery.Backend, error) {
 }
 
 // listen is one listener: HTTP beside the work, both until the context ends.
-func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, log *zap.Logger) error {
+func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, reload *hangup, log *zap.Logger) error {
 	addr := cfg.HTTPAddr
 	if addr == "" {
 		addr = defaultListenAddr
@@ -119,8 +121,9 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 	})
 	group.Go(func() error {
 		defer cancel()
-		return withSink(ctx, cfg, log, func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
+		return withSink(ctx, cfg, log, consumer(cfg, "listen"), func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
 	})
+	group.Go(func() error { return reload.run(ctx) })
 	err = group.Wait()
 	if err == nil || errors.Is(err, context.Canceled) {
 		log.Info("stopped")
@@ -132,7 +135,7 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 // handOver listens and cleans up.
 func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *mongo.Database) error {
 	err := pipeline.Await(ctx, l.Log, startLimit, func(ctx context.Context) error {
-		return pipeline.SinkUserError(listener.Setup(ctx, db), cfg.Database, cfg.Sink.PathIsAuthSource())
+		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db))
 	})
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/listener"
-	"github.com/ddltail/ddltail/internal/pipeline"
 )
 
 func redeliverCommand() *cobra.Command {
@@ -48,7 +47,7 @@ func redeliverCommand() *cobra.Command {
 				return err
 			}
 			r.Filter = filterOf(cfg)
-			return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
+			return withSink(cmd.Context(), cfg, log, consumer(cfg, "redeliver"), func(ctx context.Context, db *mongo.Database) error {
 				text, err := redelivered(ctx, db, cfg, r, dryRun)
 				if err != nil {
 					return err
@@ -69,7 +68,7 @@ func redeliverCommand() *cobra.Command {
 func redelivered(ctx context.Context, db *mongo.Database, cfg config.Config, r listener.Redelivery, dryRun bool) (string, error) {
 	sources, err := redeliverySources(ctx, db, cfg, r)
 	if err != nil {
-		return "", pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+		return "", err
 	}
 	r.Sources = sources
 	n, err := listener.Redeliver(ctx, db, r, dryRun)
@@ -78,7 +77,7 @@ func redelivered(ctx context.Context, db *mongo.Database, cfg config.Config, r l
 		return "", &config.Error{Reason: "--receiver", Remedy: err.Error()}
 	}
 	if err != nil {
-		return "", pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+		return "", err
 	}
 	text := fmt.Sprintf("%d notifications will be delivered again", n.Queue+n.History)
 	if dryRun {
