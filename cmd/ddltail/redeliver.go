@@ -46,7 +46,6 @@ func redeliverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r.Filter = filterOf(cfg)
 			return withSink(cmd.Context(), cfg, log, consumer(cfg, "redeliver"), func(ctx context.Context, db *mongo.Database) error {
 				text, err := redelivered(ctx, db, cfg, r, dryRun)
 				if err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -34,9 +35,6 @@ type Redelivery struct {
 	Since time.Time
 	// Receiver limits the redelivery to one receiver; empty is all.
 	Receiver string
-	// Filter is that of the queue: with Since, changes that it excludes are not taken from
-	// the history.
-	Filter notification.Filter
 }
 
 // Redelivered counts what a redelivery found.
@@ -52,6 +50,9 @@ func Redeliver(ctx context.Context, db *mongo.Database, r Redelivery, dryRun boo
 	w := redeliverer{Redelivery: r, db: db, queue: db.Collection(sink.Notifications), now: time.Now(), found: map[string]bool{}}
 	var err error
 	if w.receivers, err = registeredReceivers(ctx, w.queue); err != nil {
+		return Redelivered{}, err
+	}
+	if w.filters, err = queueFilters(ctx, db); err != nil {
 		return Redelivered{}, err
 	}
 	if r.Receiver != "" && !isPrimary(r.Receiver) && !slices.Contains(w.receivers, r.Receiver) {
@@ -80,6 +81,9 @@ type redeliverer struct {
 	// receivers are those that have registered.
 	receivers []string
 	now       time.Time
+	// filters are those of the detectors that fill the queue, by source: what they exclude is
+	// in the history alone.
+	filters map[string]notification.Filter
 	// found holds the _ids that the queue holds, in any state.
 	found map[string]bool
 }
@@ -275,7 +279,7 @@ func (w *redeliverer) removed(ctx context.Context) ([]mongo.WriteModel, error) {
 	var inserts []mongo.WriteModel
 	for _, doc := range docs {
 		id := text(doc, "_id")
-		if !w.found[id] && (len(w.IDs) > 0 || w.Filter.Passes(changeOf(doc))) {
+		if !w.found[id] && (len(w.IDs) > 0 || w.queued(id, doc)) {
 			inserts = append(inserts, w.insert(doc))
 			w.found[id] = true
 		}
@@ -314,12 +318,29 @@ func (w *redeliverer) insert(doc bson.Raw) mongo.WriteModel {
 	return mongo.NewInsertOneModel().SetDocument(fields)
 }
 
-// changeOf returns what the filter of the queue reads of a change.
-func changeOf(doc bson.Raw) notification.Change {
-	return notification.Change{
-		Operation: notification.Operation(text(doc, "operation")),
-		Database:  text(doc, "database"), Collection: text(doc, "collection"), To: text(doc, "to"),
+// queued reports whether a change of the history was in the queue.
+func (w *redeliverer) queued(id string, doc bson.Raw) bool {
+	parsed, err := notification.ParseID(id)
+	if err != nil {
+		return false
 	}
+	filter, ok := w.filters[parsed.Source]
+	return ok && filter.Includes(doc)
+}
+
+// queueFilters reads the filters of the detectors that fill the queue.
+func queueFilters(ctx context.Context, db *mongo.Database) (map[string]notification.Filter, error) {
+	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(sink.Checkpoints))
+	if err != nil {
+		return nil, err
+	}
+	filters := map[string]notification.Filter{}
+	for _, c := range checkpoints {
+		if filters[c.Source], err = c.Settings.Filter(); err != nil {
+			return nil, fmt.Errorf("the filter of %s in its checkpoint: %w", c.Source, err)
+		}
+	}
+	return filters, nil
 }
 
 func (w *redeliverer) write(ctx context.Context, writes []mongo.WriteModel) error {

@@ -51,7 +51,10 @@ func TestRedeliver(t *testing.T) {
 	_, err = s.db.Collection(sink.History).InsertMany(t.Context(), history)
 	s.must(err)
 
-	filter := notification.NewFilter([]string{"d.*"}, nil, nil)
+	_, err = s.db.Collection(sink.Checkpoints).InsertOne(t.Context(), bson.M{
+		"_id": "rs0:default", "source": "rs0", "name": "default", "queue": true, "wiring": bson.M{"namespaces": bson.A{"d.*"}},
+	})
+	s.must(err)
 	at := func(second int64) time.Time { return time.Unix(second, 0) }
 	for _, c := range []struct {
 		name string
@@ -77,12 +80,12 @@ func TestRedeliver(t *testing.T) {
 		{"of one receiver", Redelivery{IDs: []string{hex.Hex()}, Receiver: "pager"}, Redelivered{1, 0}, []bson.M{
 			{"_id": hex, "processed": false, "deliveries.pager": nil, "deliveries.chat.state": "rejected", "deliveries.backend.state": "delivered", "attempts": 1},
 		}},
-		{"since, with the history", Redelivery{Since: at(150), Filter: filter}, Redelivered{3, 1}, []bson.M{
+		{"since, with the history", Redelivery{Since: at(150)}, Redelivered{3, 1}, []bson.M{
 			{"_id": oplogID(700), "processed": false, "deliveries": nil, "collection": "c"},
 			{"_id": "duplicate", "processed": true},
 			{"_id": "pending", "redelivered_at": nil},
 		}},
-		{"from the history, for one receiver", Redelivery{IDs: []string{oplogID(800)}, Receiver: "chat", Filter: filter}, Redelivered{0, 1}, []bson.M{
+		{"from the history, for one receiver", Redelivery{IDs: []string{oplogID(800)}, Receiver: "chat"}, Redelivered{0, 1}, []bson.M{
 			{"_id": oplogID(800), "processed": false, "deliveries.chat": nil, "deliveries.backend.state": "skipped", "deliveries.pager.state": "skipped"},
 		}},
 		{"what is pending", Redelivery{IDs: []string{"pending"}}, Redelivered{}, nil},
