@@ -103,7 +103,7 @@ func manual() bson.D {
 // compared returns the position up to which comparisons of catalogs are final: the result
 // of a pending one may be published again.
 func compared(c checkpoint.Checkpoint) oplog.OpTime {
-	if c.Pending != nil && !c.Pending.To.OpTime.After(c.Position.OpTime) {
+	if c.Pending != nil && !c.Pending.To.After(c.Position.OpTime) {
 		return c.Pending.To.Before()
 	}
 	return c.Position.OpTime
