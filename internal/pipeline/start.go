@@ -49,6 +49,7 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	if err := p.applyStored(ctx, stored); err != nil {
 		return err
 	}
+	p.savedMembers = stored.Members
 	p.compareAt = p.firstComparison(stored)
 	if !stored.Baseline.IsZero() || stored.Lost {
 		return nil
