@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	codeUnauthorized = 13
+	codeUnauthorized       = 13
+	codeMajorityNotEnabled = 148
 
 	remedyTooOld = "ddltail needs 4.4 or newer"
 )
@@ -30,6 +31,8 @@ func UserError(err error, pathIsAuthSource bool) error {
 		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld}
 	case errors.Is(err, replicaset.ErrAuthentication):
 		return &config.Error{Reason: err.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
+	case hasCode(err, codeMajorityNotEnabled):
+		return majorityNotEnabledError()
 	case unauthorized(err):
 		return &config.Error{
 			Reason: fmt.Sprintf("the user may not read local.oplog.rs (%s)", firstLine(err)),
@@ -69,6 +72,8 @@ func SinkUserError(err error, database string, pathIsAuthSource bool) error {
 		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld}
 	case replicaset.Unauthenticated(err):
 		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
+	case hasCode(err, codeMajorityNotEnabled):
+		return majorityNotEnabledError()
 	case unauthorized(err):
 		return &config.Error{
 			Reason: fmt.Sprintf("the user may not write to %s (%s)", database, firstLine(err)),
@@ -76,6 +81,15 @@ func SinkUserError(err error, database string, pathIsAuthSource bool) error {
 		}
 	}
 	return err
+}
+
+// majorityNotEnabledError says what to do where no majority read is possible: a server up to
+// 4.4 can be started so, which people did where one of three members is an arbiter.
+func majorityNotEnabledError() error {
+	return &config.Error{
+		Reason: "a server runs with enableMajorityReadConcern: false, so that what is committed cannot be told from what may roll back",
+		Remedy: "remove replication.enableMajorityReadConcern (or --enableMajorityReadConcern) from the configuration of every member, and restart them one by one",
+	}
 }
 
 func authenticationRemedy(pathIsAuthSource bool) string {
@@ -86,9 +100,11 @@ func authenticationRemedy(pathIsAuthSource bool) string {
 	return remedy
 }
 
-func unauthorized(err error) bool {
+func unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }
+
+func hasCode(err error, code int) bool {
 	var se mongo.ServerError
-	return errors.As(err, &se) && se.HasErrorCode(codeUnauthorized)
+	return errors.As(err, &se) && se.HasErrorCode(code)
 }
 
 func isConfiguration(err error) bool {
