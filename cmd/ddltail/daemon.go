@@ -18,9 +18,11 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/usererror"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -91,7 +93,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	}
 	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
-	p := &pipeline.Pipeline{
+	p := pipeline.New(pipeline.Config{
 		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
@@ -102,16 +104,16 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
-	}
+	})
 	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Prepare(ctx, view); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	for host, reason := range view.Unreachable {
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
@@ -126,8 +128,8 @@ func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset
 	if err == nil {
 		return view, nil
 	}
-	err = pipeline.UserError(err, d.seeds.PathIsAuthSource)
-	if isConfiguration(err) || len(d.seeds.Known.Hosts()) > 0 || sameHosts(d.cfg) {
+	err = usererror.Tailed(err, d.seeds.PathIsAuthSource)
+	if usererror.IsFinal(err) || len(d.seeds.Known.Hosts()) > 0 || sameHosts(d.cfg) {
 		return view, err
 	}
 	db, sinkErr := sink.Database(ctx, client, d.cfg.Database)
@@ -138,11 +140,12 @@ func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset
 		return view, errors.Join(err, sinkErr)
 	}
 	view, err = replicaset.Discover(ctx, d.seeds)
-	return view, pipeline.UserError(err, d.seeds.PathIsAuthSource)
+	return view, usererror.Tailed(err, d.seeds.PathIsAuthSource)
 }
 
-func (d *daemon) explainSink(err error) error {
-	return pipeline.SinkUserError(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
+func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
+	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
+	return explainSink(ctx, db, d.cfg, use, err)
 }
 
 func (d *daemon) source(setName string) (string, error) {

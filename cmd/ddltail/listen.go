@@ -116,7 +116,7 @@ func listen(ctx context.Context, cfg config.Config, target listener.Target, relo
 	})
 	group.Go(func() error {
 		defer cancel()
-		return withSink(ctx, cfg, log, func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
+		return withSink(ctx, cfg, log, consumer(cfg, "listen"), func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
 	})
 	group.Go(func() error { return reload.run(ctx) })
 	err = group.Wait()
@@ -130,7 +130,7 @@ func listen(ctx context.Context, cfg config.Config, target listener.Target, relo
 // handOver listens and cleans up.
 func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *mongo.Database) error {
 	err := pipeline.Await(ctx, l.Log, startLimit, func(ctx context.Context) error {
-		return pipeline.SinkUserError(listener.Setup(ctx, db), cfg.Database, cfg.Sink.PathIsAuthSource())
+		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db))
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
@@ -75,6 +76,11 @@ func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]
 	return append(routes, files...), queue
 }
 
+// writesQueue reports whether one of the sinks is the queue.
+func writesQueue(cfg config.Config) bool {
+	return slices.ContainsFunc(cfg.Sinks, func(s config.SinkSpec) bool { return s.Kind == config.SinkMongoDB })
+}
+
 // resolving has collections ask what becomes of a document whose _id is taken.
 func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) error) []pipeline.Route {
 	for i := range routes {
@@ -86,17 +92,12 @@ func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) err
 	return routes
 }
 
-func filterOf(cfg config.Config) notification.Filter {
-	return notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
-}
+func filterOf(cfg config.Config) notification.Filter { return cfg.Filter }
 
 func settingsOf(cfg config.Config) checkpoint.Settings {
-	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
+	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces, Operations: cfg.Operations}
 	for _, s := range cfg.Sinks {
 		w.Sinks = append(w.Sinks, s.String())
-	}
-	for _, op := range cfg.Operations {
-		w.Operations = append(w.Operations, string(op))
 	}
 	return w
 }
