@@ -109,7 +109,7 @@ func diffCommand(source *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "table (side by side), json, or mongosh")
-	cmd.Flags().BoolVar(&allowDestructive, "allow-destructive", false, "mongosh: drop and recreate what no collMod can change; its documents are lost")
+	cmd.Flags().BoolVar(&allowDestructive, "allow-destructive", false, "mongosh: drop collections that do not exist later, and drop and recreate what no collMod can change; their documents are lost")
 	return cmd
 }
 

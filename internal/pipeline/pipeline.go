@@ -117,8 +117,8 @@ type state struct {
 	leaseHolder string
 	// chain is a transaction whose beginning the last member lacked.
 	chain *oplog.ChainError
-	// ownDropped is true if own collections were dropped and must be recreated.
-	ownDropped bool
+	// ownTaken is true if own collections were dropped or renamed and must be recreated.
+	ownTaken bool
 	// listed is a snapshot to be compared when the position has passed its optime;
 	// compareAt is when the next one is due.
 	listed    *catalog.Listed
@@ -342,7 +342,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	for _, c := range result.Changes {
 		o.add(p.document(c))
-		p.noteOwnDropped(c)
+		p.noteOwnTaken(c)
 	}
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())
