@@ -145,7 +145,8 @@ func (p *Pipeline) longestOplog(ctx context.Context, gone *recovery.LostError) (
 	var oldest oplog.OpTime
 	var failed []error
 	for _, candidate := range gone.View.Members {
-		if gone.Cause == recovery.OtherHistory && !candidate.Primary && !p.Seeds.Direct {
+		if !p.Seeds.Direct && (candidate.Delayed || gone.Cause == recovery.OtherHistory && !candidate.Primary) {
+			// A delayed member's catalog is an earlier one.
 			continue
 		}
 		m, first, err := p.oldestOf(ctx, candidate.Host)
