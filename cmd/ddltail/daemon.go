@@ -73,6 +73,7 @@ func (d *daemon) detect(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return p.BuildIndexes(ctx) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
@@ -106,13 +107,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
 	})
 	p.Routes = resolving(routes, p.Conflict)
-	if err := p.Checkpoints.Setup(ctx); err != nil {
-		return nil, d.explainSink(ctx, db, err)
-	}
 	if err := p.Prepare(ctx, view); err != nil {
-		return nil, d.explainSink(ctx, db, err)
-	}
-	if err := p.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)
 	}
 	for host, reason := range view.Unreachable {

@@ -21,6 +21,7 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -104,7 +105,8 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	l := &listener.Listener{
-		Database: cfg.Database, Receiver: receiver, PollInterval: cfg.PollInterval, Status: &listener.Status{}, Log: log,
+		Database: cfg.Database, Receiver: receiver, PollInterval: cfg.PollInterval, Indexes: ownindex.NewBuilder(log),
+		Status: &listener.Status{}, Log: log,
 	}
 	l.Metrics = metrics.NewListen(registry, build(), listenLabels(receiver.Name), l.Status.Ready)
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", Source: cfg.Source, Database: cfg.Database})
@@ -135,7 +137,7 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 // handOver listens and cleans up.
 func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *mongo.Database) error {
 	err := pipeline.Await(ctx, l.Log, startLimit, func(ctx context.Context) error {
-		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db))
+		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db, l.Indexes.Ensure))
 	})
 	if err != nil {
 		return err
@@ -146,6 +148,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *
 		l.Run(ctx, db)
 		return nil
 	})
+	both.Go(func() error { return l.Indexes.Run(ctx) })
 	both.Go(func() error {
 		cleanUp(ctx, db, cfg.CleanupAfter, l)
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -19,7 +20,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	p := newPast(t, 21)
 	for range 2 {
 		// It is idempotent.
-		if err := sink.HistorySetup(t.Context(), p.db); err != nil {
+		if err := sink.HistorySetup(t.Context(), p.db, ownindex.Create); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -67,9 +68,11 @@ type Listener struct {
 	Receiver Receiver
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
-	Metrics      *metrics.Listen
-	Status       *Status
-	Log          *zap.Logger
+	// Indexes creates the queue's.
+	Indexes *ownindex.Builder
+	Metrics *metrics.Listen
+	Status  *Status
+	Log     *zap.Logger
 
 	// id identifies this listener in its claims.
 	id string

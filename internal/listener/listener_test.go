@@ -23,6 +23,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -112,7 +113,7 @@ func newScene(t *testing.T, uri string) scene {
 	s.db, err = sink.Database(t.Context(), client, name[:min(len(name), 40)])
 	s.must(err)
 	s.queue = s.db.Collection(sink.Notifications)
-	s.must(Setup(t.Context(), s.db))
+	s.must(Setup(t.Context(), s.db, ownindex.Create))
 	return s
 }
 
@@ -130,7 +131,7 @@ func (s scene) listen(target Target) (l *Listener, stop func()) {
 	log := zaptest.NewLogger(s, zaptest.Level(zap.InfoLevel))
 	l = &Listener{
 		Database: s.db.Name(), Receiver: Receiver{Name: "backend", Target: target, Remedy: "check DDLTAIL_BACKEND_URL"},
-		PollInterval: 100 * time.Millisecond, Status: &Status{}, Log: log,
+		PollInterval: 100 * time.Millisecond, Indexes: ownindex.NewBuilder(log), Status: &Status{}, Log: log,
 	}
 	l.Metrics = metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels, l.Status.Ready)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.Context()))

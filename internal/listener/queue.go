@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -33,22 +34,11 @@ type queue struct {
 // Setup creates the queue and two indexes of the listener: a partial index on documents
 // without `processed` (absent from the sparse index, so the query would scan the
 // collection) and one for duplicate detection. It is idempotent.
-func Setup(ctx context.Context, db *mongo.Database) error {
-	if err := sink.Setup(ctx, db); err != nil {
-		return err
-	}
-	_, err := db.Collection(sink.Notifications).Indexes().CreateMany(ctx, []mongo.IndexModel{
-		{
-			Keys: bson.D{{Key: "operation", Value: 1}},
-			Options: options.Index().SetName("unprocessed_by_hand").
-				SetPartialFilterExpression(bson.D{{Key: "processed", Value: nil}}),
-		},
-		{Keys: bson.D{{Key: "collection", Value: 1}, {Key: "source", Value: 1}, {Key: "timestamp", Value: 1}}},
-	})
-	if err != nil {
-		return fmt.Errorf("create indexes on %s.%s: %w", db.Name(), sink.Notifications, err)
-	}
-	return nil
+func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
+	return sink.Setup(ctx, db, ensure,
+		ownindex.Index{Name: "unprocessed_by_hand", Keys: bson.D{{Key: "operation", Value: 1}}, Partial: bson.D{{Key: "processed", Value: nil}}},
+		ownindex.Index{Keys: bson.D{{Key: "collection", Value: 1}, {Key: "source", Value: 1}, {Key: "timestamp", Value: 1}}},
+	)
 }
 
 // unprocessed selects notifications that are not processed. Each branch has its own

@@ -51,23 +51,24 @@ func (p *Pipeline) restorePosition(ctx context.Context) error {
 	return err
 }
 
-// Setup creates ddltail's own collections and their indexes. It is idempotent.
+// Setup creates ddltail's own collections and their indexes, those on collections with
+// documents in the background. It is idempotent.
 func (p *Pipeline) Setup(ctx context.Context) error {
-	if err := p.Checkpoints.Setup(ctx); err != nil {
+	if err := p.Checkpoints.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
 	}
-	if err := p.Catalog.Setup(ctx); err != nil {
+	if err := p.Catalog.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Sink.Name() == sink.HistoryName }) {
-		if err := sink.HistorySetup(ctx, p.Database); err != nil {
+		if err := sink.HistorySetup(ctx, p.Database, p.indexes.Ensure); err != nil {
 			return err
 		}
 	}
 	if !p.Queue {
 		return nil
 	}
-	return sink.Setup(ctx, p.Database)
+	return sink.Setup(ctx, p.Database, p.indexes.Ensure)
 }
 
 // restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/ownindex"
 )
 
 // The names of ddltail's own collections.
@@ -33,35 +34,24 @@ func Collections(database string) []string {
 	}
 }
 
-const (
-	codeNamespaceExists       = 48
-	codeIndexOptionsConflict  = 85
-	codeIndexKeySpecsConflict = 86
-)
-
 // InitID is the _id of the init document of the notification collection.
 const InitID = "init"
 
-// Setup creates the notification collection with its init document and its indexes. Any
-// of it may exist already, created by another ddltail at the same time or by the scripts
-// that teams used before.
-func Setup(ctx context.Context, db *mongo.Database) error {
-	if err := db.CreateCollection(ctx, Notifications); err != nil && !hasCode(err, codeNamespaceExists) {
-		return fmt.Errorf("create %s.%s: %w", db.Name(), Notifications, err)
-	}
+// Setup creates the notification collection with its indexes, and more, and its init
+// document. Any of it may exist already, created by another ddltail at the same time or by
+// the scripts that teams used before. The indexes come first and create the collection:
+// then they need no index build.
+func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure, more ...ownindex.Index) error {
 	coll := db.Collection(Notifications)
+	indexes := append([]ownindex.Index{
+		{Keys: bson.D{{Key: "timestamp", Value: 1}}},
+		{Keys: bson.D{{Key: "processed", Value: 1}}, Sparse: true},
+	}, more...)
+	if err := ensure(ctx, coll, indexes...); err != nil {
+		return err
+	}
 	if err := insertInit(ctx, coll); err != nil {
 		return fmt.Errorf("write the init document of %s.%s: %w", db.Name(), Notifications, err)
-	}
-	for _, model := range []mongo.IndexModel{
-		{Keys: bson.D{{Key: "timestamp", Value: 1}}},
-		{Keys: bson.D{{Key: "processed", Value: 1}}, Options: options.Index().SetSparse(true)},
-	} {
-		_, err := coll.Indexes().CreateOne(ctx, model)
-		// An index on the same field with other options serves as well.
-		if err != nil && !hasCode(err, codeIndexOptionsConflict) && !hasCode(err, codeIndexKeySpecsConflict) {
-			return fmt.Errorf("index %s.%s: %w", db.Name(), Notifications, err)
-		}
 	}
 	return nil
 }
