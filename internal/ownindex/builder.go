@@ -42,7 +42,7 @@ func NewBuilder(log *zap.Logger) *Builder {
 // Ensure creates the indexes that a collection lacks if it is empty and no build of others
 // is in the way; if not, Run does.
 func (b *Builder) Ensure(ctx context.Context, coll *mongo.Collection, indexes ...Index) error {
-	missing, err := lacking(ctx, coll, indexes)
+	missing, known, err := lacking(ctx, coll, indexes)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -50,7 +50,7 @@ func (b *Builder) Ensure(ctx context.Context, coll *mongo.Collection, indexes ..
 	if err != nil {
 		return err
 	}
-	if empty {
+	if empty || !known { // a server answers at once if they exist
 		err = create(ctx, coll, emptyLimit, missing)
 		if !hasCode(err, codeMaxTimeMSExpired) {
 			return err

@@ -41,31 +41,33 @@ const (
 
 // Create creates the indexes that a collection lacks, and waits for their builds.
 func Create(ctx context.Context, coll *mongo.Collection, indexes ...Index) error {
-	missing, err := lacking(ctx, coll, indexes)
+	missing, _, err := lacking(ctx, coll, indexes)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
 	return create(ctx, coll, 0, missing)
 }
 
-// lacking returns the indexes that a collection does not have: all of them where the user
-// may not list what it has.
-func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) ([]Index, error) {
+// lacking returns the indexes that a collection does not have: all of them, and not known,
+// where the user may not list what it has.
+func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) (missing []Index, known bool, err error) {
 	cur, err := coll.Indexes().List(ctx)
 	var specs []bson.Raw
 	if err == nil {
 		err = cur.All(ctx, &specs)
 	}
-	if err != nil && !hasCode(err, codeNamespaceNotFound) && !hasCode(err, codeUnauthorized) {
-		return nil, fmt.Errorf("list the indexes of %s.%s: %w", coll.Database().Name(), coll.Name(), err)
+	if hasCode(err, codeUnauthorized) {
+		return indexes, false, nil
 	}
-	var missing []Index
+	if err != nil && !hasCode(err, codeNamespaceNotFound) {
+		return nil, false, fmt.Errorf("list the indexes of %s.%s: %w", coll.Database().Name(), coll.Name(), err)
+	}
 	for _, index := range indexes {
 		if !index.in(specs) {
 			missing = append(missing, index)
 		}
 	}
-	return missing, nil
+	return missing, true, nil
 }
 
 // in reports whether an index exists: of the same keys and, if it is partial or unique, with
