@@ -32,11 +32,11 @@ func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 				return err
 			}
 		}
-		now, number, err := c.differences(ctx, m, r.Source)
+		now, number, err := c.differences(ctx, m, string(r.Source))
 		if err != nil {
 			return fmt.Errorf("compare the catalog with the server's: %w", err)
 		}
-		r.Catalog.Namespaces = number
+		r.Catalog.Namespaces = &number
 		if differing == nil {
 			differing = now
 		}
@@ -45,7 +45,8 @@ func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 			break
 		}
 	}
-	r.Catalog.Compared = true
+	r.Catalog.Compared, r.Catalog.Differences = true, []string{}
+	r.know(FactCatalog)
 	for _, ns := range slices.Sorted(maps.Keys(differing)) {
 		r.Catalog.Differences = append(r.Catalog.Differences, ns+" "+differing[ns])
 	}
