@@ -21,6 +21,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/usererror"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -30,6 +31,7 @@ type daemon struct {
 	log     *zap.Logger
 	metrics *metrics.Run
 	status  *pipeline.Status
+	hangup  *hangup
 }
 
 func (d *daemon) rows() []web.Row {
@@ -55,6 +57,7 @@ func (d *daemon) detect(ctx context.Context) error {
 		return err
 	}
 	defer closeRoutes()
+	d.hangup.call(func() { reopenFiles(routes, d.log) })
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -84,7 +87,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	}
 	view, err := replicaset.Discover(ctx, seeds)
 	if err != nil {
-		return nil, pipeline.UserError(err, seeds.PathIsAuthSource)
+		return nil, usererror.Tailed(err, seeds.PathIsAuthSource)
 	}
 	db, err := openSink(ctx, client, d.cfg)
 	if err != nil {
@@ -96,7 +99,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	}
 	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
-	p := &pipeline.Pipeline{
+	p := pipeline.New(pipeline.Config{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
@@ -107,7 +110,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
-	}
+	})
 	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)

@@ -42,6 +42,22 @@ func openFiles(cfg config.Config, log *zap.Logger) ([]pipeline.Route, func(), er
 	return routes, closeAll, nil
 }
 
+// reopener is a sink whose file may be rotated.
+type reopener interface{ Reopen() error }
+
+// reopenFiles opens rotated files anew.
+func reopenFiles(routes []pipeline.Route, log *zap.Logger) {
+	for _, route := range routes {
+		s, ok := route.Sink.(reopener)
+		if !ok {
+			continue
+		}
+		if err := s.Reopen(); err != nil {
+			log.Warn("the sink cannot be reopened; retrying with the next write", zap.String("sink", route.Sink.Name()), zap.Error(err))
+		}
+	}
+}
+
 // routesOf puts the sinks in the order in which they are written: history, queue,
 // the others. It says whether the queue is one of them.
 func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]pipeline.Route, bool) {
@@ -81,17 +97,12 @@ func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) err
 	return routes
 }
 
-func filterOf(cfg config.Config) notification.Filter {
-	return notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
-}
+func filterOf(cfg config.Config) notification.Filter { return cfg.Filter }
 
 func settingsOf(cfg config.Config) checkpoint.Settings {
-	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
+	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces, Operations: cfg.Operations}
 	for _, s := range cfg.Sinks {
 		w.Sinks = append(w.Sinks, s.String())
-	}
-	for _, op := range cfg.Operations {
-		w.Operations = append(w.Operations, string(op))
 	}
 	return w
 }

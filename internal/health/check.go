@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
@@ -158,22 +159,17 @@ func askOplog(ctx context.Context, m oplog.Member, r *Report) error {
 }
 
 func (c Check) askPosition(ctx context.Context, r *Report) error {
-	var doc struct {
-		OpTime  oplog.OpTime `bson:"optime"`
-		SavedAt time.Time    `bson:"saved_at"`
+	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(sink.Checkpoints), string(r.Source), c.Name).Load(ctx)
+	if err != nil {
+		return err
 	}
 	id := string(r.Source) + ":" + c.Name
-	err := c.Sink.Collection(sink.Checkpoints).FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&doc)
-	switch {
-	case errors.Is(err, mongo.ErrNoDocuments):
-		r.know(FactPosition)
+	r.know(FactPosition)
+	if !ok {
 		return fmt.Errorf("no checkpoint of %s in the database %s: ddltail run has not started there, or DDLTAIL_SINK_URI, "+
 			"DDLTAIL_DATABASE, DDLTAIL_SOURCE or DDLTAIL_NAME is another one here", id, c.Sink.Name())
-	case err != nil:
-		return fmt.Errorf("read the checkpoint: %w", err)
 	}
-	r.Position = &Position{Time: doc.OpTime.Time(), SavedAt: doc.SavedAt, ts: doc.OpTime.TS}
-	r.know(FactPosition)
+	r.Position = &Position{Time: stored.Position.Time(), SavedAt: stored.SavedAt, ts: stored.Position.TS}
 	return nil
 }
 

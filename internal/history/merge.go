@@ -88,7 +88,7 @@ type merge struct {
 
 func (m *merge) close(ctx context.Context) {
 	for _, s := range m.streams {
-		s.cur.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the server forgets the cursor by itself
+		s.cur.Close(context.WithoutCancel(ctx))
 	}
 }
 

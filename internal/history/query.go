@@ -3,8 +3,6 @@ package history
 import (
 	"context"
 	"fmt"
-	"regexp"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,11 +14,11 @@ import (
 
 // Query selects changes; the zero value selects all.
 type Query struct {
-	// Namespace is a glob on "database.collection", where * matches any characters,
-	// dots too; a rename matches by either name, DROP_DATABASE as "database.".
-	Namespace string
-	Operation notification.Operation
-	Source    string
+	// Namespaces are globs on "database.collection" in the grammar of notification.Rules.
+	Namespaces []string
+	// Filter selects by operation and risk; its other rules do not apply.
+	Filter notification.Filter
+	Source string
 	// Since and Until are inclusive; zero for no bound. Until ends the answer before the
 	// first change in oplog order that is later.
 	Since, Until time.Time
@@ -152,40 +150,6 @@ func (r Reader) newest(ctx context.Context, q Query, scopes []scope) ([]scope, b
 	return narrowed, true, nil
 }
 
-// filters returns what selects changes of a kind besides their _id: each is read by itself,
-// in the order of _id, and what several select comes once.
-func (q Query) filters(kind notification.IDKind) []bson.D {
-	if kind == notification.IDGap || q.Namespace == "" && q.Operation == "" {
-		return []bson.D{{}}
-	}
-	if q.Namespace == "" {
-		return []bson.D{{{Key: "operation", Value: bson.D{{Key: "$in", Value: bson.A{string(q.Operation), string(notification.UnknownCommand)}}}}}}
-	}
-	only := bson.D{}
-	if q.Operation != "" {
-		only = append(only, bson.E{Key: "operation", Value: string(q.Operation)})
-	}
-	matched := globFilter(q.Namespace)
-	all := []bson.D{
-		{{Key: "operation", Value: string(notification.UnknownCommand)}},
-		append(bson.D{{Key: "ns", Value: matched}}, only...),
-	}
-	if q.Operation == "" || q.Operation == notification.RenameCollection {
-		all = append(all, append(bson.D{{Key: "to", Value: matched}}, only...))
-	}
-	if q.Operation == "" || q.Operation == notification.DropDatabase {
-		all = append(all, bson.D{
-			{Key: "operation", Value: string(notification.DropDatabase)},
-			{Key: "$expr", Value: bson.D{{Key: "$regexMatch", Value: bson.D{
-				{Key: "input", Value: bson.D{{Key: "$concat", Value: bson.A{"$database", "."}}}},
-				{Key: "regex", Value: globPattern(q.Namespace)},
-				{Key: "options", Value: "s"},
-			}}}},
-		})
-	}
-	return all
-}
-
 // since selects by the lower bound in time.
 func (q Query) since() bson.D {
 	if q.Since.IsZero() {
@@ -204,20 +168,3 @@ func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // ofSource selects by the first part of every _id.
 func ofSource(source string) bson.E { return notification.AllIDs(source).Filter() }
-
-// globFilter matches a field: a glob without a star by equality, others by a regular
-// expression anchored at both ends, whose beginning an index can use.
-func globFilter(glob string) any {
-	if !strings.Contains(glob, "*") {
-		return glob
-	}
-	return bson.Regex{Pattern: globPattern(glob), Options: "s"}
-}
-
-func globPattern(glob string) string {
-	parts := strings.Split(glob, "*")
-	for i := range parts {
-		parts[i] = regexp.QuoteMeta(parts[i])
-	}
-	return "^" + strings.Join(parts, ".*") + `\z`
-}

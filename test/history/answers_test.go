@@ -35,9 +35,13 @@ type situation struct {
 // screen, in each situation: nothing that was not measured may read as good.
 func TestAnswers(t *testing.T) {
 	const away = "mongodb://127.0.0.1:1"
+	major, err := mongotest.ServerMajor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	rs := mongotest.NewReplicaSet(t, mongotest.Options{})
 	secured := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
-	err := mongotest.Connect(t, secured.URI()).Database("admin").RunCommand(t.Context(), bson.D{
+	err = mongotest.Connect(t, secured.URI()).Database("admin").RunCommand(t.Context(), bson.D{
 		{Key: "createUser", Value: "nobody"}, {Key: "pwd", Value: "secret"}, {Key: "roles", Value: bson.A{}}}).Err()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +63,7 @@ func TestAnswers(t *testing.T) {
 		got := answers(t, s)
 		for _, text := range s.unmeasured {
 			if strings.Contains(got, text) {
-				t.Errorf("%q is shown and was not measured:\n%s", text, got)
+				t.Errorf("%q is shown and was not measured", text)
 			}
 		}
 		golden(t, filepath.Join("testdata", "answers", name+".txt"), got)
@@ -77,6 +81,9 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if major < 5 && (name == "no-rights" || name == "no-login") {
+				t.Skip("4.4 needs one privilege less: it has no time series")
+			}
 			answersAre(t, name, s)
 		})
 	}
@@ -191,7 +198,13 @@ func golden(t *testing.T, path, got string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != string(want) {
-		t.Errorf("%s differs: go test ./test/history -run Answers -update\n%s", path, got)
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i, line := range gotLines {
+		if i >= len(wantLines) || line != wantLines[i] {
+			t.Fatalf("%s differs from line %d: go test ./test/history -run Answers -update\n%s\nwant\n%s", path, i+1, line, strings.Join(wantLines[min(i, len(wantLines)):min(i+1, len(wantLines))], ""))
+		}
+	}
+	if len(gotLines) < len(wantLines) {
+		t.Fatalf("%s: %d lines are missing", path, len(wantLines)-len(gotLines))
 	}
 }
