@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -26,6 +27,8 @@ type Change struct {
 	// Before and After are the definitions as relaxed Extended JSON.
 	Before, After JSON
 	Time          time.Time
+	// From and Until are the ends of a HISTORY_GAP.
+	From, Until time.Time
 	// Inferred reports whether the change follows from a comparison of catalogs: it
 	// happened before Time.
 	Inferred   bool
@@ -58,6 +61,8 @@ func newChange(n Notification) (Change, error) {
 	if c.Namespace == "" {
 		c.Namespace = c.Collection // by hand, without a database
 	}
+	c.From, _ = doc.Lookup("from", "wall").TimeOK()
+	c.Until, _ = doc.Lookup("to", "wall").TimeOK()
 	var err error
 	if c.Before, err = jsonOf(doc, "before"); err != nil {
 		return c, err
@@ -143,6 +148,9 @@ func userOf(doc bson.Raw) string {
 
 // subject is what was changed, printable on one line: the namespace, an index, a new name.
 func (c Change) subject() string {
+	if !c.From.IsZero() && !c.Until.IsZero() {
+		return "what changed from " + stamp(c.From) + " to " + stamp(c.Until) + " is not known"
+	}
 	text := c.Namespace
 	if c.Index != "" {
 		text += " index " + c.Index
@@ -163,7 +171,33 @@ func (c Change) statement() string {
 
 // title says what happened without a name of the server in it: operation and risk.
 func (c Change) title() string {
-	return mark(c.Test) + terminal.Escape(c.Operation) + " (" + string(c.Risk) + ")"
+	return mark(c.Test) + c.operation() + " (" + string(c.Risk) + ")"
+}
+
+// operation is the operation without signs that a target could interpret: one written by
+// hand can be any text.
+func (c Change) operation() string {
+	return cut(strings.Map(func(r rune) rune {
+		if r == '_' || r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return r
+		}
+		return -1
+	}, c.Operation), maxName)
+}
+
+// summary is title and subject on one line.
+func (c Change) summary(characters int) string {
+	return strings.TrimSpace(c.title() + " " + cut(c.subject(), characters))
+}
+
+// needsStatement reports whether operation and subject do not say what was changed.
+func (c Change) needsStatement() bool {
+	switch notification.Operation(c.Operation) {
+	case notification.CreateCollection, notification.DropCollection, notification.DropIndex, notification.DropView,
+		notification.RenameCollection, notification.DropDatabase, notification.HistoryGap:
+		return false
+	}
+	return true
 }
 
 // origin says by whom, when and where a change was made, as far as is known.
@@ -199,6 +233,13 @@ func mark(test bool) string {
 	}
 	return ""
 }
+
+// longestName is the most characters of a name that people get: those that a server
+// allows have less.
+const longestName = 400
+
+// plain is a name as people read it, on one line.
+func plain(text string) string { return cut(terminal.Escape(text), longestName) }
 
 // cutMark ends a text that was cut.
 const cutMark = "… [cut]"

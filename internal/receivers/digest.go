@@ -70,28 +70,45 @@ type line struct{ risk, operation, subject, statement string }
 // maxName bounds a name in a digest, in characters.
 const maxName = 120
 
+// maxStatement bounds a statement in a digest, in characters.
+const maxStatement = 160
+
 // maxGroups bounds the groups of a digest.
 const maxGroups = 10
 
 func newDigest(changes []Change, l limits) digest {
 	sorted := slices.Clone(changes)
 	slices.SortStableFunc(sorted, func(a, b Change) int { return a.Risk.Compare(b.Risk) })
-	shown := min(l.lines, len(sorted))
+	shown := shownOf(sorted, l.lines)
 	d := digest{
 		title: mark(isTest(changes)) + number(len(changes)) + " schema changes" + on(changes),
 		risks: risksOf(changes), rest: len(sorted) - shown, groups: groupsOf(sorted[shown:]),
 	}
 	for _, c := range sorted[:shown] {
-		d.lines = append(d.lines, line{
-			risk: string(c.Risk), operation: terminal.Escape(c.Operation),
-			subject: cut(c.subject(), maxName), statement: cut(c.statement(), min(l.statement, 160)),
-		})
+		one := line{risk: string(c.Risk), operation: c.operation(), subject: cut(c.subject(), maxName)}
+		if c.needsStatement() {
+			one.statement = cut(c.statement(), min(l.statement, maxStatement))
+		}
+		d.lines = append(d.lines, one)
 	}
 	first, last := spanOf(changes)
 	d.span = stamp(first) + " to " + stamp(last)
 	d.command = fmt.Sprintf("ddltail history --since %s --until %s",
 		first.UTC().Format(time.RFC3339), last.UTC().Truncate(time.Second).Add(time.Second).Format(time.RFC3339))
 	return d
+}
+
+// shownOf returns how many of the sorted changes are shown one by one: all if they are
+// few, else those that are not routine, as far as there is room.
+func shownOf(sorted []Change, lines int) int {
+	if len(sorted) <= lines {
+		return len(sorted)
+	}
+	routine := slices.IndexFunc(sorted, func(c Change) bool { return c.Risk == notification.Routine })
+	if routine < 0 {
+		routine = len(sorted)
+	}
+	return min(routine, lines)
 }
 
 func isTest(changes []Change) bool {
@@ -165,7 +182,7 @@ func groupsOf(changes []Change) []string {
 			texts = append(texts, fmt.Sprintf("and %s more groups", number(len(groups)-i)))
 			break
 		}
-		text := fmt.Sprintf("%s %s %s", number(counts[g]), g.risk, terminal.Escape(g.operation))
+		text := fmt.Sprintf("%s %s %s", number(counts[g]), g.risk, Change{Operation: g.operation}.operation())
 		if g.database != "" {
 			text += " in " + cut(terminal.Escape(g.database), maxName)
 		}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/ddltail/ddltail/internal/terminal"
 )
 
 const (
@@ -108,6 +106,3 @@ func percentEncoded(text string) string {
 	}
 	return b.String()
 }
-
-// plain is a text of a target whose users read it on one line.
-func plain(text string) string { return terminal.Escape(text) }

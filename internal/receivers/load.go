@@ -186,7 +186,7 @@ func (l *loader) target(e entry) target {
 		return target{template: teams{}, digest: chatDigest, rate: second}
 	case "alertmanager":
 		after := l.duration(e.ResolveAfter, "resolve_after", defaultResolveAfter)
-		return target{template: alertmanager{resolveAfter: after}}
+		return target{template: alertmanager{resolveAfter: after, now: time.Now}}
 	case "pagerduty":
 		if e.RoutingKey.text == "" {
 			l.fail(e.Template.line, "routing_key_file", "pagerduty needs a file that holds the integration key")

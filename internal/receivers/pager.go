@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/terminal"
 )
 
 // pagerDutyURL is the endpoint of the Events API v2.
@@ -62,13 +63,13 @@ func (p pagerDuty) resolve(all []Notification) (payload, error) {
 
 func pagerDutyChange(c Change, l limits) *pagerDutyPayload {
 	p := &pagerDutyPayload{
-		Summary: cut(c.title()+" "+c.subject(), pagerDutySummary), Source: sourceOf(c), Severity: severity(c.Risk),
-		Timestamp: instant(c.Time), Component: plain(c.Namespace), Group: plain(c.Database), Class: plain(c.Operation),
+		Summary: cut(c.summary(pagerDutySummary), pagerDutySummary), Source: sourceOf(c), Severity: severity(c.Risk),
+		Timestamp: instant(c.Time), Component: plain(c.Namespace), Group: plain(c.Database), Class: c.operation(),
 		Details: map[string]any{"id": plain(c.ID), "risk": c.Risk},
 	}
 	for name, text := range map[string]string{
-		"statement": cut(c.statement(), l.statement), "undo": cut(plain(c.Undo), l.statement), "user": plain(c.User), "app": plain(c.App),
-		"before": cutOrMark(plain(string(c.Before)), l.before), "after": cutOrMark(plain(string(c.After)), l.after),
+		"statement": cut(c.statement(), l.statement), "undo": cut(terminal.Escape(c.Undo), l.statement), "user": plain(c.User), "app": plain(c.App),
+		"before": cutOrMark(c.Before, l.before), "after": cutOrMark(c.After, l.after),
 	} {
 		if text != "" {
 			p.Details[name] = text
@@ -118,8 +119,9 @@ func instant(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// cutOrMark cuts a text; one that is left out is marked.
-func cutOrMark(text string, n int) string {
+// cutOrMark cuts a definition; one that is left out is marked.
+func cutOrMark(definition JSON, n int) string {
+	text := terminal.Escape(string(definition))
 	if text != "" && n == 0 {
 		return cutMark
 	}
@@ -128,7 +130,11 @@ func cutOrMark(text string, n int) string {
 
 // alertmanager renders alerts for /api/v2/alerts. An alert resolves itself after a time,
 // since a change is an event and no state.
-type alertmanager struct{ resolveAfter time.Duration }
+type alertmanager struct {
+	resolveAfter time.Duration
+	// now is the clock.
+	now func() time.Time
+}
 
 // alertsBody is the largest body that is sent, in bytes. Alertmanager has no limit.
 const alertsBody = 4 << 20
@@ -141,10 +147,10 @@ type alert struct {
 }
 
 func (a alertmanager) render(all []Notification) (payload, error) {
-	return a.alerts(all, time.Now().Add(a.resolveAfter))
+	return a.alerts(all, a.now().Add(a.resolveAfter))
 }
 
-func (a alertmanager) resolve(all []Notification) (payload, error) { return a.alerts(all, time.Now()) }
+func (a alertmanager) resolve(all []Notification) (payload, error) { return a.alerts(all, a.now()) }
 
 func (a alertmanager) alerts(all []Notification, end time.Time) (payload, error) {
 	changes, err := newChanges(all)
@@ -166,14 +172,14 @@ func (a alertmanager) alerts(all []Notification, end time.Time) (payload, error)
 func newAlert(c Change, end time.Time, l limits) alert {
 	alert := alert{
 		Labels:      map[string]string{"alertname": "SchemaChange"},
-		Annotations: map[string]string{"summary": c.title() + " " + cut(c.subject(), pagerDutySummary)},
+		Annotations: map[string]string{"summary": c.summary(pagerDutySummary)},
 		EndsAt:      instant(end),
 	}
 	if start := c.Time; start.Before(end) {
 		alert.StartsAt = instant(start)
 	}
 	for name, text := range map[string]string{
-		"id": c.ID, "operation": c.Operation, "risk": string(c.Risk), "namespace": c.Namespace, "database": c.Database,
+		"id": c.ID, "operation": c.operation(), "risk": string(c.Risk), "namespace": c.Namespace, "database": c.Database,
 		"replica_set": c.ReplicaSet, "test": map[bool]string{true: "true"}[c.Test],
 	} {
 		if text != "" {
@@ -181,8 +187,8 @@ func newAlert(c Change, end time.Time, l limits) alert {
 		}
 	}
 	for name, text := range map[string]string{
-		"statement": cut(c.statement(), l.statement), "undo": cut(plain(c.Undo), l.statement), "user": plain(c.User), "app": plain(c.App),
-		"before": cutOrMark(plain(string(c.Before)), l.before), "after": cutOrMark(plain(string(c.After)), l.after),
+		"statement": cut(c.statement(), l.statement), "undo": cut(terminal.Escape(c.Undo), l.statement), "user": plain(c.User), "app": plain(c.App),
+		"before": cutOrMark(c.Before, l.before), "after": cutOrMark(c.After, l.after),
 	} {
 		if text != "" {
 			alert.Annotations[name] = text

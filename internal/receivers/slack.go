@@ -69,7 +69,7 @@ func (slack) render(all []Notification) (payload, error) {
 }
 
 func slackChange(c Change, l limits) slackMessageBody {
-	m := newSlackMessage(c.title(), c.title()+" "+cut(c.subject(), maxName))
+	m := newSlackMessage(c.title(), c.summary(maxName))
 	m.section(slackBold(cut(c.subject(), slackBlock/2)), slackPlain("\n"+cut(c.origin(), slackBlock/3)))
 	m.preformatted("", c.statement(), l.statement)
 	m.preformatted("undo", terminal.Escape(c.Undo), l.statement)

@@ -74,7 +74,7 @@ func mostSevere(changes []Change) notification.Risk {
 }
 
 func teamsChange(c Change, l limits) teamsMessageBody {
-	m := newTeamsMessage(c.title(), c.title()+" "+cut(c.subject(), maxName), c.Risk)
+	m := newTeamsMessage(c.title(), c.summary(maxName), c.Risk)
 	m.text(teamsBold(cut(c.subject(), l.statement)))
 	m.text(teamsSubtle(cut(c.origin(), l.statement)))
 	m.code("", c.statement(), l.statement)
@@ -126,7 +126,10 @@ func newTeamsMessage(header, summary string, risk notification.Risk) teamsMessag
 }
 
 // text adds a paragraph, unless it is empty.
-func (m *teamsMessageBody) text(runs ...teamsRun) {
+func (m *teamsMessageBody) text(runs ...teamsRun) { m.paragraph("Small", runs) }
+
+// paragraph adds a paragraph at a distance from the one before.
+func (m *teamsMessageBody) paragraph(spacing string, runs []teamsRun) {
 	kept := runs[:0]
 	for _, r := range runs {
 		if r.Text != "" {
@@ -137,7 +140,7 @@ func (m *teamsMessageBody) text(runs ...teamsRun) {
 		return
 	}
 	card := &m.Attachments[0].Content
-	card.Body = append(card.Body, teamsElement{Type: "RichTextBlock", Spacing: "Small", Inlines: kept})
+	card.Body = append(card.Body, teamsElement{Type: "RichTextBlock", Spacing: spacing, Inlines: kept})
 }
 
 // code adds a text in a fixed-width font under its heading, cut to a number of characters.
@@ -146,13 +149,13 @@ func (m *teamsMessageBody) code(heading, text string, characters int) {
 	case text == "":
 		return
 	case characters == 0:
-		m.text(teamsSubtle(heading + " " + cutMark))
-		return
+		m.paragraph("Medium", []teamsRun{teamsSubtle(heading + " " + cutMark)})
+	case heading == "":
+		m.paragraph("Medium", []teamsRun{teamsCode(cut(text, characters))})
+	default:
+		m.paragraph("Medium", []teamsRun{teamsSubtle(heading)})
+		m.text(teamsCode(cut(text, characters)))
 	}
-	if heading != "" {
-		m.text(teamsSubtle(heading))
-	}
-	m.text(teamsCode(cut(text, characters)))
 }
 
 func teamsPlain(text string) teamsRun { return teamsRun{Type: "TextRun", Text: text} }
