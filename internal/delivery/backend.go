@@ -128,7 +128,11 @@ func (b *Backend) request(ctx context.Context, m Message, now time.Time) (*http.
 	req.Header.Set("webhook-id", m.ID)
 	req.Header.Set("webhook-timestamp", stamp)
 	if secret := b.options.Secret; len(secret) > 0 {
-		req.Header.Set("webhook-signature", secret.sign(m.ID, stamp, m.Body))
+		signature, err := secret.sign(m.ID, now, m.Body)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("webhook-signature", signature)
 	}
 	for name, values := range b.options.Headers {
 		req.Header[name] = values

@@ -28,6 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 const (
@@ -116,8 +117,8 @@ type state struct {
 	leaseHolder string
 	// chain is a transaction whose beginning the last member lacked.
 	chain *oplog.ChainError
-	// ownDropped is true if own collections were dropped and must be recreated.
-	ownDropped bool
+	// ownTaken is true if own collections were dropped or renamed and must be recreated.
+	ownTaken bool
 	// listed is a snapshot to be compared when the position has passed its optime;
 	// compareAt is when the next one is due.
 	listed    *catalog.Listed
@@ -151,7 +152,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if isConfiguration(err) {
+		if usererror.IsFinal(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
@@ -336,7 +337,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	for _, c := range result.Changes {
 		o.add(p.document(c))
-		p.noteOwnDropped(c)
+		p.noteOwnTaken(c)
 	}
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())
