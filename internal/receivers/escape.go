@@ -232,7 +232,7 @@ func (e *escaper) call(n *parse.TemplateNode, inString bool) (bool, error) {
 		return end, nil
 	}
 	e.ends[derived] = inString // a recursive call ends where it began, or is refused below
-	tree := target.Tree.Copy()
+	tree := target.Copy()
 	end, err := e.list(tree.Root, inString)
 	if err != nil {
 		return false, err

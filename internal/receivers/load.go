@@ -48,7 +48,7 @@ func read(text []byte, folder, agent string) ([]Receiver, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	err := dec.Decode(&f)
-	if err == nil && dec.Decode(new(yaml.Node)) != io.EOF {
+	if err == nil && !errors.Is(dec.Decode(new(yaml.Node)), io.EOF) {
 		err = errors.New("want one YAML document")
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
