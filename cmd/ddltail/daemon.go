@@ -41,11 +41,14 @@ func (d *daemon) rows() []web.Row {
 	if d.status.Ready() != nil {
 		ready = "no"
 	}
-	at := oplog.OpTime{TS: d.status.Position()}
+	position := notKnown
+	if at := (oplog.OpTime{TS: d.status.Position()}); !at.IsZero() {
+		position = at.Time().Format(time.RFC3339)
+	}
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "tailing", Value: ready},
-		{Name: "oplog position", Value: at.Time().Format(time.RFC3339)},
+		{Name: "oplog position", Value: position},
 	}
 }
 

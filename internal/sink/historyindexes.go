@@ -10,7 +10,7 @@ import (
 )
 
 // HistorySetup creates the indexes by which the history is queried: by time, namespace and
-// operation, each in the order of time. It is idempotent.
+// operation, each in the order of time, and by namespace in oplog order. It is idempotent.
 func HistorySetup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
 	inTime := func(fields ...string) bson.D {
 		keys := bson.D{}
@@ -23,6 +23,7 @@ func HistorySetup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensur
 		ownindex.Index{Keys: inTime()},
 		ownindex.Index{Keys: inTime("ns")},
 		ownindex.Index{Keys: inTime("operation")},
+		ownindex.Index{Keys: bson.D{{Key: "ns", Value: 1}, {Key: "_id", Value: 1}}},
 		ownindex.Index{Keys: inTime("to"), Partial: bson.D{{Key: "to", Value: bson.D{{Key: "$exists", Value: true}}}}},
 	)
 }

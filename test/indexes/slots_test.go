@@ -38,7 +38,7 @@ func TestSlotsTaken(t *testing.T) {
 	release := s.holdSlots()
 	p := s.start("run")
 	s.reports("first_run")
-	for coll, n := range map[string]int{"schema_notifications": 2, "schema_history": 4, "schema_catalog": 2, "schema_checkpoints": 1} {
+	for coll, n := range map[string]int{"schema_notifications": 2, "schema_history": 5, "schema_catalog": 2, "schema_checkpoints": 1} {
 		if got := s.indexes(coll); len(got) != n+1 {
 			t.Errorf("%s has the indexes %q, want %d beside _id_", coll, got, n)
 		}
