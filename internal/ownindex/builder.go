@@ -51,8 +51,10 @@ func (b *Builder) Ensure(ctx context.Context, coll *mongo.Collection, indexes ..
 		return err
 	}
 	if empty || !known { // a server answers at once if they exist
-		err = create(ctx, coll, emptyLimit, missing)
-		if !hasCode(err, codeMaxTimeMSExpired) {
+		// The driver sends the deadline along, so that the server gives up the build as well.
+		bounded, cancel := context.WithTimeout(ctx, emptyLimit)
+		defer cancel()
+		if err = create(bounded, coll, missing); !mongo.IsTimeout(err) || ctx.Err() != nil {
 			return err
 		}
 	}

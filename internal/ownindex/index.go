@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -33,7 +32,6 @@ type Ensure func(context.Context, *mongo.Collection, ...Index) error
 
 const (
 	codeNamespaceNotFound     = 26
-	codeMaxTimeMSExpired      = 50
 	codeUnauthorized          = 13
 	codeIndexOptionsConflict  = 85
 	codeIndexKeySpecsConflict = 86
@@ -45,7 +43,7 @@ func Create(ctx context.Context, coll *mongo.Collection, indexes ...Index) error
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return create(ctx, coll, 0, missing)
+	return create(ctx, coll, missing)
 }
 
 // lacking returns the indexes that a collection does not have: all of them, and not known,
@@ -109,23 +107,23 @@ func sameFilter(want bson.D, have bson.Raw) bool {
 	return err == nil && string(raw) == string(have)
 }
 
-// create runs createIndexes, bounded by maxTime unless that is zero: once for all of them,
-// since only the first one can create the collection. Where an index of the same keys or
+// create runs createIndexes: once for all of them, since only the first one can create the
+// collection. Where an index of the same keys or
 // name has other options, that one stays, and the others are created one by one.
-func create(ctx context.Context, coll *mongo.Collection, maxTime time.Duration, indexes []Index) error {
-	err := createIndexes(ctx, coll, maxTime, indexes)
+func create(ctx context.Context, coll *mongo.Collection, indexes []Index) error {
+	err := createIndexes(ctx, coll, indexes)
 	if !isConflict(err) {
 		return err
 	}
 	for _, index := range indexes {
-		if err := createIndexes(ctx, coll, maxTime, []Index{index}); err != nil && !isConflict(err) {
+		if err := createIndexes(ctx, coll, []Index{index}); err != nil && !isConflict(err) {
 			return err
 		}
 	}
 	return nil
 }
 
-func createIndexes(ctx context.Context, coll *mongo.Collection, maxTime time.Duration, indexes []Index) error {
+func createIndexes(ctx context.Context, coll *mongo.Collection, indexes []Index) error {
 	var specs bson.A
 	var names []string
 	for _, index := range indexes {
@@ -134,9 +132,6 @@ func createIndexes(ctx context.Context, coll *mongo.Collection, maxTime time.Dur
 	cmd := bson.D{
 		{Key: "createIndexes", Value: coll.Name()}, {Key: "indexes", Value: specs},
 		{Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}},
-	}
-	if maxTime > 0 {
-		cmd = append(cmd, bson.E{Key: "maxTimeMS", Value: maxTime.Milliseconds()})
 	}
 	if err := coll.Database().RunCommand(ctx, cmd).Err(); err != nil {
 		return fmt.Errorf("create the indexes %s of %s.%s: %w", strings.Join(names, ", "), coll.Database().Name(), coll.Name(), err)

@@ -43,6 +43,9 @@ func TestSlotsTaken(t *testing.T) {
 			t.Errorf("%s has the indexes %q, want %d beside _id_", coll, got, n)
 		}
 	}
+	s.run("audit", bson.D{{Key: "drop", Value: "schema_catalog"}}) // it is recreated with its indexes
+	s.until("schema_catalog has its indexes again", func() bool { return len(s.indexes("schema_catalog")) == 3 })
+	s.reports("own_dropped")
 	s.stop(p)
 
 	s.run("audit", bson.D{{Key: "dropIndexes", Value: "schema_history"}, {Key: "index", Value: "timestamp_1__id_1"}})
