@@ -73,6 +73,9 @@ func (d *daemon) detect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.Queue {
+		warnOfQueue(ctx, p.Database, d.log)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })

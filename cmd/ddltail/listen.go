@@ -21,8 +21,10 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -143,17 +145,37 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *
 		return err
 	}
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", ReplicaSet: setName(ctx, db), Source: cfg.Source, Database: cfg.Database})
-	var both errgroup.Group
-	both.Go(func() error {
-		l.Run(ctx, db)
-		return nil
-	})
+	warnOfQueue(ctx, db, l.Log)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return cappedQueue(l.Run(ctx, db), cfg.Database) })
 	both.Go(func() error { return l.Indexes.Run(ctx) })
 	both.Go(func() error {
 		cleanUp(ctx, db, cfg.CleanupAfter, l)
 		return nil
 	})
 	return both.Wait()
+}
+
+// cappedQueue turns the listener's error into one that says how to replace the queue.
+func cappedQueue(err error, database string) error {
+	if err == nil {
+		return nil
+	}
+	queue := mongosh.DB(database) + "." + sink.Notifications
+	return &config.Error{Reason: err.Error(), Err: err, Remedy: fmt.Sprintf("stop every ddltail, then in mongosh: "+
+		"%s.aggregate([{$out: '%s_copy'}]); %s.drop(); %s_copy.renameCollection('%s')",
+		queue, sink.Notifications, queue, queue, sink.Notifications)}
+}
+
+// warnOfQueue logs what may harm notifications in a queue that a team made.
+func warnOfQueue(ctx context.Context, db *mongo.Database, log *zap.Logger) {
+	risks, err := sink.QueueRisks(ctx, db)
+	if err != nil {
+		log.Debug("queue cannot be inspected", zap.Error(err))
+	}
+	for _, risk := range risks {
+		log.Warn("notifications may be lost or refused", zap.String("collection", sink.Notifications), zap.String("reason", risk))
+	}
 }
 
 // setName returns the name of the replica set that holds the queue; empty if it is a

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
@@ -88,7 +89,7 @@ func (s Store) save(ctx context.Context, versions []schema.Version, listed bool)
 		}
 		_, err := s.coll.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
 		if err != nil && !onlyDuplicates(err) {
-			return fmt.Errorf("write to %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
+			return fmt.Errorf("write to %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), s.explain(err, docs))
 		}
 	}
 	return nil
@@ -99,7 +100,21 @@ func onlyDuplicates(err error) bool {
 	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
 		return false
 	}
-	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !mongo.IsDuplicateKeyError(e) })
+	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !refusal.IsDuplicateID(e) })
+}
+
+// explain names the first version that the server refuses.
+func (s Store) explain(err error, docs []any) error {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) {
+		return err
+	}
+	for _, e := range bulk.WriteErrors {
+		if v, ok := docs[e.Index].(version); ok && !refusal.IsDuplicateID(e) {
+			return refusal.Explain(e, s.coll.Database().Name()+"."+s.coll.Name(), v.ID)
+		}
+	}
+	return err
 }
 
 func (s Store) document(v schema.Version) version {

@@ -15,6 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 // Checkpoint states that every change at or before Position is in every sink.
@@ -195,7 +196,10 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 		return Checkpoint{}, loadErr
 	}
 	if !ok && err != nil {
-		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, ErrQueueTaken)
+		if taken := s.CheckQueue(ctx, c.Source); taken != nil {
+			return Checkpoint{}, taken
+		}
+		return Checkpoint{}, refusal.Explain(err, s.coll.Database().Name()+"."+s.coll.Name(), s.id)
 	}
 	if !ok {
 		return Checkpoint{}, ErrMissing

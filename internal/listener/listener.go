@@ -9,6 +9,7 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -76,6 +78,8 @@ type Listener struct {
 
 	// id identifies this listener in its claims.
 	id string
+	// stop ends Run.
+	stop context.CancelCauseFunc
 
 	mu    sync.Mutex
 	queue queue
@@ -91,7 +95,12 @@ type warning struct {
 // Run delivers notifications until the context is canceled, and returns when all
 // goroutines have ended. The client of db must write with majority write concern and read
 // from the primary.
-func (l *Listener) Run(ctx context.Context, db *mongo.Database) {
+//
+// The error says that nothing can be delivered from this queue: it is capped, and the server
+// does not let its documents grow.
+func (l *Listener) Run(ctx context.Context, db *mongo.Database) error {
+	ctx, l.stop = context.WithCancelCause(ctx)
+	defer l.stop(nil)
 	l.id = bson.NewObjectID().Hex()
 	l.use(db)
 	wake := make(chan struct{}, 1)
@@ -106,6 +115,11 @@ func (l *Listener) Run(ctx context.Context, db *mongo.Database) {
 	})
 	group.Go(func() { l.work(ctx, wake) })
 	group.Wait()
+	var refused *refusal.Error
+	if errors.As(context.Cause(ctx), &refused) {
+		return refused
+	}
+	return nil
 }
 
 func (l *Listener) use(db *mongo.Database) {
@@ -228,6 +242,10 @@ func (w *loop) report() {
 }
 
 func (l *Listener) queueFailed(err error) {
+	var refused *refusal.Error
+	if errors.As(err, &refused) && refused.Capped && l.stop != nil {
+		l.stop(refused)
+	}
 	l.Status.queueFailed(err)
 	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }

@@ -138,7 +138,9 @@ func (s scene) listen(target Target) (l *Listener, stop func()) {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		l.Run(ctx, s.db)
+		if err := l.Run(ctx, s.db); err != nil {
+			s.Error(err)
+		}
 	}()
 	stop = func() {
 		cancel()

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -131,7 +132,7 @@ func (q queue) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, err
 		}
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("claim a notification: %w", err)
+		return nil, false, fmt.Errorf("claim a notification: %w", q.explain(err, id))
 	}
 	return doc, true, nil
 }
@@ -198,7 +199,12 @@ func (q queue) apply(ctx context.Context, m transition) error {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
 	if _, err := q.coll.UpdateOne(ctx, m.filter, m.update); err != nil {
-		return fmt.Errorf("update a notification: %w", err)
+		return fmt.Errorf("update a notification: %w", q.explain(err, m.id()))
 	}
 	return nil
+}
+
+// explain names the index or the validator that refuses an update, and the document.
+func (q queue) explain(err error, id bson.RawValue) error {
+	return refusal.Explain(err, q.coll.Database().Name()+"."+q.coll.Name(), refusal.IDText(id))
 }

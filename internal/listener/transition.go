@@ -13,6 +13,16 @@ type transition struct {
 	filter, update bson.D
 }
 
+// id returns the _id of the notification.
+func (t transition) id() bson.RawValue {
+	for _, e := range t.filter {
+		if id, ok := e.Value.(bson.RawValue); ok && e.Key == "_id" {
+			return id
+		}
+	}
+	return bson.RawValue{}
+}
+
 // toProcessed is the transition to a final state, with further fields to set.
 func toProcessed(n record, more ...bson.E) transition {
 	return transition{

@@ -13,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 // The names of ddltail's own collections.
@@ -63,8 +64,10 @@ func insertInit(ctx context.Context, coll *mongo.Collection) error {
 		{Key: "timestamp", Value: bson.NewDateTimeFromTime(time.Now())},
 	}}}
 	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: InitID}}, init, options.UpdateOne().SetUpsert(true))
-	if mongo.IsDuplicateKeyError(err) {
-		// Two upserts at once: the other one made it.
+	var refused *refusal.Error
+	if errors.As(refusal.Explain(err, Notifications, InitID), &refused) {
+		// Two upserts at once, and the other one made it; or an index or a validator of a team's
+		// own queue does not let it in: nothing needs it.
 		return nil
 	}
 	return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 // maxInsert bounds how many documents go in one insert.
@@ -62,7 +63,7 @@ func (c Collection) Name() string { return c.name }
 func (c Collection) Write(ctx context.Context, docs []notification.Document) error {
 	for chunk := range slices.Chunk(docs, maxInsert) {
 		if err := c.writeChunk(ctx, chunk); err != nil {
-			return fmt.Errorf("write to %s.%s: %w", c.coll.Database().Name(), c.coll.Name(), err)
+			return fmt.Errorf("write to %s: %w", c.namespace(), err)
 		}
 	}
 	return nil
@@ -78,9 +79,12 @@ func (c Collection) writeChunk(ctx context.Context, docs []notification.Document
 		if err == nil {
 			return nil
 		}
-		at, ok := duplicateAt(err)
+		at, cause, ok := refusal.ByDocument(err)
 		if !ok {
 			return err
+		}
+		if !refusal.IsDuplicateID(cause) {
+			return refusal.Explain(cause, c.namespace(), docs[at].ID)
 		}
 		if err := c.settle(c.same(ctx, docs[at])); err != nil {
 			return err
@@ -90,16 +94,7 @@ func (c Collection) writeChunk(ctx context.Context, docs []notification.Document
 	return nil
 }
 
-// duplicateAt returns the index of the document that was there already. With a write
-// concern error beside it, nothing is known to be durable yet, and the whole write
-// is to be tried again.
-func duplicateAt(err error) (int, bool) {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) != 1 {
-		return 0, false
-	}
-	return bulk.WriteErrors[0].Index, mongo.IsDuplicateKeyError(bulk.WriteErrors[0])
-}
+func (c Collection) namespace() string { return c.coll.Database().Name() + "." + c.coll.Name() }
 
 func (c Collection) settle(err error) error {
 	var conflict *ConflictError
@@ -124,7 +119,7 @@ func (c Collection) same(ctx context.Context, d notification.Document) error {
 	uuid := d.Change.UUID
 	if there.Operation != string(d.Change.Operation) || there.NS != d.Change.Namespace() ||
 		there.OpTime != d.Change.OpTime || (!uuid.IsZero() && !there.UUID.Equal(uuid.Binary())) {
-		return &ConflictError{Namespace: c.coll.Database().Name() + "." + c.coll.Name(), ID: d.ID}
+		return &ConflictError{Namespace: c.namespace(), ID: d.ID}
 	}
 	return nil
 }
