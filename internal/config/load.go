@@ -25,8 +25,9 @@ const webhookPrefix = "whsec_"
 
 // Requirement is a variable that a command cannot do without.
 type Requirement struct {
-	// Variable is its name without the prefix.
-	Variable string
+	// Variable is its name without the prefix; Or is another that can be set in its place,
+	// if not empty.
+	Variable, Or string
 	// Remedy is what to do where it is not set.
 	Remedy string
 }
@@ -42,7 +43,7 @@ func Load(now time.Time, required ...Requirement) (Config, error) {
 	c := checker{now: now}
 	cfg := c.check(env)
 	for _, r := range required {
-		if env.value(r.Variable) == "" {
+		if env.value(r.Variable) == "" && (r.Or == "" || env.value(r.Or) == "") {
 			c.errs = append(c.errs, &Error{Reason: "DDLTAIL_" + r.Variable + " is not set", Remedy: r.Remedy})
 		}
 	}

@@ -28,8 +28,9 @@ func TestDocs(t *testing.T) {
 			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one})
 		},
 		"listen": func(r prometheus.Registerer) {
-			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},
+			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, ReceiverResults: one},
 				func() error { return nil })
+			m.SetReceivers(one)
 			m.SetInfo(metrics.Info{Component: "listen"})
 		},
 	} {

@@ -1,0 +1,156 @@
+package listener
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+const (
+	// lookBack is how far before the scan before it a scan looks for notifications that were
+	// marked as processed by a listener that does not know all receivers.
+	lookBack = 30 * time.Second
+	// maxLookBack bounds that for the first scan.
+	maxLookBack = 24 * time.Hour
+)
+
+// scan is what one pass over the queue found.
+type scan struct {
+	// total counts the unprocessed notifications; oldest is the smallest timestamp in
+	// seconds, zero if none has one.
+	total  int
+	oldest float64
+	// backlogs holds what is pending for each receiver.
+	backlogs map[string]*backlog
+	// complete holds the transitions of notifications that have ended for every receiver, by
+	// result; expired those of notifications that a failing receiver gives up, by receiver.
+	complete, expired map[string][]transition
+}
+
+// scanner reads the queue for some receivers.
+type scanner struct {
+	queue     queue
+	database  string
+	receivers []Receiver
+	// registered is since when each receiver that is not primary gets notifications.
+	registered map[string]time.Time
+	// failing reports whether a receiver has not accepted anything for a while.
+	failing func(receiver string) bool
+}
+
+// run reads all unprocessed notifications, and those marked as processed since a time by a
+// listener that does not know all receivers.
+func (s scanner) run(ctx context.Context, since time.Time) (*scan, error) {
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+	defer cancel()
+	found := &scan{backlogs: map[string]*backlog{}, complete: map[string][]transition{}, expired: map[string][]transition{}}
+	for _, r := range s.receivers {
+		found.backlogs[r.Name] = newBacklog(s.database)
+	}
+	if err := s.queue.each(ctx, unprocessed(), func(n record, doc bson.Raw) { s.unprocessed(found, n, doc) }); err != nil {
+		return nil, err
+	}
+	if len(s.registered) == 0 {
+		return found, nil
+	}
+	if err := s.queue.each(ctx, s.processedElsewhere(since), func(n record, doc bson.Raw) { s.processed(found, n, doc) }); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+func (s scanner) unprocessed(found *scan, n record, doc bson.Raw) {
+	found.total++
+	if n.timed && (found.oldest == 0 || n.seconds < found.oldest) {
+		found.oldest = n.seconds
+	}
+	receivers := s.receiversOf(doc)
+	pending := false
+	for _, r := range receivers {
+		view := n.view(r.Name)
+		switch {
+		case view.state != "":
+		case r.tooOld(n.written, n.now) && s.failing(r.Name) && view.wait() == 0:
+			found.expired[r.Name] = append(found.expired[r.Name], r.toEnded(view, ending{state: stateExpired, reason: expiredReason(view)}))
+			pending = true
+		default:
+			found.backlogs[r.Name].add(view)
+			pending = true
+		}
+	}
+	if !pending {
+		result := resultOf(n, receivers)
+		found.complete[result] = append(found.complete[result], toComplete(n, receivers))
+	}
+}
+
+// processed adds a notification to the backlogs of the receivers that have not got it.
+func (s scanner) processed(found *scan, n record, doc bson.Raw) {
+	if n.neverSent {
+		return
+	}
+	for _, r := range s.receiversOf(doc) {
+		since, registered := s.registered[r.Name]
+		if view := n.view(r.Name); registered && view.state == "" && n.processedAt.After(since) {
+			found.backlogs[r.Name].add(view)
+		}
+	}
+}
+
+// receiversOf returns the receivers that get a notification. One that is malformed is left
+// to the first: filters may not see it as what it is.
+func (s scanner) receiversOf(doc bson.Raw) []Receiver {
+	if malformed(doc) != "" {
+		return s.receivers[:1]
+	}
+	return receiversOf(s.receivers, doc)
+}
+
+func receiversOf(all []Receiver, doc bson.Raw) []Receiver {
+	var receivers []Receiver
+	for _, r := range all {
+		if r.includes(doc) {
+			receivers = append(receivers, r)
+		}
+	}
+	return receivers
+}
+
+// processedElsewhere selects notifications marked as processed since a time without the end
+// of each registered receiver.
+func (s scanner) processedElsewhere(since time.Time) bson.D {
+	var open bson.A
+	for name := range s.registered {
+		open = append(open, bson.D{{Key: Receiver{Name: name}.delivery("state"), Value: nil}})
+	}
+	return bson.D{
+		{Key: fieldProcessedAt, Value: bson.D{{Key: "$gte", Value: bson.NewDateTimeFromTime(since)}}},
+		{Key: "processed", Value: true},
+		{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}},
+		{Key: fieldDuplicateOf, Value: nil},
+		{Key: "$or", Value: open},
+	}
+}
+
+// expiredReason returns why a notification was given up.
+func expiredReason(n record) string {
+	if n.lastError != "" {
+		return "expired: " + n.lastError
+	}
+	return "expired: the receiver did not accept anything"
+}
+
+// resultOf returns the result of a notification that has ended for its receivers.
+func resultOf(n record, receivers []Receiver) string {
+	result := resultSkipped
+	for _, r := range receivers {
+		switch s := n.deliveries[r.Name].state; {
+		case s.undelivered():
+			return resultRejected
+		case s == stateDelivered:
+			result = resultDelivered
+		}
+	}
+	return result
+}
