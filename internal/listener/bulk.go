@@ -95,28 +95,12 @@ func (q queue) counterparts(ctx context.Context, all map[string]claimed, receive
 	return found, err
 }
 
-// transact executes transitions in one transaction.
-func (q queue) transact(ctx context.Context, all []transition) error {
-	session, err := q.coll.Database().Client().StartSession()
-	if err != nil {
-		return fmt.Errorf("start a session: %w", err)
-	}
-	defer session.EndSession(context.WithoutCancel(ctx))
-	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
-		for start := 0; start < len(all); start += maxBulk {
-			chunk := all[start:min(start+maxBulk, len(all))]
-			writes := make([]mongo.WriteModel, len(chunk))
-			for i, t := range chunk {
-				writes[i] = mongo.NewUpdateOneModel().SetFilter(t.filter).SetUpdate(t.update)
-			}
-			if _, err := q.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(true)); err != nil {
-				return nil, err
-			}
-		}
-		return nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("mark notifications in a transaction: %w", err)
+// applyToMany executes a transition of several notifications.
+func (q queue) applyToMany(ctx context.Context, t transition) error {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	if _, err := q.coll.UpdateMany(ctx, t.filter, t.update); err != nil {
+		return fmt.Errorf("update notifications: %w", err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/delivery"
@@ -182,52 +183,54 @@ func (w worker) retryAll(ctx context.Context, all []claimed, o delivery.Outcome)
 
 // concludeAll ends notifications for the receiver, all or none.
 func (w worker) concludeAll(ctx context.Context, all []claimed, e ending) pause {
-	endings := make([]transition, len(all))
-	processed := map[string]int{}
+	ids := make(bson.A, len(all))
+	after := make([]record, len(all))
+	alike := true
 	for i, c := range all {
-		after := c.after(w.receiver.Name, e)
+		ids[i], after[i] = c.id, c.after(w.receiver.Name, e)
 		receivers := receiversOf(w.receivers, c.doc)
-		one := e
-		one.processed, one.failure = after.endedFor(receivers), failureOf(after, receivers)
-		endings[i] = w.receiver.toEnded(c.record, one)
-		if one.processed {
-			processed[resultOf(after, receivers)]++
+		processed, failure := after[i].endedFor(receivers), failureOf(after[i], receivers)
+		if i == 0 {
+			e.processed, e.failure = processed, failure
 		}
+		alike = alike && processed == e.processed && failure == e.failure
 	}
-	if err := w.applyTogether(ctx, endings); err != nil {
+	if !alike {
+		e.processed, e.failure = false, ""
+	}
+	if err := w.endTogether(ctx, all, ids, e); err != nil {
 		return w.queueUnavailable(err)
 	}
 	w.Metrics.ReceiverDeliveries.WithLabelValues(w.receiver.Name, string(e.state)).Add(float64(len(all)))
-	for result, n := range processed {
-		w.Metrics.Deliveries.WithLabelValues(result).Add(float64(n))
-	}
 	if e.state.undelivered() {
-		w.Log.Error("digest "+string(e.state), zap.String("receiver", w.receiver.Name), zap.Int("notifications", len(all)),
+		w.Log.Error("notifications "+string(e.state), zap.String("receiver", w.receiver.Name), zap.Int("number", len(all)),
 			zap.String("reason", e.reason))
 	}
-	return pause{}
+	for i, c := range all {
+		if e.processed {
+			w.Metrics.Deliveries.WithLabelValues(resultOf(after[i], receiversOf(w.receivers, c.doc))).Inc()
+		}
+	}
+	return pause{} // the scan that follows marks as processed what has ended for all
 }
 
-// applyTogether executes transitions in a transaction. Where there is none, or where it
-// conflicts again and again with updates for other receivers, they are executed one by one.
-// It retries until that succeeds, as retryUntilDone.
-func (w worker) applyTogether(ctx context.Context, all []transition) error {
+// endTogether marks notifications with one command, and retries until that succeeds. If it
+// fails they are marked one by one.
+func (w worker) endTogether(ctx context.Context, all []claimed, ids bson.A, e ending) error {
+	err := w.queue.applyToMany(ctx, w.receiver.toEndedTogether(ids, e))
 	b := retry.NewBackOff(maxBackoff)
-	limited, cancel := context.WithTimeout(ctx, transactionPatience)
-	defer cancel()
-	err := w.queue.transact(limited, all)
 	for err != nil && ctx.Err() == nil {
-		w.Log.Debug("could not mark a digest", zap.Error(err))
-		if _, err = w.queue.applyAll(ctx, all); err != nil {
-			w.queueFailed(err)
+		w.queueFailed(err)
+		endings := make([]transition, len(all))
+		for i, c := range all {
+			endings[i] = w.receiver.toEnded(c.record, e)
+		}
+		if _, err = w.queue.applyAll(ctx, endings); err != nil {
 			retry.Sleep(ctx, b.NextBackOff())
 		}
 	}
 	return err
 }
-
-// transactionPatience is how long a transaction is tried.
-const transactionPatience = 5 * time.Second
 
 func (w worker) releaseAll(ctx context.Context, all []claimed) {
 	if len(all) == 0 {

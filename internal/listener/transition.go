@@ -86,8 +86,9 @@ func (r Receiver) toEnded(n record, e ending) transition {
 	case isPrimary(r.Name):
 		// A listener of an earlier release does not read deliveries: this keeps it from
 		// sending the notification again.
-		set = append(set, bson.E{Key: fieldClaim, Value: bson.D{{Key: "for", Value: maxWait.Milliseconds()}}})
+		set = append(set, bson.E{Key: fieldClaim + ".for", Value: maxWait.Milliseconds()})
 		now = append(now, bson.E{Key: fieldClaim + ".at", Value: true})
+		unset = append(unset, bson.E{Key: fieldClaim + ".by", Value: ""}, bson.E{Key: fieldClaim + ".since", Value: ""})
 	}
 	if !isPrimary(r.Name) {
 		unset = append(unset, bson.E{Key: r.field(fieldClaim), Value: ""})
@@ -95,6 +96,32 @@ func (r Receiver) toEnded(n record, e ending) transition {
 	return transition{
 		filter: r.open(n.id),
 		update: bson.D{{Key: "$set", Value: set}, {Key: "$currentDate", Value: now}, {Key: "$unset", Value: unset}},
+	}
+}
+
+// toEndedTogether is the transition to the end of several notifications for one receiver, as
+// one command: a listener that is killed has marked all of them or none.
+func (r Receiver) toEndedTogether(ids bson.A, e ending) transition {
+	set := bson.D{{Key: r.delivery("state"), Value: e.state}}
+	now := bson.D{{Key: r.delivery("at"), Value: true}}
+	if e.state.undelivered() {
+		set = append(set, bson.E{Key: r.delivery(fieldLastError), Value: e.reason})
+	}
+	if e.processed {
+		set = append(set, bson.E{Key: "processed", Value: true})
+		now = append(now, bson.E{Key: fieldProcessedAt, Value: true})
+		if e.failure != "" {
+			set = append(set, bson.E{Key: fieldError, Value: e.failure})
+		}
+	}
+	return transition{
+		filter: r.openAmong(ids),
+		update: bson.D{
+			{Key: "$set", Value: set},
+			{Key: "$inc", Value: bson.D{{Key: r.delivery(fieldAttempts), Value: 1}}},
+			{Key: "$currentDate", Value: now},
+			{Key: "$unset", Value: bson.D{{Key: r.delivery("next_at"), Value: ""}, {Key: r.field(fieldClaim), Value: ""}}},
+		},
 	}
 }
 
