@@ -60,13 +60,9 @@ func (q queue) claimChunk(ctx context.Context, r Receiver, ids bson.A, all map[s
 	return nil
 }
 
-// openAmong selects those that have not ended for the receiver, as open does.
+// openAmong selects those that have not ended for the receiver.
 func (r Receiver) openAmong(ids bson.A) bson.D {
-	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}
-	if isPrimary(r.Name) {
-		filter = append(filter, isPending())
-	}
-	return append(filter, r.notEnded()...)
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, isPending(), r.notEnded()}
 }
 
 // counterparts reads all records that can be counterparts of claimed notifications, or

@@ -189,7 +189,7 @@ func (w worker) concludeAll(ctx context.Context, all []claimed, e ending) pause 
 	for i, c := range all {
 		ids[i], after[i] = c.id, c.after(w.receiver.Name, e)
 		receivers := receiversOf(w.receivers, c.doc)
-		processed, failure := after[i].endedFor(receivers), failureOf(after[i], receivers)
+		processed, failure := w.endedForAll(after[i], receivers), failureOf(after[i], receivers)
 		if i == 0 {
 			e.processed, e.failure = processed, failure
 		}

@@ -23,8 +23,8 @@ type dispatcher struct {
 	nextSend, dueAt time.Time
 	// successor has replaced this dispatcher; nil if none has.
 	successor *dispatcher
-	// all are the receivers of the listener.
-	all func() []Receiver
+	// loop has the other receivers.
+	loop *loop
 }
 
 // end is the result of a worker of a dispatcher.
@@ -42,7 +42,7 @@ func (d *dispatcher) current() *dispatcher {
 }
 
 func (w *loop) newDispatcher(r Receiver) *dispatcher {
-	return &dispatcher{Listener: w.Listener, receiver: r, answers: &answers{}, scheduler: newScheduler(), all: w.receivers}
+	return &dispatcher{Listener: w.Listener, receiver: r, answers: &answers{}, scheduler: newScheduler(), loop: w}
 }
 
 // start starts workers while records are ready, and the receiver's answers and rate allow
@@ -99,7 +99,10 @@ func (d *dispatcher) begin(now time.Time) {
 }
 
 func (d *dispatcher) worker() worker {
-	return worker{Listener: d.Listener, queue: d.currentQueue(), receiver: d.receiver, receivers: d.all(), answers: d.answers}
+	return worker{
+		Listener: d.Listener, queue: d.currentQueue(), receiver: d.receiver, answers: d.answers,
+		receivers: d.loop.receivers(), foreign: d.loop.registered.foreign,
+	}
 }
 
 // finish applies the result of a worker, and reports whether another scan is needed.

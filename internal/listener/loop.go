@@ -156,7 +156,7 @@ func (w *loop) read(ctx context.Context) (*scan, error) {
 		return nil, err
 	}
 	s := scanner{
-		queue: queue, database: w.Database, receivers: w.receivers(), registered: w.registered.since,
+		queue: queue, database: w.Database, receivers: w.receivers(), registered: w.registered,
 		failing: func(receiver string) bool {
 			return slices.ContainsFunc(w.dispatchers, func(d *dispatcher) bool {
 				return d.receiver.Name == receiver && d.answers.failing(time.Now())
@@ -177,12 +177,14 @@ func (w *loop) read(ctx context.Context) (*scan, error) {
 // update executes what a scan found to be done without a delivery, concurrently. A scan
 // finds again what is not executed.
 func (w *loop) update(ctx context.Context, found *scan) {
-	if w.updating || len(found.complete) == 0 && len(found.expired) == 0 {
+	others := slices.Concat(found.reopened, found.skipped)
+	if w.updating || len(found.complete)+len(found.expired)+len(others) == 0 {
 		return
 	}
 	w.updating = true
 	queue := w.currentQueue()
 	w.workers.Go(func() {
+		w.apply(ctx, queue, others)
 		for receiver, transitions := range found.expired {
 			n := w.apply(ctx, queue, transitions)
 			w.Metrics.ReceiverDeliveries.WithLabelValues(receiver, string(stateExpired)).Add(float64(n))

@@ -98,8 +98,10 @@ func (n record) after(receiver string, e ending) record {
 }
 
 // endedFor reports whether the notification has ended for all receivers.
-func (n record) endedFor(receivers []Receiver) bool {
-	return !slices.ContainsFunc(receivers, func(r Receiver) bool { return n.deliveries[r.Name].state == "" })
+func (n record) endedFor(receivers []Receiver) bool { return n.endedForAll(names(receivers)) }
+
+func (n record) endedForAll(receivers []string) bool {
+	return !slices.ContainsFunc(receivers, func(name string) bool { return n.deliveries[name].state == "" })
 }
 
 // view returns the record with the progress of a receiver.

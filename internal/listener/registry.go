@@ -24,6 +24,8 @@ type registry struct{ coll *mongo.Collection }
 type registered struct {
 	// since is when each was registered.
 	since map[string]time.Time
+	// foreign are those that only other listeners of the queue have.
+	foreign []string
 	// now is the server's clock; zero if there is no init document.
 	now time.Time
 }
@@ -108,11 +110,8 @@ func (r registry) createIndex(ctx context.Context) error {
 }
 
 // keep restores entries that are missing: another listener without these receivers has
-// started, or the queue was created again.
+// started, or the queue was created again. It returns the registry as it is.
 func (r registry) keep(ctx context.Context, wanted registered) (registered, error) {
-	if len(wanted.since) == 0 {
-		return wanted, nil
-	}
 	found, err := r.read(ctx)
 	if err != nil {
 		return wanted, err
@@ -126,7 +125,13 @@ func (r registry) keep(ctx context.Context, wanted registered) (registered, erro
 			return wanted, err
 		}
 	}
-	return registered{since: wanted.since, now: found.now}, nil
+	wanted.now, wanted.foreign = found.now, nil
+	for _, name := range slices.Sorted(maps.Keys(found.since)) {
+		if _, ok := wanted.since[name]; !ok {
+			wanted.foreign = append(wanted.foreign, name)
+		}
+	}
+	return wanted, nil
 }
 
 func (r registry) unprocessed(ctx context.Context) ([]bson.RawValue, error) {

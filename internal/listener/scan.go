@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -26,6 +27,12 @@ type scan struct {
 	// complete holds the transitions of notifications that have ended for every receiver, by
 	// result; expired those of notifications that a failing receiver gives up, by receiver.
 	complete, expired map[string][]transition
+	// reopened holds those of notifications that were marked as processed before they ended
+	// for every receiver; skipped those that tell other listeners of a receiver's filter.
+	reopened, skipped []transition
+	// seen holds the keys of all unprocessed notifications, if they may be processed while
+	// the scan runs and then be found a second time.
+	seen map[string]bool
 }
 
 // scanner reads the queue for some receivers.
@@ -33,8 +40,8 @@ type scanner struct {
 	queue     queue
 	database  string
 	receivers []Receiver
-	// registered is since when each receiver that is not primary gets notifications.
-	registered map[string]time.Time
+	// registered holds the receivers that are not primary.
+	registered registered
 	// failing reports whether a receiver has not accepted anything for a while.
 	failing func(receiver string) bool
 }
@@ -44,14 +51,14 @@ type scanner struct {
 func (s scanner) run(ctx context.Context, since time.Time) (*scan, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
-	found := &scan{backlogs: map[string]*backlog{}, complete: map[string][]transition{}, expired: map[string][]transition{}}
+	found := &scan{backlogs: map[string]*backlog{}, seen: map[string]bool{}, complete: map[string][]transition{}, expired: map[string][]transition{}}
 	for _, r := range s.receivers {
 		found.backlogs[r.Name] = newBacklog(s.database)
 	}
 	if err := s.queue.each(ctx, unprocessed(), func(n record, doc bson.Raw) { s.unprocessed(found, n, doc) }); err != nil {
 		return nil, err
 	}
-	if len(s.registered) == 0 {
+	if len(s.registered.since) == 0 {
 		return found, nil
 	}
 	if err := s.queue.each(ctx, s.processedElsewhere(since), func(n record, doc bson.Raw) { s.processed(found, n, doc) }); err != nil {
@@ -62,6 +69,9 @@ func (s scanner) run(ctx context.Context, since time.Time) (*scan, error) {
 
 func (s scanner) unprocessed(found *scan, n record, doc bson.Raw) {
 	found.total++
+	if len(s.registered.since) > 0 {
+		found.seen[n.key()] = true
+	}
 	if n.timed && (found.oldest == 0 || n.seconds < found.oldest) {
 		found.oldest = n.seconds
 	}
@@ -79,21 +89,40 @@ func (s scanner) unprocessed(found *scan, n record, doc bson.Raw) {
 			pending = true
 		}
 	}
+	if len(s.registered.foreign) > 0 {
+		found.skipped = append(found.skipped, s.excluding(n, receivers)...)
+		pending = pending || !n.endedForAll(s.registered.foreign)
+	}
 	if !pending {
 		result := resultOf(n, receivers)
 		found.complete[result] = append(found.complete[result], toComplete(n, receivers))
 	}
 }
 
-// processed adds a notification to the backlogs of the receivers that have not got it.
+// excluding returns the transitions that record for the receivers that do not get a
+// notification that it has ended. Other listeners do not know their filters.
+func (s scanner) excluding(n record, receivers []Receiver) []transition {
+	var all []transition
+	for _, r := range s.receivers {
+		included := slices.ContainsFunc(receivers, func(o Receiver) bool { return o.Name == r.Name })
+		if view := n.view(r.Name); !included && !isPrimary(r.Name) && view.state == "" {
+			all = append(all, r.toEnded(view, ending{state: stateSkipped}))
+		}
+	}
+	return all
+}
+
+// processed reopens a notification that a receiver has not got: a listener that does not know
+// the receiver has marked it as processed.
 func (s scanner) processed(found *scan, n record, doc bson.Raw) {
-	if n.neverSent {
+	if n.neverSent || found.seen[n.key()] {
 		return
 	}
 	for _, r := range s.receiversOf(doc) {
-		since, registered := s.registered[r.Name]
-		if view := n.view(r.Name); registered && view.state == "" && n.processedAt.After(since) {
-			found.backlogs[r.Name].add(view)
+		since, ok := s.registered.since[r.Name]
+		if ok && n.view(r.Name).state == "" && n.processedAt.After(since) {
+			found.reopened = append(found.reopened, toReopened(n))
+			return
 		}
 	}
 }
@@ -121,7 +150,7 @@ func receiversOf(all []Receiver, doc bson.Raw) []Receiver {
 // of each registered receiver.
 func (s scanner) processedElsewhere(since time.Time) bson.D {
 	var open bson.A
-	for name := range s.registered {
+	for name := range s.registered.since {
 		open = append(open, bson.D{{Key: Receiver{Name: name}.delivery("state"), Value: nil}})
 	}
 	return bson.D{

@@ -60,6 +60,28 @@ func toComplete(n record, receivers []Receiver) transition {
 	return t
 }
 
+// toReopened is the transition of a notification that was marked as processed by a listener
+// that does not know all receivers. It has ended for the backend.
+func toReopened(n record) transition {
+	r := Receiver{Name: BackendReceiver}
+	set := bson.D{{Key: "processed", Value: false}, {Key: fieldClaim + ".for", Value: maxWait.Milliseconds()}}
+	now := bson.D{{Key: fieldClaim + ".at", Value: true}}
+	if n.view(r.Name).state == "" {
+		set = append(set, bson.E{Key: r.delivery("state"), Value: stateDelivered})
+		now = append(now, bson.E{Key: r.delivery("at"), Value: true})
+	}
+	return transition{
+		filter: bson.D{
+			{Key: "_id", Value: n.id}, {Key: "processed", Value: true}, {Key: fieldDuplicateOf, Value: nil},
+			{Key: fieldProcessedAt, Value: bson.NewDateTimeFromTime(n.processedAt)},
+		},
+		update: bson.D{
+			{Key: "$set", Value: set}, {Key: "$currentDate", Value: now},
+			{Key: "$unset", Value: bson.D{{Key: fieldProcessedAt, Value: ""}}},
+		},
+	}
+}
+
 // toEnded is the transition to the end of a notification for one receiver. It does not match
 // if the notification has ended for it meanwhile.
 func (r Receiver) toEnded(n record, e ending) transition {
@@ -164,20 +186,10 @@ func (q queue) toReleased(r Receiver, n record) transition {
 	}
 }
 
-// open selects a notification that has not ended for the receiver. For a primary one it must
-// be unprocessed. Another receiver gets it also if a listener that does not know the
-// receiver has marked it as processed.
-func (r Receiver) open(id bson.RawValue) bson.D {
-	filter := bson.D{{Key: "_id", Value: id}}
-	if isPrimary(r.Name) {
-		filter = pending(id)
-	}
-	return append(filter, r.notEnded()...)
-}
+// open selects a notification that has not ended for the receiver.
+func (r Receiver) open(id bson.RawValue) bson.D { return append(pending(id), r.notEnded()) }
 
-func (r Receiver) notEnded() bson.D {
-	return bson.D{{Key: r.delivery("state"), Value: nil}, {Key: fieldDuplicateOf, Value: nil}}
-}
+func (r Receiver) notEnded() bson.E { return bson.E{Key: r.delivery("state"), Value: nil} }
 
 // failureOf returns the text of the field error: what was not delivered to whom. It is empty
 // if all receivers got the notification.

@@ -20,7 +20,9 @@ type worker struct {
 	receiver Receiver
 	// receivers are all of the listener.
 	receivers []Receiver
-	answers   *answers
+	// foreign are the receivers that only other listeners have.
+	foreign []string
+	answers *answers
 }
 
 // pause is the backoff of a record and its reason; the zero value is none.
@@ -187,18 +189,11 @@ func (w worker) whyNotClaimed(ctx context.Context, id bson.RawValue) pause {
 	if err != nil {
 		return w.queueUnavailable(err)
 	}
-	if !ok || w.hasEnded(n) {
+	own := n.view(w.receiver.Name)
+	if !ok || !n.pending || own.state != "" {
 		return pause{}
 	}
-	return pause{length: max(n.view(w.receiver.Name).wait(), time.Millisecond)}
-}
-
-// hasEnded reports whether a notification has ended for the receiver. See Receiver.open.
-func (w worker) hasEnded(n record) bool {
-	if n.view(w.receiver.Name).state != "" || !n.duplicateOf.IsZero() {
-		return true
-	}
-	return isPrimary(w.receiver.Name) && !n.pending
+	return pause{length: max(own.wait(), time.Millisecond)}
 }
 
 // conclude ends a notification for the receiver, and marks it as processed if it has ended
@@ -209,7 +204,7 @@ func (w worker) conclude(ctx context.Context, c claimed, e ending) pause {
 	}
 	after := c.after(w.receiver.Name, e)
 	receivers := receiversOf(w.receivers, c.doc)
-	e.processed = after.endedFor(receivers)
+	e.processed = w.endedForAll(after, receivers)
 	e.failure = failureOf(after, receivers)
 	if err := w.retryUntilDone(ctx, c.id, w.receiver.toEnded(c.record, e)); err != nil {
 		return w.queueUnavailable(err)
@@ -222,6 +217,12 @@ func (w worker) conclude(ctx context.Context, c claimed, e ending) pause {
 	return w.complete(ctx, c.id)
 }
 
+// endedForAll reports whether a notification has ended for these receivers, which get it,
+// and for those of other listeners.
+func (w worker) endedForAll(n record, receivers []Receiver) bool {
+	return n.endedFor(receivers) && n.endedForAll(w.foreign)
+}
+
 // complete marks a notification as processed if it has ended for all receivers by now.
 // Should it fail, the next scan does it.
 func (w worker) complete(ctx context.Context, id bson.RawValue) pause {
@@ -231,7 +232,7 @@ func (w worker) complete(ctx context.Context, id bson.RawValue) pause {
 	}
 	n := parseRecord(doc)
 	receivers := receiversOf(w.receivers, doc)
-	if !n.pending || !n.endedFor(receivers) {
+	if !n.pending || !w.endedForAll(n, receivers) {
 		return pause{}
 	}
 	changed, err := w.queue.applyAll(ctx, []transition{toComplete(n, receivers)})
