@@ -74,6 +74,20 @@ type record struct {
 	excluded []string
 }
 
+// byListener reports whether a processed notification was marked by a listener after an
+// attempt. Other programs mark notifications too, and mean it.
+func (n record) byListener() bool {
+	if n.attempts > 0 {
+		return true
+	}
+	for _, p := range n.deliveries {
+		if p.state != "" && p.state != stateSkipped {
+			return true
+		}
+	}
+	return false
+}
+
 // excludedBy sets the receivers that exclude the notification.
 func (n record) excludedBy(receivers []Receiver, doc bson.Raw) record {
 	for _, r := range receivers {

@@ -115,7 +115,7 @@ func (s scanner) excluding(n record, receivers []Receiver) []transition {
 // processed reopens a notification that a receiver has not got: a listener that does not know
 // the receiver has marked it as processed.
 func (s scanner) processed(found *scan, n record, doc bson.Raw) {
-	if n.neverSent || found.seen[n.key()] {
+	if found.seen[n.key()] || !n.byListener() {
 		return
 	}
 	for _, r := range s.receiversOf(doc) {
