@@ -52,6 +52,13 @@ type Target interface {
 	Deliver(ctx context.Context, m delivery.Message) delivery.Outcome
 }
 
+// Credentials learns how each use of the queue's credentials ended. It may end the
+// context: other credentials were read, or they were refused for too long.
+type Credentials interface {
+	Failed(err error)
+	Worked()
+}
+
 // Listener delivers the notifications of one queue. All exported fields are required.
 type Listener struct {
 	// Database is the name of the queue's database.
@@ -59,6 +66,7 @@ type Listener struct {
 	Target   Target
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
+	Credentials  Credentials
 	Metrics      *metrics.Listen
 	Status       *Status
 	Log          *zap.Logger
@@ -164,6 +172,7 @@ func (w *loop) scan(ctx context.Context) {
 		return
 	}
 	w.pause.Reset()
+	w.Credentials.Worked()
 	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*now.Sub(began))
 	w.Status.queueRead(found.total)
 	w.Metrics.Queue(found.total, found.oldest)
@@ -222,6 +231,7 @@ func (w *loop) reportMisconfiguration() {
 
 func (l *Listener) queueFailed(err error) {
 	l.Status.queueFailed(err)
+	l.Credentials.Failed(err)
 	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 

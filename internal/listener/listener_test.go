@@ -129,7 +129,8 @@ func (s scene) listen(target Target) (l *Listener, stop func()) {
 	labels := metrics.ListenLabels{Results: Results(), Modes: Modes()}
 	log := zaptest.NewLogger(s, zaptest.Level(zap.InfoLevel))
 	l = &Listener{
-		Database: s.db.Name(), Target: target, PollInterval: 100 * time.Millisecond,
+		Credentials: accepted{},
+		Database:    s.db.Name(), Target: target, PollInterval: 100 * time.Millisecond,
 		Metrics: metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels), Status: &Status{}, Log: log,
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.Context()))
@@ -335,3 +336,9 @@ func TestStop(t *testing.T) {
 		t.Errorf("left %v and %v", s.find("1"), s.find("2"))
 	}
 }
+
+// accepted are credentials that nothing happens to.
+type accepted struct{}
+
+func (accepted) Failed(error) {}
+func (accepted) Worked()      {}
