@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -50,6 +52,15 @@ type Settings struct {
 	Namespaces        []string `bson:"namespaces"`
 	ExcludeNamespaces []string `bson:"exclude_namespaces"`
 	Operations        []string `bson:"operations"`
+}
+
+// Filter returns the filter of these settings.
+func (s Settings) Filter() (notification.Filter, error) {
+	rules := notification.Rules{Operations: s.Operations, Namespaces: slices.Clone(s.Namespaces)}
+	for _, glob := range s.ExcludeNamespaces {
+		rules.Namespaces = append(rules.Namespaces, "!"+glob)
+	}
+	return notification.NewFilter(rules)
 }
 
 // document is a Checkpoint as it is stored.

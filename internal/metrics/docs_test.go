@@ -30,7 +30,9 @@ func TestDocs(t *testing.T) {
 				Certificates(map[string]time.Time{"x": time.Now()})
 		},
 		"listen": func(r prometheus.Registerer) {
-			metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one})
+			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},
+				func() error { return nil })
+			m.SetInfo(metrics.Info{Component: "listen"})
 		},
 	} {
 		begin := fmt.Sprintf("<!-- metrics of %s: written by go test ./internal/metrics -update -->\n", command)

@@ -40,6 +40,7 @@ func (m member) close() {
 // a lagging one has not reached the position. It returns a *recovery.LostError if no member
 // holds it.
 func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
+	p.enter(recovery.Verifying)
 	view, err := replicaset.Discover(ctx, p.Seeds)
 	if err != nil {
 		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
@@ -74,6 +75,9 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	p.lostSince, err = recovery.Assess(recovery.Survey{
 		View: view, Failures: failed, Direct: p.Seeds.Direct, LackingSince: p.lostSince,
 	}, time.Now())
+	if !p.lostSince.IsZero() && !errors.As(err, new(*recovery.LostError)) {
+		p.enter(recovery.Undecided)
+	}
 	return member{}, nil, err
 }
 
