@@ -4,7 +4,6 @@ package metrics
 
 import (
 	"runtime"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -35,19 +34,9 @@ type Run struct {
 	BuildsRunning prometheus.Gauge
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
+	Unlisted      prometheus.Gauge
 
 	certificates *prometheus.GaugeVec
-}
-
-// Certificates sets when certificates expire, by their use; those that are zero are left
-// out.
-func (m *Run) Certificates(expiry map[string]time.Time) {
-	m.certificates.Reset()
-	for use, at := range expiry {
-		if !at.IsZero() {
-			m.certificates.WithLabelValues(use).Set(float64(at.Unix()))
-		}
-	}
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -105,10 +94,8 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
-		certificates: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "ddltail_certificate_expiry_timestamp_seconds",
-			Help: "When a certificate that a URI names expires: mongodb_client, sink_client, or the first to expire of mongodb_ca, sink_ca.",
-		}, []string{"use"}),
+		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		certificates:  newCertificates(f),
 	}
 	m.start(labels)
 	return m
