@@ -13,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/credentials"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
@@ -34,6 +35,8 @@ type daemon struct {
 	status  *pipeline.Status
 	hangup  *hangup
 	seeds   replicaset.Seeds
+	// credentials are those of cfg and seeds.
+	credentials *credentials.Rotation
 }
 
 func (d *daemon) rows() []web.Row {
@@ -52,25 +55,49 @@ func (d *daemon) rows() []web.Row {
 	}
 }
 
-// detect connects, finds where to begin, and runs the pipeline.
+// detect opens the files, then runs sessions until the process ends.
 func (d *daemon) detect(ctx context.Context) error {
 	routes, closeRoutes, err := openFiles(d.cfg, d.log)
 	if err != nil {
 		return err
 	}
 	defer closeRoutes()
-	d.hangup.call(func() { reopenFiles(routes, d.log) })
+	d.credentials = credentials.New(d.cfg, d.log)
+	d.credentials.Changed = func(mongoDB, stored config.URI) {
+		tailed, own := mongoDB.Expiry(), stored.Expiry()
+		d.metrics.Certificates(map[string]time.Time{
+			"mongodb_client": tailed.Client, "mongodb_ca": tailed.CA, "sink_client": own.Client, "sink_ca": own.CA,
+		})
+	}
+	d.hangup.call(func() {
+		reopenFiles(routes, d.log)
+		d.credentials.Reread()
+	})
+	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, stored config.URI, again bool) error {
+		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, stored, mongoDB.Options()
+		return d.session(ctx, routes, again)
+	})
+}
+
+// session connects, finds where to begin, and runs the pipeline, all with one set of
+// credentials.
+func (d *daemon) session(ctx context.Context, files []pipeline.Route, again bool) error {
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
 	}
 	defer disconnect(client)
 	var p *pipeline.Pipeline
-	err = pipeline.Await(ctx, d.log, startLimit, func(ctx context.Context) error {
-		p, err = d.prepare(ctx, client, routes)
+	connect := func(ctx context.Context) error {
+		p, err = d.prepare(ctx, client, files)
 		return err
-	})
-	if err != nil {
+	}
+	wait := atStart(d.log)
+	if again {
+		d.status.Interrupted(errors.New("connecting with other credentials"))
+		wait = d.credentials.Connect
+	}
+	if err := wait(ctx, connect); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -107,7 +134,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
-		Metrics:     d.metrics, Status: d.status, Log: d.log,
+
+		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
+		Metrics: d.metrics, Status: d.status, Log: d.log,
 	})
 	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
@@ -178,7 +180,13 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 		cancel()
 		if err == nil {
 			p.Status.sinkSucceeded(name)
+			if isStored(name) {
+				p.SinkCredentials.Worked()
+			}
 			return nil
+		}
+		if isStored(name) {
+			p.SinkCredentials.Failed(err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
@@ -192,4 +200,9 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
 		}
 	}
+}
+
+// isStored reports whether a sink is one of ddltail's own collections.
+func isStored(name string) bool {
+	return slices.Contains([]string{"checkpoint", "catalog", sink.HistoryName, sink.QueueName}, name)
 }

@@ -58,6 +58,13 @@ type Route struct {
 	Filter notification.Filter
 }
 
+// Credentials learns how each use of a deployment's credentials ended. It may end the
+// pipeline's context: other credentials were read, or they were refused for too long.
+type Credentials interface {
+	Failed(err error)
+	Worked()
+}
+
 // Pipeline reports the schema changes of one replica set.
 type Pipeline struct {
 	Config
@@ -88,7 +95,10 @@ type Config struct {
 	// Database holds ddltail's own collections.
 	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
-	Own     []string
+	Own []string
+	// TailCredentials are those of the set, SinkCredentials those of the sink.
+	TailCredentials, SinkCredentials Credentials
+
 	Metrics *metrics.Run
 	Status  *Status
 	Log     *zap.Logger
@@ -162,7 +172,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if usererror.IsFinal(err) {
+		p.TailCredentials.Failed(err)
+		if usererror.IsFinal(err) && !replicaset.CredentialsRefused(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
@@ -203,6 +214,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 		healthy()
+		p.TailCredentials.Worked()
 		p.recordProgress(batch)
 		if err := p.observeMember(ctx, member.Member); err != nil {
 			return err

@@ -42,11 +42,14 @@ type Collection struct {
 
 // NewQueue is the collection that consumers read.
 func NewQueue(db *mongo.Database) Collection {
-	return Collection{name: "mongodb", coll: db.Collection(Notifications), render: notification.Document.Notification}
+	return Collection{name: QueueName, coll: db.Collection(Notifications), render: notification.Document.Notification}
 }
 
-// HistoryName is the history's name among the sinks.
-const HistoryName = "history"
+// Names of the collections among the sinks.
+const (
+	QueueName   = "mongodb"
+	HistoryName = "history"
+)
 
 // NewHistory is the audit log; DDLTAIL_HISTORY_TTL alone removes from it.
 func NewHistory(db *mongo.Database) Collection {
