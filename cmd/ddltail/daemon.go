@@ -45,11 +45,11 @@ func (d *daemon) rows() []web.Row {
 
 // detect connects, finds where to begin, and runs the pipeline.
 func (d *daemon) detect(ctx context.Context) error {
-	routes, closeRoutes, err := openFiles(d.cfg, d.log)
+	outputs, err := openSinks(d.cfg)
 	if err != nil {
 		return err
 	}
-	defer closeRoutes()
+	defer d.closeSinks(outputs)
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (d *daemon) detect(ctx context.Context) error {
 	defer disconnect(client)
 	var p *pipeline.Pipeline
 	err = pipeline.Await(ctx, d.log, startLimit, func(ctx context.Context) error {
-		p, err = d.prepare(ctx, client, routes)
+		p, err = d.prepare(ctx, client, outputs)
 		return err
 	})
 	if err != nil {
@@ -70,8 +70,14 @@ func (d *daemon) detect(ctx context.Context) error {
 	return group.Wait()
 }
 
+func (d *daemon) closeSinks(outputs []sink.Output) {
+	if err := sink.Close(outputs); err != nil {
+		d.log.Warn("sinks not closed cleanly", zap.Error(err))
+	}
+}
+
 // prepare does once what must work before tailing can begin. It is safe to repeat.
-func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipeline.Route) (*pipeline.Pipeline, error) {
+func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []sink.Output) (*pipeline.Pipeline, error) {
 	seeds := replicaset.Seeds{
 		Hosts: d.cfg.MongoDB.Hosts(), Options: d.cfg.MongoDB.Options(),
 		Direct: d.cfg.MongoDB.Direct(), PathIsAuthSource: d.cfg.MongoDB.PathIsAuthSource(),
@@ -88,21 +94,20 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	if err != nil {
 		return nil, err
 	}
-	routes, queue := routesOf(d.cfg, db, files)
 	watch := detector.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := &pipeline.Pipeline{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
-		Queue:   queue, Own: sink.Collections(d.cfg.Database),
+		Routes:  routesOf(d.cfg, outputs), Queue: fillsQueue(outputs),
+		Own:         sink.Collections(d.cfg.Database),
 		Reconcile:   d.cfg.Reconcile,
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
 	}
-	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(err)
 	}

@@ -98,7 +98,7 @@ func labels(cfg config.Config) metrics.Labels {
 		l.Reasons = append(l.Reasons, string(reason))
 	}
 	for _, s := range cfg.Sinks {
-		l.Sinks = append(l.Sinks, string(s.Kind))
+		l.Sinks = append(l.Sinks, s.Name)
 	}
 	return l
 }

@@ -2,76 +2,41 @@ package main
 
 import (
 	"os"
-
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.uber.org/zap"
+	"slices"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/registry"
 )
 
-// openFiles opens the sinks that are no collections, and gives a function to close them.
-func openFiles(cfg config.Config, log *zap.Logger) ([]pipeline.Route, func(), error) {
-	var routes []pipeline.Route
-	var open []*sink.File
-	closeAll := func() {
-		for _, f := range open {
-			if err := f.Close(); err != nil {
-				log.Warn("closing a sink file", zap.Error(err))
-			}
-		}
+// openSinks opens the configured sinks.
+func openSinks(cfg config.Config) ([]sink.Output, error) {
+	outputs, err := registry.Kinds().Open(cfg.Sinks, cfg.SinkValues, sink.Resources{Stdout: os.Stdout})
+	if err != nil {
+		return nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error()}
 	}
-	for _, spec := range cfg.Sinks {
-		switch spec.Kind {
-		case config.SinkStdout:
-			routes = append(routes, pipeline.Route{Sink: sink.Stream{Output: os.Stdout}, Filter: filterOf(cfg)})
-		case config.SinkFile:
-			f, err := sink.OpenFile(spec.Path)
-			if err != nil {
-				closeAll()
-				return nil, nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error()}
-			}
-			open = append(open, f)
-			routes = append(routes, pipeline.Route{Sink: f, Filter: filterOf(cfg)})
-		}
-	}
-	return routes, closeAll, nil
+	return outputs, nil
 }
 
-// routesOf puts the sinks in the order in which they are written: history, queue,
-// the others. It says whether the queue is one of them.
-func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]pipeline.Route, bool) {
-	var history, queue bool
-	for _, spec := range cfg.Sinks {
-		queue = queue || spec.Kind == config.SinkMongoDB
-		history = history || queue || spec.Kind == config.SinkHistory
-	}
-	var routes []pipeline.Route
-	if history {
-		routes = append(routes, pipeline.Route{Sink: sink.NewHistory(db)})
-	}
-	if queue {
-		routes = append(routes, pipeline.Route{Sink: sink.NewQueue(db), Filter: filterOf(cfg)})
-	}
-	return append(routes, files...), queue
-}
-
-// resolving has collections ask what becomes of a document whose _id is taken.
-func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) error) []pipeline.Route {
-	for i := range routes {
-		if coll, ok := routes[i].Sink.(sink.Collection); ok {
-			coll.OnConflict = onConflict
-			routes[i].Sink = coll
+// routesOf returns the sinks with the filters that apply to them.
+func routesOf(cfg config.Config, outputs []sink.Output) []pipeline.Route {
+	filter := notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
+	routes := make([]pipeline.Route, len(outputs))
+	for i, o := range outputs {
+		routes[i].Sink = o.Sink
+		if o.Role != sink.Audit {
+			routes[i].Filter = filter
 		}
 	}
 	return routes
 }
 
-func filterOf(cfg config.Config) notification.Filter {
-	return notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
+// fillsQueue reports whether one of the sinks is the notification queue.
+func fillsQueue(outputs []sink.Output) bool {
+	return slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.Role == sink.Queue })
 }
 
 func settingsOf(cfg config.Config) checkpoint.Settings {

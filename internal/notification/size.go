@@ -13,6 +13,8 @@ const (
 	maxDocument = 16<<20 - 64<<10
 	// keptText is how much stays of a text that had to be cut.
 	keptText = 1 << 10
+	// fixedSize is about what the fields take that every document has.
+	fixedSize = 1 << 10
 )
 
 // cutToFit adds the names of the fields that were cut, and cuts the largest one until
@@ -80,5 +82,13 @@ func size(doc bson.D) int {
 	return total
 }
 
-// Size is about what the document takes in BSON.
-func (d Document) Size() int { return size(d.fields()) }
+// Size is about what the document takes in BSON before it is cut to fit. It renders nothing.
+func (d Document) Size() int {
+	c := d.Change
+	n := fixedSize + len(d.ID) + len(c.Database) + 2*len(c.Collection) + len(c.IndexName) + len(c.To) +
+		len(c.Statement) + len(c.Mongosh) + len(c.Undo) + len(c.Before) + len(c.After) + len(c.Cause) + len(c.Command)
+	for _, name := range c.Collections {
+		n += len(name) + 16
+	}
+	return n
+}

@@ -27,6 +27,7 @@ import (
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 const (
@@ -42,16 +43,9 @@ const (
 	maxBytes = 1 << 20
 )
 
-// Sink is a destination of documents. Write must be idempotent, and return only after the
-// documents are durable.
-type Sink interface {
-	Name() string
-	Write(ctx context.Context, docs []notification.Document) error
-}
-
 // Route is a sink with its filter.
 type Route struct {
-	Sink   Sink
+	Sink   sink.Sink
 	Filter notification.Filter
 }
 

@@ -1,4 +1,4 @@
-package sink
+package file
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func TestOpenFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := c.after
-		f, err := OpenFile(path)
+		f, err := Open("file", path)
 		if (err != nil) != (want == "refused") {
 			t.Errorf("%.40q: %v", c.before, err)
 			continue
@@ -47,11 +47,11 @@ func TestOpenFile(t *testing.T) {
 
 func TestOpenFileNew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "changes.ndjson")
-	f, err := OpenFile(path)
+	f, err := Open("file", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenFile(path); !errors.Is(err, ErrLocked) {
+	if _, err := Open("file", path); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened twice: %v", err)
 	}
 	info, err := os.Stat(path)
@@ -61,14 +61,14 @@ func TestOpenFileNew(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := OpenFile(path)
+	again, err := Open("file", path)
 	if err != nil {
 		t.Fatalf("the lock outlives the file: %v", err)
 	}
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := OpenFile(t.TempDir()); err == nil {
+	if _, err := Open("file", t.TempDir()); err == nil {
 		t.Error("a folder was opened")
 	}
 }
