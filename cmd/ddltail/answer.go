@@ -8,7 +8,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
-	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -196,7 +196,7 @@ func (q question) standingScript(ctx context.Context, a answer) error {
 		return err
 	}
 	head := "the schema of " + source + " at " + history.Stamp(q.asOf) + ", for an empty server"
-	return history.WriteScript(a.out, head, notes, schema.Create(s))
+	return history.WriteScript(a.out, head, notes, migration.Create(s))
 }
 
 func (a answer) show(ctx context.Context, id, format string) error {
@@ -222,7 +222,7 @@ func (a answer) show(ctx context.Context, id, format string) error {
 	return out.Flush()
 }
 
-func (a answer) diff(ctx context.Context, from, to time.Time, format string, policy schema.Policy) error {
+func (a answer) diff(ctx context.Context, from, to time.Time, format string, policy migration.Policy) error {
 	source, err := a.one(ctx)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -94,7 +95,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	if err != nil {
 		return nil, err
 	}
-	watch := detector.Scope{Own: sink.Collections(d.cfg.Database)}
+	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := &pipeline.Pipeline{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},

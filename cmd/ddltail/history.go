@@ -14,8 +14,8 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // defaultLimit is how many changes a table shows where nothing else bounds it.
@@ -93,9 +93,9 @@ func diffCommand(source *string) *cobra.Command {
 			if err := oneOf(format, "table", "json", "mongosh"); err != nil {
 				return err
 			}
-			policy := schema.KeepDocuments
+			policy := migration.KeepDocuments
 			if allowDestructive {
-				policy = schema.AllowDestructive
+				policy = migration.AllowDestructive
 			}
 			from, fromErr := moment("FROM", args[0], time.Now())
 			to, toErr := moment("TO", args[1], time.Now())

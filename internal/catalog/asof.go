@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // maxFetch bounds how many versions are asked for at once.
@@ -91,7 +91,7 @@ func (r Reader) Standing(ctx context.Context, m Moment) ([]string, error) {
 }
 
 // Fetch returns the versions of these _ids, in their order.
-func (r Reader) Fetch(ctx context.Context, ids []string, take func(detector.Version) error) error {
+func (r Reader) Fetch(ctx context.Context, ids []string, take func(schema.Version) error) error {
 	for chunk := range slices.Chunk(ids, maxFetch) {
 		cur, err := r.coll.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: chunk}}}})
 		if err != nil {
@@ -101,7 +101,7 @@ func (r Reader) Fetch(ctx context.Context, ids []string, take func(detector.Vers
 		if err := cur.All(ctx, &docs); err != nil {
 			return fmt.Errorf("read versions of %s: %w", r.coll.Name(), err)
 		}
-		byID := make(map[string]detector.Version, len(docs))
+		byID := make(map[string]schema.Version, len(docs))
 		for _, doc := range docs {
 			byID[doc.ID] = doc.version()
 		}

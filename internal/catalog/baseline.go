@@ -12,6 +12,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 const (
@@ -28,14 +29,14 @@ var ErrStateChanged = errors.New("the member changed its state while its catalog
 // Baseline takes the catalog of a running server, on one member.
 type Baseline struct {
 	Detector detector.Detector
-	Watch    detector.Scope
+	Watch    schema.Scope
 	Log      *zap.Logger
 }
 
 // Listed is a member's catalog at one majority-committed position.
 type Listed struct {
 	At       oplog.Moment
-	Versions []detector.Version
+	Versions []schema.Version
 }
 
 // Take lists all definitions. Namespaces that the oplog says were touched while the
@@ -65,8 +66,8 @@ func (b Baseline) Take(ctx context.Context, m oplog.Member) (Listed, error) {
 		if at, touched, err = b.moveOn(ctx, m, at); err != nil {
 			return Listed{}, err
 		}
-		versions = slices.DeleteFunc(versions, func(v detector.Version) bool { return touched.has(v.Namespace) })
-		var again []detector.Version
+		versions = slices.DeleteFunc(versions, func(v schema.Version) bool { return touched.has(v.Namespace) })
+		var again []schema.Version
 		if again, until, err = b.list(ctx, m, at, touched); err != nil {
 			return Listed{}, err
 		}
@@ -86,7 +87,7 @@ func (b Baseline) moveOn(ctx context.Context, m oplog.Member, from oplog.OpTime)
 }
 
 // stamp dates the versions, once it is sure that nothing of them has rolled back.
-func (b Baseline) stamp(ctx context.Context, m oplog.Member, before oplog.State, at oplog.OpTime, versions []detector.Version) (Listed, error) {
+func (b Baseline) stamp(ctx context.Context, m oplog.Member, before oplog.State, at oplog.OpTime, versions []schema.Version) (Listed, error) {
 	after, err := m.State(ctx)
 	if err != nil {
 		return Listed{}, err
@@ -109,10 +110,10 @@ func (b Baseline) stamp(ctx context.Context, m oplog.Member, before oplog.State,
 }
 
 // namespaces is a set of them; one without a collection means the whole database.
-type namespaces map[detector.Namespace]bool
+type namespaces map[schema.Namespace]bool
 
-func (n namespaces) has(ns detector.Namespace) bool {
-	return n[ns] || n[detector.Namespace{Database: ns.Database}]
+func (n namespaces) has(ns schema.Namespace) bool {
+	return n[ns] || n[schema.Namespace{Database: ns.Database}]
 }
 
 // in returns the collections of the set in a database; none means all of them.
@@ -123,7 +124,7 @@ func (n namespaces) in(db string) []string {
 			names = append(names, ns.Collection)
 		}
 	}
-	if n[detector.Namespace{Database: db}] {
+	if n[schema.Namespace{Database: db}] {
 		return nil
 	}
 	return names
@@ -142,7 +143,7 @@ func (n namespaces) databases() []string {
 
 // list lists the namespaces, all of them if only is nil, and gives the time of the
 // last reply.
-func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, only namespaces) ([]detector.Version, bson.Timestamp, error) {
+func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, only namespaces) ([]schema.Version, bson.Timestamp, error) {
 	l, err := NewListing(m, at.TS)
 	if err != nil {
 		return nil, bson.Timestamp{}, err
@@ -154,9 +155,9 @@ func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, onl
 			return nil, bson.Timestamp{}, err
 		}
 	}
-	var out []detector.Version
+	var out []schema.Version
 	for _, db := range databases {
-		if !b.Watch.Includes(detector.Namespace{Database: db}) {
+		if !b.Watch.Includes(schema.Namespace{Database: db}) {
 			continue
 		}
 		found, err := l.Collections(ctx, db, only.in(db)...)
@@ -175,10 +176,10 @@ func (b Baseline) list(ctx context.Context, m oplog.Member, at oplog.OpTime, onl
 	return out, l.Until(), nil
 }
 
-func (b Baseline) indexes(ctx context.Context, l *Listing, versions []detector.Version) error {
+func (b Baseline) indexes(ctx context.Context, l *Listing, versions []schema.Version) error {
 	spoke := time.Now()
 	for i, v := range versions {
-		if v.Definition.Kind == detector.KindView {
+		if v.Definition.Kind == schema.KindView {
 			continue
 		}
 		specs, err := l.Indexes(ctx, v.Namespace)
@@ -256,15 +257,15 @@ func committed(ctx context.Context, m oplog.Member, until bson.Timestamp) error 
 }
 
 // Gone are the namespaces that were known and that a listing did not find.
-func Gone(known *detector.Catalog, listed Listed) []detector.Version {
-	found := make(map[detector.Namespace]bool, len(listed.Versions))
+func Gone(known *schema.Catalog, listed Listed) []schema.Version {
+	found := make(map[schema.Namespace]bool, len(listed.Versions))
 	for _, v := range listed.Versions {
 		found[v.Namespace] = true
 	}
-	var out []detector.Version
+	var out []schema.Version
 	for _, v := range known.All() {
 		if !found[v.Namespace] {
-			out = append(out, detector.Version{Namespace: v.Namespace, OpTime: listed.At.OpTime, Wall: listed.At.Wall})
+			out = append(out, schema.Version{Namespace: v.Namespace, OpTime: listed.At.OpTime, Wall: listed.At.Wall})
 		}
 	}
 	return out

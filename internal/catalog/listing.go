@@ -11,8 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 const codeNamespaceNotFound = 26
@@ -71,9 +71,9 @@ func (l *Listing) Databases(ctx context.Context) ([]string, error) {
 
 // info is one namespace as listCollections shows it.
 type info struct {
-	Name    string        `bson:"name"`
-	Type    detector.Kind `bson:"type"`
-	Options bson.Raw      `bson:"options"`
+	Name    string      `bson:"name"`
+	Type    schema.Kind `bson:"type"`
+	Options bson.Raw    `bson:"options"`
 	Info    struct {
 		UUID bson.Binary `bson:"uuid"`
 	} `bson:"info"`
@@ -81,12 +81,12 @@ type info struct {
 
 // Collections lists a database's namespaces without their indexes: all of them, or
 // only those named.
-func (l *Listing) Collections(ctx context.Context, db string, only ...string) ([]detector.Version, error) {
+func (l *Listing) Collections(ctx context.Context, db string, only ...string) ([]schema.Version, error) {
 	cmd := bson.D{{Key: "listCollections", Value: 1}, l.readConcern()}
 	if len(only) > 0 {
 		names := slices.Clone(only)
 		for _, name := range only {
-			names = append(names, detector.BucketsPrefix+name)
+			names = append(names, schema.BucketsPrefix+name)
 		}
 		cmd = append(cmd, bson.E{Key: "filter", Value: bson.D{{Key: "name", Value: bson.D{{Key: "$in", Value: names}}}}})
 	}
@@ -96,25 +96,25 @@ func (l *Listing) Collections(ctx context.Context, db string, only ...string) ([
 	}
 	buckets := map[string]bson.Binary{}
 	for _, i := range infos {
-		if name, ok := strings.CutPrefix(i.Name, detector.BucketsPrefix); ok {
+		if name, ok := strings.CutPrefix(i.Name, schema.BucketsPrefix); ok {
 			buckets[name] = i.Info.UUID
 		}
 	}
-	var out []detector.Version
+	var out []schema.Version
 	for _, i := range infos {
 		if strings.HasPrefix(i.Name, "system.") {
 			continue
 		}
 		id := i.Info.UUID
-		if i.Type == detector.KindTimeSeries && len(id.Data) == 0 {
+		if i.Type == schema.KindTimeSeries && len(id.Data) == 0 {
 			id = buckets[i.Name]
 		}
-		def, err := detector.ListedDefinition(i.Type, i.Options, uuidOf(id))
+		def, err := schema.ListedDefinition(i.Type, i.Options, uuidOf(id))
 		if err != nil {
 			return nil, fmt.Errorf("list the collections of %s: %s: %w", db, i.Name, err)
 		}
-		out = append(out, detector.Version{
-			Namespace:  detector.Namespace{Database: db, Collection: i.Name},
+		out = append(out, schema.Version{
+			Namespace:  schema.Namespace{Database: db, Collection: i.Name},
 			Definition: &def,
 		})
 	}
@@ -130,7 +130,7 @@ func uuidOf(b bson.Binary) oplog.UUID {
 
 // Indexes lists the specs of a collection's indexes but _id_ and those still being
 // built. A collection that is gone has none, which is no error.
-func (l *Listing) Indexes(ctx context.Context, ns detector.Namespace) ([]bson.Raw, error) {
+func (l *Listing) Indexes(ctx context.Context, ns schema.Namespace) ([]bson.Raw, error) {
 	cmd := bson.D{{Key: "listIndexes", Value: ns.Collection}, {Key: "includeBuildUUIDs", Value: true}, l.readConcern()}
 	var specs []bson.Raw
 	err := l.all(ctx, ns.Database, cmd, &specs)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // Span is a stretch of oplog from a moment to a listing of the catalog behind it.
@@ -13,13 +14,13 @@ type Span struct {
 	From oplog.Start
 	To   Listed
 	// LastKnown is the catalog before the stretch, for what was dropped within it.
-	LastKnown *detector.Catalog
+	LastKnown *schema.Catalog
 }
 
 // Rewound returns the catalog at the beginning of a span, from the listing at
 // its end and what the oplog says happened between. It keeps the schema changes of the
 // span in memory, and nothing else of the oplog.
-func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) ([]detector.Version, error) {
+func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) ([]schema.Version, error) {
 	var between []oplog.Unit
 	err := units(ctx, m, s.From, s.To.At.TS, func(u oplog.Unit) {
 		if len(u.Operations) > 0 {
@@ -39,8 +40,8 @@ func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) (
 // Changed returns the versions, dated at, that lead from what is known to a state, and
 // those namespaces of the state of which nothing but the name is known. A namespace
 // that is known and not in the state is one that was dropped.
-func Changed(known *detector.Catalog, state []detector.Version, at oplog.Moment) (changed, undefined []detector.Version) {
-	there := make(map[detector.Namespace]bool, len(state))
+func Changed(known *schema.Catalog, state []schema.Version, at oplog.Moment) (changed, undefined []schema.Version) {
+	there := make(map[schema.Namespace]bool, len(state))
 	for _, v := range state {
 		if !v.Definition.Known() {
 			if !v.Definition.Temporary {
@@ -56,7 +57,7 @@ func Changed(known *detector.Catalog, state []detector.Version, at oplog.Moment)
 	}
 	for _, v := range known.All() {
 		if !there[v.Namespace] {
-			changed = append(changed, detector.Version{Namespace: v.Namespace, OpTime: at.OpTime, Wall: at.Wall})
+			changed = append(changed, schema.Version{Namespace: v.Namespace, OpTime: at.OpTime, Wall: at.Wall})
 		}
 	}
 	return changed, undefined

@@ -13,8 +13,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // maxInsert bounds how many versions go in one insert.
@@ -22,16 +22,16 @@ const maxInsert = 500
 
 // version is a detector.Version as it is stored.
 type version struct {
-	ID         string        `bson:"_id"`
-	Source     string        `bson:"source"`
-	NS         string        `bson:"ns"`
-	Database   string        `bson:"database"`
-	Collection string        `bson:"collection"`
-	Kind       detector.Kind `bson:"kind,omitempty"`
-	UUID       *bson.Binary  `bson:"uuid,omitempty"`
-	OpTime     oplog.OpTime  `bson:"optime"`
-	Wall       time.Time     `bson:"wall"`
-	Temp       bool          `bson:"temp"`
+	ID         string       `bson:"_id"`
+	Source     string       `bson:"source"`
+	NS         string       `bson:"ns"`
+	Database   string       `bson:"database"`
+	Collection string       `bson:"collection"`
+	Kind       schema.Kind  `bson:"kind,omitempty"`
+	UUID       *bson.Binary `bson:"uuid,omitempty"`
+	OpTime     oplog.OpTime `bson:"optime"`
+	Wall       time.Time    `bson:"wall"`
+	Temp       bool         `bson:"temp"`
 	// Listed says that a listing found it so, and no entry of the oplog.
 	Listed bool `bson:"listed,omitempty"`
 	// Definition is null where the namespace was dropped.
@@ -72,16 +72,16 @@ func (s Store) Setup(ctx context.Context) error {
 
 // Save inserts versions. One that is there already is the same: what a namespace
 // was from an optime on does not change.
-func (s Store) Save(ctx context.Context, versions []detector.Version) error {
+func (s Store) Save(ctx context.Context, versions []schema.Version) error {
 	return s.save(ctx, versions, false)
 }
 
 // SaveListed inserts versions that a listing found.
-func (s Store) SaveListed(ctx context.Context, versions []detector.Version) error {
+func (s Store) SaveListed(ctx context.Context, versions []schema.Version) error {
 	return s.save(ctx, versions, true)
 }
 
-func (s Store) save(ctx context.Context, versions []detector.Version, listed bool) error {
+func (s Store) save(ctx context.Context, versions []schema.Version, listed bool) error {
 	for chunk := range slices.Chunk(versions, maxInsert) {
 		docs := make([]any, len(chunk))
 		for i, v := range chunk {
@@ -105,7 +105,7 @@ func onlyDuplicates(err error) bool {
 	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !mongo.IsDuplicateKeyError(e) })
 }
 
-func (s Store) document(v detector.Version) version {
+func (s Store) document(v schema.Version) version {
 	doc := version{
 		ID:         fmt.Sprintf("%s:%010d:%010d:%s", s.source, v.OpTime.TS.T, v.OpTime.TS.I, v.Namespace),
 		Source:     s.source,
@@ -126,14 +126,14 @@ func (s Store) document(v detector.Version) version {
 	return doc
 }
 
-func (doc version) version() detector.Version {
-	v := detector.Version{
-		Namespace: detector.Namespace{Database: doc.Database, Collection: doc.Collection},
+func (doc version) version() schema.Version {
+	v := schema.Version{
+		Namespace: schema.Namespace{Database: doc.Database, Collection: doc.Collection},
 		OpTime:    doc.OpTime,
 		Wall:      doc.Wall,
 	}
 	if doc.Definition != nil {
-		v.Definition = &detector.Definition{
+		v.Definition = &schema.Definition{
 			Kind: doc.Kind, Options: doc.Definition.Options, Indexes: doc.Definition.Indexes, Temporary: doc.Temp,
 		}
 		if doc.UUID != nil && len(doc.UUID.Data) == len(oplog.UUID{}) {
@@ -145,7 +145,7 @@ func (doc version) version() detector.Version {
 
 // Load returns the catalog at a position: of each namespace the newest
 // version at or before it. Later versions wait for their time.
-func (s Store) Load(ctx context.Context, at bson.Timestamp) (*detector.Catalog, error) {
+func (s Store) Load(ctx context.Context, at bson.Timestamp) (*schema.Catalog, error) {
 	known, err := s.newest(ctx, bson.E{Key: "optime.ts", Value: bson.D{{Key: "$lte", Value: at}}})
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (s Store) Load(ctx context.Context, at bson.Timestamp) (*detector.Catalog, 
 
 // LoadUnlisted returns the catalog at a position, but for what a listing
 // found at that very moment.
-func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*detector.Catalog, error) {
+func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*schema.Catalog, error) {
 	return s.newest(ctx, bson.E{Key: "$or", Value: bson.A{
 		bson.D{{Key: "optime.ts", Value: bson.D{{Key: "$lt", Value: at}}}},
 		bson.D{{Key: "optime.ts", Value: at}, {Key: "listed", Value: bson.D{{Key: "$ne", Value: true}}}},
@@ -182,8 +182,8 @@ func (s Store) Newest(ctx context.Context) (oplog.Moment, error) {
 }
 
 // newest takes of each namespace the newest version that fits a condition.
-func (s Store) newest(ctx context.Context, when bson.E) (*detector.Catalog, error) {
-	known := &detector.Catalog{}
+func (s Store) newest(ctx context.Context, when bson.E) (*schema.Catalog, error) {
+	known := &schema.Catalog{}
 	pipeline := mongo.Pipeline{
 		{{Key: "$match", Value: bson.D{{Key: "source", Value: s.source}, when}}},
 		{{Key: "$sort", Value: bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}}}},
@@ -191,14 +191,14 @@ func (s Store) newest(ctx context.Context, when bson.E) (*detector.Catalog, erro
 		{{Key: "$replaceRoot", Value: bson.D{{Key: "newRoot", Value: "$newest"}}}},
 	}
 	cur, err := s.coll.Aggregate(ctx, pipeline, options.Aggregate().SetAllowDiskUse(true))
-	err = s.each(ctx, cur, err, func(v detector.Version) { known.Apply(detector.Result{Versions: []detector.Version{v}}) })
+	err = s.each(ctx, cur, err, known.Set)
 	if err != nil {
 		return nil, err
 	}
 	return known, nil
 }
 
-func (s Store) each(ctx context.Context, cur *mongo.Cursor, err error, take func(detector.Version)) error {
+func (s Store) each(ctx context.Context, cur *mongo.Cursor, err error, take func(schema.Version)) error {
 	if err != nil {
 		return fmt.Errorf("read %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -52,7 +53,7 @@ func TestDefaults(t *testing.T) {
 	cfg.MongoDB, cfg.Sink = config.URI{}, config.URI{}
 	want := config.Config{
 		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
-		Sinks:        []config.SinkSpec{{Kind: config.SinkMongoDB}},
+		Sinks:        []sink.Spec{{Text: "mongodb", Kind: "mongodb", Name: "mongodb"}},
 		CleanupAfter: 24 * time.Hour, PollInterval: time.Second,
 		Log: config.Log{Level: "info"},
 	}
@@ -94,8 +95,9 @@ func TestGoodValues(t *testing.T) {
 		{"RECONCILE=gap", func(c config.Config) any { return c.Reconcile }, config.Reconcile{}},
 		{"RECONCILE=start", func(c config.Config) any { return c.Reconcile }, config.Reconcile{AtStart: true}},
 		{"RECONCILE=24h", func(c config.Config) any { return c.Reconcile }, config.Reconcile{Every: 24 * time.Hour}},
-		{"SINKS=history,stdout,file:/a:b,stdout", func(c config.Config) any { return c.Sinks },
-			[]config.SinkSpec{{Kind: config.SinkHistory}, {Kind: config.SinkStdout}, {Kind: config.SinkFile, Path: "/a:b"}}},
+		{"SINKS=history, stdout,file:/a:b,stdout", func(c config.Config) any { return c.Sinks }, []sink.Spec{
+			{Text: "history", Kind: "history", Name: "history"}, {Text: "stdout", Kind: "stdout", Name: "stdout"},
+			{Text: "file:/a:b", Kind: "file", Target: "/a:b", Name: "file"}}},
 		{"HTTP_ADDR=[::1]:0", func(c config.Config) any { return c.HTTPAddr }, "[::1]:0"},
 		{"BACKEND_URL=https://host/path?q", func(c config.Config) any { return c.BackendURL }, "https://host/path?q"},
 		{"WEBHOOK_SECRET=whsec_c2VjcmV0", func(c config.Config) any { return c.WebhookSecret }, "whsec_c2VjcmV0"},
@@ -131,7 +133,7 @@ func bad() map[string][]string {
 		"OPERATIONS":       {"CREATE_TABLE", "CREATE_INDEX,DROP_TABLE"},
 		"START":            {"yesterday", "2026-03-01", "2026-03-01T12:00:01Z"},
 		"RECONCILE":        {"never", "0s", "-1h", "24"},
-		"SINKS":            {",", "kafka", "file", "file:", "stdout,mongo"},
+		"SINKS":            {",", "kafka", "file", "file:", "stdout,mongo", "mongodb:x", "stdout?color=red"},
 		"HTTP_ADDR":        {"9797", "host", "host:http", "host:70000"},
 		"WEB_CONFIG_FILE":  {"/no/such/file"},
 		"BACKEND_URL":      {"host/path", "ftp://host", "http://", "http:///path", "http://a b"},

@@ -7,6 +7,8 @@ import (
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 func create(w *detection, op operation) error {
@@ -17,7 +19,7 @@ func create(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	def.Temporary = truthy(op.Object.Lookup("temp")) || w.names.temporary(op.ns.Collection)
+	def.Temporary = rawdoc.Truthy(op.Object.Lookup("temp")) || w.generated.Match(op.ns.Collection)
 	w.put(op.ns, &def)
 	if !def.Temporary {
 		w.emit(op, createCollectionChange(op.ns, def))
@@ -25,26 +27,26 @@ func create(w *detection, op operation) error {
 	return nil
 }
 
-func createdDefinition(op operation) (Definition, error) {
-	options, err := without(op.Object, "create", "idIndex", "temp", "uuid")
+func createdDefinition(op operation) (schema.Definition, error) {
+	options, err := rawdoc.Without(op.Object, "create", "idIndex", "temp", "uuid")
 	if err != nil {
-		return Definition{}, err
+		return schema.Definition{}, err
 	}
-	def := Definition{Kind: KindCollection, UUID: op.UUID, Options: options}
+	def := schema.Definition{Kind: schema.KindCollection, UUID: op.UUID, Options: options}
 	if _, err := options.LookupErr("timeseries"); err == nil {
-		def.Kind = KindTimeSeries
-		def.Options, err = timeSeriesOptions(options)
+		def.Kind = schema.KindTimeSeries
+		def.Options, err = schema.TimeSeriesOptions(options)
 		return def, err
 	}
 	if _, err := options.LookupErr("viewOn"); err == nil {
-		def.Kind = KindView
+		def.Kind = schema.KindView
 	}
 	return def, nil
 }
 
 // createCollectionChange returns the change of a new collection or view.
-func createCollectionChange(ns Namespace, def Definition) notification.Change {
-	if def.Kind == KindView {
+func createCollectionChange(ns schema.Namespace, def schema.Definition) notification.Change {
+	if def.Kind == schema.KindView {
 		return createViewChange(ns, def.Options)
 	}
 	return notification.Change{
@@ -63,20 +65,20 @@ func dropCollection(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("drop: %w", errMalformed)
 	}
-	if op.ns.Collection == viewsCollection {
+	if op.ns.Collection == schema.ViewsCollection {
 		w.dropViews(op)
 		return nil
 	}
 	def, known := w.lookup(op.ns)
 	w.put(op.ns, nil)
-	if !def.Temporary && !w.names.temporary(op.ns.Collection) {
+	if !def.Temporary && !w.generated.Match(op.ns.Collection) {
 		w.emit(op, dropCollectionChange(op.ns, def, known))
 	}
 	return nil
 }
 
 // dropCollectionChange returns the change of a dropped collection.
-func dropCollectionChange(ns Namespace, def Definition, known bool) notification.Change {
+func dropCollectionChange(ns schema.Namespace, def schema.Definition, known bool) notification.Change {
 	var before bson.Raw
 	if known {
 		before = def.Options

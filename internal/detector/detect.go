@@ -12,6 +12,8 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // errMalformed says that an entry is not of its command's shape.
@@ -19,14 +21,14 @@ var errMalformed = errors.New("not of the command's shape")
 
 // Detector derives schema changes from oplog entries.
 type Detector struct {
-	watch    Scope
-	names    names
-	commands map[string]command
+	watch     schema.Scope
+	generated schema.GeneratedNames
+	commands  map[string]command
 }
 
 // New creates a Detector that looks at the given namespaces.
-func New(watch Scope) Detector {
-	d := Detector{watch: watch, names: newNames(), commands: map[string]command{}}
+func New(watch schema.Scope) Detector {
+	d := Detector{watch: watch, generated: schema.NewGeneratedNames(), commands: map[string]command{}}
 	for _, c := range commands() {
 		d.commands[c.name] = c
 	}
@@ -37,18 +39,18 @@ func New(watch Scope) Detector {
 // version of each namespace whose whole definition is known.
 type Result struct {
 	Changes  []notification.Change
-	Versions []Version
+	Versions []schema.Version
 	builds   map[oplog.UUID]*Build
 }
 
 // Detect returns what a committed unit changed in the known catalog; versions
-// that were expected by then must have been applied (Catalog.AdvanceTo). It changes
-// nothing: Catalog.Apply does. An operation that is not of its command's shape is
+// that were expected by then must have been applied (State.AdvanceTo). It changes
+// nothing: State.Apply does. An operation that is not of its command's shape is
 // reported as UnknownCommand, like a command that is not known at all.
-func (d Detector) Detect(u oplog.Unit, known *Catalog) Result {
+func (d Detector) Detect(u oplog.Unit, known *State) Result {
 	w := &detection{
 		Detector: d, known: known, optime: u.OpTime, wall: u.Wall,
-		touched: map[Namespace]*Definition{}, builds: map[oplog.UUID]*Build{},
+		touched: map[schema.Namespace]*schema.Definition{}, builds: map[oplog.UUID]*Build{},
 	}
 	for _, e := range u.Operations {
 		w.operation(e)
@@ -66,13 +68,13 @@ func Malformed(e oplog.Entry) notification.Change {
 // detection is a unit in the midst of being detected.
 type detection struct {
 	Detector
-	known  *Catalog
+	known  *State
 	optime oplog.OpTime
 	wall   time.Time
 	// touched holds the namespaces that the unit has changed so far, nil where it
 	// dropCollectionChange them; order is theirs.
-	touched map[Namespace]*Definition
-	order   []Namespace
+	touched map[schema.Namespace]*schema.Definition
+	order   []schema.Namespace
 	changes []notification.Change
 	builds  map[oplog.UUID]*Build
 }
@@ -80,7 +82,7 @@ type detection struct {
 // operation is one entry with its target taken apart.
 type operation struct {
 	oplog.Entry
-	ns Namespace
+	ns schema.Namespace
 	// bucketed says that the entry names a time series' buckets; ns is then the
 	// name that users know.
 	bucketed bool
@@ -95,8 +97,8 @@ func (w *detection) operation(e oplog.Entry) {
 	case oplog.OpCommand:
 		w.command(e)
 	case oplog.OpInsert, oplog.OpUpdate, oplog.OpDelete:
-		if db, ok := strings.CutSuffix(e.NS, "."+viewsCollection); ok {
-			w.try(operation{Entry: e, ns: Namespace{Database: db}, unreported: e.FromMigrate}, viewDocument)
+		if db, ok := strings.CutSuffix(e.NS, "."+schema.ViewsCollection); ok {
+			w.try(operation{Entry: e, ns: schema.Namespace{Database: db}, unreported: e.FromMigrate}, viewDocument)
 		}
 	case oplog.OpNoop:
 		w.try(operation{Entry: e}, shardingNoop)
@@ -118,13 +120,13 @@ func (w *detection) command(e oplog.Entry) {
 func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	name, target := e.Command()
 	coll, _ := target.StringValueOK()
-	op := operation{Entry: e, ns: Namespace{Database: e.Database(), Collection: coll}, unreported: e.FromMigrate}
+	op := operation{Entry: e, ns: schema.Namespace{Database: e.Database(), Collection: coll}, unreported: e.FromMigrate}
 	row, ok := d.commands[name]
-	if buckets, bucketed := strings.CutPrefix(coll, BucketsPrefix); ok && bucketed {
+	if buckets, bucketed := strings.CutPrefix(coll, schema.BucketsPrefix); ok && bucketed {
 		op.ns.Collection, op.bucketed = buckets, true
 	}
 	// 9.0 stores a time series under the user's name, and still writes of its buckets.
-	op.bucketed = op.bucketed || truthy(e.Raw.Lookup("isTimeseries"))
+	op.bucketed = op.bucketed || rawdoc.Truthy(e.Raw.Lookup("isTimeseries"))
 	return row, op, ok
 }
 
@@ -137,10 +139,10 @@ func (w *detection) try(op operation, handle func(*detection, operation) error) 
 }
 
 // lookup returns a namespace's definition as the unit has it so far.
-func (w *detection) lookup(ns Namespace) (Definition, bool) {
+func (w *detection) lookup(ns schema.Namespace) (schema.Definition, bool) {
 	if d, ok := w.touched[ns]; ok {
 		if d == nil {
-			return Definition{}, false
+			return schema.Definition{}, false
 		}
 		return *d, true
 	}
@@ -148,7 +150,7 @@ func (w *detection) lookup(ns Namespace) (Definition, bool) {
 }
 
 // put sets a namespace's definition; nil drops it.
-func (w *detection) put(ns Namespace, d *Definition) {
+func (w *detection) put(ns schema.Namespace, d *schema.Definition) {
 	if !w.watch.Includes(ns) {
 		return
 	}
@@ -161,7 +163,7 @@ func (w *detection) put(ns Namespace, d *Definition) {
 // emit appends a change, unless its namespace is out of scope. Of ddltail's own collections
 // only the drop is reported: what they held is lost.
 func (w *detection) emit(op operation, c notification.Change) {
-	heard := w.watch.includes(c.Database, c.Collection) || c.Operation == notification.DropCollection && w.watch.isOwn(c.Namespace())
+	heard := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || c.Operation == notification.DropCollection && w.watch.IsOwn(c.Namespace())
 	if op.unreported || !heard {
 		return
 	}
@@ -177,7 +179,7 @@ func (w *detection) result() Result {
 		r.Changes[i].OpTime, r.Changes[i].Wall, r.Changes[i].Ordinal = w.optime, w.wall, i
 	}
 	for _, ns := range w.order {
-		r.Versions = append(r.Versions, Version{Namespace: ns, OpTime: w.optime, Wall: w.wall, Definition: w.touched[ns]})
+		r.Versions = append(r.Versions, schema.Version{Namespace: ns, OpTime: w.optime, Wall: w.wall, Definition: w.touched[ns]})
 	}
 	return r
 }

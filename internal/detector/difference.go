@@ -7,14 +7,15 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // Differences infers what changed between two catalogs without entries
 // between: drops before renames before creations, each in the order of names, so that
 // the changes can be made again one after the other. A collection is the same one if
 // its UUID is.
-func (d Detector) Differences(before, after []Version) []notification.Change {
-	c := comparison{before: d.visible(before), after: d.visible(after), names: map[Namespace]Namespace{}}
+func (d Detector) Differences(before, after []schema.Version) []notification.Change {
+	c := comparison{before: d.visible(before), after: d.visible(after), names: map[schema.Namespace]schema.Namespace{}}
 	c.match()
 	changes := slices.Concat(c.drops(), c.indexDrops(), c.renames(), c.modifications(), c.creations(), c.indexCreations())
 	for i := range changes {
@@ -24,10 +25,10 @@ func (d Detector) Differences(before, after []Version) []notification.Change {
 }
 
 // visible leaves out what is out of scope.
-func (d Detector) visible(versions []Version) map[Namespace]Definition {
-	out := map[Namespace]Definition{}
+func (d Detector) visible(versions []schema.Version) map[schema.Namespace]schema.Definition {
+	out := map[schema.Namespace]schema.Definition{}
 	for _, v := range versions {
-		if v.Definition != nil && !v.Definition.Temporary && d.watch.includes(v.Namespace.Database, v.Namespace.Collection) {
+		if v.Definition != nil && !v.Definition.Temporary && d.watch.Includes(v.Namespace) {
 			out[v.Namespace] = *v.Definition
 		}
 	}
@@ -36,15 +37,15 @@ func (d Detector) visible(versions []Version) map[Namespace]Definition {
 
 // comparison is two catalogs side by side.
 type comparison struct {
-	before, after map[Namespace]Definition
+	before, after map[schema.Namespace]schema.Definition
 	// names leads from the name after to the name before, for what is in both.
-	names map[Namespace]Namespace
+	names map[schema.Namespace]schema.Namespace
 }
 
 // match finds what is in both: by UUID, and by name where one of them has none, as
 // views and the listings of some servers have.
 func (c comparison) match() {
-	byUUID := map[oplog.UUID]Namespace{}
+	byUUID := map[oplog.UUID]schema.Namespace{}
 	for ns, def := range c.before {
 		if !def.UUID.IsZero() {
 			byUUID[def.UUID] = ns
@@ -63,33 +64,33 @@ func (c comparison) match() {
 }
 
 // matched lists, by name, what is in both and satisfies a condition.
-func (c comparison) matched(wanted func(before, after Definition) bool) []Namespace {
-	return sorted(c.after, func(ns Namespace) bool {
+func (c comparison) matched(wanted func(before, after schema.Definition) bool) []schema.Namespace {
+	return sorted(c.after, func(ns schema.Namespace) bool {
 		from, ok := c.names[ns]
 		return ok && wanted(c.before[from], c.after[ns])
 	})
 }
 
-func sorted(all map[Namespace]Definition, wanted func(Namespace) bool) []Namespace {
-	var out []Namespace
+func sorted(all map[schema.Namespace]schema.Definition, wanted func(schema.Namespace) bool) []schema.Namespace {
+	var out []schema.Namespace
 	for ns := range all {
 		if wanted(ns) {
 			out = append(out, ns)
 		}
 	}
-	slices.SortFunc(out, func(a, b Namespace) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(out, func(a, b schema.Namespace) int { return strings.Compare(a.String(), b.String()) })
 	return out
 }
 
 func (c comparison) drops() []notification.Change {
-	kept := map[Namespace]bool{}
+	kept := map[schema.Namespace]bool{}
 	for _, from := range c.names {
 		kept[from] = true
 	}
 	var out []notification.Change
-	for _, ns := range sorted(c.before, func(ns Namespace) bool { return !kept[ns] }) {
+	for _, ns := range sorted(c.before, func(ns schema.Namespace) bool { return !kept[ns] }) {
 		def := c.before[ns]
-		if def.Kind == KindView {
+		if def.Kind == schema.KindView {
 			out = append(out, dropViewChange(ns, def.Options))
 			continue
 		}
@@ -102,25 +103,25 @@ func (c comparison) drops() []notification.Change {
 // swapped there is none: one of them goes by way of a name of its own.
 func (c comparison) renames() []notification.Change {
 	var out []notification.Change
-	taken := map[Namespace]Namespace{} // by the present name, the name to come
+	taken := map[schema.Namespace]schema.Namespace{} // by the present name, the name to come
 	for to, from := range c.names {
 		if to != from {
 			taken[from] = to
 		}
 	}
-	move := func(from, to Namespace) {
+	move := func(from, to schema.Namespace) {
 		change := renameChange(rename{from: from, to: to})
 		change.UUID = c.after[to].UUID
 		out = append(out, change)
 	}
 	for len(taken) > 0 {
-		waiting := slices.SortedFunc(keys(taken), func(a, b Namespace) int { return strings.Compare(a.String(), b.String()) })
-		free := slices.IndexFunc(waiting, func(from Namespace) bool { _, used := taken[taken[from]]; return !used })
+		waiting := slices.SortedFunc(keys(taken), func(a, b schema.Namespace) int { return strings.Compare(a.String(), b.String()) })
+		free := slices.IndexFunc(waiting, func(from schema.Namespace) bool { _, used := taken[taken[from]]; return !used })
 		from := waiting[max(free, 0)]
 		to := taken[from]
 		delete(taken, from)
 		if free < 0 {
-			aside := Namespace{from.Database, from.Collection + ".renamed"}
+			aside := schema.Namespace{Database: from.Database, Collection: from.Collection + ".renamed"}
 			move(from, aside)
 			taken[aside] = to
 			continue
@@ -130,8 +131,8 @@ func (c comparison) renames() []notification.Change {
 	return out
 }
 
-func keys(m map[Namespace]Namespace) func(func(Namespace) bool) {
-	return func(yield func(Namespace) bool) {
+func keys(m map[schema.Namespace]schema.Namespace) func(func(schema.Namespace) bool) {
+	return func(yield func(schema.Namespace) bool) {
 		for k := range m {
 			if !yield(k) {
 				return
@@ -142,17 +143,17 @@ func keys(m map[Namespace]Namespace) func(func(Namespace) bool) {
 
 func (c comparison) modifications() []notification.Change {
 	var out []notification.Change
-	differ := func(before, after Definition) bool {
-		return before.Known() && after.Known() && !sameOptions(before.Options, after.Options)
+	differ := func(before, after schema.Definition) bool {
+		return before.Known() && after.Known() && !schema.EquivalentOptions(before.Options, after.Options)
 	}
 	for _, ns := range c.matched(differ) {
 		before, after := c.before[c.names[ns]], c.after[ns]
-		if after.Kind == KindView {
+		if after.Kind == schema.KindView {
 			out = append(out, modifyViewChange(ns, before.Options, after.Options))
 			continue
 		}
 		change := modifiedCollection(ns, mongosh.Modification{
-			Changes: optionChanges(before.Options, after.Options), Options: before.Options,
+			Changes: schema.OptionChanges(before.Options, after.Options), Options: before.Options,
 		})
 		change.Before, change.After, change.UUID = before.Options, after.Options, after.UUID
 		out = append(out, change)
@@ -160,10 +161,10 @@ func (c comparison) modifications() []notification.Change {
 	for _, ns := range c.matched(bothKnown) {
 		before, after := c.before[c.names[ns]], c.after[ns]
 		for _, spec := range after.Indexes {
-			old := before.Index(specName(spec))
-			if params := indexChanges(old, spec); params != nil {
+			old := before.Index(schema.IndexName(spec))
+			if params := schema.IndexChanges(old, spec); params != nil {
 				change := modifiedCollection(ns, mongosh.Modification{Changes: params, Index: old})
-				change.IndexName, change.Before, change.After, change.UUID = specName(spec), old, spec, after.UUID
+				change.IndexName, change.Before, change.After, change.UUID = schema.IndexName(spec), old, spec, after.UUID
 				out = append(out, change)
 			}
 		}
@@ -171,20 +172,20 @@ func (c comparison) modifications() []notification.Change {
 	return out
 }
 
-func bothKnown(before, after Definition) bool { return before.Known() && after.Known() }
+func bothKnown(before, after schema.Definition) bool { return before.Known() && after.Known() }
 
 func (c comparison) creations() []notification.Change {
-	isNew := func(kind func(Kind) bool) []Namespace {
-		return sorted(c.after, func(ns Namespace) bool {
+	isNew := func(kind func(schema.Kind) bool) []schema.Namespace {
+		return sorted(c.after, func(ns schema.Namespace) bool {
 			_, old := c.names[ns]
 			return !old && kind(c.after[ns].Kind)
 		})
 	}
 	var out []notification.Change
-	for _, ns := range isNew(func(k Kind) bool { return k != KindView }) {
+	for _, ns := range isNew(func(k schema.Kind) bool { return k != schema.KindView }) {
 		def := c.after[ns]
 		change := createCollectionChange(ns, def)
-		if !def.Known() && def.Kind == KindTimeSeries {
+		if !def.Known() && def.Kind == schema.KindTimeSeries {
 			change.Mongosh, change.Undo = "", "" // a plain collection is something else
 		}
 		out = append(out, change)
@@ -192,7 +193,7 @@ func (c comparison) creations() []notification.Change {
 			out = append(out, createIndexChange(ns, def, spec))
 		}
 	}
-	for _, ns := range isNew(func(k Kind) bool { return k == KindView }) {
+	for _, ns := range isNew(func(k schema.Kind) bool { return k == schema.KindView }) {
 		out = append(out, createCollectionChange(ns, c.after[ns]))
 	}
 	return out
@@ -206,8 +207,8 @@ func (c comparison) indexDrops() []notification.Change {
 		from := c.names[ns]
 		before, after := c.before[from], c.after[ns]
 		for _, spec := range before.Indexes {
-			if now := after.Index(specName(spec)); now == nil || remade(spec, now) {
-				change := dropIndexChange(from, before, specName(spec), spec)
+			if now := after.Index(schema.IndexName(spec)); now == nil || schema.NeedsRebuild(spec, now) {
+				change := dropIndexChange(from, before, schema.IndexName(spec), spec)
 				change.UUID = before.UUID
 				out = append(out, change)
 			}
@@ -221,7 +222,7 @@ func (c comparison) indexCreations() []notification.Change {
 	for _, ns := range c.matched(bothKnown) {
 		before, after := c.before[c.names[ns]], c.after[ns]
 		for _, spec := range after.Indexes {
-			if old := before.Index(specName(spec)); old == nil || remade(old, spec) {
+			if old := before.Index(schema.IndexName(spec)); old == nil || schema.NeedsRebuild(old, spec) {
 				out = append(out, createIndexChange(ns, after, spec))
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // stream is a sequence of BSON documents, cut at the lengths that they say they have.
@@ -44,7 +45,7 @@ func FuzzDetect(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, known := detector.New(detector.Scope{}), &detector.Catalog{}
+		d, known := detector.New(schema.Scope{}), &detector.State{}
 		var entries stream
 		for len(data) >= 5 {
 			n := min(max(int(binary.LittleEndian.Uint32(data)), 5), len(data))
@@ -85,7 +86,7 @@ func checkMalformed(t *testing.T, e oplog.Entry, err error) {
 
 // checkSize bounds what one unit may bring by what it is made of: its entries, and
 // the definitions that it changes.
-func checkSize(t *testing.T, r detector.Result, unit oplog.Unit, known *detector.Catalog) {
+func checkSize(t *testing.T, r detector.Result, unit oplog.Unit, known *detector.State) {
 	in := 1000
 	for _, e := range unit.Operations {
 		in += 200 + len(e.Raw)

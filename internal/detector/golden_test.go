@@ -19,6 +19,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -36,7 +37,7 @@ func TestGolden(t *testing.T) {
 	}
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
-			known := &detector.Catalog{}
+			known := &detector.State{}
 			for _, c := range readCases(t, folder) {
 				// Replayed whether or not the case is selected: later ones need its catalog.
 				documents, ignored := c.replay(t, known)
@@ -110,8 +111,8 @@ func (g golden) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool, 
 
 // replay runs the entries the way that `run` does, and returns the documents as
 // indented JSON, and a line for each entry that brought none.
-func (g golden) replay(t *testing.T, known *detector.Catalog) (documents, ignored []byte) {
-	d := detector.New(detector.Scope{Own: sink.Collections("ddltail")})
+func (g golden) replay(t *testing.T, known *detector.State) (documents, ignored []byte) {
+	d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
 	var out, passed bytes.Buffer
 	for _, e := range g.entries {
 		unit, err := oplog.Assemble(t.Context(), e, g)
@@ -142,9 +143,9 @@ func (g golden) replay(t *testing.T, known *detector.Catalog) (documents, ignore
 
 // checkTouched wants every namespace of a new version among those that the unit is
 // said to have touched.
-func checkTouched(t *testing.T, touched []detector.Namespace, r detector.Result) {
+func checkTouched(t *testing.T, touched []schema.Namespace, r detector.Result) {
 	for _, v := range r.Versions {
-		whole := detector.Namespace{Database: v.Namespace.Database}
+		whole := schema.Namespace{Database: v.Namespace.Database}
 		if !slices.Contains(touched, v.Namespace) && !slices.Contains(touched, whole) {
 			t.Errorf("%s has a new version at %s, and only %v is said to be touched", v.Namespace, v.OpTime, touched)
 		}

@@ -9,6 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // createIndexes reads an entry whose own fields are the spec. A server of 2025
@@ -17,7 +19,7 @@ func createIndexes(w *detection, op operation) error {
 	spec, ok := op.Object.Lookup("spec").DocumentOK()
 	if !ok {
 		var err error
-		if spec, err = without(op.Object, "createIndexes"); err != nil {
+		if spec, err = rawdoc.Without(op.Object, "createIndexes"); err != nil {
 			return fmt.Errorf("createIndexes: %w", err)
 		}
 	}
@@ -51,12 +53,12 @@ func abortIndexBuild(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("abortIndexBuild: %w", err)
 	}
-	if def, _ := w.lookup(op.ns); def.Temporary || w.names.temporary(op.ns.Collection) {
+	if def, _ := w.lookup(op.ns); def.Temporary || w.generated.Match(op.ns.Collection) {
 		return nil
 	}
 	cause, _ := op.Object.Lookup("cause").DocumentOK()
 	for _, spec := range specs {
-		name := specName(spec)
+		name := schema.IndexName(spec)
 		w.emit(op, notification.Change{
 			Operation:  notification.AbortIndexBuild,
 			Database:   op.ns.Database,
@@ -73,7 +75,7 @@ func abortIndexBuild(w *detection, op operation) error {
 // endBuild returns how long the build took, zero where its start was not read, and
 // the specs of its indexes.
 func (w *detection) endBuild(op operation) (time.Duration, []bson.Raw, error) {
-	specs, err := documents(op.Object.Lookup("indexes"))
+	specs, err := rawdoc.Documents(op.Object.Lookup("indexes"))
 	if err != nil {
 		return 0, nil, fmt.Errorf("indexes: %w", err)
 	}
@@ -108,10 +110,10 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 	}
 	automatic := known && w.ofTheServer(def, spec)
 	if known {
-		next := def.withIndex(spec)
+		next := def.WithIndex(spec)
 		w.put(op.ns, &next)
 	}
-	if !automatic && !def.Temporary && !w.names.temporary(op.ns.Collection) {
+	if !automatic && !def.Temporary && !w.generated.Match(op.ns.Collection) {
 		c := createIndexChange(op.ns, def, spec)
 		c.Build = took
 		if !exact {
@@ -123,16 +125,16 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 }
 
 // createIndexChange returns the change of a new index on a collection of that definition.
-func createIndexChange(ns Namespace, def Definition, spec bson.Raw) notification.Change {
+func createIndexChange(ns schema.Namespace, def schema.Definition, spec bson.Raw) notification.Change {
 	typed := typedSpec(def, spec)
 	return notification.Change{
 		Operation:  notification.CreateIndex,
 		Database:   ns.Database,
 		Collection: ns.Collection,
-		IndexName:  specName(spec),
-		Statement:  statementOr(mongosh.ShortCreateIndex(ns.Collection, typed), notification.CreateIndex, ns.Collection, specName(spec)),
+		IndexName:  schema.IndexName(spec),
+		Statement:  statementOr(mongosh.ShortCreateIndex(ns.Collection, typed), notification.CreateIndex, ns.Collection, schema.IndexName(spec)),
 		Mongosh:    mongosh.CreateIndex(ns.Database, ns.Collection, typed),
-		Undo:       mongosh.DropIndex(ns.Database, ns.Collection, specName(spec)),
+		Undo:       mongosh.DropIndex(ns.Database, ns.Collection, schema.IndexName(spec)),
 		After:      spec,
 		UUID:       def.UUID,
 	}
@@ -153,10 +155,10 @@ func dropIndexes(w *detection, op operation) error {
 		}
 	}
 	if known {
-		next := def.withoutIndex(name)
+		next := def.WithoutIndex(name)
 		w.put(op.ns, &next)
 	}
-	if def.Temporary || w.names.temporary(op.ns.Collection) {
+	if def.Temporary || w.generated.Match(op.ns.Collection) {
 		return nil
 	}
 	w.emit(op, dropIndexChange(op.ns, def, name, before))
@@ -165,7 +167,7 @@ func dropIndexes(w *detection, op operation) error {
 
 // dropIndexChange returns the change of an index dropped from a collection of that definition; before
 // is its spec, nil where it is not known.
-func dropIndexChange(ns Namespace, def Definition, name string, before bson.Raw) notification.Change {
+func dropIndexChange(ns schema.Namespace, def schema.Definition, name string, before bson.Raw) notification.Change {
 	text := mongosh.DropIndex(ns.Database, ns.Collection, name)
 	c := notification.Change{
 		Operation:  notification.DropIndex,
@@ -183,7 +185,7 @@ func dropIndexChange(ns Namespace, def Definition, name string, before bson.Raw)
 }
 
 // typedSpec says the simple collation where the collection's own would be taken.
-func typedSpec(def Definition, spec bson.Raw) bson.Raw {
+func typedSpec(def schema.Definition, spec bson.Raw) bson.Raw {
 	if _, err := def.Options.LookupErr("collation"); err == nil {
 		return mongosh.WithSimpleCollation(spec)
 	}

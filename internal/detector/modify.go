@@ -8,6 +8,8 @@ import (
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // internalParameters are the parameters of collMod that only servers and tools write.
@@ -25,12 +27,12 @@ func modifyCollection(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("collMod: %w", errMalformed)
 	}
-	params, err := without(op.Object, append(internalParameters(), "collMod")...)
+	params, err := rawdoc.Without(op.Object, append(internalParameters(), "collMod")...)
 	if err != nil {
 		return fmt.Errorf("collMod: %w", err)
 	}
 	index, hasIndex := params.Lookup("index").DocumentOK()
-	options, err := without(params, "index")
+	options, err := rawdoc.Without(params, "index")
 	if err != nil {
 		return fmt.Errorf("collMod: %w", err)
 	}
@@ -56,7 +58,7 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 	}
 	c := modifiedCollection(op.ns, mongosh.Modification{Changes: params, Options: before})
 	if before != nil {
-		after, err := modifiedOptions(before, params)
+		after, err := schema.ModifyOptions(before, params)
 		if err != nil {
 			return err
 		}
@@ -73,7 +75,7 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 }
 
 // modifiedCollection is the change of one collMod, its statement made of the parameters.
-func modifiedCollection(ns Namespace, m mongosh.Modification) notification.Change {
+func modifiedCollection(ns schema.Namespace, m mongosh.Modification) notification.Change {
 	text := mongosh.ModifyCollection(ns.Database, ns.Collection, m.Changes)
 	return notification.Change{
 		Operation:  notification.ModifyCollection,
@@ -87,113 +89,21 @@ func modifiedCollection(ns Namespace, m mongosh.Modification) notification.Chang
 
 // optionsBefore takes the old options from the entry, else from the catalog; nil
 // where neither has them.
-func optionsBefore(op operation, def Definition) (bson.Raw, error) {
+func optionsBefore(op operation, def schema.Definition) (bson.Raw, error) {
 	old, ok := op.Object2.Lookup("collectionOptions_old").DocumentOK()
 	if !ok {
 		return def.Options, nil
 	}
-	if op.bucketed || def.Kind == KindTimeSeries {
-		return timeSeriesOptions(old)
+	if op.bucketed || def.Kind == schema.KindTimeSeries {
+		return schema.TimeSeriesOptions(old)
 	}
-	return without(old, "uuid")
-}
-
-// modifiedOptions does to options what the server does.
-func modifiedOptions(options, params bson.Raw) (bson.Raw, error) {
-	elems, err := params.Elements()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	for _, el := range elems {
-		if options, err = modifiedOption(options, el.Key(), el.Value()); err != nil {
-			return nil, err
-		}
-	}
-	return options, nil
-}
-
-func modifiedOption(options bson.Raw, key string, value bson.RawValue) (bson.Raw, error) {
-	switch key {
-	case "validator", "validationLevel", "validationAction":
-		return withValidation(options, key, value)
-	case "changeStreamPreAndPostImages":
-		enabled, _ := value.DocumentOK()
-		return withFlag(options, key, value, truthy(enabled.Lookup("enabled")))
-	case "recordPreImages":
-		return withFlag(options, key, value, truthy(value))
-	case "cappedSize":
-		return with(options, "size", value)
-	case "cappedMax":
-		n, _ := value.AsInt64OK()
-		return withFlag(options, "max", value, n > 0)
-	case "expireAfterSeconds":
-		_, off := value.StringValueOK()
-		return withFlag(options, key, value, !off)
-	case "timeseries":
-		return withTimeSeries(options, value)
-	default:
-		return with(options, key, value)
-	}
-}
-
-// withFlag keeps an option only where it is on: that is how the catalog has it.
-func withFlag(options bson.Raw, key string, value bson.RawValue, on bool) (bson.Raw, error) {
-	if !on {
-		return without(options, key)
-	}
-	return with(options, key, value)
-}
-
-// withValidation changes one of the three and writes down the other two with their
-// defaults, as the server does. An empty validator is none.
-func withValidation(options bson.Raw, key string, value bson.RawValue) (bson.Raw, error) {
-	defaults := []struct{ key, value string }{{"validationLevel", "strict"}, {"validationAction", "error"}}
-	doc, isDocument := value.DocumentOK()
-	empty := isDocument && len(doc) <= len(bson.Raw{5, 0, 0, 0, 0})
-	options, err := withFlag(options, key, value, !empty)
-	for _, d := range defaults {
-		if err != nil {
-			return nil, err
-		}
-		if _, lookupErr := options.LookupErr(d.key); lookupErr != nil {
-			options, err = with(options, d.key, d.value)
-		}
-	}
-	return options, err
-}
-
-// withTimeSeries changes bucketing parameters. A granularity brings its span.
-func withTimeSeries(options bson.Raw, value bson.RawValue) (bson.Raw, error) {
-	params, ok := value.DocumentOK()
-	if !ok {
-		return nil, errMalformed
-	}
-	series, ok := options.Lookup("timeseries").DocumentOK()
-	if !ok {
-		return nil, errMalformed
-	}
-	elems, err := params.Elements()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	for _, el := range elems {
-		if series, err = with(series, el.Key(), el.Value()); err != nil {
-			return nil, err
-		}
-	}
-	granularity, _ := params.Lookup("granularity").StringValueOK()
-	if span, ok := bucketSpans()[granularity]; ok {
-		if series, err = with(series, "bucketMaxSpanSeconds", span); err != nil {
-			return nil, err
-		}
-	}
-	return with(options, "timeseries", series)
+	return rawdoc.Without(old, "uuid")
 }
 
 func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 	def, known := w.lookup(op.ns)
 	before := indexBefore(op, def, params)
-	changes, err := marshal(bson.D{{Key: "index", Value: params}})
+	changes, err := rawdoc.Marshal(bson.D{{Key: "index", Value: params}})
 	if err != nil {
 		return err
 	}
@@ -202,15 +112,15 @@ func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 		old = oldIndexOptions(op)
 	}
 	c := modifiedCollection(op.ns, mongosh.Modification{Changes: changes, Index: old})
-	c.IndexName = specName(params)
+	c.IndexName = schema.IndexName(params)
 	if before != nil {
-		after, err := modifiedSpec(before, params)
+		after, err := schema.ModifyIndex(before, params)
 		if err != nil {
 			return err
 		}
-		c.IndexName, c.Before, c.After = specName(before), before, after
+		c.IndexName, c.Before, c.After = schema.IndexName(before), before, after
 		if known {
-			next := def.withIndex(after)
+			next := def.WithIndex(after)
 			w.put(op.ns, &next)
 		}
 	}
@@ -222,8 +132,8 @@ func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 
 // indexBefore finds the index by its name, or by its key as servers before 6.0 may
 // have it.
-func indexBefore(op operation, def Definition, params bson.Raw) bson.Raw {
-	if name := specName(params); name != "" {
+func indexBefore(op operation, def schema.Definition, params bson.Raw) bson.Raw {
+	if name := schema.IndexName(params); name != "" {
 		return def.Index(name)
 	}
 	key, ok := params.Lookup("keyPattern").DocumentOK()
@@ -257,33 +167,4 @@ func oldIndexOptions(op operation) bson.Raw {
 		return nil
 	}
 	return raw
-}
-
-// modifiedSpec does to an index spec what the server does: a flag that is off is
-// not there, and an index made unique no longer prepares for it.
-func modifiedSpec(spec, params bson.Raw) (bson.Raw, error) {
-	elems, err := params.Elements()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	for _, el := range elems {
-		switch key := el.Key(); key {
-		case "name", "keyPattern":
-			continue
-		case "hidden", "prepareUnique":
-			spec, err = withFlag(spec, key, el.Value(), truthy(el.Value()))
-		case "forceNonUnique":
-			spec, err = without(spec, "unique")
-		case "unique":
-			if spec, err = with(spec, key, el.Value()); err == nil {
-				spec, err = without(spec, "prepareUnique")
-			}
-		default:
-			spec, err = with(spec, key, el.Value())
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return spec, nil
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // renameCollection handles a rename, whose o holds full namespaces. One with
@@ -30,7 +32,7 @@ func renameCollection(w *detection, op operation) error {
 	r.target.UUID = targetUUID(op, target)
 	moved := source
 	moved.UUID = op.UUID
-	moved.Temporary = truthy(op.Object.Lookup("stayTemp")) || w.names.temporary(to.Collection)
+	moved.Temporary = rawdoc.Truthy(op.Object.Lookup("stayTemp")) || w.generated.Match(to.Collection)
 	w.put(from, nil)
 	if known {
 		w.put(to, &moved)
@@ -46,18 +48,18 @@ func renameCollection(w *detection, op operation) error {
 
 // rename is one rename with what was known of both its ends.
 type rename struct {
-	from, to           Namespace
-	source, target     Definition
+	from, to           schema.Namespace
+	source, target     schema.Definition
 	known, targetKnown bool
 	replaces           bool
-	moved              Definition
+	moved              schema.Definition
 }
 
 func (w *detection) emitRename(op operation, r rename) {
 	switch {
-	case strings.Contains(r.from.Collection, ".convertToCapped.") && w.names.temporary(r.from.Collection):
+	case strings.Contains(r.from.Collection, ".convertToCapped.") && w.generated.Match(r.from.Collection):
 		w.emit(op, convertToCappedChange(r))
-	case r.source.Temporary || w.names.temporary(r.from.Collection):
+	case r.source.Temporary || w.generated.Match(r.from.Collection):
 		w.emitFromTemporary(op, r)
 	default:
 		if r.replaces {
@@ -134,7 +136,7 @@ func replaceChange(r rename) notification.Change {
 }
 
 // whole is a definition as one document, for the changes that are about all of it.
-func whole(d Definition) bson.Raw {
+func whole(d schema.Definition) bson.Raw {
 	indexes := d.Indexes
 	if indexes == nil {
 		indexes = []bson.Raw{}
@@ -150,11 +152,11 @@ func whole(d Definition) bson.Raw {
 	return raw
 }
 
-func splitNamespace(v bson.RawValue) (Namespace, bool) {
+func splitNamespace(v bson.RawValue) (schema.Namespace, bool) {
 	full, _ := v.StringValueOK()
 	db, coll, ok := strings.Cut(full, ".")
-	coll = strings.TrimPrefix(coll, BucketsPrefix)
-	return Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
+	coll = strings.TrimPrefix(coll, schema.BucketsPrefix)
+	return schema.Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
 }
 
 // hasTarget reads dropTarget: the UUID of what is dropped, or false, or nothing.
@@ -162,10 +164,10 @@ func hasTarget(v bson.RawValue) bool {
 	if _, _, ok := v.BinaryOK(); ok {
 		return true
 	}
-	return truthy(v)
+	return rawdoc.Truthy(v)
 }
 
-func targetUUID(op operation, target Definition) oplog.UUID {
+func targetUUID(op operation, target schema.Definition) oplog.UUID {
 	_, data, ok := op.Object.Lookup("dropTarget").BinaryOK()
 	if ok && len(data) == len(oplog.UUID{}) {
 		return oplog.UUID(data)

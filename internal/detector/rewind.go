@@ -7,6 +7,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // Rewind is a catalog on its way back in time: beginning with what a listing found, it
@@ -15,14 +17,14 @@ import (
 // what was last known of its UUID, and is otherwise there without a definition.
 type Rewind struct {
 	detector  Detector
-	lastKnown *Catalog
-	byUUID    map[oplog.UUID]Definition
-	state     map[Namespace]Definition
+	lastKnown *schema.Catalog
+	byUUID    map[oplog.UUID]schema.Definition
+	state     map[schema.Namespace]schema.Definition
 }
 
 // NewRewind begins with the definitions of one moment.
-func NewRewind(d Detector, now []Version, lastKnown *Catalog) *Rewind {
-	r := &Rewind{detector: d, lastKnown: lastKnown, byUUID: map[oplog.UUID]Definition{}, state: map[Namespace]Definition{}}
+func NewRewind(d Detector, now []schema.Version, lastKnown *schema.Catalog) *Rewind {
+	r := &Rewind{detector: d, lastKnown: lastKnown, byUUID: map[oplog.UUID]schema.Definition{}, state: map[schema.Namespace]schema.Definition{}}
 	for _, v := range lastKnown.All() {
 		if !v.Definition.UUID.IsZero() {
 			r.byUUID[v.Definition.UUID] = *v.Definition
@@ -44,7 +46,7 @@ func (r *Rewind) Undo(u oplog.Unit) {
 				row.rewind(r, op)
 			}
 		case oplog.OpInsert, oplog.OpUpdate, oplog.OpDelete:
-			if db, ok := strings.CutSuffix(e.NS, "."+viewsCollection); ok {
+			if db, ok := strings.CutSuffix(e.NS, "."+schema.ViewsCollection); ok {
 				r.view(e, db)
 			}
 		}
@@ -53,27 +55,27 @@ func (r *Rewind) Undo(u oplog.Unit) {
 
 // Versions are the definitions at the moment reached, without optimes, in the order of
 // their names. Of those with Definition.Known false nothing but the name is known.
-func (r *Rewind) Versions() []Version {
-	out := make([]Version, 0, len(r.state))
+func (r *Rewind) Versions() []schema.Version {
+	out := make([]schema.Version, 0, len(r.state))
 	for ns, def := range r.state {
-		out = append(out, Version{Namespace: ns, Definition: &def})
+		out = append(out, schema.Version{Namespace: ns, Definition: &def})
 	}
-	sortVersions(out)
+	schema.SortVersions(out)
 	return out
 }
 
-func (r *Rewind) put(ns Namespace, def Definition) {
+func (r *Rewind) put(ns schema.Namespace, def schema.Definition) {
 	if r.detector.watch.Includes(ns) {
-		def.Temporary = def.Temporary || r.detector.names.temporary(ns.Collection)
+		def.Temporary = def.Temporary || r.detector.generated.Match(ns.Collection)
 		r.state[ns] = def
 	}
 }
 
 // restore brings back a collection that was dropped.
-func (r *Rewind) restore(ns Namespace, id oplog.UUID, kind Kind) {
+func (r *Rewind) restore(ns schema.Namespace, id oplog.UUID, kind schema.Kind) {
 	def, ok := r.byUUID[id]
 	if !ok {
-		def = Definition{Kind: kind, UUID: id}
+		def = schema.Definition{Kind: kind, UUID: id}
 	}
 	r.put(ns, def)
 }
@@ -81,25 +83,25 @@ func (r *Rewind) restore(ns Namespace, id oplog.UUID, kind Kind) {
 func uncreate(r *Rewind, op operation) { delete(r.state, op.ns) }
 
 func undrop(r *Rewind, op operation) {
-	if op.ns.Collection != viewsCollection {
-		kind := KindCollection
+	if op.ns.Collection != schema.ViewsCollection {
+		kind := schema.KindCollection
 		if op.bucketed {
-			kind = KindTimeSeries
+			kind = schema.KindTimeSeries
 		}
 		r.restore(op.ns, op.UUID, kind)
 		return
 	}
-	for _, ns := range r.lastKnown.in(op.ns.Database, KindView) {
+	for _, ns := range r.lastKnown.In(op.ns.Database, schema.KindView) {
 		if _, there := r.state[ns]; !there {
 			r.restoreView(ns)
 		}
 	}
 }
 
-func (r *Rewind) restoreView(ns Namespace) {
+func (r *Rewind) restoreView(ns schema.Namespace) {
 	def, ok := r.lastKnown.Lookup(ns)
-	if !ok || def.Kind != KindView {
-		def = Definition{Kind: KindView}
+	if !ok || def.Kind != schema.KindView {
+		def = schema.Definition{Kind: schema.KindView}
 	}
 	r.put(ns, def)
 }
@@ -111,7 +113,7 @@ func unindex(r *Rewind, op operation) {
 	if !ok {
 		return
 	}
-	specs, err := documents(op.Object.Lookup("indexes"))
+	specs, err := rawdoc.Documents(op.Object.Lookup("indexes"))
 	if err != nil {
 		specs = []bson.Raw{op.Object}
 		if inner, ok := op.Object.Lookup("spec").DocumentOK(); ok {
@@ -119,7 +121,7 @@ func unindex(r *Rewind, op operation) {
 		}
 	}
 	for _, spec := range specs {
-		def = def.withoutIndex(specName(spec))
+		def = def.WithoutIndex(schema.IndexName(spec))
 	}
 	r.put(op.ns, def)
 }
@@ -130,7 +132,7 @@ func reindex(r *Rewind, op operation) {
 		return
 	}
 	if spec, _, err := userSpec(op, def, op.Object2); err == nil {
-		r.put(op.ns, def.withIndex(spec))
+		r.put(op.ns, def.WithIndex(spec))
 	}
 }
 
@@ -144,38 +146,12 @@ func unmodify(r *Rewind, op operation) {
 	}
 	if params, ok := op.Object.Lookup("index").DocumentOK(); ok {
 		if spec := indexBefore(op, def, params); spec != nil {
-			if old, err := unmodifiedSpec(spec, params, oldIndexOptions(op)); err == nil {
-				def = def.withIndex(old)
+			if old, err := schema.UnmodifyIndex(spec, params, oldIndexOptions(op)); err == nil {
+				def = def.WithIndex(old)
 			}
 		}
 	}
 	r.put(op.ns, def)
-}
-
-// unmodifiedSpec returns a spec the options that a collMod found. An index can only be
-// made unique after it was prepared for that.
-func unmodifiedSpec(spec, params, old bson.Raw) (bson.Raw, error) {
-	elems, err := params.Elements()
-	if err != nil {
-		return nil, err
-	}
-	for _, el := range elems {
-		key := el.Key()
-		if key == "name" || key == "keyPattern" {
-			continue
-		}
-		was, hadErr := old.LookupErr(key)
-		had := hadErr == nil && (key == "expireAfterSeconds" || truthy(was))
-		if spec, err = withFlag(spec, key, was, had); err != nil {
-			return nil, err
-		}
-		if key == "unique" {
-			if spec, err = with(spec, "prepareUnique", true); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return spec, nil
 }
 
 func unrename(r *Rewind, op operation) {
@@ -191,7 +167,7 @@ func unrename(r *Rewind, op operation) {
 		r.put(from, moved)
 	}
 	if hasTarget(op.Object.Lookup("dropTarget")) {
-		r.restore(to, targetUUID(op, Definition{}), KindCollection)
+		r.restore(to, targetUUID(op, schema.Definition{}), schema.KindCollection)
 	}
 }
 
@@ -205,8 +181,8 @@ func (r *Rewind) view(e oplog.Entry, db string) {
 	if !ok || !inDatabase || name == "" {
 		return
 	}
-	ns := Namespace{Database: db, Collection: name}
-	if at, there := r.state[ns]; there && at.Kind != KindView {
+	ns := schema.Namespace{Database: db, Collection: name}
+	if at, there := r.state[ns]; there && at.Kind != schema.KindView {
 		// A time series is a view too, and a collection besides: that one counts.
 		return
 	}

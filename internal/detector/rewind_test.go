@@ -9,16 +9,17 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // moments takes all entries of a folder of golden cases, and gives the units with the
 // catalog before each, and the last one.
-func moments(t *testing.T, folder string) ([]oplog.Unit, [][]detector.Version) {
-	d := detector.New(detector.Scope{Own: sink.Collections("ddltail")})
-	known := &detector.Catalog{}
+func moments(t *testing.T, folder string) ([]oplog.Unit, [][]schema.Version) {
+	d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
+	known := &detector.State{}
 	var units []oplog.Unit
-	catalogs := [][]detector.Version{nil}
+	catalogs := [][]schema.Version{nil}
 	for _, c := range readCases(t, folder) {
 		for _, e := range c.entries {
 			unit, err := oplog.Assemble(t.Context(), e, c)
@@ -38,10 +39,12 @@ func TestRewind(t *testing.T) {
 	for _, folder := range corpora(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			units, catalogs := moments(t, folder)
-			d := detector.New(detector.Scope{Own: sink.Collections("ddltail")})
+			d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
 			for from := 0; from < len(units); from += 5 {
-				lastKnown := &detector.Catalog{}
-				lastKnown.Apply(detector.Result{Versions: catalogs[from]})
+				lastKnown := &schema.Catalog{}
+				for _, v := range catalogs[from] {
+					lastKnown.Set(v)
+				}
 				past := detector.NewRewind(d, catalogs[len(units)], lastKnown)
 				for i := len(units) - 1; i >= from; i-- {
 					past.Undo(units[i])
@@ -60,7 +63,7 @@ func TestDifferences(t *testing.T) {
 	for _, folder := range corpora(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			_, catalogs := moments(t, folder)
-			d := detector.New(detector.Scope{})
+			d := detector.New(schema.Scope{})
 			for from := 0; from < len(catalogs); from += 6 {
 				for to := from; to < len(catalogs); to += 11 {
 					changes := d.Differences(catalogs[from], catalogs[to])
@@ -86,8 +89,8 @@ func corpora(t *testing.T) []string {
 	return folders
 }
 
-func visible(versions []detector.Version) []detector.Version {
-	var out []detector.Version
+func visible(versions []schema.Version) []schema.Version {
+	var out []schema.Version
 	for _, v := range versions {
 		if !v.Definition.Temporary {
 			out = append(out, v)
@@ -97,14 +100,14 @@ func visible(versions []detector.Version) []detector.Version {
 }
 
 // walk makes changes to a catalog, as a reader of the notifications would.
-func walk(t *testing.T, from []detector.Version, changes []notification.Change) []detector.Version {
-	state := map[string]detector.Version{}
+func walk(t *testing.T, from []schema.Version, changes []notification.Change) []schema.Version {
+	state := map[string]schema.Version{}
 	for _, v := range visible(from) {
 		state[v.Namespace.String()] = v
 	}
 	for _, c := range changes {
-		v := detector.Version{Namespace: detector.Namespace{Database: c.Database, Collection: c.Collection}}
-		def := detector.Definition{}
+		v := schema.Version{Namespace: schema.Namespace{Database: c.Database, Collection: c.Collection}}
+		def := schema.Definition{}
 		if old := state[c.Namespace()].Definition; old != nil {
 			def = *old
 		}
@@ -128,31 +131,31 @@ func walk(t *testing.T, from []detector.Version, changes []notification.Change) 
 		case notification.ModifyView:
 			def.Options = c.After
 		case notification.CreateCollection, notification.CreateView:
-			def = detector.Definition{Kind: kindOf(c), UUID: c.UUID, Options: c.After}
+			def = schema.Definition{Kind: kindOf(c), UUID: c.UUID, Options: c.After}
 		default:
 			t.Fatalf("not of a comparison: %+v", c)
 		}
 		v.Definition = &def
 		state[v.Namespace.String()] = v
 	}
-	out := make([]detector.Version, 0, len(state))
+	out := make([]schema.Version, 0, len(state))
 	for _, v := range state {
 		out = append(out, v)
 	}
 	return out
 }
 
-func kindOf(c notification.Change) detector.Kind {
+func kindOf(c notification.Change) schema.Kind {
 	if c.Operation == notification.CreateView {
-		return detector.KindView
+		return schema.KindView
 	}
 	if c.After.Lookup("timeseries").Type != 0 {
-		return detector.KindTimeSeries
+		return schema.KindTimeSeries
 	}
-	return detector.KindCollection
+	return schema.KindCollection
 }
 
-func without(def detector.Definition, name string) (out []bson.Raw) {
+func without(def schema.Definition, name string) (out []bson.Raw) {
 	for _, spec := range def.Indexes {
 		if spec.Lookup("name").StringValue() != name {
 			out = append(out, spec)
@@ -161,9 +164,9 @@ func without(def detector.Definition, name string) (out []bson.Raw) {
 	return out
 }
 
-func sameCatalog(t *testing.T, got, want []detector.Version) {
+func sameCatalog(t *testing.T, got, want []schema.Version) {
 	t.Helper()
-	there := map[string]detector.Definition{}
+	there := map[string]schema.Definition{}
 	for _, v := range got {
 		there[v.Namespace.String()] = *v.Definition
 	}
@@ -182,17 +185,17 @@ func sameCatalog(t *testing.T, got, want []detector.Version) {
 // TestSwappedNames finds two collections under each other's name, and a third where a
 // fourth was: every rename finds its new name free, the drop comes before them.
 func TestSwappedNames(t *testing.T) {
-	at := func(name string, id byte) detector.Version {
-		return detector.Version{
-			Namespace:  detector.Namespace{Database: "shop", Collection: name},
-			Definition: &detector.Definition{Kind: detector.KindCollection, UUID: oplog.UUID{id}, Options: bson.Raw{5, 0, 0, 0, 0}},
+	at := func(name string, id byte) schema.Version {
+		return schema.Version{
+			Namespace:  schema.Namespace{Database: "shop", Collection: name},
+			Definition: &schema.Definition{Kind: schema.KindCollection, UUID: oplog.UUID{id}, Options: bson.Raw{5, 0, 0, 0, 0}},
 		}
 	}
-	before := []detector.Version{at("a", 1), at("b", 2), at("c", 3), at("d", 4)}
-	after := []detector.Version{at("a", 2), at("b", 1), at("d", 3)}
+	before := []schema.Version{at("a", 1), at("b", 2), at("c", 3), at("d", 4)}
+	after := []schema.Version{at("a", 2), at("b", 1), at("d", 3)}
 	var got []string
 	taken := map[string]bool{"a": true, "b": true, "c": true, "d": true}
-	for _, c := range detector.New(detector.Scope{}).Differences(before, after) {
+	for _, c := range detector.New(schema.Scope{}).Differences(before, after) {
 		got = append(got, c.Statement)
 		delete(taken, c.Collection)
 		if to := c.To; to != "" {

@@ -6,6 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // shardingNoop handles the no-ops in which a shard says what happened to the
@@ -25,7 +26,7 @@ func shardingNoop(w *detection, op operation) error {
 			continue
 		}
 		db, coll, ok := strings.Cut(full, ".")
-		if !ok || w.names.temporary(coll) || strings.HasPrefix(coll, reshardingPrefix) {
+		if !ok || w.generated.Match(coll) || strings.HasPrefix(coll, schema.ReshardingPrefix) {
 			return nil
 		}
 		op.unreported = op.FromMigrate

@@ -5,22 +5,19 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-)
 
-// timeSeriesOptions leaves out what the server adds to the options of the buckets,
-// so that they are those that listCollections shows under the user's name.
-func timeSeriesOptions(options bson.Raw) (bson.Raw, error) {
-	return without(options, "validator", "clusteredIndex", "uuid", "storageEngine")
-}
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
+)
 
 // userSpec returns an index spec by the user's field names. It says whether that is
 // exact: on a time series whose fields are not known it cannot be.
-func userSpec(op operation, def Definition, spec bson.Raw) (bson.Raw, bool, error) {
+func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, bool, error) {
 	key, ok := spec.Lookup("key").DocumentOK()
-	if !ok || specName(spec) == "" || op.ns.Collection == "" {
+	if !ok || schema.IndexName(spec) == "" || op.ns.Collection == "" {
 		return nil, false, errMalformed
 	}
-	if !op.bucketed && def.Kind != KindTimeSeries {
+	if !op.bucketed && def.Kind != schema.KindTimeSeries {
 		return spec, true, nil
 	}
 	if original, ok := spec.Lookup("originalSpec").DocumentOK(); ok {
@@ -31,7 +28,7 @@ func userSpec(op operation, def Definition, spec bson.Raw) (bson.Raw, bool, erro
 	if err != nil {
 		return nil, false, err
 	}
-	spec, err = with(spec, "key", typed)
+	spec, err = rawdoc.With(spec, "key", typed)
 	return spec, exact, err
 }
 
@@ -76,17 +73,17 @@ func typedField(stored, meta string) (string, bool) {
 
 // ofTheServer recognises the index that servers from 6.3 on make with a time series
 // that has a metaField: the very next entry. The user did not type it.
-func (w *detection) ofTheServer(def Definition, spec bson.Raw) bool {
+func (w *detection) ofTheServer(def schema.Definition, spec bson.Raw) bool {
 	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
 	return len(def.Indexes) == 0 && w.optime.TS == next && isMetaIndex(def, spec)
 }
 
 // isMetaIndex reports whether a spec, by the user's field names, is the one that the
 // server makes on a time series by itself.
-func isMetaIndex(def Definition, spec bson.Raw) bool {
+func isMetaIndex(def schema.Definition, spec bson.Raw) bool {
 	meta, hasMeta := def.Options.Lookup("timeseries", "metaField").StringValueOK()
 	timeField, _ := def.Options.Lookup("timeseries", "timeField").StringValueOK()
-	if def.Kind != KindTimeSeries || !hasMeta || specName(spec) != meta+"_1_"+timeField+"_1" {
+	if def.Kind != schema.KindTimeSeries || !hasMeta || schema.IndexName(spec) != meta+"_1_"+timeField+"_1" {
 		return false
 	}
 	key, _ := spec.Lookup("key").DocumentOK()
@@ -111,21 +108,16 @@ func changeStorageForm(w *detection, op operation) error {
 	}
 	def, known := w.lookup(op.ns)
 	series, ok := def.Options.Lookup("timeseries").DocumentOK()
-	if !known || !ok || truthy(op.Object.Lookup("isUpgrade")) {
+	if !known || !ok || rawdoc.Truthy(op.Object.Lookup("isUpgrade")) {
 		return nil
 	}
-	series, err := without(series, "fixedBucketing")
+	series, err := rawdoc.Without(series, "fixedBucketing")
 	if err != nil {
 		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", err)
 	}
-	if def.Options, err = with(def.Options, "timeseries", series); err != nil {
+	if def.Options, err = rawdoc.With(def.Options, "timeseries", series); err != nil {
 		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", err)
 	}
 	w.put(op.ns, &def)
 	return nil
-}
-
-// bucketSpans are the spans of buckets that a granularity implies, in seconds.
-func bucketSpans() map[string]int32 {
-	return map[string]int32{"seconds": 3600, "minutes": 86400, "hours": 2592000}
 }

@@ -4,12 +4,13 @@ import (
 	"strings"
 
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // AffectedNamespaces lists the namespaces whose definitions a unit may have changed, reported
 // or not. One without a collection means the whole database.
-func (d Detector) AffectedNamespaces(u oplog.Unit) []Namespace {
-	var out []Namespace
+func (d Detector) AffectedNamespaces(u oplog.Unit) []schema.Namespace {
+	var out []schema.Namespace
 	for _, e := range u.Operations {
 		if e.Op != oplog.OpCommand {
 			full, ok := e.Object.Lookup("_id").StringValueOK()
@@ -17,7 +18,7 @@ func (d Detector) AffectedNamespaces(u oplog.Unit) []Namespace {
 				full, _ = e.Object2.Lookup("_id").StringValueOK()
 			}
 			db, coll, _ := strings.Cut(full, ".")
-			out = append(out, Namespace{db, coll})
+			out = append(out, schema.Namespace{Database: db, Collection: coll})
 			continue
 		}
 		name, target := e.Command()
@@ -31,10 +32,10 @@ func (d Detector) AffectedNamespaces(u oplog.Unit) []Namespace {
 			continue
 		}
 		coll, _ := target.StringValueOK()
-		if coll == viewsCollection {
+		if coll == schema.ViewsCollection {
 			coll = ""
 		}
-		out = append(out, Namespace{e.Database(), strings.TrimPrefix(coll, BucketsPrefix)})
+		out = append(out, schema.Namespace{Database: e.Database(), Collection: strings.TrimPrefix(coll, schema.BucketsPrefix)})
 	}
 	return out
 }

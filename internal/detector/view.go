@@ -9,6 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // viewDocument handles a write to system.views: a view is a document there, its
@@ -27,7 +29,7 @@ func viewDocument(w *detection, op operation) error {
 	before, known := w.lookup(op.ns)
 	if op.Op == oplog.OpDelete {
 		// A time series' view goes before its buckets, whose drop is what counts.
-		if !known || before.Kind == KindView {
+		if !known || before.Kind == schema.KindView {
 			w.dropView(op, before.Options)
 		}
 		return nil
@@ -36,14 +38,14 @@ func viewDocument(w *detection, op operation) error {
 	if !ok {
 		return fmt.Errorf("view: viewOn: %w", errMalformed)
 	}
-	if strings.HasPrefix(viewOn, BucketsPrefix) {
+	if strings.HasPrefix(viewOn, schema.BucketsPrefix) {
 		return nil
 	}
-	options, err := without(op.Object, "_id")
+	options, err := rawdoc.Without(op.Object, "_id")
 	if err != nil {
 		return fmt.Errorf("view: %w", err)
 	}
-	w.put(op.ns, &Definition{Kind: KindView, Options: options})
+	w.put(op.ns, &schema.Definition{Kind: schema.KindView, Options: options})
 	if op.Op == oplog.OpInsert {
 		w.emit(anonymous(op), createViewChange(op.ns, options))
 		return nil
@@ -58,7 +60,7 @@ func anonymous(op operation) operation {
 	return op
 }
 
-func createViewChange(ns Namespace, options bson.Raw) notification.Change {
+func createViewChange(ns schema.Namespace, options bson.Raw) notification.Change {
 	text := mongosh.CreateView(ns.Database, ns.Collection, options)
 	return notification.Change{
 		Operation:  notification.CreateView,
@@ -71,7 +73,7 @@ func createViewChange(ns Namespace, options bson.Raw) notification.Change {
 	}
 }
 
-func modifyViewChange(ns Namespace, before, after bson.Raw) notification.Change {
+func modifyViewChange(ns schema.Namespace, before, after bson.Raw) notification.Change {
 	text := mongosh.ModifyView(ns.Database, ns.Collection, after)
 	c := notification.Change{
 		Operation:  notification.ModifyView,
@@ -88,7 +90,7 @@ func modifyViewChange(ns Namespace, before, after bson.Raw) notification.Change 
 	return c
 }
 
-func dropViewChange(ns Namespace, before bson.Raw) notification.Change {
+func dropViewChange(ns schema.Namespace, before bson.Raw) notification.Change {
 	text := mongosh.DropView(ns.Database, ns.Collection)
 	c := notification.Change{
 		Operation:  notification.DropView,
@@ -110,9 +112,9 @@ func (w *detection) dropView(op operation, before bson.Raw) {
 }
 
 // dropViews handles a drop of system.views, which takes every view of the database
-// with it and writes no entry for them.
+// With it and writes no entry for them.
 func (w *detection) dropViews(op operation) {
-	for _, ns := range w.known.in(op.ns.Database, KindView) {
+	for _, ns := range w.known.In(op.ns.Database, schema.KindView) {
 		if def, ok := w.lookup(ns); ok {
 			op.ns = ns
 			w.dropView(op, def.Options)

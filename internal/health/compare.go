@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/catalog"
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -70,7 +70,7 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 	if err != nil {
 		return nil, 0, err
 	}
-	listed, err := list(ctx, m, head, detector.Scope{Own: sink.Collections(c.Sink.Name())})
+	listed, err := list(ctx, m, head, schema.Scope{Own: sink.Collections(c.Sink.Name())})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -100,7 +100,7 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 }
 
 // list returns what a member has, but for what the server makes for itself.
-func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.Scope) (schema.Schema, error) {
+func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch schema.Scope) (migration.Schema, error) {
 	l, err := catalog.NewListing(m, at.TS)
 	if err != nil {
 		return nil, err
@@ -110,9 +110,9 @@ func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.S
 	if err != nil {
 		return nil, err
 	}
-	out := schema.Schema{}
+	out := migration.Schema{}
 	for _, db := range databases {
-		if !watch.Includes(detector.Namespace{Database: db}) {
+		if !watch.Includes(schema.Namespace{Database: db}) {
 			continue
 		}
 		versions, err := l.Collections(ctx, db)
@@ -123,7 +123,7 @@ func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch detector.S
 			if !watch.Includes(v.Namespace) || v.Definition.Temporary {
 				continue
 			}
-			if v.Definition.Kind != detector.KindView {
+			if v.Definition.Kind != schema.KindView {
 				if v.Definition.Indexes, err = l.Indexes(ctx, v.Namespace); err != nil {
 					return nil, err
 				}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/catalog"
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -18,7 +18,7 @@ const staleAfter = time.Minute
 // Standing is how one namespace was defined at a moment.
 type Standing struct {
 	Source  string
-	Version detector.Version
+	Version schema.Version
 	// Inferred is the span in which it came about where that was not read.
 	Inferred Interval
 }
@@ -53,7 +53,7 @@ func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error)
 		return nil, err
 	}
 	touched := spans{}
-	err = r.versions().Fetch(ctx, ids, func(v detector.Version) error {
+	err = r.versions().Fetch(ctx, ids, func(v schema.Version) error {
 		if v.Definition == nil || v.Definition.Temporary {
 			return nil
 		}
@@ -75,8 +75,8 @@ func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error)
 }
 
 // Schema returns the whole of it at once.
-func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Schema, []string, error) {
-	s := schema.Schema{}
+func (r Reader) Schema(ctx context.Context, a AsOf) (migration.Schema, []string, error) {
+	s := migration.Schema{}
 	notes, err := r.EachAsOf(ctx, a, func(st Standing) error {
 		s[st.Version.Namespace] = *st.Version.Definition
 		return nil

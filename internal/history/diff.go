@@ -12,7 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/catalog"
-	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
@@ -23,13 +23,13 @@ type Diff struct {
 	From, To time.Time
 	// Before and After hold what may differ: a namespace whose version is the same at
 	// both moments is in neither.
-	Before, After schema.Schema
+	Before, After migration.Schema
 	Notes         []string
 }
 
 // Compare reads what differs between two moments.
 func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) (Diff, error) {
-	d := Diff{Source: source, From: from, To: to, Before: schema.Schema{}, After: schema.Schema{}}
+	d := Diff{Source: source, From: from, To: to, Before: migration.Schema{}, After: migration.Schema{}}
 	m, err := r.between(ctx, source, from, to)
 	if err != nil {
 		return Diff{}, err
@@ -41,9 +41,9 @@ func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) 
 			return Diff{}, err
 		}
 	}
-	for i, into := range []schema.Schema{d.Before, d.After} {
+	for i, into := range []migration.Schema{d.Before, d.After} {
 		only := without(ids[i], ids[1-i])
-		err := r.versions().Fetch(ctx, only, func(v detector.Version) error {
+		err := r.versions().Fetch(ctx, only, func(v schema.Version) error {
 			if v.Definition != nil && !v.Definition.Temporary {
 				into[v.Namespace] = *v.Definition
 			}
@@ -123,8 +123,8 @@ func later(a, b time.Time) time.Time {
 }
 
 // Script leads from the first moment's schema to the second's.
-func (d Diff) Script(policy schema.Policy) schema.Script {
-	return schema.Lead(d.Before, d.After, policy)
+func (d Diff) Script(policy migration.Policy) migration.Script {
+	return migration.Lead(d.Before, d.After, policy)
 }
 
 // Write writes each difference for people, the definitions side by side.
@@ -136,7 +136,7 @@ func (d Diff) Write(w io.Writer, screen terminal.Screen) error {
 	}
 	half := max((width-3)/2, minRest)
 	fmt.Fprintln(out, screen.Paint(terminal.Bold, terminal.Pad(Stamp(d.From), half)+"   "+Stamp(d.To)))
-	differences := schema.Differences(d.Before, d.After)
+	differences := migration.Differences(d.Before, d.After)
 	for _, diff := range differences {
 		d.writeOne(out, screen, diff, half)
 	}
@@ -149,7 +149,7 @@ func (d Diff) Write(w io.Writer, screen terminal.Screen) error {
 	return flush(out)
 }
 
-func (d Diff) writeOne(out *bufio.Writer, screen terminal.Screen, diff schema.Difference, half int) {
+func (d Diff) writeOne(out *bufio.Writer, screen terminal.Screen, diff migration.Difference, half int) {
 	left, right := side(diff.From, half), side(diff.To, half)
 	title, colour := "changed", terminal.Yellow
 	switch {
@@ -176,7 +176,7 @@ func (d Diff) writeOne(out *bufio.Writer, screen terminal.Screen, diff schema.Di
 	}
 }
 
-func side(n *schema.Named, width int) []string {
+func side(n *migration.Named, width int) []string {
 	if n == nil {
 		return nil
 	}
@@ -186,11 +186,11 @@ func side(n *schema.Named, width int) []string {
 // WriteJSON writes each difference as a line of relaxed Extended JSON.
 func (d Diff) WriteJSON(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	for _, diff := range schema.Differences(d.Before, d.After) {
+	for _, diff := range migration.Differences(d.Before, d.After) {
 		doc := bson.D{{Key: "source", Value: d.Source}, {Key: "ns", Value: diff.Namespace().String()}}
 		for _, part := range []struct {
 			name string
-			n    *schema.Named
+			n    *migration.Named
 		}{{"before", diff.From}, {"after", diff.To}} {
 			if part.n != nil {
 				fields := append(bson.D{{Key: "ns", Value: part.n.Namespace.String()}}, definitionFields(part.n.Definition)...)
@@ -204,7 +204,7 @@ func (d Diff) WriteJSON(w io.Writer) error {
 	return flush(out)
 }
 
-func definitionFields(d detector.Definition) bson.D {
+func definitionFields(d schema.Definition) bson.D {
 	fields := bson.D{{Key: "kind", Value: string(d.Kind)}}
 	if !d.UUID.IsZero() {
 		fields = append(fields, bson.E{Key: "uuid", Value: d.UUID.Binary()})

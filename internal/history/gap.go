@@ -8,8 +8,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -75,7 +75,7 @@ func (r Reader) inference(ctx context.Context, source string, until time.Time) (
 
 // of returns the span in which a version came about, none where it was read from the
 // oplog. The versions of a gap have the wall clock of its end and lie just below it.
-func (inf inference) of(v detector.Version) Interval {
+func (inf inference) of(v schema.Version) Interval {
 	if span, ok := inf.compared[compared{v.Namespace.String(), v.Wall.UnixMilli()}]; ok {
 		return span
 	}

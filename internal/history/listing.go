@@ -10,7 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -126,7 +126,7 @@ func intervalFields(i Interval) bson.D {
 
 // WriteScript writes a script with a head that says what it does, what goes when it
 // runs, and what is not certain.
-func WriteScript(w io.Writer, head string, notes []string, script schema.Script) error {
+func WriteScript(w io.Writer, head string, notes []string, script migration.Script) error {
 	out := bufio.NewWriter(w)
 	for _, line := range slices.Concat([]string{head}, notes) {
 		fmt.Fprintf(out, "// %s\n", terminal.Escape(line))

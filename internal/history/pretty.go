@@ -8,8 +8,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -98,7 +98,7 @@ func key(name string) string {
 }
 
 // definitionLines writes a whole definition, its options and indexes by their names.
-func definitionLines(d detector.Definition, width int) []string {
+func definitionLines(d schema.Definition, width int) []string {
 	lines := append([]string{string(d.Kind)}, Lines(byKey(d.Options), width)...)
 	specs := slices.Clone(d.Indexes)
 	slices.SortFunc(specs, func(a, b bson.Raw) int { return strings.Compare(indexName(a), indexName(b)) })

@@ -15,6 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -110,7 +111,7 @@ func (e entries) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool,
 // detected returns the changes that entries bring. What an unknown command holds is left
 // out: the whole entry is longer than the projected one.
 func detected(t *testing.T, raws, from []bson.Raw) []notification.Change {
-	d, known := detector.New(detector.Scope{}), &detector.Catalog{}
+	d, known := detector.New(schema.Scope{}), &detector.State{}
 	var changes []notification.Change
 	for _, raw := range raws {
 		e, err := oplog.Decode(raw)

@@ -13,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // completeComparison publishes a comparison that was recorded and not yet completed: the
@@ -131,7 +132,7 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
 	p.listed, p.compareAt = nil, p.nextComparison(time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
-	differences, _ := catalog.Changed(p.known, listed.Versions, listed.At)
+	differences, _ := catalog.Changed(&p.known.Catalog, listed.Versions, listed.At)
 	if len(differences) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
 		p.compared = listed.At.OpTime
@@ -171,14 +172,15 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) er
 
 // reloadCatalog reads the stored catalog at the position.
 func (p *Pipeline) reloadCatalog(ctx context.Context) error {
-	var known *detector.Catalog
+	var stored *schema.Catalog
 	err := p.retryUntilDone(ctx, "catalog", func(ctx context.Context) (err error) {
-		known, err = p.Catalog.Load(ctx, p.catalogPosition())
+		stored, err = p.Catalog.Load(ctx, p.catalogPosition())
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	known := detector.NewState(*stored)
 	if p.known != nil {
 		known.KeepBuilds(p.known)
 	}

@@ -11,11 +11,11 @@ import (
 
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // leaseRetry is the pause before a process tries again to get a lease that another holds.
@@ -79,7 +79,7 @@ func (p *Pipeline) withLease(ctx context.Context, at oplog.OpTime, work func(con
 // resumePoint is where reading resumes behind a gap, with the catalog at that position.
 type resumePoint struct {
 	comparison checkpoint.Comparison
-	state      []detector.Version
+	state      []schema.Version
 }
 
 // findResumePoint takes a snapshot of a member's catalog and reverts it to the oldest entry
@@ -263,14 +263,14 @@ func (p *Pipeline) replicaSetIDOf(ctx context.Context, m oplog.Member) bson.Obje
 }
 
 // undefined returns versions for namespaces of which only the name is known.
-func undefined(c checkpoint.Comparison) []detector.Version {
-	out := make([]detector.Version, len(c.Undefined))
+func undefined(c checkpoint.Comparison) []schema.Version {
+	out := make([]schema.Version, len(c.Undefined))
 	for i, u := range c.Undefined {
-		def := detector.Definition{Kind: detector.Kind(u.Kind)}
+		def := schema.Definition{Kind: schema.Kind(u.Kind)}
 		if len(u.UUID.Data) == len(def.UUID) {
 			def.UUID = oplog.UUID(u.UUID.Data)
 		}
-		out[i] = detector.Version{Namespace: detector.Namespace{Database: u.Database, Collection: u.Collection}, Definition: &def}
+		out[i] = schema.Version{Namespace: schema.Namespace{Database: u.Database, Collection: u.Collection}, Definition: &def}
 	}
 	return out
 }

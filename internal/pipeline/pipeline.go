@@ -28,6 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 const (
@@ -60,7 +61,7 @@ type Pipeline struct {
 	Checkpoints    checkpoint.Store
 	// Catalog stores the versions of definitions; Watch decides which namespaces are included.
 	Catalog catalog.Store
-	Watch   detector.Scope
+	Watch   schema.Scope
 	// First is the checkpoint of a first run without its position.
 	First checkpoint.Checkpoint
 	// Reconcile is when the known catalog is compared with the server's.
@@ -75,7 +76,7 @@ type Pipeline struct {
 	Status  *Status
 	Log     *zap.Logger
 
-	known *detector.Catalog
+	known *detector.State
 	// detected is true if known is ahead of what has been published.
 	detected bool
 	// position is the last published entry; if inclusive, that entry is still to be published.
@@ -229,7 +230,7 @@ func (p *Pipeline) recordProgress(b oplog.Batch) {
 // batch is what must be written before the position may advance to upTo.
 type batch struct {
 	docs     []notification.Document
-	versions []detector.Version
+	versions []schema.Version
 	upTo     oplog.Moment
 	// bytes is the approximate size of the documents.
 	bytes int

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -70,5 +71,37 @@ func TestOpenFileNew(t *testing.T) {
 	}
 	if _, err := Open("file", t.TempDir()); err == nil {
 		t.Error("a folder was opened")
+	}
+}
+
+// TestLockOfEarlierRelease checks that a release that locked the file itself with flock(2)
+// and this one exclude each other.
+func TestLockOfEarlierRelease(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "changes.ndjson")
+	earlier, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(earlier.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open("file", path); !errors.Is(err, ErrLocked) {
+		t.Errorf("opened under the lock of an earlier release: %v", err)
+	}
+	if err := earlier.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open("file", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if earlier, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(earlier.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+		t.Errorf("an earlier release gets the lock too: %v", err)
+	}
+	if err := errors.Join(earlier.Close(), f.Close()); err != nil {
+		t.Error(err)
 	}
 }

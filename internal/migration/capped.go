@@ -1,18 +1,18 @@
-package schema
+package migration
 
 import (
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // becomesCapped reports whether convertToCapped makes one of the other: it keeps all
 // other options, and no index.
 func becomesCapped(from, to bson.Raw) bool {
-	return slices.Equal(detector.Differing(from, to), []string{"capped", "size"}) && flag(to, "capped")
+	return slices.Equal(schema.Differing(from, to), []string{"capped", "size"}) && flag(to, "capped")
 }
 
 func convertToCapped(n Named) Step {

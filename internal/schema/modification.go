@@ -1,14 +1,16 @@
-package detector
+package schema
 
 import (
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/rawdoc"
 )
 
-// optionChanges returns the parameters of the collMod that leads from some options to
+// OptionChanges returns the parameters of the collMod that leads from some options to
 // others; nil where no collMod can do it.
-func optionChanges(before, after bson.Raw) bson.Raw {
+func OptionChanges(before, after bson.Raw) bson.Raw {
 	params := bson.D{}
 	for _, key := range Differing(before, after) {
 		param, ok := OptionParameter(key, before, after)
@@ -17,7 +19,7 @@ func optionChanges(before, after bson.Raw) bson.Raw {
 		}
 		params = append(params, param)
 	}
-	raw, err := marshal(params)
+	raw, err := rawdoc.Marshal(params)
 	if err != nil {
 		return nil
 	}
@@ -34,7 +36,7 @@ func OptionParameter(key string, before, after bson.Raw) (bson.E, bool) {
 		}
 		return value
 	}
-	capped := truthy(before.Lookup("capped"))
+	capped := rawdoc.Truthy(before.Lookup("capped"))
 	switch key {
 	case "validator":
 		return bson.E{Key: key, Value: or(bson.D{})}, true
@@ -75,33 +77,33 @@ func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
 	return bson.E{Key: "timeseries", Value: bson.D{{Key: "granularity", Value: to}}}, true
 }
 
-// indexChanges returns the parameters of the collMod that made one index of another; nil
+// IndexChanges returns the parameters of the collMod that made one index of another; nil
 // where there was none, or none could.
-func indexChanges(before, after bson.Raw) bson.Raw {
-	if before == nil || EquivalentIndex(before, after) || remade(before, after) {
+func IndexChanges(before, after bson.Raw) bson.Raw {
+	if before == nil || EquivalentIndex(before, after) || NeedsRebuild(before, after) {
 		return nil
 	}
-	params := bson.D{{Key: "name", Value: specName(after)}}
+	params := bson.D{{Key: "name", Value: IndexName(after)}}
 	for _, key := range Differing(before, after) {
 		value, err := after.LookupErr(key)
 		switch {
 		case err == nil:
 			params = append(params, bson.E{Key: key, Value: value})
-		case key != "prepareUnique" || !truthy(after.Lookup("unique")): // which takes it along
+		case key != "prepareUnique" || !rawdoc.Truthy(after.Lookup("unique")): // which takes it along
 			params = append(params, bson.E{Key: key, Value: false})
 		}
 	}
-	raw, err := marshal(bson.D{{Key: "index", Value: params}})
+	raw, err := rawdoc.Marshal(bson.D{{Key: "index", Value: params}})
 	if err != nil {
 		return nil
 	}
 	return raw
 }
 
-// remade reports whether two indexes of one name differ in what no collMod changes.
-func remade(before, after bson.Raw) bool {
+// NeedsRebuild reports whether two indexes of one name differ in what no collMod changes.
+func NeedsRebuild(before, after bson.Raw) bool {
 	changing := []string{"hidden", "prepareUnique", "expireAfterSeconds"}
-	if truthy(before.Lookup("prepareUnique")) {
+	if rawdoc.Truthy(before.Lookup("prepareUnique")) {
 		changing = append(changing, "unique")
 	}
 	_, expired := before.LookupErr("expireAfterSeconds")

@@ -1,4 +1,4 @@
-package schema
+package migration
 
 import (
 	"maps"
@@ -6,18 +6,18 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // createViews creates views, each after those it is based on.
 func createViews(views []Named) Script {
-	byName := map[detector.Namespace]Named{}
+	byName := map[schema.Namespace]Named{}
 	for _, v := range views {
 		byName[v.Namespace] = v
 	}
 	var script Script
-	done := map[detector.Namespace]bool{}
+	done := map[schema.Namespace]bool{}
 	var visit func(v Named)
 	visit = func(v Named) {
 		if done[v.Namespace] {
@@ -25,7 +25,7 @@ func createViews(views []Named) Script {
 		}
 		done[v.Namespace] = true
 		for name := range sources(v.Definition) {
-			if below, ok := byName[detector.Namespace{Database: v.Namespace.Database, Collection: name}]; ok {
+			if below, ok := byName[schema.Namespace{Database: v.Namespace.Database, Collection: name}]; ok {
 				visit(below)
 			}
 		}
@@ -40,7 +40,7 @@ func createViews(views []Named) Script {
 
 // sources are the names that a view is based on, those of its pipeline's stages among
 // them. They may be more than it really reads, which does no harm.
-func sources(d detector.Definition) map[string]bool {
+func sources(d schema.Definition) map[string]bool {
 	found := map[string]bool{}
 	if on, ok := d.Options.Lookup("viewOn").StringValueOK(); ok {
 		found[on] = true
@@ -71,6 +71,6 @@ func collect(v bson.RawValue, found map[string]bool) {
 // sameSources reports whether a changed view can be changed in its place: with other
 // sources two views in a row could stand on each other for a moment, which a server
 // refuses. Its collation cannot be changed at all.
-func sameSources(a, b detector.Definition) bool {
-	return !slices.Contains(detector.Differing(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
+func sameSources(a, b schema.Definition) bool {
+	return !slices.Contains(schema.Differing(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
 }

@@ -1,4 +1,4 @@
-package schema
+package migration
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // Policy says what a script may do to documents. The zero value is the safe one.
@@ -53,7 +53,7 @@ func Lead(from, to Schema, policy Policy) Script {
 }
 
 func (p *plan) create(n Named) {
-	if n.Definition.Kind == detector.KindView {
+	if n.Definition.Kind == schema.KindView {
 		p.views = append(p.views, n)
 		return
 	}
@@ -63,7 +63,7 @@ func (p *plan) create(n Named) {
 // drop takes a namespace away; why is empty where it is simply gone.
 func (p *plan) drop(n Named, why string) {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
-	if n.Definition.Kind == detector.KindView {
+	if n.Definition.Kind == schema.KindView {
 		p.drops = append(p.drops, step(mongosh.DropView(db, coll), "drop the view", n.Namespace))
 		return
 	}
@@ -79,7 +79,7 @@ func (p *plan) drop(n Named, why string) {
 // rebuild drops a namespace and creates it again, if the policy allows that or if it is a
 // view, which has no documents. Otherwise the difference is a comment.
 func (p *plan) rebuild(from, to Named, difference string) {
-	if p.policy == AllowDestructive || from.Definition.Kind == detector.KindView {
+	if p.policy == AllowDestructive || from.Definition.Kind == schema.KindView {
 		p.drop(from, " and created again: no collMod can change it "+difference)
 		p.create(to)
 		return
@@ -90,7 +90,7 @@ func (p *plan) rebuild(from, to Named, difference string) {
 
 // change leads from one definition to the other, in place where that can be done.
 func (p *plan) change(from, to Named) {
-	if from.Definition.Kind == detector.KindView && to.Definition.Kind == detector.KindView {
+	if from.Definition.Kind == schema.KindView && to.Definition.Kind == schema.KindView {
 		if sameSources(from.Definition, to.Definition) {
 			text := mongosh.ModifyView(to.Namespace.Database, to.Namespace.Collection, to.Definition.Options)
 			p.viewChanges = append(p.viewChanges, step(text, "change the view", to.Namespace))
@@ -101,7 +101,7 @@ func (p *plan) change(from, to Named) {
 		return
 	}
 	var toCapped Script
-	if from.Definition.Kind == detector.KindCollection && becomesCapped(from.Definition.Options, to.Definition.Options) {
+	if from.Definition.Kind == schema.KindCollection && becomesCapped(from.Definition.Options, to.Definition.Options) {
 		toCapped = Script{convertToCapped(to)}
 		toCapped[0].Warning = "DATA MAY GO: " + mongosh.Quote(to.Namespace.String()) + " keeps only what fits its new size"
 		toCapped[0].Destroys = true
@@ -131,7 +131,7 @@ func (p *plan) change(from, to Named) {
 // round in a circle, one of them is renamed to an unused name first.
 func (p *plan) move(from Schema) {
 	waiting := p.renames
-	taken := map[detector.Namespace]bool{}
+	taken := map[schema.Namespace]bool{}
 	for _, d := range waiting {
 		taken[d.From.Namespace] = true
 	}
@@ -156,9 +156,9 @@ func (p *plan) move(from Schema) {
 	}
 }
 
-func freeName(s Schema, db string, n int) detector.Namespace {
+func freeName(s Schema, db string, n int) schema.Namespace {
 	for {
-		ns := detector.Namespace{Database: db, Collection: fmt.Sprintf("ddltail.moving.%d", n)}
+		ns := schema.Namespace{Database: db, Collection: fmt.Sprintf("ddltail.moving.%d", n)}
 		if _, there := s[ns]; !there {
 			return ns
 		}
@@ -166,12 +166,12 @@ func freeName(s Schema, db string, n int) detector.Namespace {
 	}
 }
 
-func (p *plan) rename(from detector.Namespace, to string) {
+func (p *plan) rename(from schema.Namespace, to string) {
 	p.moves = append(p.moves, step(mongosh.RenameCollection(from.Database, from.Collection, to), "rename to "+to, from))
 }
 
 // modify is one collMod.
-func modify(ns detector.Namespace, parameters bson.D) Step {
+func modify(ns schema.Namespace, parameters bson.D) Step {
 	raw, err := bson.Marshal(parameters)
 	if err != nil {
 		return step("", "change the options of", ns)

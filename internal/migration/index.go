@@ -1,15 +1,15 @@
-package schema
+package migration
 
 import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // changeIndexes leads to the indexes of a collection: what is to be dropped comes
 // apart from what is to be made, because two indexes may want one key.
-func changeIndexes(to Named, from detector.Definition) (drops, creates Script) {
+func changeIndexes(to Named, from schema.Definition) (drops, creates Script) {
 	ns := to.Namespace
 	dropIt := func(name string) {
 		drops = append(drops, step(mongosh.DropIndex(ns.Database, ns.Collection, name), "drop the index "+name+" of", ns))
@@ -24,7 +24,7 @@ func changeIndexes(to Named, from detector.Definition) (drops, creates Script) {
 		switch {
 		case old == nil:
 			creates = append(creates, createIndex(to, spec))
-		case detector.EquivalentIndex(old, spec):
+		case schema.EquivalentIndex(old, spec):
 		case canModify(old, spec):
 			creates = append(creates, modifyIndex(ns, old, spec)...)
 		default:
@@ -48,10 +48,10 @@ func createIndex(to Named, spec bson.Raw) Step {
 func canModify(old, spec bson.Raw) bool {
 	_, expired := old.Lookup("expireAfterSeconds").AsInt64OK()
 	_, expires := spec.Lookup("expireAfterSeconds").AsInt64OK()
-	return expired == expires && detector.EquivalentIndex(old, spec, "hidden", "expireAfterSeconds")
+	return expired == expires && schema.EquivalentIndex(old, spec, "hidden", "expireAfterSeconds")
 }
 
-func modifyIndex(ns detector.Namespace, old, spec bson.Raw) Script {
+func modifyIndex(ns schema.Namespace, old, spec bson.Raw) Script {
 	var script Script
 	name := bson.E{Key: "name", Value: nameOf(spec)}
 	if was, is := flag(old, "hidden"), flag(spec, "hidden"); was != is {
@@ -66,7 +66,7 @@ func modifyIndex(ns detector.Namespace, old, spec bson.Raw) Script {
 }
 
 // warnExpiry says that an index takes documents, or takes them sooner than before.
-func warnExpiry(s Step, ns detector.Namespace, old, spec bson.Raw) Step {
+func warnExpiry(s Step, ns schema.Namespace, old, spec bson.Raw) Step {
 	if s.Text != "" && takesDocuments("expireAfterSeconds", old, spec) {
 		s.Warning, s.Destroys = "DATA MAY GO: "+ns.String()+" expires documents by the index "+mongosh.Quote(nameOf(spec)), true
 	}

@@ -1,4 +1,4 @@
-package schema
+package migration
 
 import (
 	"strings"
@@ -6,8 +6,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 func raw(t *testing.T, doc bson.D) bson.Raw {
@@ -19,23 +19,23 @@ func raw(t *testing.T, doc bson.D) bson.Raw {
 	return out
 }
 
-func ns(name string) detector.Namespace {
+func ns(name string) schema.Namespace {
 	db, coll, _ := strings.Cut(name, ".")
-	return detector.Namespace{Database: db, Collection: coll}
+	return schema.Namespace{Database: db, Collection: coll}
 }
 
-func collection(t *testing.T, uuid byte, options bson.D, indexes ...bson.D) detector.Definition {
+func collection(t *testing.T, uuid byte, options bson.D, indexes ...bson.D) schema.Definition {
 	t.Helper()
-	d := detector.Definition{Kind: detector.KindCollection, UUID: oplog.UUID{uuid}, Options: raw(t, options)}
+	d := schema.Definition{Kind: schema.KindCollection, UUID: oplog.UUID{uuid}, Options: raw(t, options)}
 	for _, spec := range indexes {
 		d.Indexes = append(d.Indexes, raw(t, spec))
 	}
 	return d
 }
 
-func view(t *testing.T, on string, pipeline bson.A) detector.Definition {
+func view(t *testing.T, on string, pipeline bson.A) schema.Definition {
 	t.Helper()
-	return detector.Definition{Kind: detector.KindView, Options: raw(t, bson.D{{Key: "viewOn", Value: on}, {Key: "pipeline", Value: pipeline}})}
+	return schema.Definition{Kind: schema.KindView, Options: raw(t, bson.D{{Key: "viewOn", Value: on}, {Key: "pipeline", Value: pipeline}})}
 }
 
 // TestEqual sees which differences are none.
@@ -47,7 +47,7 @@ func TestEqual(t *testing.T) {
 	if !base.Equivalent(same) {
 		t.Error("order, number types and defaults make a difference")
 	}
-	for name, other := range map[string]detector.Definition{
+	for name, other := range map[string]schema.Definition{
 		"size":      collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(8192)}}, bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "a"}}),
 		"no index":  collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}),
 		"direction": collection(t, 1, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}, bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: -1}}}, {Key: "name", Value: "a"}}),
@@ -108,7 +108,7 @@ func TestWarnings(t *testing.T) {
 	capped := func(size int) bson.D { return bson.D{{Key: "capped", Value: true}, {Key: "size", Value: size}} }
 	for _, c := range []struct {
 		name     string
-		from, to detector.Definition
+		from, to schema.Definition
 		destroys int
 		holds    string
 	}{
@@ -142,10 +142,10 @@ func TestKeepDocuments(t *testing.T) {
 	validator := bson.E{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}
 	german := bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}
 	series := collection(t, 1, bson.D{{Key: "timeseries", Value: bson.D{{Key: "timeField", Value: "t"}}}})
-	series.Kind = detector.KindTimeSeries
+	series.Kind = schema.KindTimeSeries
 	for _, c := range []struct {
 		name     string
-		from, to detector.Definition
+		from, to schema.Definition
 		holds    []string
 	}{
 		{"no longer capped", collection(t, 1, capped), collection(t, 1, nil, index), []string{"NOT CHANGED: 'd.c' differs in capped, size;", "createIndex({t: 1}"}},
@@ -176,7 +176,7 @@ func TestAutoIndexID(t *testing.T) {
 	validated := append(capped[:2:2], bson.E{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}})
 	for _, value := range []any{true, false, 1, 0, 1.5, nil} {
 		sent := collection(t, 1, append(capped[:2:2], bson.E{Key: "autoIndexId", Value: value}))
-		for _, pair := range [][2]detector.Definition{{sent, collection(t, 1, capped)}, {collection(t, 1, capped), sent}} {
+		for _, pair := range [][2]schema.Definition{{sent, collection(t, 1, capped)}, {collection(t, 1, capped), sent}} {
 			if script := Lead(Schema{ns("d.c"): pair[0]}, Schema{ns("d.c"): pair[1]}, AllowDestructive); len(script) != 0 || !pair[0].Equivalent(pair[1]) {
 				t.Errorf("autoIndexId: %v is a difference:\n%s", value, script)
 			}

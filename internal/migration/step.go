@@ -1,10 +1,10 @@
-package schema
+package migration
 
 import (
 	"strings"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -60,7 +60,7 @@ func (s Script) String() string {
 }
 
 // step is a statement about a namespace; what mongosh cannot say is a warning.
-func step(text, what string, ns detector.Namespace) Step {
+func step(text, what string, ns schema.Namespace) Step {
 	if text == "" {
 		return Step{Warning: "not said in mongosh, do it by a driver: " + what + " " + mongosh.Quote(ns.String())}
 	}
@@ -74,7 +74,7 @@ func Create(s Schema) Script {
 	var views []Named
 	for _, ns := range s.Namespaces() {
 		n := Named{Namespace: ns, Definition: s[ns]}
-		if n.Definition.Kind == detector.KindView {
+		if n.Definition.Kind == schema.KindView {
 			views = append(views, n)
 			continue
 		}

@@ -1,4 +1,4 @@
-package schema
+package migration
 
 import (
 	"slices"
@@ -6,8 +6,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // sinceSix says what older servers do not take.
@@ -15,11 +15,11 @@ const sinceSix = "needs a server from 6.0 on"
 
 // changeOptions leads from one collection's options to another's by collMod. It returns
 // the names of the options that no collMod can change.
-func changeOptions(ns detector.Namespace, from, to detector.Definition) (script Script, fixed []string) {
+func changeOptions(ns schema.Namespace, from, to schema.Definition) (script Script, fixed []string) {
 	var parameters bson.D
 	var warning string
-	for _, key := range detector.Differing(from.Options, to.Options) {
-		parameter, ok := detector.OptionParameter(key, from.Options, to.Options)
+	for _, key := range schema.Differing(from.Options, to.Options) {
+		parameter, ok := schema.OptionParameter(key, from.Options, to.Options)
 		if !ok {
 			fixed = append(fixed, key)
 			continue

@@ -1,4 +1,4 @@
-package detector
+package schema
 
 import (
 	"math"
@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/rawdoc"
 )
 
 // EquivalentIdentity reports whether two definitions are of one collection or view and would be typed
@@ -25,14 +26,16 @@ func (d Definition) Equivalent(other Definition) bool {
 		return false
 	}
 	for _, spec := range d.Indexes {
-		if found := other.Index(specName(spec)); found == nil || !EquivalentIndex(spec, found) {
+		if found := other.Index(IndexName(spec)); found == nil || !EquivalentIndex(spec, found) {
 			return false
 		}
 	}
-	return sameOptions(d.Options, other.Options)
+	return EquivalentOptions(d.Options, other.Options)
 }
 
-func sameOptions(a, b bson.Raw) bool {
+// EquivalentOptions reports whether two sets of options of a collection or view would
+// be typed alike.
+func EquivalentOptions(a, b bson.Raw) bool {
 	return same(Normalized(a), Normalized(b), func(options bson.Raw) string {
 		if _, err := options.LookupErr("viewOn"); err == nil {
 			return mongosh.CreateView("db", "view", options)
@@ -72,7 +75,7 @@ func Normalized(doc bson.Raw, but ...string) bson.Raw {
 	for i, el := range elems {
 		sorted[i] = bson.E{Key: el.Key(), Value: el.Value()}
 	}
-	raw, err := marshal(sorted)
+	raw, err := rawdoc.Marshal(sorted)
 	if err != nil {
 		return doc
 	}
@@ -100,9 +103,9 @@ func isDefault(key string, value bson.RawValue) bool {
 	case "validator", "collation":
 		return isDocument && len(doc) <= len(bson.Raw{5, 0, 0, 0, 0})
 	case "changeStreamPreAndPostImages":
-		return isDocument && !truthy(doc.Lookup("enabled"))
+		return isDocument && !rawdoc.Truthy(doc.Lookup("enabled"))
 	case "unique", "sparse", "hidden", "prepareUnique", "background", "capped", "recordPreImages":
-		return !truthy(value)
+		return !rawdoc.Truthy(value)
 	}
 	return false
 }
@@ -112,12 +115,12 @@ func isDefault(key string, value bson.RawValue) bool {
 func Differing(before, after bson.Raw) []string {
 	a, b := Normalized(before), Normalized(after)
 	var keys []string
-	for _, el := range elements(b) {
+	for _, el := range Elements(b) {
 		if old, err := a.LookupErr(el.Key()); err != nil || !sameOption(el.Key(), old, el.Value()) {
 			keys = append(keys, el.Key())
 		}
 	}
-	for _, el := range elements(a) {
+	for _, el := range Elements(a) {
 		if _, err := b.LookupErr(el.Key()); err != nil {
 			keys = append(keys, el.Key())
 		}
@@ -130,13 +133,13 @@ func sameOption(key string, a, b bson.RawValue) bool {
 	if a.Equal(b) {
 		return true
 	}
-	one, oneErr := marshal(bson.D{{Key: key, Value: a}})
-	other, otherErr := marshal(bson.D{{Key: key, Value: b}})
-	return oneErr == nil && otherErr == nil && sameOptions(one, other)
+	one, oneErr := rawdoc.Marshal(bson.D{{Key: key, Value: a}})
+	other, otherErr := rawdoc.Marshal(bson.D{{Key: key, Value: b}})
+	return oneErr == nil && otherErr == nil && EquivalentOptions(one, other)
 }
 
-// elements of a document that was made here, and is well-formed.
-func elements(doc bson.Raw) []bson.RawElement {
+// Elements of a document that was made here, and is well-formed.
+func Elements(doc bson.Raw) []bson.RawElement {
 	elems, err := doc.Elements()
 	if err != nil {
 		return nil

@@ -1,16 +1,16 @@
-package schema
+package migration
 
 import (
 	"slices"
 
-	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // Named is a namespace with its definition.
 type Named struct {
-	Namespace  detector.Namespace
-	Definition detector.Definition
+	Namespace  schema.Namespace
+	Definition schema.Definition
 }
 
 // Difference is one namespace that differs between two moments: From alone where it
@@ -18,7 +18,7 @@ type Named struct {
 type Difference struct{ From, To *Named }
 
 // Namespace is the name by which a difference is listed: the later one.
-func (d Difference) Namespace() detector.Namespace {
+func (d Difference) Namespace() schema.Namespace {
 	if d.To != nil {
 		return d.To.Namespace
 	}
@@ -32,22 +32,22 @@ func (d Difference) renamed() bool {
 // Differences compares two schemas. A collection is the same one by its UUID, whatever
 // its name; where the UUID is another, by its name.
 func Differences(from, to Schema) []Difference {
-	byUUID := map[oplog.UUID]detector.Namespace{}
+	byUUID := map[oplog.UUID]schema.Namespace{}
 	for ns, d := range from {
-		if !d.UUID.IsZero() && d.Kind != detector.KindView {
+		if !d.UUID.IsZero() && d.Kind != schema.KindView {
 			byUUID[d.UUID] = ns
 		}
 	}
 	var all []Difference
-	taken := map[detector.Namespace]bool{}
-	pair := func(was, is detector.Namespace) {
+	taken := map[schema.Namespace]bool{}
+	pair := func(was, is schema.Namespace) {
 		taken[was] = true
 		all = append(all, Difference{
 			From: &Named{Namespace: was, Definition: from[was]},
 			To:   &Named{Namespace: is, Definition: to[is]},
 		})
 	}
-	var unpaired []detector.Namespace
+	var unpaired []schema.Namespace
 	for _, ns := range to.Namespaces() {
 		was, known := byUUID[to[ns].UUID]
 		if known && was.Database == ns.Database {

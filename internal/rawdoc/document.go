@@ -1,0 +1,92 @@
+// Package rawdoc copies raw BSON documents with fields added, replaced or left out.
+package rawdoc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// ErrMalformed is wrapped by every error of this package: a document, or a value in
+// it, does not have the expected shape.
+var ErrMalformed = errors.New("not of the expected shape")
+
+// Without copies a document less some of its fields.
+func Without(doc bson.Raw, names ...string) (bson.Raw, error) {
+	return Edit(doc, func(key string, value any) (any, bool) { return value, !slices.Contains(names, key) })
+}
+
+// Edit copies a document, field by field as keep decides.
+func Edit(doc bson.Raw, keep func(key string, value any) (any, bool)) (bson.Raw, error) {
+	elems, err := doc.Elements()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	kept := bson.D{}
+	for _, el := range elems {
+		if v, ok := keep(el.Key(), el.Value()); ok {
+			kept = append(kept, bson.E{Key: el.Key(), Value: v})
+		}
+	}
+	return Marshal(kept)
+}
+
+// With copies a document with a field set: in its place, or at the end.
+func With(doc bson.Raw, key string, value any) (bson.Raw, error) {
+	if _, err := doc.LookupErr(key); err == nil {
+		return Edit(doc, func(k string, old any) (any, bool) {
+			if k == key {
+				return value, true
+			}
+			return old, true
+		})
+	}
+	elems, err := doc.Elements()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	all := make(bson.D, 0, len(elems)+1)
+	for _, el := range elems {
+		all = append(all, bson.E{Key: el.Key(), Value: el.Value()})
+	}
+	return Marshal(append(all, bson.E{Key: key, Value: value}))
+}
+
+// Marshal encodes a document that was assembled here.
+func Marshal(doc bson.D) (bson.Raw, error) {
+	raw, err := bson.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return raw, nil
+}
+
+// Truthy reads a flag that servers write as a boolean or a number.
+func Truthy(v bson.RawValue) bool {
+	if b, ok := v.BooleanOK(); ok {
+		return b
+	}
+	n, ok := v.AsInt64OK()
+	return ok && n != 0
+}
+
+// Documents reads an array of documents.
+func Documents(v bson.RawValue) ([]bson.Raw, error) {
+	array, ok := v.ArrayOK()
+	if !ok {
+		return nil, ErrMalformed
+	}
+	values, err := array.Values()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	docs := make([]bson.Raw, len(values))
+	for i, v := range values {
+		if docs[i], ok = v.DocumentOK(); !ok {
+			return nil, ErrMalformed
+		}
+	}
+	return docs, nil
+}
