@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -46,11 +47,14 @@ func (d *daemon) rows() []web.Row {
 
 // detect connects, finds where to begin, and runs the pipeline.
 func (d *daemon) detect(ctx context.Context) error {
-	outputs, err := openSinks(d.cfg)
+	outputs, err := openSinks(d.cfg, sinkReport{d.log, d.metrics})
 	if err != nil {
 		return err
 	}
 	defer d.closeSinks(outputs)
+	if holdsAudit(outputs) {
+		d.log.Warn("the history waits for a broker; give the broker's sink a DDLTAIL_NAME of its own")
+	}
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -125,6 +129,10 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 }
 
 func (d *daemon) explainSink(err error) error {
+	var mistake *sink.ConfigurationError
+	if errors.As(err, &mistake) {
+		return &config.Error{Reason: mistake.Problem, Remedy: mistake.Remedy}
+	}
 	return pipeline.SinkUserError(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
 }
 

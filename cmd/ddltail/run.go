@@ -99,6 +99,9 @@ func labels(cfg config.Config) metrics.Labels {
 	}
 	for _, s := range cfg.Sinks {
 		l.Sinks = append(l.Sinks, s.Name)
+		if s.BestEffort {
+			l.BestEffort = append(l.BestEffort, s.Name)
+		}
 	}
 	return l
 }

@@ -3,22 +3,40 @@ package main
 import (
 	"os"
 	"slices"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/besteffort"
 	"github.com/ddltail/ddltail/internal/sink/registry"
 )
 
-// openSinks opens the configured sinks.
-func openSinks(cfg config.Config) ([]sink.Output, error) {
-	outputs, err := registry.Kinds().Open(cfg.Sinks, cfg.SinkValues, sink.Resources{Stdout: os.Stdout})
+// openSinks opens the configured sinks. Those that must not hold the position write from a
+// queue.
+func openSinks(cfg config.Config, report sink.Report) ([]sink.Output, error) {
+	outputs, err := registry.Kinds().Open(cfg.Sinks, cfg.SinkValues, sink.Resources{Stdout: os.Stdout, Report: report})
 	if err != nil {
 		return nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error()}
 	}
+	for i, o := range outputs {
+		if o.BestEffort {
+			outputs[i].Sink = besteffort.New(o.Sink, report)
+		}
+	}
 	return outputs, nil
+}
+
+// holdsAudit reports whether queue or history wait for a service of its own, which can be
+// unavailable for longer than the oplog reaches back.
+func holdsAudit(outputs []sink.Output) bool {
+	return slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.Role != sink.Copy }) &&
+		slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.External && !o.BestEffort })
 }
 
 // routesOf returns the sinks with the filters that apply to them.
@@ -48,4 +66,30 @@ func settingsOf(cfg config.Config) checkpoint.Settings {
 		w.Operations = append(w.Operations, string(op))
 	}
 	return w
+}
+
+// sinkReport logs and counts what sinks do not return as an error.
+type sinkReport struct {
+	log     *zap.Logger
+	metrics *metrics.Run
+}
+
+// Refused implements sink.Report.
+func (r sinkReport) Refused(name, id string, err error) {
+	r.metrics.SinkErrors.WithLabelValues(name).Inc()
+	r.log.Error("document refused for its content; wrote its first fields alone",
+		zap.String("sink", name), zap.String("_id", id), zap.Error(err))
+}
+
+// Failed implements sink.Report.
+func (r sinkReport) Failed(name string, err error, retryIn time.Duration) {
+	r.metrics.SinkErrors.WithLabelValues(name).Inc()
+	r.log.Warn("sink write failed; retrying, nothing waits for it",
+		zap.String("sink", name), zap.Duration("again_in", retryIn), zap.Error(err))
+}
+
+// Dropped implements sink.Report.
+func (r sinkReport) Dropped(name string, documents int, reason string) {
+	r.metrics.SinkDropped.WithLabelValues(name).Add(float64(documents))
+	r.log.Error("documents dropped", zap.String("sink", name), zap.Int("documents", documents), zap.String("reason", reason))
 }

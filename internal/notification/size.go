@@ -39,6 +39,55 @@ func cutToFit(doc bson.D, truncated []string) bson.D {
 	return doc
 }
 
+// Cut removes from a notification what takes it over the limit of a target, and reports
+// whether there was something to remove: the first that is there of before, after, command,
+// mongosh, undo, the statement (which is shortened), cause and collections.
+func Cut(doc bson.D) (bson.D, bool) {
+	for _, field := range []string{"before", "after", "command", "mongosh", "undo", "operation_statement", "cause", "collections"} {
+		at := slices.IndexFunc(doc, func(el bson.E) bool { return el.Key == field })
+		if at < 0 {
+			continue
+		}
+		if text, ok := doc[at].Value.(string); ok && field == "operation_statement" {
+			if len(text) <= 2*keptText {
+				continue
+			}
+			doc[at].Value = shortened(text)
+		} else {
+			doc = slices.Delete(doc, at, at+1)
+		}
+		return addTruncated(doc, field), true
+	}
+	return doc, false
+}
+
+func addTruncated(doc bson.D, field string) bson.D {
+	at := slices.IndexFunc(doc, func(el bson.E) bool { return el.Key == "truncated" })
+	if at < 0 {
+		return append(doc, bson.E{Key: "truncated", Value: []string{field}})
+	}
+	if fields, ok := doc[at].Value.([]string); ok && !slices.Contains(fields, field) {
+		doc[at].Value = append(slices.Clone(fields), field)
+	}
+	return doc
+}
+
+// Reduced returns what every target can hold of a notification: its _id and the six fields
+// that consumers rely on, with long texts shortened.
+func Reduced(doc bson.D) bson.D {
+	var out bson.D
+	for _, el := range doc {
+		switch el.Key {
+		case "_id", "operation", "collection", "index_name", "operation_statement", "timestamp", "processed":
+			if text, ok := el.Value.(string); ok && len(text) > 2*keptText {
+				el.Value = shortened(text)
+			}
+			out = append(out, el)
+		}
+	}
+	return out
+}
+
 func shortened(text string) string {
 	for i := keptText; i > 0; i-- {
 		if utf8.RuneStart(text[i]) {

@@ -19,6 +19,9 @@ type Kind struct {
 	Summary string
 	// Options are the keys that a specification may have.
 	Options []string
+	// External is true if the target is a service of its own, which can be unavailable for
+	// longer than the oplog reaches back.
+	External bool
 	// Variables are those that this kind reads.
 	Variables []Variable
 	// Check returns what is wrong with a specification and the variables; nil if nothing can be.
@@ -43,11 +46,7 @@ func (k Kind) accepts(s Spec) error {
 	if k.Target != "" && s.Target == "" {
 		return fmt.Errorf("want %s", k.form())
 	}
-	keys := slices.Sorted(maps.Keys(s.Options))
-	if s.Name != k.Name {
-		keys = append(keys, KeyName)
-	}
-	for _, key := range keys {
+	for _, key := range slices.Sorted(maps.Keys(s.Options)) {
 		if slices.Contains(k.Options, key) {
 			continue
 		}
@@ -142,7 +141,10 @@ func (r Registry) Open(specs []Spec, v Values, res Resources) ([]Output, error) 
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open the sink %s: %w", s.Name, err), Close(outputs))
 		}
-		outputs = append(outputs, opened...)
+		for _, o := range opened {
+			o.BestEffort, o.External = s.BestEffort, k.External
+			outputs = append(outputs, o)
+		}
 	}
 	slices.SortStableFunc(outputs, func(a, b Output) int { return cmp.Compare(b.Role, a.Role) })
 	return slices.CompactFunc(outputs, func(a, b Output) bool { return a.Role != Copy && a.Role == b.Role }), nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
@@ -64,9 +65,33 @@ const (
 type Output struct {
 	Sink
 	Role Role
+	// BestEffort is true if the position must not wait for the sink.
+	BestEffort bool
+	// External is that of its kind.
+	External bool
 }
 
 // Resources are what a sink may use of its process.
 type Resources struct {
 	Stdout io.Writer
+	Report Report
 }
+
+// Report receives what sinks do not return as an error.
+type Report interface {
+	// Refused is called for a document that a target does not accept for its content; it is
+	// written again with its first fields alone.
+	Refused(sink, id string, err error)
+	// Failed is called for a failed attempt of a best-effort sink.
+	Failed(sink string, err error, retryIn time.Duration)
+	// Dropped is called for documents that a best-effort sink does not write.
+	Dropped(sink string, documents int, reason string)
+}
+
+// ConfigurationError is returned by Setup if waiting cannot resolve the problem.
+type ConfigurationError struct {
+	// Problem says what is wrong, Remedy what to do.
+	Problem, Remedy string
+}
+
+func (e *ConfigurationError) Error() string { return e.Problem + ": " + e.Remedy }

@@ -6,11 +6,28 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// KeyName is the option that sets the label of a sink.
-const KeyName = "name"
+// The options that several kinds have.
+const (
+	// KeyName sets the label of a sink.
+	KeyName = "name"
+	// KeyRequired says whether the position waits for the sink.
+	KeyRequired = "required"
+	// KeyMaxBytes is the limit of a message.
+	KeyMaxBytes = "max_bytes"
+	// KeyFormat is how a document becomes a message.
+	KeyFormat = "format"
+)
+
+// The range of max_bytes. Every reduced document fits the lower end; no broker accepts more
+// than the upper.
+const (
+	minMaxBytes = 16 << 10
+	maxMaxBytes = 64 << 20
+)
 
 // Spec is the specification of one sink: kind[:target][?key=value&…]. Reserved characters in
 // target and values are percent-encoded.
@@ -20,7 +37,11 @@ type Spec struct {
 	Kind, Target string
 	// Name is the sink's label; the kind if none was given.
 	Name string
-	// Options are the other keys with their values.
+	// BestEffort is true if the position does not wait for the sink.
+	BestEffort bool
+	// MaxBytes is the limit of a message; 0 if none was given.
+	MaxBytes int
+	// Options are all keys that were given, with their values.
 	Options map[string]string
 }
 
@@ -52,17 +73,30 @@ func parseSpec(text string) (Spec, error) {
 }
 
 func (s *Spec) set(key, value string) error {
-	if _, set := s.Options[key]; set || key == KeyName && s.Name != s.Kind {
+	if _, set := s.Options[key]; set {
 		return fmt.Errorf("%s is set twice", key)
-	}
-	if key == KeyName {
-		s.Name = value
-		return checkName(value)
 	}
 	if s.Options == nil {
 		s.Options = map[string]string{}
 	}
 	s.Options[key] = value
+	switch key {
+	case KeyName:
+		s.Name = value
+		return checkName(value)
+	case KeyRequired:
+		required, err := strconv.ParseBool(value)
+		if err != nil {
+			return errors.New("required: want true or false")
+		}
+		s.BestEffort = !required
+	case KeyMaxBytes:
+		n, err := strconv.Atoi(value)
+		if err != nil || n < minMaxBytes || n > maxMaxBytes {
+			return fmt.Errorf("max_bytes: want a number of bytes from %d to %d", minMaxBytes, maxMaxBytes)
+		}
+		s.MaxBytes = n
+	}
 	return nil
 }
 

@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 		{"topic:a%2Cb%3Fc%20%25", "topic a,b?c % topic map[]"},
 		{"topic:a%", "error: percent-encode % in the target as %25"},
 		{"topic:a?", "topic a topic map[]"},
-		{"topic:a?name=b&format=c%26d", "topic a b map[format:c&d]"},
+		{"topic:a?name=b&format=c%26d", "topic a b map[format:c&d name:b]"},
 		{"topic:a?format", "error: want key=value"},
 		{"topic:a?format=", "error: want key=value"},
 		{"topic:a?=x", "error: want key=value"},
@@ -44,6 +44,8 @@ func TestParse(t *testing.T) {
 		{"topic:a?color=red", "error: topic has no such option: want some of name, format"},
 		{"topic:a?name=a%20b", "error: name: want 1 to 64 of"},
 		{"topic:a?name=history", "error: name: history is the label of"},
+		{"topic:a?max_bytes=1000", "error: max_bytes: want a number of bytes from 16384"},
+		{"topic:a?required=maybe", "error: required: want true or false"},
 		{"other", "error: want some of plain, topic:NAME"},
 	} {
 		s, err := kinds().Parse(c.text)

@@ -15,14 +15,15 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/message"
 )
 
 // Kind returns the kind file.
 func Kind() sink.Kind {
 	return sink.Kind{
-		Name: "file", Target: "PATH", Summary: "NDJSON", Options: []string{sink.KeyName},
+		Name: "file", Target: "PATH", Summary: "NDJSON", Options: []string{sink.KeyName, sink.KeyRequired, sink.KeyMaxBytes},
 		Open: func(s sink.Spec, _ sink.Values, _ sink.Resources) ([]sink.Output, error) {
-			f, err := Open(s.Name, s.Target)
+			f, err := Open(s)
 			if err != nil {
 				return nil, err
 			}
@@ -34,8 +35,10 @@ func Kind() sink.Kind {
 // File writes NDJSON to a file that it has for itself.
 type File struct {
 	name string
-	file *os.File
-	lock *flock.Flock
+	// maxBytes is the limit of a line; 0 for none.
+	maxBytes int
+	file     *os.File
+	lock     *flock.Flock
 	// end is where the last whole line ends.
 	end int64
 }
@@ -48,12 +51,13 @@ const fileMode = 0o640
 
 // Open opens or creates the file, locks it, and cuts a last line that a crash left
 // incomplete. The error wraps ErrLocked if another process has the lock.
-func Open(name, path string) (*File, error) {
+func Open(spec sink.Spec) (*File, error) {
+	path := spec.Target
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("open the sink file: %w", err)
 	}
-	s := &File{name: name, file: f}
+	s := &File{name: spec.Name, maxBytes: spec.MaxBytes, file: f}
 	if s.lock, err = acquire(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the sink file %s: %w", path, err), f.Close())
 	}
@@ -116,7 +120,7 @@ func (s *File) Setup(context.Context, sink.Own) error { return nil }
 // Write appends the documents and flushes them to the disk, at least once. After
 // a failure, such as a full disk, the file ends with the last whole line.
 func (s *File) Write(_ context.Context, docs []notification.Document) error {
-	lines, err := sink.NDJSON(docs)
+	lines, err := message.Lines(docs, s.maxBytes)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ddltail/ddltail/internal/sink"
 )
+
+func spec(path string) sink.Spec { return sink.Spec{Kind: "file", Name: "file", Target: path} }
 
 // TestOpenFile sees what is done to a file that is there already: a torn last line is
 // cut, and a file of somebody else's is left as it is.
@@ -30,7 +34,7 @@ func TestOpenFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := c.after
-		f, err := Open("file", path)
+		f, err := Open(spec(path))
 		if (err != nil) != (want == "refused") {
 			t.Errorf("%.40q: %v", c.before, err)
 			continue
@@ -48,11 +52,11 @@ func TestOpenFile(t *testing.T) {
 
 func TestOpenFileNew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "changes.ndjson")
-	f, err := Open("file", path)
+	f, err := Open(spec(path))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open("file", path); !errors.Is(err, ErrLocked) {
+	if _, err := Open(spec(path)); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened twice: %v", err)
 	}
 	info, err := os.Stat(path)
@@ -62,14 +66,14 @@ func TestOpenFileNew(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open("file", path)
+	again, err := Open(spec(path))
 	if err != nil {
 		t.Fatalf("the lock outlives the file: %v", err)
 	}
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := Open("file", t.TempDir()); err == nil {
+	if _, err := Open(spec(t.TempDir())); err == nil {
 		t.Error("a folder was opened")
 	}
 }
@@ -85,13 +89,13 @@ func TestLockOfEarlierRelease(t *testing.T) {
 	if err := syscall.Flock(int(earlier.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open("file", path); !errors.Is(err, ErrLocked) {
+	if _, err := Open(spec(path)); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened under the lock of an earlier release: %v", err)
 	}
 	if err := earlier.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open("file", path)
+	f, err := Open(spec(path))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,9 @@ package registry
 import (
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/sink/file"
+	"github.com/ddltail/ddltail/internal/sink/kafka"
 	"github.com/ddltail/ddltail/internal/sink/mongodb"
+	"github.com/ddltail/ddltail/internal/sink/nats"
 	"github.com/ddltail/ddltail/internal/sink/stdout"
 )
 
@@ -15,5 +17,7 @@ func Kinds() sink.Registry {
 		mongodb.HistoryKind(),
 		stdout.Kind(),
 		file.Kind(),
+		kafka.Kind(),
+		nats.Kind(),
 	}
 }

@@ -8,22 +8,25 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/message"
 )
 
 // Kind returns the kind stdout.
 func Kind() sink.Kind {
 	return sink.Kind{
-		Name: "stdout", Summary: "NDJSON", Options: []string{sink.KeyName},
+		Name: "stdout", Summary: "NDJSON", Options: []string{sink.KeyName, sink.KeyRequired, sink.KeyMaxBytes},
 		Open: func(s sink.Spec, _ sink.Values, r sink.Resources) ([]sink.Output, error) {
-			return []sink.Output{{Sink: Stream{name: s.Name, output: r.Stdout}}}, nil
+			return []sink.Output{{Sink: Stream{name: s.Name, maxBytes: s.MaxBytes, output: r.Stdout}}}, nil
 		},
 	}
 }
 
 // Stream writes one relaxed Extended JSON object a line, to a standard output.
 type Stream struct {
-	name   string
-	output io.Writer
+	name string
+	// maxBytes is the limit of a line; 0 for none.
+	maxBytes int
+	output   io.Writer
 }
 
 // Name is the sink's name in logs and metrics.
@@ -34,7 +37,7 @@ func (Stream) Setup(context.Context, sink.Own) error { return nil }
 
 // Write writes the documents at least once: an interrupted write is repeated.
 func (s Stream) Write(_ context.Context, docs []notification.Document) error {
-	lines, err := sink.NDJSON(docs)
+	lines, err := message.Lines(docs, s.maxBytes)
 	if err != nil {
 		return err
 	}
