@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/test/sinktest"
 )
 
 func spec(path string) sink.Spec { return sink.Spec{Kind: "file", Name: "file", Target: path} }
@@ -108,4 +109,33 @@ func TestLockOfEarlierRelease(t *testing.T) {
 	if err := errors.Join(earlier.Close(), f.Close()); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestSink(t *testing.T) {
+	sinktest.Run(t, func(t *testing.T) sinktest.Target {
+		path := filepath.Join(t.TempDir(), "changes.ndjson")
+		var last *File
+		return sinktest.Target{
+			Open: func(t *testing.T) sink.Sink {
+				if last != nil {
+					// The lock of a process ends with it.
+					if err := last.Close(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var err error
+				if last, err = Open(spec(path)); err != nil {
+					t.Fatal(err)
+				}
+				return last
+			},
+			Read: func(t *testing.T, _ string) []string {
+				text, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+			},
+		}
+	})
 }
