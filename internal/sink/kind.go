@@ -67,6 +67,9 @@ type Variable struct {
 // Values are the values of the kinds' variables by name; those not set are missing.
 type Values map[string]string
 
+// String shows no value: some are secrets.
+func (Values) String() string { return "(variables of sinks)" }
+
 // Problem is a mistake in a variable of the configuration.
 type Problem struct {
 	// Variable is without the prefix DDLTAIL_.
