@@ -18,9 +18,11 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/usererror"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -30,6 +32,7 @@ type daemon struct {
 	log     *zap.Logger
 	metrics *metrics.Run
 	status  *pipeline.Status
+	hangup  *hangup
 }
 
 func (d *daemon) rows() []web.Row {
@@ -55,6 +58,7 @@ func (d *daemon) detect(ctx context.Context) error {
 	if holdsAudit(outputs) {
 		d.log.Warn("the history waits for a broker; give the broker's sink a DDLTAIL_NAME of its own")
 	}
+	d.hangup.call(func() { reopenFiles(outputs, d.log) })
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -89,7 +93,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	}
 	view, err := replicaset.Discover(ctx, seeds)
 	if err != nil {
-		return nil, pipeline.UserError(err, seeds.PathIsAuthSource)
+		return nil, usererror.Tailed(err, seeds.PathIsAuthSource)
 	}
 	db, err := openSink(ctx, client, d.cfg)
 	if err != nil {
@@ -100,27 +104,27 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		return nil, err
 	}
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
-	p := &pipeline.Pipeline{
+	p := pipeline.New(pipeline.Config{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
-		Routes:  routesOf(d.cfg, outputs), Queue: fillsQueue(outputs),
+		Routes:  routesOf(d.cfg, outputs), Queue: writesQueue(d.cfg),
 		Own:         sink.Collections(d.cfg.Database),
 		Reconcile:   d.cfg.Reconcile,
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
-	}
+	})
 	if err := p.Checkpoints.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Prepare(ctx, view); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	for host, reason := range view.Unreachable {
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
@@ -128,12 +132,13 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	return p, nil
 }
 
-func (d *daemon) explainSink(err error) error {
+func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
 	var mistake *sink.ConfigurationError
 	if errors.As(err, &mistake) {
-		return &config.Error{Reason: mistake.Problem, Remedy: mistake.Remedy}
+		return &config.Error{Reason: mistake.Problem, Remedy: mistake.Remedy, Err: err}
 	}
-	return pipeline.SinkUserError(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
+	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
+	return explainSink(ctx, db, d.cfg, use, err)
 }
 
 func (d *daemon) source(setName string) (string, error) {

@@ -10,7 +10,6 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/metrics"
-	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/sink/besteffort"
@@ -22,7 +21,7 @@ import (
 func openSinks(cfg config.Config, report sink.Report) ([]sink.Output, error) {
 	outputs, err := registry.Kinds().Open(cfg.Sinks, cfg.SinkValues, sink.Resources{Stdout: os.Stdout, Report: report})
 	if err != nil {
-		return nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error()}
+		return nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error(), Err: err}
 	}
 	for i, o := range outputs {
 		if o.BestEffort {
@@ -30,6 +29,19 @@ func openSinks(cfg config.Config, report sink.Report) ([]sink.Output, error) {
 		}
 	}
 	return outputs, nil
+}
+
+// reopenFiles opens rotated files anew.
+func reopenFiles(outputs []sink.Output, log *zap.Logger) {
+	for _, o := range outputs {
+		s, ok := o.Sink.(sink.Reopener)
+		if !ok {
+			continue
+		}
+		if err := s.Reopen(); err != nil {
+			log.Warn("the sink cannot be reopened; retrying with the next write", zap.String("sink", o.Name()), zap.Error(err))
+		}
+	}
 }
 
 // holdsAudit reports whether queue or history wait for a service of its own, which can be
@@ -41,29 +53,23 @@ func holdsAudit(outputs []sink.Output) bool {
 
 // routesOf returns the sinks with the filters that apply to them.
 func routesOf(cfg config.Config, outputs []sink.Output) []pipeline.Route {
-	filter := notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
 	routes := make([]pipeline.Route, len(outputs))
 	for i, o := range outputs {
 		routes[i].Sink = o.Sink
 		if o.Role != sink.Audit {
-			routes[i].Filter = filter
+			routes[i].Filter = cfg.Filter
 		}
 	}
 	return routes
 }
 
-// fillsQueue reports whether one of the sinks is the notification queue.
-func fillsQueue(outputs []sink.Output) bool {
-	return slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.Role == sink.Queue })
-}
+// writesQueue reports whether one of the sinks is the notification queue.
+func writesQueue(cfg config.Config) bool { return registry.Kinds().FillQueue(cfg.Sinks) }
 
 func settingsOf(cfg config.Config) checkpoint.Settings {
-	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
+	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces, Operations: cfg.Operations}
 	for _, s := range cfg.Sinks {
 		w.Sinks = append(w.Sinks, s.String())
-	}
-	for _, op := range cfg.Operations {
-		w.Operations = append(w.Operations, string(op))
 	}
 	return w
 }

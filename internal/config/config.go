@@ -23,10 +23,12 @@ type Config struct {
 	ReadPreference    readpref.Mode
 	Namespaces        []string
 	ExcludeNamespaces []string
-	Operations        []notification.Operation
-	Start             Start
-	Reconcile         Reconcile
-	Sinks             []sink.Spec
+	Operations        []string
+	// Filter is that of Namespaces, ExcludeNamespaces and Operations.
+	Filter    notification.Filter
+	Start     Start
+	Reconcile Reconcile
+	Sinks     []sink.Spec
 	// SinkValues are the variables of the kinds of sinks.
 	SinkValues sink.Values
 	// HistoryTTL is the age at which history goes; 0 is never.

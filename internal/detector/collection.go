@@ -28,7 +28,7 @@ func create(w *detection, op operation) error {
 }
 
 func createdDefinition(op operation) (schema.Definition, error) {
-	options, err := rawdoc.Without(op.Object, "create", "idIndex", "temp", "uuid")
+	options, err := rawdoc.Without(op.Object, "create", "idIndex", "uuid")
 	if err != nil {
 		return schema.Definition{}, err
 	}
@@ -70,11 +70,21 @@ func dropCollection(w *detection, op operation) error {
 		return nil
 	}
 	def, known := w.lookup(op.ns)
+	temporary := w.isTemporary(op.ns)
 	w.put(op.ns, nil)
-	if !def.Temporary && !w.generated.Match(op.ns.Collection) {
-		w.emit(op, dropCollectionChange(op.ns, def, known))
+	if !temporary {
+		c := dropCollectionChange(op.ns, def, known)
+		c.Empty = droppedEmpty(op)
+		w.emit(op, c)
 	}
 	return nil
+}
+
+// droppedEmpty reports whether the collection that a drop or a rename removed held no
+// documents, by the server's own count.
+func droppedEmpty(op operation) bool {
+	n, ok := op.Object2.Lookup("numRecords").AsInt64OK()
+	return ok && n == 0
 }
 
 // dropCollectionChange returns the change of a dropped collection.
@@ -98,10 +108,12 @@ func dropCollectionChange(ns schema.Namespace, def schema.Definition, known bool
 func dropDatabase(w *detection, op operation) error {
 	db := op.ns.Database
 	text := mongosh.DropDatabase(db)
+	collections, empty := w.known.droppedWithDatabase(db, w.wall)
 	w.emit(op, notification.Change{
 		Operation:   notification.DropDatabase,
 		Database:    db,
-		Collections: w.known.droppedWithDatabase(db, w.wall),
+		Collections: collections,
+		Empty:       empty,
 		Statement:   text,
 		Mongosh:     text,
 	})

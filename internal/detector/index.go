@@ -53,7 +53,7 @@ func abortIndexBuild(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("abortIndexBuild: %w", err)
 	}
-	if def, _ := w.lookup(op.ns); def.Temporary || w.generated.Match(op.ns.Collection) {
+	if w.isTemporary(op.ns) {
 		return nil
 	}
 	cause, _ := op.Object.Lookup("cause").DocumentOK()
@@ -113,15 +113,23 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 		next := def.WithIndex(spec)
 		w.put(op.ns, &next)
 	}
-	if !automatic && !def.Temporary && !w.generated.Match(op.ns.Collection) {
+	if !automatic && !w.isTemporary(op.ns) {
 		c := createIndexChange(op.ns, def, spec)
 		c.Build = took
+		c.New = onEmptyCollection(op)
 		if !exact {
 			c.Mongosh, c.Undo = "", ""
 		}
 		w.emit(op, c)
 	}
 	return nil
+}
+
+// onEmptyCollection reports whether an index was created on a collection without
+// documents: since 4.4 the server writes createIndexes only then, else an index build.
+func onEmptyCollection(op operation) bool {
+	name, _ := op.Command()
+	return name == "createIndexes"
 }
 
 // createIndexChange returns the change of a new index on a collection of that definition.
@@ -158,7 +166,7 @@ func dropIndexes(w *detection, op operation) error {
 		next := def.WithoutIndex(name)
 		w.put(op.ns, &next)
 	}
-	if def.Temporary || w.generated.Match(op.ns.Collection) {
+	if w.isTemporary(op.ns) {
 		return nil
 	}
 	w.emit(op, dropIndexChange(op.ns, def, name, before))

@@ -10,15 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
-
-// internalParameters are the parameters of collMod that only servers and tools write.
-func internalParameters() []string {
-	return []string{
-		"recordIdsReplicated", "timeseriesBucketsMayHaveMixedSchemaData", "collectionUUID",
-		"_removeLegacyTimeseriesBucketingParametersHaveChanged", "dryRun", "writeConcern", "autoIndexId",
-	}
-}
 
 // modifyCollection handles a collMod. Options of the collection and options of an
 // index in one entry are two changes. One that holds nothing a user types, as
@@ -27,7 +20,7 @@ func modifyCollection(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("collMod: %w", errMalformed)
 	}
-	params, err := rawdoc.Without(op.Object, append(internalParameters(), "collMod")...)
+	params, err := rawdoc.Without(op.Object, append(option.ServerParameters(), "collMod")...)
 	if err != nil {
 		return fmt.Errorf("collMod: %w", err)
 	}
@@ -68,7 +61,7 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 			w.put(op.ns, &def)
 		}
 	}
-	if !def.Temporary {
+	if !w.isTemporary(op.ns) {
 		w.emit(op, c)
 	}
 	return nil
@@ -77,6 +70,10 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 // modifiedCollection is the change of one collMod, its statement made of the parameters.
 func modifiedCollection(ns schema.Namespace, m mongosh.Modification) notification.Change {
 	text := mongosh.ModifyCollection(ns.Database, ns.Collection, m.Changes)
+	previous := m.Options
+	if _, onIndex := m.Changes.Lookup("index").DocumentOK(); onIndex {
+		previous = m.Index
+	}
 	return notification.Change{
 		Operation:  notification.ModifyCollection,
 		Database:   ns.Database,
@@ -84,6 +81,8 @@ func modifiedCollection(ns schema.Namespace, m mongosh.Modification) notificatio
 		Statement:  statementOr(text, notification.ModifyCollection, ns.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.UndoModifyCollection(ns.Database, ns.Collection, m),
+		Parameters: m.Changes,
+		Previous:   previous,
 	}
 }
 
@@ -124,7 +123,7 @@ func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 			w.put(op.ns, &next)
 		}
 	}
-	if !def.Temporary {
+	if !w.isTemporary(op.ns) {
 		w.emit(op, c)
 	}
 	return nil

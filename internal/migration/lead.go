@@ -1,3 +1,7 @@
+// Package migration plans the mongosh script that creates a schema, or leads from one
+// to another.
+//
+// It is pure: it does no I/O and knows no server.
 package migration
 
 import (
@@ -14,10 +18,11 @@ import (
 type Policy int
 
 const (
-	// KeepDocuments withholds every statement that would drop a collection in order to
-	// change it; a comment says why.
+	// KeepDocuments withholds every statement that would drop a collection, and those that need
+	// its name; a comment says why.
 	KeepDocuments Policy = iota
-	// AllowDestructive drops and recreates what no collMod can change.
+	// AllowDestructive drops what does not exist later, and drops and recreates what no
+	// collMod can change.
 	AllowDestructive
 )
 
@@ -25,21 +30,34 @@ const (
 type plan struct {
 	policy                                      Policy
 	drops, moves, changes, creates, viewChanges Script
-	views                                       []Named
-	renames                                     []Difference
+	views                                       []schema.Named
+	renames                                     []schema.Difference
+	// kept are the names of collections that the policy keeps under them.
+	kept map[schema.Namespace]bool
 }
 
 // Lead returns the script that leads from one schema to the other: drops, renames,
 // changes, then what is new. What no collMod can change is withheld, or dropped and
 // recreated where the policy allows it.
-func Lead(from, to Schema, policy Policy) Script {
+func Lead(from, to schema.Definitions, policy Policy) Script {
+	differences := schema.Diff(from, to, schema.ByName)
 	p := plan{policy: policy}
-	for _, d := range Differences(from, to) {
+	if policy == KeepDocuments {
+		p.kept = keptNames(differences)
+	}
+	for _, d := range differences {
 		switch {
+		case d.To == nil && p.kept[d.From.Namespace]:
+			p.withhold("NOT DROPPED: " + mongosh.Quote(d.From.Namespace.String()) + " does not exist later; dropping it loses its documents")
 		case d.To == nil:
 			p.drop(*d.From, "")
+		case d.From == nil && p.kept[d.To.Namespace]:
+			p.withhold("NOT CREATED: " + mongosh.Quote(d.To.Namespace.String()) + " is the name of a collection that is not dropped or renamed")
 		case d.From == nil:
 			p.create(*d.To)
+		case d.Renamed() && p.kept[d.To.Namespace]:
+			p.withhold("NOT RENAMED: " + mongosh.Quote(d.From.Namespace.String()) + " to " + mongosh.Quote(d.To.Namespace.String()) +
+				", the name of a collection that is not dropped or renamed; what else differs is left out")
 		default:
 			p.change(*d.From, *d.To)
 		}
@@ -52,7 +70,32 @@ func Lead(from, to Schema, policy Policy) Script {
 	return append(script, p.viewChanges...)
 }
 
-func (p *plan) create(n Named) {
+// keptNames returns the names that stay taken where no collection is dropped: its own, and those
+// of collections that would be renamed to one of them.
+func keptNames(differences []schema.Difference) map[schema.Namespace]bool {
+	kept := map[schema.Namespace]bool{}
+	for _, d := range differences {
+		if d.To == nil && d.From.Definition.Kind != schema.KindView {
+			kept[d.From.Namespace] = true
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, d := range differences {
+			if d.Renamed() && kept[d.To.Namespace] && !kept[d.From.Namespace] {
+				kept[d.From.Namespace], changed = true, true
+			}
+		}
+	}
+	return kept
+}
+
+// withhold writes a comment in place of statements that would drop a collection.
+func (p *plan) withhold(why string) {
+	p.changes = append(p.changes, Step{Withheld: true, Warning: why + " (--allow-destructive)"})
+}
+
+func (p *plan) create(n schema.Named) {
 	if n.Definition.Kind == schema.KindView {
 		p.views = append(p.views, n)
 		return
@@ -61,7 +104,7 @@ func (p *plan) create(n Named) {
 }
 
 // drop takes a namespace away; why is empty where it is simply gone.
-func (p *plan) drop(n Named, why string) {
+func (p *plan) drop(n schema.Named, why string) {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	if n.Definition.Kind == schema.KindView {
 		p.drops = append(p.drops, step(mongosh.DropView(db, coll), "drop the view", n.Namespace))
@@ -78,18 +121,18 @@ func (p *plan) drop(n Named, why string) {
 
 // rebuild drops a namespace and creates it again, if the policy allows that or if it is a
 // view, which has no documents. Otherwise the difference is a comment.
-func (p *plan) rebuild(from, to Named, difference string) {
+func (p *plan) rebuild(from, to schema.Named, difference string) {
 	if p.policy == AllowDestructive || from.Definition.Kind == schema.KindView {
 		p.drop(from, " and created again: no collMod can change it "+difference)
 		p.create(to)
 		return
 	}
-	p.changes = append(p.changes, Step{Withheld: true, Warning: "NOT CHANGED: " + mongosh.Quote(from.Namespace.String()) + " differs " + difference +
-		"; no collMod can change that, it would have to be dropped with its documents and created again (--allow-destructive)"})
+	p.withhold("NOT CHANGED: " + mongosh.Quote(from.Namespace.String()) + " differs " + difference +
+		"; no collMod can change that, it would have to be dropped with its documents and created again")
 }
 
 // change leads from one definition to the other, in place where that can be done.
-func (p *plan) change(from, to Named) {
+func (p *plan) change(from, to schema.Named) {
 	if from.Definition.Kind == schema.KindView && to.Definition.Kind == schema.KindView {
 		if sameSources(from.Definition, to.Definition) {
 			text := mongosh.ModifyView(to.Namespace.Database, to.Namespace.Collection, to.Definition.Options)
@@ -118,7 +161,7 @@ func (p *plan) change(from, to Named) {
 		}
 	}
 	if from.Namespace != to.Namespace {
-		p.renames = append(p.renames, Difference{From: &from, To: &to})
+		p.renames = append(p.renames, schema.Difference{From: &from, To: &to})
 	}
 	drops, creates := changeIndexes(to, from.Definition)
 	p.changes = append(p.changes, toCapped...)
@@ -129,14 +172,14 @@ func (p *plan) change(from, to Named) {
 
 // move orders the renames so that no name is taken when it is needed. Where they go
 // round in a circle, one of them is renamed to an unused name first.
-func (p *plan) move(from Schema) {
+func (p *plan) move(from schema.Definitions) {
 	waiting := p.renames
 	taken := map[schema.Namespace]bool{}
 	for _, d := range waiting {
 		taken[d.From.Namespace] = true
 	}
 	for len(waiting) > 0 {
-		var later []Difference
+		var later []schema.Difference
 		for _, d := range waiting {
 			if taken[d.To.Namespace] {
 				later = append(later, d)
@@ -150,13 +193,13 @@ func (p *plan) move(from Schema) {
 			aside := freeName(from, d.From.Namespace.Database, len(p.moves))
 			p.rename(d.From.Namespace, aside.Collection)
 			delete(taken, d.From.Namespace)
-			later[0].From = &Named{Namespace: aside, Definition: d.From.Definition}
+			later[0].From = &schema.Named{Namespace: aside, Definition: d.From.Definition}
 		}
 		waiting = later
 	}
 }
 
-func freeName(s Schema, db string, n int) schema.Namespace {
+func freeName(s schema.Definitions, db string, n int) schema.Namespace {
 	for {
 		ns := schema.Namespace{Database: db, Collection: fmt.Sprintf("ddltail.moving.%d", n)}
 		if _, there := s[ns]; !there {

@@ -11,15 +11,15 @@ import (
 )
 
 // createViews creates views, each after those it is based on.
-func createViews(views []Named) Script {
-	byName := map[schema.Namespace]Named{}
+func createViews(views []schema.Named) Script {
+	byName := map[schema.Namespace]schema.Named{}
 	for _, v := range views {
 		byName[v.Namespace] = v
 	}
 	var script Script
 	done := map[schema.Namespace]bool{}
-	var visit func(v Named)
-	visit = func(v Named) {
+	var visit func(v schema.Named)
+	visit = func(v schema.Named) {
 		if done[v.Namespace] {
 			return
 		}
@@ -72,5 +72,5 @@ func collect(v bson.RawValue, found map[string]bool) {
 // sources two views in a row could stand on each other for a moment, which a server
 // refuses. Its collation cannot be changed at all.
 func sameSources(a, b schema.Definition) bool {
-	return !slices.Contains(schema.Differing(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
+	return !slices.Contains(schema.DifferingOptions(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
 }

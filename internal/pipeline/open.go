@@ -11,8 +11,10 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // errReplicaSetReplaced is the cause if the checkpoint was written for a set that was replaced.
@@ -37,7 +39,7 @@ func (m member) close() {
 func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	view, err := replicaset.Discover(ctx, p.Seeds)
 	if err != nil {
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	if p.replicaSetReplaced {
 		// Two sets can have an entry of the same optime, such as the server's no-op.
@@ -95,17 +97,17 @@ func (p *Pipeline) preferred(view replicaset.View) []replicaset.Member {
 func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.Reader, error) {
 	client, err := replicaset.Connect(ctx, p.Seeds.Options, host)
 	if err != nil {
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	m := member{oplog.Member{Host: host, Client: client}}
 	if err := p.identify(ctx, m.Member); err != nil {
 		m.close()
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	reader, err := p.openReader(ctx, m.Member)
 	if err != nil {
 		m.close()
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	p.lostSince = time.Time{}
 	return m, reader, nil
@@ -116,7 +118,7 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 // fields and operations are missing.
 func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	shard, err := m.Shard(ctx)
-	if unauthorized(err) {
+	if privileges.IsUnauthorized(err) {
 		p.Log.Info("not authorized to read admin.system.version; if this set is a shard, sharding changes will not be reported",
 			zap.String("remedy", "grant find on the collection system.version of admin"))
 		return nil
@@ -124,10 +126,10 @@ func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	if err != nil {
 		return err
 	}
-	if shard != p.Origin.Shard {
+	if shard != p.shard {
 		p.Log.Info("replica set is a shard", zap.String("shard", shard.Name), zap.String("cluster_id", shard.Cluster.Hex()))
 	}
-	p.Origin.Shard = shard
+	p.shard = shard
 	return nil
 }
 
@@ -156,7 +158,7 @@ func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reade
 
 // from returns the start of a reader; a shard's entries hold more than others do.
 func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
-	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.Origin.Shard.IsZero()}
+	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.shard.IsZero()}
 }
 
 // isBeforeBaseline reports whether a position is before the baseline of a first run with a

@@ -19,6 +19,8 @@ type Kind struct {
 	Summary string
 	// Options are the keys that a specification may have.
 	Options []string
+	// FillsQueue is true if one of its sinks is the notification queue.
+	FillsQueue bool
 	// External is true if the target is a service of its own, which can be unavailable for
 	// longer than the oplog reaches back.
 	External bool
@@ -129,6 +131,14 @@ func (r Registry) Check(specs []Spec, v Values) []Problem {
 		}
 	}
 	return problems
+}
+
+// FillQueue reports whether one of the sinks is the notification queue.
+func (r Registry) FillQueue(specs []Spec) bool {
+	return slices.ContainsFunc(specs, func(s Spec) bool {
+		k, ok := r.kind(s.Kind)
+		return ok && k.FillsQueue
+	})
 }
 
 // Open opens the sinks, in the order in which they are written. A collection that two

@@ -28,6 +28,12 @@ type Sink interface {
 	Close() error
 }
 
+// Reopener is a sink whose target may be moved aside under it, such as a rotated file.
+type Reopener interface {
+	// Reopen opens the target anew if it was moved.
+	Reopen() error
+}
+
 // Own is what a sink may use of ddltail's own deployment.
 type Own struct {
 	// Database holds ddltail's collections.

@@ -87,6 +87,14 @@ func (b *Sink) Write(_ context.Context, docs []notification.Document) error {
 	return nil
 }
 
+// Reopen reopens the sink behind it, if that is a sink.Reopener.
+func (b *Sink) Reopen() error {
+	if s, ok := b.sink.(sink.Reopener); ok {
+		return s.Reopen()
+	}
+	return nil
+}
+
 // Close waits up to drainTime for the queue to be written; the rest is dropped.
 func (b *Sink) Close() error {
 	if b.worked != nil {

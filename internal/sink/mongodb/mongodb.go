@@ -22,7 +22,7 @@ const maxInsert = 500
 // QueueKind returns the kind mongodb: the queue, and the history that goes with it.
 func QueueKind() sink.Kind {
 	return sink.Kind{
-		Name: "mongodb", Summary: "queue and history",
+		Name: "mongodb", Summary: "queue and history", FillsQueue: true,
 		Open: func(s sink.Spec, _ sink.Values, _ sink.Resources) ([]sink.Output, error) {
 			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}, {Sink: newQueue(s.Name), Role: sink.Queue}}, nil
 		},
