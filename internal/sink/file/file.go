@@ -249,6 +249,9 @@ func openLocked(path string) (*lockedFile, error) {
 		if err := f.Close(); err != nil {
 			return nil, fmt.Errorf("close a rotated file: %w", err)
 		}
+		if err := awaitFile(path); err != nil {
+			return nil, err
+		}
 	}
 }
 
