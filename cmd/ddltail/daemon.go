@@ -33,6 +33,7 @@ type daemon struct {
 	metrics *metrics.Run
 	status  *pipeline.Status
 	hangup  *hangup
+	seeds   replicaset.Seeds
 }
 
 func (d *daemon) rows() []web.Row {
@@ -87,13 +88,9 @@ func (d *daemon) closeSinks(outputs []sink.Output) {
 
 // prepare does once what must work before tailing can begin. It is safe to repeat.
 func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []sink.Output) (*pipeline.Pipeline, error) {
-	seeds := replicaset.Seeds{
-		Hosts: d.cfg.MongoDB.Hosts(), Options: d.cfg.MongoDB.Options(),
-		Direct: d.cfg.MongoDB.Direct(), PathIsAuthSource: d.cfg.MongoDB.PathIsAuthSource(),
-	}
-	view, err := replicaset.Discover(ctx, seeds)
+	view, err := d.discover(ctx, client)
 	if err != nil {
-		return nil, usererror.Tailed(err, seeds.PathIsAuthSource)
+		return nil, err
 	}
 	db, err := openSink(ctx, client, d.cfg)
 	if err != nil {
@@ -105,7 +102,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	}
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
-		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
+		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
@@ -130,6 +127,28 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
 	}
 	return p, nil
+}
+
+// discover looks for the members to tail. If none of the URI's answers, it asks those that
+// an earlier process has recorded.
+func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset.View, error) {
+	view, err := replicaset.Discover(ctx, d.seeds)
+	if err == nil {
+		return view, nil
+	}
+	err = usererror.Tailed(err, d.seeds.PathIsAuthSource)
+	if usererror.IsFinal(err) || len(d.seeds.Known.Hosts()) > 0 || sameHosts(d.cfg) {
+		return view, err
+	}
+	db, sinkErr := sink.Database(ctx, client, d.cfg.Database)
+	if sinkErr == nil {
+		sinkErr = restoreMembers(ctx, d.cfg, db, d.seeds.Known)
+	}
+	if sinkErr != nil || len(d.seeds.Known.Hosts()) == 0 {
+		return view, errors.Join(err, sinkErr)
+	}
+	view, err = replicaset.Discover(ctx, d.seeds)
+	return view, usererror.Tailed(err, d.seeds.PathIsAuthSource)
 }
 
 func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {

@@ -66,7 +66,7 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d := &daemon{cfg: cfg, log: log, metrics: metrics.NewRun(registry, build(), labels(cfg)), status: &pipeline.Status{}, hangup: reload}
+	d := &daemon{cfg: cfg, log: log, metrics: metrics.NewRun(registry, build(), labels(cfg)), status: &pipeline.Status{}, hangup: reload, seeds: seedsOf(cfg)}
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("mongodb", cfg.MongoDB), zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 

@@ -63,6 +63,9 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 
 // explainSink names what to do about an error of the sink that waiting cannot resolve.
 func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use privileges.Use, err error) error {
+	if usererror.IsFinal(err) {
+		return err
+	}
 	err = use.Explain(ctx, db.Client(), privileges.Sink, err)
 	return usererror.Sink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 }

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -39,7 +41,9 @@ type Checkpoint struct {
 	// Pending is a recorded comparison that is still to be published; nil for none.
 	Pending  *Comparison
 	Settings Settings
-	SavedAt  time.Time
+	// Members are the members of the set's configuration as last seen.
+	Members []string
+	SavedAt time.Time
 }
 
 // Settings must be equal among detectors of one NAME.
@@ -48,6 +52,15 @@ type Settings struct {
 	Namespaces        []string `bson:"namespaces"`
 	ExcludeNamespaces []string `bson:"exclude_namespaces"`
 	Operations        []string `bson:"operations"`
+}
+
+// Filter returns the filter of these settings.
+func (s Settings) Filter() (notification.Filter, error) {
+	rules := notification.Rules{Operations: s.Operations, Namespaces: slices.Clone(s.Namespaces)}
+	for _, glob := range s.ExcludeNamespaces {
+		rules.Namespaces = append(rules.Namespaces, "!"+glob)
+	}
+	return notification.NewFilter(rules)
 }
 
 // document is a Checkpoint as it is stored.
@@ -69,6 +82,7 @@ type document struct {
 	Compared *oplog.Moment `bson:"compared,omitempty"`
 	Pending  *Comparison   `bson:"comparison,omitempty"`
 	Settings Settings      `bson:"wiring"`
+	Members  []string      `bson:"members,omitempty"`
 	SavedAt  time.Time     `bson:"saved_at"`
 }
 
@@ -78,7 +92,7 @@ func (d document) checkpoint() Checkpoint {
 		Inclusive: d.Inclusive, Began: valueOf(d.Began), Lost: d.Lost,
 		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID,
 		Baseline: valueOf(d.Baseline), Compared: valueOf(d.Compared), Pending: d.Pending,
-		Settings: d.Settings, SavedAt: d.SavedAt,
+		Settings: d.Settings, Members: d.Members, SavedAt: d.SavedAt,
 	}
 	if c.Position.Wall.IsZero() {
 		// An earlier release did not keep it.
@@ -190,6 +204,14 @@ func (s Store) RecordSettings(ctx context.Context, w Settings, queue bool) error
 	}
 	if err != nil {
 		return fmt.Errorf("record the sinks of %s: %w", s.id, err)
+	}
+	return nil
+}
+
+// RecordMembers records the members of the set's configuration.
+func (s Store) RecordMembers(ctx context.Context, hosts []string) error {
+	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "members", Value: hosts}}}}); err != nil {
+		return fmt.Errorf("record the members of %s: %w", s.id, err)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 	for _, host := range slices.Sorted(maps.Keys(view.Unreachable)) {
 		r.Members = append(r.Members, Member{host, view.Unreachable[host].Error()})
 	}
-	if !slices.ContainsFunc(view.Members, func(m replicaset.Member) bool { return m.Primary }) {
+	if !view.HasPrimary() {
 		r.problem("no primary is seen")
 	}
 	candidates := view.Candidates(c.ReadPreference)

@@ -129,9 +129,10 @@ func (s scene) listen(target Target) (l *Listener, stop func()) {
 	labels := metrics.ListenLabels{Results: Results(), Modes: Modes()}
 	log := zaptest.NewLogger(s, zaptest.Level(zap.InfoLevel))
 	l = &Listener{
-		Database: s.db.Name(), Target: target, PollInterval: 100 * time.Millisecond,
-		Metrics: metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels), Status: &Status{}, Log: log,
+		Database: s.db.Name(), Receiver: Receiver{Name: "backend", Target: target, Remedy: "check DDLTAIL_BACKEND_URL"},
+		PollInterval: 100 * time.Millisecond, Status: &Status{}, Log: log,
 	}
+	l.Metrics = metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels, l.Status.Ready)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.Context()))
 	finished := make(chan struct{})
 	go func() {

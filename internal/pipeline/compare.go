@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
@@ -34,6 +35,7 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	if p.isForeign(stored) {
 		return false, foreignCheckpointError(stored)
 	}
+	p.enter(recovery.Publishing)
 	c := *stored.Pending
 	docs, err := p.inferred(ctx, c)
 	if err != nil {
@@ -137,7 +139,12 @@ func (p *Pipeline) compare(ctx context.Context) error {
 		p.compared = listed.At.OpTime
 		return p.Checkpoints.SetCompared(ctx, listed.At)
 	}
-	return p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
+	err := p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
+	if err != nil {
+		return err
+	}
+	p.enter(recovery.Tailing)
+	return nil
 }
 
 // recordSnapshot compares again under the lease, since another process may have just

@@ -26,6 +26,7 @@ const leaseRetry = time.Second
 // records it beside the known one. completeComparison publishes the differences, in this
 // process or whichever comes first.
 func (p *Pipeline) recoverGap(ctx context.Context, gone *recovery.LostError) error {
+	p.enter(recovery.Lost)
 	stored, err := p.load(ctx)
 	if err != nil || stored.Pending != nil {
 		return err
@@ -61,6 +62,7 @@ func (p *Pipeline) withLease(ctx context.Context, at oplog.OpTime, work func(con
 		retry.Sleep(ctx, leaseRetry)
 		return nil
 	}
+	p.enter(recovery.Comparing)
 	ctx, cancel := context.WithCancel(ctx)
 	kept := make(chan struct{})
 	go func() {
@@ -143,7 +145,8 @@ func (p *Pipeline) longestOplog(ctx context.Context, gone *recovery.LostError) (
 	var oldest oplog.OpTime
 	var failed []error
 	for _, candidate := range gone.View.Members {
-		if gone.Cause == recovery.OtherHistory && !candidate.Primary && !p.Seeds.Direct {
+		if !p.Seeds.Direct && (candidate.Delayed || gone.Cause == recovery.OtherHistory && !candidate.Primary) {
+			// A delayed member's catalog is an earlier one.
 			continue
 		}
 		m, first, err := p.oldestOf(ctx, candidate.Host)

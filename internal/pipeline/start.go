@@ -51,6 +51,7 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	if err := p.applyStored(ctx, stored); err != nil {
 		return err
 	}
+	p.savedMembers = stored.Members
 	p.compareAt = firstComparison(p.Reconcile, stored.Compared, time.Now())
 	if !stored.Baseline.IsZero() || stored.Lost {
 		return nil
