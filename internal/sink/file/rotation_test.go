@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,9 +82,11 @@ func TestRotation(t *testing.T) {
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- rotateUntil(ctx, path, rotate) }()
-			const documents = 300
-			for i := range documents {
+			var rotated atomic.Int32
+			go func() { done <- rotateUntil(ctx, path, rotate, &rotated) }()
+			documents := 0
+			for ; documents < 150 || rotated.Load() < 5 && documents < 30_000; documents++ {
+				i := documents
 				if err := s.Write(t.Context(), []notification.Document{document(i)}); err != nil {
 					t.Error(err)
 				}
@@ -110,10 +113,12 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-func rotateUntil(ctx context.Context, path string, rotate func(path, rotated string) error) error {
+func rotateUntil(ctx context.Context, path string, rotate func(path, rotated string) error, rotated *atomic.Int32) error {
 	for n := 0; ctx.Err() == nil; n++ {
 		if err := rotate(path, fmt.Sprintf("%s.%d", path, n)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
+		} else if err == nil {
+			rotated.Add(1)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
