@@ -47,7 +47,7 @@ type Check struct {
 // Run returns the report. What cannot be asked is a problem in it.
 func (c Check) Run(ctx context.Context) Report {
 	r := Report{Source: c.Source, Name: c.Name, Problems: []string{}, Members: []Member{}, Missing: []Missing{}}
-	r.Catalog.Differences = []string{}
+	r.Catalog.Differences, r.Catalog.Unlisted = []string{}, []string{}
 	member, err := c.askSet(ctx, &r)
 	if err != nil {
 		r.problem(err.Error())

@@ -86,6 +86,9 @@ func (r Report) writeRest(line func(string, string, terminal.Colour)) {
 	for _, d := range r.Catalog.Differences {
 		line("catalog", d, terminal.Red)
 	}
+	for _, u := range r.Catalog.Unlisted {
+		line("catalog", u, terminal.Yellow)
+	}
 	if len(r.Missing) == 0 {
 		line("privileges", "none is missing", terminal.Plain)
 	}
