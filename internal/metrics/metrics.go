@@ -29,6 +29,7 @@ type Run struct {
 	Oldest        prometheus.Gauge
 	Latency       prometheus.Histogram
 	SinkErrors    *prometheus.CounterVec
+	SinkDropped   *prometheus.CounterVec
 	Reopens       *prometheus.CounterVec
 	Gaps          prometheus.Counter
 	BuildsRunning prometheus.Gauge
@@ -43,6 +44,8 @@ type Run struct {
 // that a rate over it is right from the first event on.
 type Labels struct {
 	Operations, Risks, Sinks, Reasons []string
+	// BestEffort are the sinks that can drop documents.
+	BestEffort []string
 }
 
 // NewRun registers the detector's metrics.
@@ -81,7 +84,11 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		}),
 		SinkErrors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_sink_errors_total",
-			Help: "Failed attempts to write to a sink; each is tried again.",
+			Help: "Failed attempts to write to a sink; each is tried again. A document refused for its content counts too.",
+		}, []string{"sink"}),
+		SinkDropped: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_sink_dropped_total",
+			Help: "Documents that a sink with required=false did not write: its queue was full, or the process ended.",
 		}, []string{"sink"}),
 		Reopens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_cursor_reopens_total",
@@ -116,6 +123,9 @@ func (m *Run) start(labels Labels) {
 	}
 	for _, s := range labels.Sinks {
 		m.SinkErrors.WithLabelValues(s)
+	}
+	for _, s := range labels.BestEffort {
+		m.SinkDropped.WithLabelValues(s)
 	}
 	for _, r := range labels.Reasons {
 		m.Reopens.WithLabelValues(r)
