@@ -46,6 +46,13 @@ func Results() []string {
 	return []string{resultDelivered, resultRejected, resultMalformed, resultDuplicate, resultSkipped}
 }
 
+// Credentials learns how each use of the queue's credentials ended. It may end the
+// context: other credentials were read, or they were refused for too long.
+type Credentials interface {
+	Failed(err error)
+	Worked()
+}
+
 // Listener delivers the notifications of one queue. All exported fields are required.
 type Listener struct {
 	// Database is the name of the queue's database.
@@ -54,6 +61,7 @@ type Listener struct {
 	Receivers []Receiver
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
+	Credentials  Credentials
 	Metrics      *metrics.Listen
 	Status       *Status
 	Log          *zap.Logger
@@ -113,8 +121,16 @@ func (l *Listener) takeReplaced() []Receiver {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	replaced := l.replaced
-	l.replaced = nil
+	if replaced != nil {
+		l.Receivers, l.replaced = replaced, nil
+	}
 	return replaced
+}
+
+func (l *Listener) currentReceivers() []Receiver {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Receivers
 }
 
 // wakeUp makes the loop scan the queue soon.
@@ -136,6 +152,7 @@ func (l *Listener) wakeups() chan struct{} {
 
 func (l *Listener) queueFailed(err error) {
 	l.Status.queueFailed(err)
+	l.Credentials.Failed(err)
 	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 

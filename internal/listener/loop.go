@@ -38,7 +38,7 @@ type loop struct {
 // work runs the loop until the context is canceled, and returns when all workers have ended.
 func (l *Listener) work(ctx context.Context) {
 	w := &loop{Listener: l, results: make(chan end), updated: make(chan struct{}, 1), pause: retry.NewBackOff(maxBackoff)}
-	w.adopt(l.Receivers)
+	w.adopt(l.currentReceivers())
 	for ctx.Err() == nil {
 		if replaced := l.takeReplaced(); replaced != nil {
 			w.adopt(replaced)
@@ -128,6 +128,7 @@ func (w *loop) scan(ctx context.Context) {
 		return
 	}
 	w.pause.Reset()
+	w.Credentials.Worked()
 	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*now.Sub(began))
 	w.Status.queueRead(found.total)
 	w.Metrics.Queue(found.total, found.oldest)
