@@ -15,6 +15,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -225,6 +226,9 @@ func (c Check) askQueue(ctx context.Context, r *Report) error {
 	q := Queue{Unprocessed: n, AtLeast: n == maxCounted}
 	if n > 0 && !q.AtLeast {
 		if q.Oldest, err = oldest(ctx, queue, waiting); err != nil {
+			return err
+		}
+		if q.Failing, err = listener.FirstFailing(ctx, queue); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/privileges"
 )
 
@@ -141,6 +142,9 @@ type Queue struct {
 	AtLeast bool `json:"at_least,omitempty"`
 	// Oldest is nil also where none is unprocessed.
 	Oldest *time.Time `json:"oldest"`
+	// Failing is the first notification whose delivery fails; nil where there is none, or it
+	// is not known.
+	Failing *listener.Failing `json:"failing,omitempty"`
 }
 
 // Catalog compares what is known with what the server has.

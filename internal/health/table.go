@@ -123,6 +123,10 @@ func (r Report) writeQueue(line line) {
 		text += ", the age of the oldest " + notKnown
 	}
 	line("notifications", text, terminal.Plain)
+	if f := q.Failing; f != nil {
+		line("delivery", fmt.Sprintf("fails for %s at %s %s, ID %s, after %d attempts: %s; later ones of its collections wait",
+			terminal.Escape(f.Receiver), terminal.Escape(f.Operation), terminal.Escape(f.Subject), terminal.Escape(f.ID), f.Attempts, terminal.Escape(f.Reason)), terminal.Yellow)
+	}
 }
 
 func (r Report) writeCatalog(line line) {
