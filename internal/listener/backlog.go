@@ -85,6 +85,12 @@ func (b *backlog) cut(h *head) {
 	h.records = h.records[:b.limit]
 }
 
+// block holds back what is after a record that can be delivered only after the next scan.
+func (b *backlog) block(n record) {
+	n.partitions = partitionsOf(n, b.queue)
+	b.omit(n)
+}
+
 func (b *backlog) omit(n record) {
 	for _, p := range n.partitions {
 		key := sourcePartition{n.position.Source, p}

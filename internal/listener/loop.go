@@ -223,7 +223,7 @@ func (w *loop) end(e end) {
 	now := time.Now()
 	scan := e.current().finish(e.result, now)
 	switch {
-	case scan:
+	case scan, e.pause.scan:
 		w.scanBy(now)
 	case e.pause.queueFailed:
 		// Whether the queue is available again shows in a scan.

@@ -118,12 +118,16 @@ func (s scanner) processed(found *scan, n record, doc bson.Raw) {
 	if found.seen[n.key()] || !n.byListener() {
 		return
 	}
+	reopen := false
 	for _, r := range s.receiversOf(doc) {
 		since, ok := s.registered.since[r.Name]
 		if ok && n.view(r.Name).state == "" && n.processedAt.After(since) {
-			found.reopened = append(found.reopened, toReopened(n))
-			return
+			found.backlogs[r.Name].block(n)
+			reopen = true
 		}
+	}
+	if reopen {
+		found.reopened = append(found.reopened, toReopened(n))
 	}
 }
 

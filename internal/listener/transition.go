@@ -116,7 +116,7 @@ func (r Receiver) toEnded(n record, e ending) transition {
 		unset = append(unset, bson.E{Key: r.field(fieldClaim), Value: ""})
 	}
 	return transition{
-		filter: r.open(n.id),
+		filter: r.held(n.id),
 		update: bson.D{{Key: "$set", Value: set}, {Key: "$currentDate", Value: now}, {Key: "$unset", Value: unset}},
 	}
 }
@@ -137,7 +137,7 @@ func (r Receiver) toEndedTogether(ids bson.A, e ending) transition {
 		}
 	}
 	return transition{
-		filter: r.openAmong(ids),
+		filter: bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, r.notEnded()},
 		update: bson.D{
 			{Key: "$set", Value: set},
 			{Key: "$inc", Value: bson.D{{Key: r.delivery(fieldAttempts), Value: 1}}},
@@ -164,7 +164,7 @@ func (q queue) toFailed(r Receiver, n record, o delivery.Outcome, wait time.Dura
 		set = append(set, bson.E{Key: r.delivery("next_at"), Value: bson.NewDateTimeFromTime(time.Now().Add(wait))})
 	}
 	return transition{
-		filter: append(r.open(n.id), bson.E{Key: claim + ".by", Value: q.id}),
+		filter: append(r.held(n.id), bson.E{Key: claim + ".by", Value: q.id}),
 		update: bson.D{
 			{Key: "$set", Value: set},
 			{Key: "$currentDate", Value: now},
@@ -181,13 +181,22 @@ func (q queue) toReleased(r Receiver, n record) transition {
 		removed = bson.D{{Key: claim + ".by", Value: ""}, {Key: claim + ".at", Value: ""}, {Key: claim + ".for", Value: ""}}
 	}
 	return transition{
-		filter: append(r.open(n.id), bson.E{Key: claim + ".by", Value: q.id}),
+		filter: append(r.held(n.id), bson.E{Key: claim + ".by", Value: q.id}),
 		update: bson.D{{Key: "$unset", Value: removed}},
 	}
 }
 
-// open selects a notification that has not ended for the receiver.
+// open selects a notification that can be claimed for the receiver.
 func (r Receiver) open(id bson.RawValue) bson.D { return append(pending(id), r.notEnded()) }
+
+// held selects a notification that was claimed for the receiver. A listener that does not know
+// the receiver can have marked it as processed meanwhile; of a primary one that counts.
+func (r Receiver) held(id bson.RawValue) bson.D {
+	if isPrimary(r.Name) {
+		return r.open(id)
+	}
+	return bson.D{{Key: "_id", Value: id}, r.notEnded()}
+}
 
 func (r Receiver) notEnded() bson.E { return bson.E{Key: r.delivery("state"), Value: nil} }
 

@@ -35,6 +35,8 @@ type pause struct {
 	misconfigured bool
 	// queueFailed is set if the queue was not available.
 	queueFailed bool
+	// scan is set if only a scan shows when to try again.
+	scan bool
 	// retryAfter is what the receiver asked for.
 	retryAfter time.Duration
 }
@@ -190,7 +192,13 @@ func (w worker) whyNotClaimed(ctx context.Context, id bson.RawValue) pause {
 		return w.queueUnavailable(err)
 	}
 	own := n.view(w.receiver.Name)
-	if !ok || !n.pending || own.state != "" {
+	switch {
+	case !ok || own.state != "":
+		return pause{}
+	case n.processed && !isPrimary(w.receiver.Name) && n.byListener() && n.duplicateOf.IsZero():
+		// By a listener that does not know the receiver: a scan reopens it.
+		return pause{length: time.Second, scan: true}
+	case !n.pending:
 		return pause{}
 	}
 	return pause{length: max(own.wait(), time.Millisecond)}
