@@ -44,7 +44,7 @@ func (w worker) collect(ctx, stopping context.Context, records []record) pause {
 	all, rest := w.sendable(ctx, records, got, began)
 	w.releaseAll(ctx, rest)
 	if len(all) == 0 {
-		return pause{}
+		return pause{length: counterpartBackoff, fixed: true}
 	}
 	request, cancel := w.requestContext(stopping, began)
 	defer cancel()
@@ -158,7 +158,7 @@ func (w worker) endDigest(ctx context.Context, all []claimed, o delivery.Outcome
 
 func (w worker) splitExpired(all []claimed) (expired, pending []claimed) {
 	for _, c := range all {
-		if w.receiver.tooOld(c.written, time.Now()) {
+		if w.receiver.tooOld(c.record, time.Now()) {
 			expired = append(expired, c)
 		} else {
 			pending = append(pending, c)

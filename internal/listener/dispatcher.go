@@ -74,9 +74,9 @@ func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(fu
 	}
 	if d.dueAt.IsZero() {
 		// From when the first was written, so that a restart does not delay it.
-		d.dueAt = d.scheduler.ready[0].written.Add(d.receiver.Digest)
-		if latest := now.Add(d.receiver.Digest); d.dueAt.After(latest) {
-			d.dueAt = latest
+		d.dueAt = now.Add(d.receiver.Digest)
+		if written := d.scheduler.ready[0].written; !written.IsZero() && written.Before(now) {
+			d.dueAt = written.Add(d.receiver.Digest)
 		}
 	}
 	limit, _ := d.answers.workers(now)

@@ -66,7 +66,12 @@ func (r Receiver) describe(reason string) string {
 	return fmt.Sprintf("%s: %s", r.Name, reason)
 }
 
-// tooOld reports whether the receiver gives up a notification.
-func (r Receiver) tooOld(written, now time.Time) bool {
-	return r.GiveUpAfter > 0 && now.Sub(written) >= r.GiveUpAfter
+// tooOld reports whether the receiver gives up a notification. One that does not say when it
+// was written is as old as its first failed attempt.
+func (r Receiver) tooOld(n record, now time.Time) bool {
+	since := n.written
+	if since.IsZero() {
+		since = n.failingSince
+	}
+	return r.GiveUpAfter > 0 && !since.IsZero() && now.Sub(since) >= r.GiveUpAfter
 }

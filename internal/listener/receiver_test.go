@@ -148,3 +148,20 @@ func TestDuplicateOfOneFilter(t *testing.T) {
 		t.Errorf("all has got %q, the one with a filter %q", all.got(), oplogOnly.got())
 	}
 }
+
+// TestResetByHand delivers again what someone marks as unprocessed.
+func TestResetByHand(t *testing.T) {
+	s := newScene(t, set.URI())
+	backend, chat := &collected{}, &collected{}
+	s.listenTo(Receiver{Name: BackendReceiver, Target: backend}, Receiver{Name: "chat", Target: chat})
+	s.eventually("it is registered", func() bool { return s.count(bson.M{"_id": "init", "receivers.chat": bson.M{"$type": "date"}}) == 1 })
+	s.insert(hand("c", "1", now()))
+	for i := range 2 {
+		s.eventually("it is processed", func() bool { return s.count(bson.M{"processed": true}) == 1 })
+		if len(backend.got()) != i+1 || len(chat.got()) != i+1 {
+			t.Errorf("round %d: the backend has got %q, chat %q", i, backend.got(), chat.got())
+		}
+		_, err := s.queue.UpdateOne(t.Context(), bson.M{"operation_statement": "1"}, bson.M{"$set": bson.M{"processed": false}})
+		s.must(err)
+	}
+}

@@ -205,7 +205,8 @@ func (w *redeliverer) plan(doc bson.Raw) (mongo.WriteModel, bool) {
 func (w *redeliverer) again(states map[string]state) []string {
 	var again []string
 	for name, s := range states {
-		if s != "" && (w.Receiver == "" || w.Receiver == name) && (!w.Rejected || s.undelivered()) {
+		selected := w.Receiver == name || w.Receiver == "" && s != stateSkipped
+		if s != "" && selected && (!w.Rejected || s.undelivered()) {
 			again = append(again, name)
 		}
 	}

@@ -64,9 +64,12 @@ func (r registry) read(ctx context.Context) (registered, error) {
 // The unprocessed notifications are listed before the registry is read: so none of them was
 // written after another listener registered the receiver.
 func (r registry) register(ctx context.Context, names []string) (registered, error) {
-	before, err := r.unprocessed(ctx)
-	if err != nil {
-		return registered{}, err
+	var before []bson.RawValue
+	var err error
+	if len(names) > 0 {
+		if before, err = r.unprocessed(ctx); err != nil {
+			return registered{}, err
+		}
 	}
 	found, err := r.read(ctx)
 	if err != nil {

@@ -28,7 +28,7 @@ type scan struct {
 	// result; expired those of notifications that a failing receiver gives up, by receiver.
 	complete, expired map[string][]transition
 	// reopened holds those of notifications that were marked as processed before they ended
-	// for every receiver; skipped those that tell other listeners of a receiver's filter.
+	// for every receiver, or as unprocessed by hand; skipped those that tell other listeners of a receiver's filter.
 	reopened, skipped []transition
 	// seen holds the keys of all unprocessed notifications, if they may be processed while
 	// the scan runs and then be found a second time.
@@ -76,12 +76,16 @@ func (s scanner) unprocessed(found *scan, n record, doc bson.Raw) {
 		found.oldest = n.seconds
 	}
 	receivers := s.receiversOf(doc)
+	if !n.processedAt.IsZero() {
+		s.reset(found, n, receivers)
+		return
+	}
 	pending := false
 	for _, r := range receivers {
 		view := n.view(r.Name)
 		switch {
 		case view.state != "":
-		case r.tooOld(n.written, n.now) && s.failing(r.Name) && view.wait() == 0:
+		case r.tooOld(view, n.now) && s.failing(r.Name) && view.wait() == 0:
 			found.expired[r.Name] = append(found.expired[r.Name], r.toEnded(view, ending{state: stateExpired, reason: expiredReason(view)}))
 			pending = true
 		default:
@@ -97,6 +101,15 @@ func (s scanner) unprocessed(found *scan, n record, doc bson.Raw) {
 		result := resultOf(n, receivers)
 		found.complete[result] = append(found.complete[result], toComplete(n, receivers))
 	}
+}
+
+// reset forgets how a notification ended that was processed before: someone has marked it as
+// unprocessed by hand.
+func (s scanner) reset(found *scan, n record, receivers []Receiver) {
+	for _, r := range receivers {
+		found.backlogs[r.Name].block(n)
+	}
+	found.reopened = append(found.reopened, toReset(n))
 }
 
 // excluding returns the transitions that record for the receivers that do not get a
@@ -135,7 +148,7 @@ func (s scanner) processed(found *scan, n record, doc bson.Raw) {
 // to the first: filters may not see it as what it is.
 func (s scanner) receiversOf(doc bson.Raw) []Receiver {
 	if malformed(doc) != "" {
-		return s.receivers[:1]
+		return s.receivers[:min(1, len(s.receivers))]
 	}
 	return receiversOf(s.receivers, doc)
 }

@@ -82,6 +82,22 @@ func toReopened(n record) transition {
 	}
 }
 
+// toReset is the transition of a notification that was processed, and marked as unprocessed
+// by hand: it is delivered again.
+func toReset(n record) transition {
+	var unset bson.D
+	for _, field := range []string{fieldProcessedAt, fieldError, fieldAttempts, fieldLastError, fieldClaim, fieldDeliveries} {
+		unset = append(unset, bson.E{Key: field, Value: ""})
+	}
+	return transition{
+		filter: append(pending(n.id), bson.E{Key: fieldProcessedAt, Value: bson.D{{Key: "$exists", Value: true}}}),
+		update: bson.D{
+			{Key: "$unset", Value: unset},
+			{Key: "$currentDate", Value: bson.D{{Key: fieldRedeliveredAt, Value: true}}},
+		},
+	}
+}
+
 // toEnded is the transition to the end of a notification for one receiver. It does not match
 // if the notification has ended for it meanwhile.
 func (r Receiver) toEnded(n record, e ending) transition {

@@ -147,7 +147,7 @@ func (w worker) attempt(ctx, request context.Context, c claimed) pause {
 	case delivery.Rejected:
 		return w.conclude(ctx, c, ending{state: stateRejected, reason: o.Reason, attempted: true})
 	}
-	if w.receiver.tooOld(c.written, time.Now()) {
+	if w.receiver.tooOld(c.record, time.Now()) {
 		return w.conclude(ctx, c, ending{state: stateExpired, reason: "expired: " + o.Reason, attempted: true})
 	}
 	if o.Verdict == delivery.Misconfigured {
