@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
 // TestAlerts has Prometheus' own tool test the rules.
@@ -27,12 +29,21 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestAlertsKnowTheMetrics compares the names in the rules with those that `ddltail run` serves.
+// TestAlertsKnowTheMetrics compares the names in the rules with those that `ddltail run` and
+// `ddltail listen` serve.
 func TestAlertsKnowTheMetrics(t *testing.T) {
 	t.Parallel()
 	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
+	listen, err := ddltailtest.Start(binary, []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),
+		"DDLTAIL_DATABASE=alerts", "DDLTAIL_BACKEND_URL=http://localhost:1")
+	ok(t, err)
+	t.Cleanup(func() { ok(t, listen.Close()) })
+	ok(t, listen.WaitReady(bounded(t)))
+	_, more, err := listen.Get(t.Context(), "/metrics")
+	ok(t, err)
+	metrics += more
 	names := regexp.MustCompile(`\bddltail_\w+`).FindAllString(read(t, filepath.Join(deploy, "prometheus-alerts.yml")), -1)
 	if len(names) == 0 {
 		t.Error("the rules name no metric")
