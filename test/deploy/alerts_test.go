@@ -36,7 +36,7 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
-	listen, err := ddltailtest.Start(binary, []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),
+	listen, err := ddltailtest.Start(ddltail(t), []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),
 		"DDLTAIL_DATABASE=alerts", "DDLTAIL_BACKEND_URL=http://localhost:1")
 	ok(t, err)
 	t.Cleanup(func() { ok(t, listen.Close()) })
