@@ -357,6 +357,40 @@ func TestDigest(t *testing.T) {
 	s.checkTaken("chat", g, func(i int) bool { return i != 105 }, 110)
 }
 
+// TestDigestOfMany writes many changes in a minute: a handful of messages.
+func TestDigestOfMany(t *testing.T) {
+	t.Parallel()
+	notifications, pause := 2000, time.Duration(0)
+	if full() {
+		notifications, pause = 20_000, 300*time.Millisecond
+	}
+	s := newScene(t, "many_db")
+	g := newTarget(t)
+	s.listenTo(s.receiversFile("name: chat, digest: 10s, rate: 1/s, url: " + g.URL))
+	began := time.Now()
+	for start := 0; start < notifications; start += 100 {
+		var batch []bson.M
+		for i := start; i < start+100; i++ {
+			batch = append(batch, bson.M{
+				"_id": i, "operation": "CREATE_COLLECTION", "database": s.db.Name(), "collection": fmt.Sprint("c", i), "number": i,
+				"timestamp": seconds(time.Now()), "processed": false,
+			})
+		}
+		_, err := s.queue.InsertMany(t.Context(), batch)
+		s.must(err)
+		time.Sleep(pause)
+	}
+	written := time.Since(began)
+	s.patiently(s.done)
+	if most := 3 + int(written/(10*time.Second)) + notifications/5000; len(g.got()) > most {
+		t.Errorf("%d messages, want at most %d", len(g.got()), most)
+	}
+	if taken := g.taken(); len(taken) != notifications {
+		t.Errorf("%d of %d were delivered", len(taken), notifications)
+	}
+	t.Logf("%d written in %s, %d messages, all processed after %s", notifications, written.Round(time.Second), len(g.got()), time.Since(began).Round(time.Second))
+}
+
 // TestDigestKilled kills listeners while they send digests. The notifications of a message
 // are marked all or none, and nothing is lost.
 func TestDigestKilled(t *testing.T) {
