@@ -223,11 +223,11 @@ func (w *loop) end(e end) {
 	now := time.Now()
 	scan := e.current().finish(e.result, now)
 	switch {
-	case scan, e.pause.scan:
+	case scan, e.scan:
 		w.scanBy(now)
 	case e.pause.queueFailed:
 		// Whether the queue is available again shows in a scan.
-		w.scanBy(now.Add(e.pause.length))
+		w.scanBy(now.Add(e.length))
 	case e.current().running == 0:
 		// The queue metrics are from before these workers.
 		w.scanBy(now.Add(settleDelay))

@@ -122,7 +122,7 @@ func (n record) endedForAll(receivers []string) bool {
 func (n record) view(receiver string) record {
 	own := n.deliveries[receiver]
 	if isPrimary(receiver) {
-		n.progress.state = own.state
+		n.state = own.state
 		return n
 	}
 	n.progress = own
@@ -169,7 +169,7 @@ func parseRecord(doc bson.Raw) record {
 		progress:    parseProgress(doc),
 		deliveries:  parseDeliveries(doc),
 	}
-	n.progress.state = "" // a field of that name is not the listener's
+	n.state = "" // a field of that name is not the listener's
 	switch text(doc, "source") {
 	case "oplog":
 		n.origin = fromOplog

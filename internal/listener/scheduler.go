@@ -165,8 +165,8 @@ func (b *scheduler) returned(e result, now time.Time) {
 		if n == nil {
 			continue
 		}
-		n.busy, n.misconfigured = false, e.pause.misconfigured
-		n.fixed, n.until = e.pause.fixed, now.Add(e.pause.length)
+		n.busy, n.misconfigured = false, e.misconfigured
+		n.fixed, n.until = e.fixed, now.Add(e.length)
 	}
 }
 
@@ -178,10 +178,10 @@ func (b *scheduler) finished(e result, now time.Time) (scan bool) {
 	if n == nil {
 		return false
 	}
-	n.busy, n.misconfigured = false, e.pause.misconfigured
+	n.busy, n.misconfigured = false, e.misconfigured
 	b.note(n)
 	if !e.done {
-		n.fixed, n.until = e.pause.fixed, now.Add(e.pause.length)
+		n.fixed, n.until = e.fixed, now.Add(e.length)
 		b.place(n, now)
 		return false
 	}
