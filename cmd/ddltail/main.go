@@ -20,6 +20,7 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitDrift  = 3
 )
 
 func main() {
@@ -42,7 +43,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		},
 	}
 	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
-		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), versionCommand())
+		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetArgs(args)
@@ -51,6 +52,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
+	}
+	if errors.Is(err, errDrift) {
+		return exitDrift
 	}
 	report(stderr, err)
 	if !started {
