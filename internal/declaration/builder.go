@@ -44,7 +44,7 @@ func (b builder) create(ns schema.Namespace, options bson.D) error {
 		def.Kind = schema.KindTimeSeries
 		options = withGranularity(options)
 	}
-	raw, err := bson.Marshal(options)
+	raw, err := bson.Marshal(append(bson.D{}, options...))
 	if err != nil {
 		return fmt.Errorf("the options of %s: %w", ns, err)
 	}
@@ -106,7 +106,7 @@ func (b builder) createIndex(ns schema.Namespace, key bson.D, options bson.D) er
 		return err
 	}
 	name := schema.IndexName(spec)
-	if name == "_id_" {
+	if name == "_id_" || isIDKey(key) {
 		return nil
 	}
 	if old := def.Index(name); old != nil && !schema.EquivalentIndex(old, spec) {
@@ -115,6 +115,9 @@ func (b builder) createIndex(ns schema.Namespace, key bson.D, options bson.D) er
 	b.definitions[ns] = def.WithIndex(spec)
 	return nil
 }
+
+// isIDKey recognises the index on _id, which every collection has.
+func isIDKey(key bson.D) bool { return len(key) == 1 && key[0].Key == "_id" && key[0].Value != "hashed" }
 
 // indexSpec returns the spec that the server stores for a createIndex.
 func indexSpec(def schema.Definition, key, options bson.D) (bson.Raw, error) {
@@ -162,14 +165,14 @@ func storedText(key, options bson.D) (bson.D, bson.D) {
 			stored = append(stored, e)
 			continue
 		}
-		if len(weights) == 0 {
+		if !has(stored, "_fts") {
 			stored = append(stored, bson.E{Key: "_fts", Value: "text"}, bson.E{Key: "_ftsx", Value: int32(1)})
 		}
 		if !has(heavy, e.Key) {
 			weights = append(weights, bson.E{Key: e.Key, Value: int32(1)})
 		}
 	}
-	if len(stored) == len(key) && len(weights) == 0 {
+	if !has(stored, "_fts") || has(key, "_fts") {
 		return key, options
 	}
 	weights = append(weights, heavy...)
