@@ -25,7 +25,8 @@ func TestDocs(t *testing.T) {
 	want := string(text)
 	for command, register := range map[string]func(prometheus.Registerer){
 		"run": func(r prometheus.Registerer) {
-			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one})
+			m := metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one}, func() error { return nil })
+			m.SetInfo(metrics.Info{})
 		},
 		"listen": func(r prometheus.Registerer) {
 			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},

@@ -3,6 +3,7 @@
 package metrics
 
 import (
+	"math"
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,11 @@ type Run struct {
 	BuildsRunning prometheus.Gauge
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
+	// PrivilegesMissing is NaN until the privileges have been read.
+	PrivilegesMissing prometheus.Gauge
+	RetentionErrors   prometheus.Counter
+
+	infoGauge
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -42,11 +48,13 @@ type Labels struct {
 	Operations, Risks, Sinks, Reasons []string
 }
 
-// NewRun registers the detector's metrics.
-func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
+// NewRun registers the detector's metrics. ready is the probe of /readyz.
+func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() error) *Run {
 	f := promauto.With(reg)
 	registerBuild(f, build)
+	newReady(f, ready)
 	m := &Run{
+		infoGauge: newInfo(f),
 		Changes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_changes_total",
 			Help: "Schema changes detected, before any filter.",
@@ -91,7 +99,14 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
+		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
+			"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read."),
+		RetentionErrors: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_retention_errors_total",
+			Help: "Failed attempts to remove old history; each is tried again after a minute.",
+		}),
 	}
+	m.PrivilegesMissing.Set(math.NaN())
 	m.start(labels)
 	return m
 }
