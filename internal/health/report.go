@@ -149,6 +149,8 @@ type Catalog struct {
 	// Compared is false where it could not be.
 	Compared    bool     `json:"compared"`
 	Differences []string `json:"differences"`
+	// Unlisted is what the server cannot list, with its reason. It is not compared.
+	Unlisted []string `json:"unlisted"`
 }
 
 func (r *Report) problem(text string) {

@@ -135,6 +135,9 @@ func (r Report) writeCatalog(line line) {
 	for _, d := range r.Catalog.Differences {
 		line("catalog", d, terminal.Red)
 	}
+	for _, u := range r.Catalog.Unlisted {
+		line("catalog", u, terminal.Yellow)
+	}
 }
 
 func (r Report) writePrivileges(line line) {

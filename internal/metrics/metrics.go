@@ -35,6 +35,7 @@ type Run struct {
 	BuildsRunning prometheus.Gauge
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
+	Unlisted      prometheus.Gauge
 	// PrivilegesMissing is NaN until the privileges have been read.
 	PrivilegesMissing prometheus.Gauge
 	RetentionErrors   prometheus.Counter
@@ -105,6 +106,7 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 			Name: "ddltail_retention_errors_total",
 			Help: "Failed attempts to remove old history; each is tried again after a minute.",
 		}),
+		Unlisted: gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
 	}
 	m.PrivilegesMissing.Set(math.NaN())
 	m.start(labels)
