@@ -12,17 +12,7 @@ import (
 	"github.com/ddltail/ddltail/test/sinktest"
 )
 
-// TestConnect connects in each way that the variables allow, and says what to do where it
-// cannot.
-func TestConnect(t *testing.T) {
-	skipIfShort(t)
-	broker := brokertest.NewKafka(t)
-	create(t, broker, "ddl", 1)
-	t.Run("topic", func(t *testing.T) { missingTopic(t, broker) })
-	t.Run("authentication", func(t *testing.T) { authentication(t, broker) })
-	t.Run("tls", func(t *testing.T) { encrypted(t, broker) })
-}
-
+// missingTopic is a clear error, unless create=true.
 func missingTopic(t *testing.T, broker brokertest.Kafka) {
 	values := sink.Values{"KAFKA_BROKERS": broker.Addr()}
 	wantProblem(t, newTopic(t, "absent", values, nil), "the topic absent does not exist: create it, or set create=true")
@@ -49,6 +39,7 @@ func wantProblem(t *testing.T, s *Topic, want string) {
 // authentication begins with a wrong password in the file; the right one is used without a new
 // sink.
 func authentication(t *testing.T, broker brokertest.Kafka) {
+	create(t, broker, "authentication", 1)
 	for _, mechanism := range []string{"plain", "scram-sha-256", "scram-sha-512"} {
 		file := filepath.Join(t.TempDir(), "password")
 		write := func(password string) {
@@ -57,7 +48,7 @@ func authentication(t *testing.T, broker brokertest.Kafka) {
 			}
 		}
 		write("wr0ng-secret")
-		s := newTopic(t, "ddl", sink.Values{"KAFKA_BROKERS": broker.SASLAddr(), "KAFKA_SASL": mechanism,
+		s := newTopic(t, "authentication", sink.Values{"KAFKA_BROKERS": broker.SASLAddr(), "KAFKA_SASL": mechanism,
 			"KAFKA_USER": brokertest.User, "KAFKA_PASSWORD_FILE": file}, nil)
 		wantProblem(t, s, "Kafka authentication failed: check DDLTAIL_KAFKA_USER, DDLTAIL_KAFKA_PASSWORD and DDLTAIL_KAFKA_SASL")
 		if err := s.Write(t.Context(), sinktest.Documents(0, 1)); err == nil || strings.Contains(err.Error(), "wr0ng") {
@@ -70,20 +61,22 @@ func authentication(t *testing.T, broker brokertest.Kafka) {
 	}
 }
 
+// encrypted connects with TLS and a client certificate, and to nothing without them.
 func encrypted(t *testing.T, broker brokertest.Kafka) {
+	create(t, broker, "tls", 1)
 	values := sink.Values{"KAFKA_BROKERS": broker.TLSAddr(), "KAFKA_CA_FILE": broker.CA,
 		"KAFKA_CERT_FILE": broker.ClientCert, "KAFKA_KEY_FILE": broker.ClientKey}
-	if err := newTopic(t, "ddl", values, nil).Setup(t.Context(), sink.Own{}); err != nil {
+	if err := newTopic(t, "tls", values, nil).Setup(t.Context(), sink.Own{}); err != nil {
 		t.Error(err)
 	}
 	for _, missing := range []string{"KAFKA_CA_FILE", "KAFKA_CERT_FILE"} {
 		without := sink.Values{"KAFKA_TLS": "true"}
 		for name, value := range values {
-			if name != missing && !(missing == "KAFKA_CERT_FILE" && name == "KAFKA_KEY_FILE") {
+			if name != missing && (missing != "KAFKA_CERT_FILE" || name != "KAFKA_KEY_FILE") {
 				without[name] = value
 			}
 		}
-		err := newTopic(t, "ddl", without, nil).Setup(t.Context(), sink.Own{})
+		err := newTopic(t, "tls", without, nil).Setup(t.Context(), sink.Own{})
 		if err == nil || !strings.Contains(err.Error(), "certificate") {
 			t.Errorf("without %s: got %v", missing, err)
 		}
