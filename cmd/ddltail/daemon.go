@@ -13,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/credentials"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
@@ -34,6 +35,8 @@ type daemon struct {
 	status  *pipeline.Status
 	hangup  *hangup
 	seeds   replicaset.Seeds
+	// credentials are those of cfg and seeds.
+	credentials *credentials.Rotation
 }
 
 func (d *daemon) rows() []web.Row {
@@ -41,15 +44,18 @@ func (d *daemon) rows() []web.Row {
 	if d.status.Ready() != nil {
 		ready = "no"
 	}
-	at := oplog.OpTime{TS: d.status.Position()}
+	position := notKnown
+	if at := (oplog.OpTime{TS: d.status.Position()}); !at.IsZero() {
+		position = at.Time().Format(time.RFC3339)
+	}
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "tailing", Value: ready},
-		{Name: "oplog position", Value: at.Time().Format(time.RFC3339)},
+		{Name: "oplog position", Value: position},
 	}
 }
 
-// detect connects, finds where to begin, and runs the pipeline.
+// detect opens the files, then runs sessions until the process ends.
 func (d *daemon) detect(ctx context.Context) error {
 	outputs, err := openSinks(d.cfg, sinkReport{d.log, d.metrics})
 	if err != nil {
@@ -59,23 +65,48 @@ func (d *daemon) detect(ctx context.Context) error {
 	if holdsAudit(outputs) {
 		d.log.Warn("the history waits for a broker; give the broker's sink a DDLTAIL_NAME of its own")
 	}
-	d.hangup.call(func() { reopenFiles(outputs, d.log) })
+	d.credentials = credentials.New(d.cfg, d.log)
+	d.credentials.Changed = func(mongoDB, stored config.URI) {
+		tailed, own := mongoDB.Expiry(), stored.Expiry()
+		d.metrics.Certificates(map[string]time.Time{
+			"mongodb_client": tailed.Client, "mongodb_ca": tailed.CA, "sink_client": own.Client, "sink_ca": own.CA,
+		})
+	}
+	d.hangup.call(func() {
+		reopenFiles(outputs, d.log)
+		d.credentials.Reread()
+	})
+	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, stored config.URI, again bool) error {
+		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, stored, mongoDB.Options()
+		return d.session(ctx, outputs, again)
+	})
+}
+
+// session connects, finds where to begin, and runs the pipeline, all with one set of
+// credentials.
+func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool) error {
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
 	}
 	defer disconnect(client)
 	var p *pipeline.Pipeline
-	err = pipeline.Await(ctx, d.log, startLimit, func(ctx context.Context) error {
+	connect := func(ctx context.Context) error {
 		p, err = d.prepare(ctx, client, outputs)
 		return err
-	})
-	if err != nil {
+	}
+	wait := atStart(d.log)
+	if again {
+		d.status.Interrupted(errors.New("connecting with other credentials"))
+		wait = d.credentials.Connect
+	}
+	if err := wait(ctx, connect); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
@@ -112,7 +143,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
-		Metrics:     d.metrics, Status: d.status, Log: d.log,
+
+		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
+		Metrics: d.metrics, Status: d.status, Log: d.log,
 	})
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)

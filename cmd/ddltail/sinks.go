@@ -55,7 +55,7 @@ func holdsAudit(outputs []sink.Output) bool {
 func routesOf(cfg config.Config, outputs []sink.Output) []pipeline.Route {
 	routes := make([]pipeline.Route, len(outputs))
 	for i, o := range outputs {
-		routes[i].Sink = o.Sink
+		routes[i].Sink, routes[i].Stored = o.Sink, o.Role != sink.Copy
 		if o.Role != sink.Audit {
 			routes[i].Filter = cfg.Filter
 		}
@@ -65,6 +65,9 @@ func routesOf(cfg config.Config, outputs []sink.Output) []pipeline.Route {
 
 // writesQueue reports whether one of the sinks is the notification queue.
 func writesQueue(cfg config.Config) bool { return registry.Kinds().FillQueue(cfg.Sinks) }
+
+// writesHistory reports whether one of the sinks is the history.
+func writesHistory(cfg config.Config) bool { return registry.Kinds().WriteHistory(cfg.Sinks) }
 
 func settingsOf(cfg config.Config) checkpoint.Settings {
 	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces, Operations: cfg.Operations}

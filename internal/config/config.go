@@ -37,6 +37,7 @@ type Config struct {
 	HTTPAddr      string
 	WebConfigFile string
 	BackendURL    string
+	ReceiversFile string
 	WebhookSecret string
 	CleanupAfter  time.Duration
 	PollInterval  time.Duration

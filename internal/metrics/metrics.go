@@ -36,6 +36,8 @@ type Run struct {
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
 	Unlisted      prometheus.Gauge
+
+	certificates *prometheus.GaugeVec
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -100,6 +102,7 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
 		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		certificates:  newCertificates(f),
 	}
 	m.start(labels)
 	return m

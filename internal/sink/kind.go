@@ -21,6 +21,8 @@ type Kind struct {
 	Options []string
 	// FillsQueue is true if one of its sinks is the notification queue.
 	FillsQueue bool
+	// WritesHistory is true if one of its sinks is the history.
+	WritesHistory bool
 	// External is true if the target is a service of its own, which can be unavailable for
 	// longer than the oplog reaches back.
 	External bool
@@ -138,6 +140,14 @@ func (r Registry) FillQueue(specs []Spec) bool {
 	return slices.ContainsFunc(specs, func(s Spec) bool {
 		k, ok := r.kind(s.Kind)
 		return ok && k.FillsQueue
+	})
+}
+
+// WriteHistory reports whether one of the sinks is the history.
+func (r Registry) WriteHistory(specs []Spec) bool {
+	return slices.ContainsFunc(specs, func(s Spec) bool {
+		k, ok := r.kind(s.Kind)
+		return ok && k.WritesHistory
 	})
 }
 

@@ -22,7 +22,7 @@ const maxInsert = 500
 // QueueKind returns the kind mongodb: the queue, and the history that goes with it.
 func QueueKind() sink.Kind {
 	return sink.Kind{
-		Name: "mongodb", Summary: "queue and history", FillsQueue: true,
+		Name: "mongodb", Summary: "queue and history", FillsQueue: true, WritesHistory: true,
 		Open: func(s sink.Spec, _ sink.Values, _ sink.Resources) ([]sink.Output, error) {
 			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}, {Sink: newQueue(s.Name), Role: sink.Queue}}, nil
 		},
@@ -32,7 +32,7 @@ func QueueKind() sink.Kind {
 // HistoryKind returns the kind history: the history alone.
 func HistoryKind() sink.Kind {
 	return sink.Kind{
-		Name: sink.HistoryName, Summary: "history alone",
+		Name: sink.HistoryName, Summary: "history alone", WritesHistory: true,
 		Open: func(sink.Spec, sink.Values, sink.Resources) ([]sink.Output, error) {
 			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}}, nil
 		},
