@@ -30,6 +30,7 @@ type Run struct {
 	Oldest        prometheus.Gauge
 	Latency       prometheus.Histogram
 	SinkErrors    *prometheus.CounterVec
+	SinkDropped   *prometheus.CounterVec
 	Reopens       *prometheus.CounterVec
 	Gaps          prometheus.Counter
 	BuildsRunning prometheus.Gauge
@@ -41,12 +42,15 @@ type Run struct {
 	RetentionErrors   prometheus.Counter
 
 	infoGauge
+	certificates *prometheus.GaugeVec
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
 // that a rate over it is right from the first event on.
 type Labels struct {
 	Operations, Risks, Sinks, Reasons []string
+	// BestEffort are the sinks that can drop documents.
+	BestEffort []string
 }
 
 // NewRun registers the detector's metrics. ready is the probe of /readyz.
@@ -87,7 +91,11 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 		}),
 		SinkErrors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_sink_errors_total",
-			Help: "Failed attempts to write to a sink; each is tried again.",
+			Help: "Failed attempts to write to a sink; each is tried again. A document refused for its content counts too.",
+		}, []string{"sink"}),
+		SinkDropped: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_sink_dropped_total",
+			Help: "Documents that a sink with required=false did not write: its queue was full, or the process ended.",
 		}, []string{"sink"}),
 		Reopens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_cursor_reopens_total",
@@ -106,7 +114,8 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 			Name: "ddltail_retention_errors_total",
 			Help: "Failed attempts to remove old history; each is tried again after a minute.",
 		}),
-		Unlisted: gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		certificates: newCertificates(f),
 	}
 	m.PrivilegesMissing.Set(math.NaN())
 	m.start(labels)
@@ -128,6 +137,9 @@ func (m *Run) start(labels Labels) {
 	}
 	for _, s := range labels.Sinks {
 		m.SinkErrors.WithLabelValues(s)
+	}
+	for _, s := range labels.BestEffort {
+		m.SinkDropped.WithLabelValues(s)
 	}
 	for _, r := range labels.Reasons {
 		m.Reopens.WithLabelValues(r)
