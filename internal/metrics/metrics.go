@@ -37,13 +37,12 @@ type Run struct {
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
 	Unlisted      prometheus.Gauge
-
-	certificates *prometheus.GaugeVec
 	// PrivilegesMissing is NaN until the privileges have been read.
 	PrivilegesMissing prometheus.Gauge
 	RetentionErrors   prometheus.Counter
 
 	infoGauge
+	certificates *prometheus.GaugeVec
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
