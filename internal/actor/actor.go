@@ -85,6 +85,11 @@ func bounded(text string) string {
 	return text[:cut]
 }
 
+// Agrees reports whether two actors can be one, who used two connections.
+func (a Actor) Agrees(b Actor) bool {
+	return a.User == b.User && slices.Equal(a.Users, b.Users) && a.Internal == b.Internal && a.App == b.App
+}
+
 func (a Actor) same(b Actor) bool {
 	return a.User == b.User && slices.Equal(a.Users, b.Users) && a.App == b.App && a.Client == b.Client && a.Internal == b.Internal
 }

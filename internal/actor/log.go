@@ -15,6 +15,9 @@ const (
 	maxEnded = 50_000
 )
 
+// MetadataID is the id of the line with what a client says of itself.
+const MetadataID = idMetadata
+
 // The ids of the lines that count. The message of an id changes between versions, its meaning does not.
 const (
 	idAccepted      = 22943
@@ -54,6 +57,7 @@ type State struct {
 	Connections []Connection
 	Primary     bool
 	Term        int64
+	Version     int // the major version of the server
 }
 
 // known is a connection with the position in the log since which its users cannot have changed.
@@ -76,6 +80,7 @@ type Log struct {
 	gaps        []interval     // what was not read, in the time of the lines
 	last        time.Time      // how far the log was read
 	role        role
+	version     int
 	store       store
 }
 
@@ -274,6 +279,7 @@ func (l *Log) Confirm(mark int, s State) {
 	if mark < l.forgotten || mark < l.gap {
 		return
 	}
+	l.version = s.Version
 	switch {
 	case l.termSince > mark:
 	case s.Primary:
@@ -351,8 +357,11 @@ func (l *Log) collect(line Line) {
 			e.connection = &connection
 		}
 	}
-	if e.term == 0 && l.role == roleSecondary {
-		e.term = noTerm
+	switch {
+	case e.term == 0 && l.role == roleSecondary:
+		return // in no entry
+	case line.ID == idRegistering && !isConnection(line.Context):
+		return // the applier's, or a resumed build
 	}
 	l.store.add(e)
 }
@@ -369,5 +378,8 @@ func (l *Log) CanHave(entry Entry) bool {
 // Ahead returns how many lines that count for entries are later than a time.
 func (l *Log) Ahead(at time.Time) int { return l.store.newer(at) }
 
-// Term returns the term in which the member is primary now, as far as it is known.
-func (l *Log) Term() (term int64, known bool) { return l.term, l.term != 0 }
+// IsSecondary reports whether the member is known to be no primary now.
+func (l *Log) IsSecondary() bool { return l.role == roleSecondary }
+
+// Version returns the major version of the server, zero while it is not known.
+func (l *Log) Version() int { return l.version }

@@ -91,6 +91,9 @@ func (s *store) register(e *evidence) {
 
 // confirm sets the connection of the lines of a context that wait for it and were written in the same epoch.
 func (s *store) confirm(c *known, after int) {
+	if s.open[c.Name] == nil {
+		return
+	}
 	s.open[c.Name] = slices.DeleteFunc(s.open[c.Name], func(e *evidence) bool {
 		if e.epoch != c.epoch || e.seq <= after {
 			return false

@@ -64,6 +64,7 @@ func (r *ring) next(total int64, lines []string) ([]string, int64) {
 type hello struct {
 	Primary  bool          `bson:"isWritablePrimary"`
 	Clock    time.Time     `bson:"localTime"`
+	Wire     int           `bson:"maxWireVersion"`
 	Election bson.ObjectID `bson:"electionId"`
 	Topology struct {
 		Process bson.ObjectID `bson:"processId"`
@@ -173,11 +174,23 @@ func state(ctx context.Context, client *mongo.Client) (s actor.State, process bs
 		return s, process, errRestarted
 	}
 	s.Primary = before.Primary && after.Primary && before.Election == after.Election
-	s.Term = before.term()
+	s.Term, s.Version = before.term(), major(before.Wire)
 	for _, o := range operations {
 		s.Connections = append(s.Connections, o.connection())
 	}
 	return s, after.Topology.Process, nil
+}
+
+// major returns the server's major version, of those before 5.0 only that.
+func major(wire int) int {
+	const wire5, wire6 = 13, 17
+	switch {
+	case wire < wire5:
+		return 4
+	case wire < wire6:
+		return 5
+	}
+	return 6
 }
 
 func connections(ctx context.Context, client *mongo.Client) (operations []operation, err error) {
