@@ -10,15 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
-
-// internalParameters are the parameters of collMod that only servers and tools write.
-func internalParameters() []string {
-	return []string{
-		"recordIdsReplicated", "timeseriesBucketsMayHaveMixedSchemaData", "collectionUUID",
-		"_removeLegacyTimeseriesBucketingParametersHaveChanged", "dryRun", "writeConcern", "autoIndexId",
-	}
-}
 
 // modifyCollection handles a collMod. Options of the collection and options of an
 // index in one entry are two changes. One that holds nothing a user types, as
@@ -27,7 +20,7 @@ func modifyCollection(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("collMod: %w", errMalformed)
 	}
-	params, err := rawdoc.Without(op.Object, append(internalParameters(), "collMod")...)
+	params, err := rawdoc.Without(op.Object, append(option.ServerParameters(), "collMod")...)
 	if err != nil {
 		return fmt.Errorf("collMod: %w", err)
 	}

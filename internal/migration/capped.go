@@ -12,7 +12,7 @@ import (
 // becomesCapped reports whether convertToCapped makes one of the other: it keeps all
 // other options, and no index.
 func becomesCapped(from, to bson.Raw) bool {
-	return slices.Equal(schema.Differing(from, to), []string{"capped", "size"}) && flag(to, "capped")
+	return slices.Equal(schema.DifferingOptions(from, to), []string{"capped", "size"}) && flag(to, "capped")
 }
 
 func convertToCapped(n Named) Step {

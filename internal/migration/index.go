@@ -67,7 +67,7 @@ func modifyIndex(ns schema.Namespace, old, spec bson.Raw) Script {
 
 // warnExpiry says that an index takes documents, or takes them sooner than before.
 func warnExpiry(s Step, ns schema.Namespace, old, spec bson.Raw) Step {
-	if s.Text != "" && takesDocuments("expireAfterSeconds", old, spec) {
+	if s.Text != "" && lower("expireAfterSeconds", old, spec) {
 		s.Warning, s.Destroys = "DATA MAY GO: "+ns.String()+" expires documents by the index "+mongosh.Quote(nameOf(spec)), true
 	}
 	return s

@@ -1,31 +1,28 @@
 package migration
 
 import (
-	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
-
-// sinceSix says what older servers do not take.
-const sinceSix = "needs a server from 6.0 on"
 
 // changeOptions leads from one collection's options to another's by collMod. It returns
 // the names of the options that no collMod can change.
 func changeOptions(ns schema.Namespace, from, to schema.Definition) (script Script, fixed []string) {
 	var parameters bson.D
 	var warning string
-	for _, key := range schema.Differing(from.Options, to.Options) {
+	for _, key := range schema.DifferingOptions(from.Options, to.Options) {
 		parameter, ok := schema.OptionParameter(key, from.Options, to.Options)
 		if !ok {
 			fixed = append(fixed, key)
 			continue
 		}
 		parameters = append(parameters, parameter)
-		if takesDocuments(key, from.Options, to.Options) {
+		if option.Collection(key).Limit && lower(key, from.Options, to.Options) {
 			warning = "DATA MAY GO: " + mongosh.Quote(ns.String()) + " keeps fewer documents by its new " + key
 		}
 	}
@@ -36,19 +33,23 @@ func changeOptions(ns schema.Namespace, from, to schema.Definition) (script Scri
 	if warning != "" {
 		s.Warning, s.Destroys = warning, true
 	}
-	if slices.ContainsFunc(parameters, func(p bson.E) bool { return p.Key == "cappedSize" || p.Key == "cappedMax" }) {
-		s.Warning = strings.TrimPrefix(s.Warning+"; "+sinceSix, "; ")
+	if since := newest(parameters); since != "" {
+		s.Warning = strings.TrimPrefix(s.Warning+"; needs a server from "+since+" on", "; ")
 	}
 	return Script{s}, fixed
 }
 
-// takesDocuments reports whether a limit gets lower, or comes where there was none.
-func takesDocuments(key string, from, to bson.Raw) bool {
-	switch key {
-	case "expireAfterSeconds", "size", "max":
-	default:
-		return false
+// newest returns the version that all parameters need, empty where any version will do.
+func newest(parameters bson.D) string {
+	since := ""
+	for _, p := range parameters {
+		since = max(since, option.CollectionParameter(p.Key).Since)
 	}
+	return since
+}
+
+// lower reports whether a limit gets lower, or is set where there was none.
+func lower(key string, from, to bson.Raw) bool {
 	after, ok := to.Lookup(key).AsInt64OK()
 	if !ok {
 		return false

@@ -72,5 +72,5 @@ func collect(v bson.RawValue, found map[string]bool) {
 // sources two views in a row could stand on each other for a moment, which a server
 // refuses. Its collation cannot be changed at all.
 func sameSources(a, b schema.Definition) bool {
-	return !slices.Contains(schema.Differing(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
+	return !slices.Contains(schema.DifferingOptions(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // CreateCollection creates a collection with the options that the catalog or the
@@ -54,11 +56,7 @@ func createCollectionTakes(options object) bool {
 		return false
 	}
 	for _, f := range options {
-		switch f.key {
-		case "capped", "size", "max", "validator", "validationLevel", "validationAction", "collation",
-			"timeseries", "expireAfterSeconds", "clusteredIndex", "changeStreamPreAndPostImages",
-			"storageEngine", "indexOptionDefaults", "viewOn", "pipeline":
-		default:
+		if !option.Collection(f.key).Helper {
 			return false
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // minimalOptions reads a collection's stored options and leaves out what the
@@ -19,7 +21,8 @@ func minimalOptions(options bson.Raw) (minimal object, ok bool) {
 	_, timeSeries := stored.get("timeseries")
 	for _, f := range stored {
 		v := f.stored()
-		if isCollectionNoise(f.key) || timeSeries && isBucketOption(f.key) {
+		row := option.Collection(f.key)
+		if row.Origin == option.Server || timeSeries && row.Origin == option.Buckets {
 			continue
 		}
 		if f.key == "storageEngine" && isAppMetadata(v) {
@@ -38,26 +41,11 @@ func collectionOption(key string, v bson.RawValue) node {
 		return minimalTimeSeries(v)
 	case "clusteredIndex":
 		return minimalClusteredIndex(v)
-	case "size", "max", "expireAfterSeconds":
+	}
+	if option.Collection(key).Number {
 		return relax(v)
 	}
 	return raw(v)
-}
-
-// isCollectionNoise names what is the server's own.
-func isCollectionNoise(option string) bool {
-	switch option {
-	case "create", "temp", "uuid", "autoIndexId", "recordIdsReplicated", "idIndex", "flags",
-		"prepareConstraintValidationLevel":
-		return true
-	}
-	return false
-}
-
-// isBucketOption names what a time series' bucket collection has and create
-// refuses beside timeseries.
-func isBucketOption(option string) bool {
-	return option == "validator" || option == "clusteredIndex"
 }
 
 // isAppMetadata recognises a storageEngine that the server wrote to keep notes

@@ -1,6 +1,10 @@
 package mongosh
 
-import "go.mongodb.org/mongo-driver/v2/bson"
+import (
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/schema/option"
+)
 
 // CreateIndex creates the index of that spec, as the catalog or the oplog has
 // it:
@@ -38,12 +42,7 @@ func (t target) createIndex(spec bson.Raw) string {
 // them), and takes an index key that is a Map for an empty one.
 func createIndexTakes(options object) bool {
 	for _, f := range options {
-		switch f.key {
-		case "unique", "partialFilterExpression", "sparse", "hidden", "expireAfterSeconds",
-			"storageEngine", "collation", "weights", "default_language", "language_override",
-			"textIndexVersion", "2dsphereIndexVersion", "bits", "min", "max", "bucketSize",
-			"wildcardProjection":
-		default:
+		if !option.Index(f.key).Helper {
 			return false
 		}
 	}

@@ -2,6 +2,8 @@ package mongosh
 
 import (
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // indexDefinition is an index as its user would have asked for it.
@@ -63,7 +65,8 @@ func indexOptions(spec, key object) object {
 	var options object
 	for _, f := range spec {
 		v := f.stored()
-		if isIndexNoise(f.key) || isIndexDefault(f.key, v, key) {
+		row := option.Index(f.key)
+		if row.Origin == option.Server || isImplied(row, v, key) {
 			continue
 		}
 		switch f.key {
@@ -80,31 +83,16 @@ func indexOptions(spec, key object) object {
 	return options
 }
 
-// isIndexNoise names what is said elsewhere in the statement, what
-// servers ignore or refuse today (ns, background, dropDups, clustered), and
-// what a time series' bucket index carries for the server's own use.
-func isIndexNoise(option string) bool {
-	switch option {
-	case "createIndexes", "key", "name", "ns", "background", "dropDups", "clustered", "originalSpec":
-		return true
+// isImplied reports whether an index of that key has the value by itself.
+func isImplied(row option.Option, v bson.RawValue, key object) bool {
+	if row.ImpliedBy != "" && !key.holds(row.ImpliedBy) {
+		return false
 	}
-	return false
-}
-
-func isIndexDefault(option string, v bson.RawValue, key object) bool {
-	switch option {
-	case "v":
-		return isNumber(v, 2)
-	case "default_language":
-		return isString(v, "english") && key.holds("text")
-	case "language_override":
-		return isString(v, "language") && key.holds("text")
-	case "textIndexVersion":
-		return isNumber(v, 3) && key.holds("text")
-	case "2dsphereIndexVersion":
-		return isNumber(v, 3) && key.holds("2dsphere")
+	if s, ok := row.Implied.(string); ok {
+		return isString(v, s)
 	}
-	return false
+	n, ok := row.Implied.(int)
+	return ok && isNumber(v, int64(n))
 }
 
 // holds reports whether one of the key's fields is of that kind.

@@ -1,6 +1,12 @@
 package mongosh
 
-import "go.mongodb.org/mongo-driver/v2/bson"
+import (
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/schema/option"
+)
 
 // ModifyCollection makes the changes of a collMod: its oplog entry's o, or any
 // document of collMod's parameters. There is no statement where it holds
@@ -20,8 +26,9 @@ func collModParameters(changes bson.Raw) (parameters object, ok bool) {
 	if !ok {
 		return nil, false
 	}
+	server := option.ServerParameters()
 	for _, f := range fields {
-		if isCollModNoise(f.key) {
+		if f.key == "collMod" || slices.Contains(server, f.key) {
 			continue
 		}
 		v := f.stored()
@@ -33,17 +40,6 @@ func collModParameters(changes bson.Raw) (parameters object, ok bool) {
 		}
 	}
 	return parameters, true
-}
-
-// isCollModNoise names the command itself and what only servers say.
-func isCollModNoise(parameter string) bool {
-	switch parameter {
-	case "collMod", "collectionUUID", "recordIdsReplicated", "timeseriesBucketsMayHaveMixedSchemaData",
-		"timeseriesBucketingParametersHaveChanged", "_removeLegacyTimeseriesBucketingParametersHaveChanged",
-		"isTimeseriesNamespace":
-		return true
-	}
-	return false
 }
 
 // ConvertToCapped makes a collection capped, with the size in the options it

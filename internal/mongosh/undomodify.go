@@ -1,6 +1,10 @@
 package mongosh
 
-import "go.mongodb.org/mongo-driver/v2/bson"
+import (
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/schema/option"
+)
 
 // Modification is a collMod and what was there before it.
 type Modification struct {
@@ -42,36 +46,35 @@ func UndoModifyCollection(db, coll string, m Modification) string {
 	return longTarget(db, coll).command(undo)
 }
 
-// oldOption is the parameter that brings the option back, nil for none.
+// oldOption returns the parameter that restores the option, nil where there is none.
+// A time series' granularity only grows.
 func oldOption(change field, options object) node {
-	old, had := options.get(change.key)
-	switch change.key {
-	case "validator":
-		return orElse(old, had, object{})
-	case "validationLevel":
-		return orElse(old, had, text("strict"))
-	case "validationAction":
-		return orElse(old, had, text("error"))
-	case "recordPreImages":
-		return orElse(old, had, boolean(false))
-	case "changeStreamPreAndPostImages":
-		return orElse(old, had, object{{"enabled", boolean(false)}})
-	case "expireAfterSeconds":
+	row := option.CollectionParameter(change.key)
+	old, had := options.get(row.Name)
+	switch {
+	case row.CappedOnly:
+		return oldLimit(change, options, row.Name)
+	case row.Limit:
 		return oldExpiry(change, old, had)
-	case "cappedSize":
-		return oldLimit(change, options, "size")
-	case "cappedMax":
-		return oldLimit(change, options, "max")
 	}
-	// A time series' granularity only grows; what else there may be is unknown.
-	return nil
+	return oldValue(row, old, had)
 }
 
-func orElse(old bson.RawValue, had bool, standard node) node {
-	if had {
+// oldValue returns the value before, the one that removes the option where there was
+// none, and nil for an option that collMod cannot remove.
+func oldValue(row option.Option, old bson.RawValue, had bool) node {
+	off, removable := row.OffValue()
+	switch {
+	case !removable:
+		return nil
+	case had:
 		return raw(old)
 	}
-	return standard
+	kind, data, err := bson.MarshalValue(off)
+	if err != nil {
+		return nil
+	}
+	return raw(bson.RawValue{Type: kind, Value: data})
 }
 
 // oldExpiry is nil where the old expiry is shorter than the new one.
@@ -136,14 +139,10 @@ func (m Modification) oldIndex() node {
 
 func oldIndexOption(change field, before object) node {
 	old, had := before.get(change.key)
-	switch change.key {
-	case "hidden", "prepareUnique":
-		return orElse(old, had, boolean(false))
-	case "expireAfterSeconds":
-		if had {
-			return oldExpiry(change, old, had)
-		}
+	row := option.Index(change.key)
+	if row.Limit && had {
+		return oldExpiry(change, old, had)
 	}
-	// An index stays unique, and a TTL index one.
-	return nil
+	// An index stays unique, and a TTL index one: those have no Off.
+	return oldValue(row, old, had)
 }

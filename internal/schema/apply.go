@@ -6,6 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // ModifyOptions does to options what the server does.
@@ -26,24 +27,11 @@ func modifiedOption(options bson.Raw, key string, value bson.RawValue) (bson.Raw
 	switch key {
 	case "validator", "validationLevel", "validationAction":
 		return withValidation(options, key, value)
-	case "changeStreamPreAndPostImages":
-		enabled, _ := value.DocumentOK()
-		return withFlag(options, key, value, rawdoc.Truthy(enabled.Lookup("enabled")))
-	case "recordPreImages":
-		return withFlag(options, key, value, rawdoc.Truthy(value))
-	case "cappedSize":
-		return rawdoc.With(options, "size", value)
-	case "cappedMax":
-		n, _ := value.AsInt64OK()
-		return withFlag(options, "max", value, n > 0)
-	case "expireAfterSeconds":
-		_, off := value.StringValueOK()
-		return withFlag(options, key, value, !off)
 	case "timeseries":
 		return withTimeSeries(options, value)
-	default:
-		return rawdoc.With(options, key, value)
 	}
+	row := option.CollectionParameter(key)
+	return withFlag(options, row.Name, value, !row.IsDefault(value))
 }
 
 // withFlag keeps an option only where it is on: that is how the catalog has it.
@@ -57,16 +45,15 @@ func withFlag(options bson.Raw, key string, value bson.RawValue, on bool) (bson.
 // withValidation changes one of the three and writes down the other two with their
 // defaults, as the server does. An empty validator is none.
 func withValidation(options bson.Raw, key string, value bson.RawValue) (bson.Raw, error) {
-	defaults := []struct{ key, value string }{{"validationLevel", "strict"}, {"validationAction", "error"}}
-	doc, isDocument := value.DocumentOK()
-	empty := isDocument && len(doc) <= len(bson.Raw{5, 0, 0, 0, 0})
+	empty := key == "validator" && option.Collection(key).IsDefault(value)
 	options, err := withFlag(options, key, value, !empty)
-	for _, d := range defaults {
+	for _, name := range []string{"validationLevel", "validationAction"} {
 		if err != nil {
 			return nil, err
 		}
-		if _, lookupErr := options.LookupErr(d.key); lookupErr != nil {
-			options, err = rawdoc.With(options, d.key, d.value)
+		if _, lookupErr := options.LookupErr(name); lookupErr != nil {
+			standard, _ := option.Collection(name).OffValue()
+			options, err = rawdoc.With(options, name, standard)
 		}
 	}
 	return options, err
@@ -111,8 +98,6 @@ func ModifyIndex(spec, params bson.Raw) (bson.Raw, error) {
 		switch key := el.Key(); key {
 		case "name", "keyPattern":
 			continue
-		case "hidden", "prepareUnique":
-			spec, err = withFlag(spec, key, el.Value(), rawdoc.Truthy(el.Value()))
 		case "forceNonUnique":
 			spec, err = rawdoc.Without(spec, "unique")
 		case "unique":
@@ -120,7 +105,7 @@ func ModifyIndex(spec, params bson.Raw) (bson.Raw, error) {
 				spec, err = rawdoc.Without(spec, "prepareUnique")
 			}
 		default:
-			spec, err = rawdoc.With(spec, key, el.Value())
+			spec, err = withFlag(spec, key, el.Value(), !option.Index(key).IsDefault(el.Value()))
 		}
 		if err != nil {
 			return nil, err

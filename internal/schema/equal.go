@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"math"
 	"slices"
 	"strings"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // EquivalentIdentity reports whether two definitions are of one collection or view and would be typed
@@ -36,7 +36,7 @@ func (d Definition) Equivalent(other Definition) bool {
 // EquivalentOptions reports whether two sets of options of a collection or view would
 // be typed alike.
 func EquivalentOptions(a, b bson.Raw) bool {
-	return same(Normalized(a), Normalized(b), func(options bson.Raw) string {
+	return same(normalized(a, option.Collection), normalized(b, option.Collection), func(options bson.Raw) string {
 		if _, err := options.LookupErr("viewOn"); err == nil {
 			return mongosh.CreateView("db", "view", options)
 		}
@@ -46,7 +46,7 @@ func EquivalentOptions(a, b bson.Raw) bool {
 
 // EquivalentIndex reports whether two index specs would be typed alike, but for some fields.
 func EquivalentIndex(a, b bson.Raw, but ...string) bool {
-	return same(Normalized(a, but...), Normalized(b, but...), func(spec bson.Raw) string {
+	return same(normalized(a, option.Index, but...), normalized(b, option.Index, but...), func(spec bson.Raw) string {
 		return mongosh.CreateIndex("db", "collection", spec)
 	})
 }
@@ -60,15 +60,18 @@ func same(a, b bson.Raw, statement func(bson.Raw) string) bool {
 	return left != "" && left == right
 }
 
-// Normalized sorts the fields of a definition, which have no order that means anything,
-// and leaves out those that say what is so without them, and those named.
-func Normalized(doc bson.Raw, but ...string) bson.Raw {
+// table finds the row of an option: option.Collection or option.Index.
+type table func(name string) option.Option
+
+// normalized sorts the fields of a definition, whose order has no meaning, and leaves
+// out those that mean the same as no value, and those named.
+func normalized(doc bson.Raw, rows table, but ...string) bson.Raw {
 	elems, err := doc.Elements()
 	if err != nil {
 		return doc
 	}
 	elems = slices.DeleteFunc(elems, func(el bson.RawElement) bool {
-		return isDefault(el.Key(), el.Value()) || slices.Contains(but, el.Key())
+		return rows(el.Key()).IsDefault(el.Value()) || slices.Contains(but, el.Key())
 	})
 	slices.SortFunc(elems, func(a, b bson.RawElement) int { return strings.Compare(a.Key(), b.Key()) })
 	sorted := make(bson.D, len(elems))
@@ -82,45 +85,25 @@ func Normalized(doc bson.Raw, but ...string) bson.Raw {
 	return raw
 }
 
-// isDefault names what is so without being said. collMod writes down validationLevel
-// and validationAction and cannot remove them again; a max of 2³¹-1 is how a server
-// writes that a capped collection has none.
-func isDefault(key string, value bson.RawValue) bool {
-	text, _ := value.StringValueOK()
-	doc, isDocument := value.DocumentOK()
-	switch key {
-	case "autoIndexId":
-		// Servers keep what an old driver sent and, on a replica set, create _id_ whatever it
-		// says; listings show it in part.
-		return true
-	case "validationLevel":
-		return text == "strict"
-	case "validationAction":
-		return text == "error"
-	case "max":
-		limit, _ := value.AsInt64OK()
-		return limit == math.MaxInt32
-	case "validator", "collation":
-		return isDocument && len(doc) <= len(bson.Raw{5, 0, 0, 0, 0})
-	case "changeStreamPreAndPostImages":
-		return isDocument && !rawdoc.Truthy(doc.Lookup("enabled"))
-	case "unique", "sparse", "hidden", "prepareUnique", "background", "capped", "recordPreImages":
-		return !rawdoc.Truthy(value)
-	}
-	return false
+// DifferingOptions lists, by name, the options in which two collections or views differ.
+func DifferingOptions(before, after bson.Raw) []string {
+	return differing(before, after, option.Collection)
 }
 
-// Differing lists, by name, the fields in which two sets of options or two index specs
-// differ.
-func Differing(before, after bson.Raw) []string {
-	a, b := Normalized(before), Normalized(after)
+// DifferingIndex lists, by name, the fields in which two index specs differ.
+func DifferingIndex(before, after bson.Raw) []string {
+	return differing(before, after, option.Index)
+}
+
+func differing(before, after bson.Raw, rows table) []string {
+	a, b := normalized(before, rows), normalized(after, rows)
 	var keys []string
-	for _, el := range Elements(b) {
-		if old, err := a.LookupErr(el.Key()); err != nil || !sameOption(el.Key(), old, el.Value()) {
+	for _, el := range elements(b) {
+		if old, err := a.LookupErr(el.Key()); err != nil || !sameValue(el.Key(), old, el.Value()) {
 			keys = append(keys, el.Key())
 		}
 	}
-	for _, el := range Elements(a) {
+	for _, el := range elements(a) {
 		if _, err := b.LookupErr(el.Key()); err != nil {
 			keys = append(keys, el.Key())
 		}
@@ -129,7 +112,7 @@ func Differing(before, after bson.Raw) []string {
 	return keys
 }
 
-func sameOption(key string, a, b bson.RawValue) bool {
+func sameValue(key string, a, b bson.RawValue) bool {
 	if a.Equal(b) {
 		return true
 	}
@@ -138,8 +121,8 @@ func sameOption(key string, a, b bson.RawValue) bool {
 	return oneErr == nil && otherErr == nil && EquivalentOptions(one, other)
 }
 
-// Elements of a document that was made here, and is well-formed.
-func Elements(doc bson.Raw) []bson.RawElement {
+// elements returns the fields of a document that was assembled here, and is well-formed.
+func elements(doc bson.Raw) []bson.RawElement {
 	elems, err := doc.Elements()
 	if err != nil {
 		return nil

@@ -6,13 +6,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // OptionChanges returns the parameters of the collMod that leads from some options to
 // others; nil where no collMod can do it.
 func OptionChanges(before, after bson.Raw) bson.Raw {
 	params := bson.D{}
-	for _, key := range Differing(before, after) {
+	for _, key := range DifferingOptions(before, after) {
 		param, ok := OptionParameter(key, before, after)
 		if !ok {
 			return nil
@@ -26,38 +27,21 @@ func OptionChanges(before, after bson.Raw) bson.Raw {
 	return raw
 }
 
-// OptionParameter is what a collMod says to bring one option to its new value, and
-// whether it can.
-func OptionParameter(key string, before, after bson.Raw) (bson.E, bool) {
-	value, err := after.LookupErr(key)
-	or := func(standard any) any {
-		if err != nil {
-			return standard
-		}
-		return value
-	}
-	capped := rawdoc.Truthy(before.Lookup("capped"))
-	switch key {
-	case "validator":
-		return bson.E{Key: key, Value: or(bson.D{})}, true
-	case "validationLevel":
-		return bson.E{Key: key, Value: or("strict")}, true
-	case "validationAction":
-		return bson.E{Key: key, Value: or("error")}, true
-	case "changeStreamPreAndPostImages":
-		return bson.E{Key: key, Value: or(bson.D{{Key: "enabled", Value: false}})}, true
-	case "recordPreImages":
-		return bson.E{Key: key, Value: or(false)}, true
-	case "expireAfterSeconds":
-		return bson.E{Key: key, Value: or("off")}, true
-	case "size":
-		return bson.E{Key: "cappedSize", Value: value}, capped && err == nil
-	case "max":
-		return bson.E{Key: "cappedMax", Value: or(int32(0))}, capped
-	case "timeseries":
+// OptionParameter returns the parameter of a collMod that changes one option to its new
+// value; ok is false where no collMod can.
+func OptionParameter(key string, before, after bson.Raw) (parameter bson.E, ok bool) {
+	row := option.Collection(key)
+	switch {
+	case key == "timeseries":
 		return coarserGranularity(before, after)
+	case !row.Changeable(), row.CappedOnly && !rawdoc.Truthy(before.Lookup("capped")):
+		return bson.E{}, false
 	}
-	return bson.E{}, false
+	if value, err := after.LookupErr(key); err == nil {
+		return bson.E{Key: row.Parameter, Value: value}, true
+	}
+	off, ok := row.OffValue()
+	return bson.E{Key: row.Parameter, Value: off}, ok
 }
 
 // coarserGranularity changes how a time series is bucketed in the only way that goes.
@@ -65,7 +49,7 @@ func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
 	was, _ := before.Lookup("timeseries").DocumentOK()
 	is, _ := after.Lookup("timeseries").DocumentOK()
 	changing := []string{"granularity", "bucketMaxSpanSeconds"}
-	if string(Normalized(was, changing...)) != string(Normalized(is, changing...)) {
+	if string(normalized(was, option.Collection, changing...)) != string(normalized(is, option.Collection, changing...)) {
 		return bson.E{}, false
 	}
 	steps := []string{"seconds", "minutes", "hours"}
@@ -84,7 +68,7 @@ func IndexChanges(before, after bson.Raw) bson.Raw {
 		return nil
 	}
 	params := bson.D{{Key: "name", Value: IndexName(after)}}
-	for _, key := range Differing(before, after) {
+	for _, key := range DifferingIndex(before, after) {
 		value, err := after.LookupErr(key)
 		switch {
 		case err == nil:
@@ -102,9 +86,11 @@ func IndexChanges(before, after bson.Raw) bson.Raw {
 
 // NeedsRebuild reports whether two indexes of one name differ in what no collMod changes.
 func NeedsRebuild(before, after bson.Raw) bool {
-	changing := []string{"hidden", "prepareUnique", "expireAfterSeconds"}
-	if rawdoc.Truthy(before.Lookup("prepareUnique")) {
-		changing = append(changing, "unique")
+	var changing []string
+	for row := range option.IndexOptions {
+		if row.Changeable() && (row.Name != "unique" || rawdoc.Truthy(before.Lookup("prepareUnique"))) {
+			changing = append(changing, row.Name)
+		}
 	}
 	_, expired := before.LookupErr("expireAfterSeconds")
 	_, expires := after.LookupErr("expireAfterSeconds")

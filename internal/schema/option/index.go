@@ -1,0 +1,46 @@
+package option
+
+// Index returns the row of an option of an index. An option without a row is a user's,
+// and no collMod changes it.
+func Index(name string) Option { return find(name, IndexOptions) }
+
+// IndexOptions yields every row of the table.
+func IndexOptions(yield func(Option) bool) {
+	rows := [...]Option{
+		{Name: "unique", Why: "collMod makes an index unique once it is prepared for that, and never back",
+			Default: off, Parameter: "unique", Since: "6.0", Helper: true},
+		{Name: "prepareUnique", Why: "becoming unique removes it; mongosh's helper drops it",
+			Default: off, Parameter: "prepareUnique", Off: `false`, Since: "6.0"},
+		{Name: "hidden", Why: "stored only where it is true", Default: off, Parameter: "hidden", Off: `false`, Helper: true},
+		{Name: "expireAfterSeconds", Why: "collMod changes it and, from 5.1, adds it; nothing removes it",
+			Parameter: "expireAfterSeconds", Limit: true, Helper: true, Number: true},
+		{Name: "sparse", Why: "stored as it was written", Default: off, Helper: true},
+		{Name: "partialFilterExpression", Why: "cannot be changed", Helper: true},
+		{Name: "collation", Why: "an empty one is none", Default: emptyDocument, Helper: true},
+		{Name: "storageEngine", Why: "cannot be changed", Helper: true},
+		{Name: "weights", Why: "of a text index; 1 is left out", Helper: true, Number: true},
+		{Name: "default_language", Why: "of a text index", Implied: "english", ImpliedBy: "text", Helper: true},
+		{Name: "language_override", Why: "of a text index", Implied: "language", ImpliedBy: "text", Helper: true},
+		{Name: "textIndexVersion", Why: "of a text index", Implied: 3, ImpliedBy: "text", Helper: true, Number: true},
+		{Name: "2dsphereIndexVersion", Why: "of a 2dsphere index", Implied: 3, ImpliedBy: "2dsphere", Helper: true, Number: true},
+		{Name: "bits", Why: "of a 2d index", Helper: true, Number: true},
+		{Name: "min", Why: "of a 2d index", Helper: true, Number: true},
+		{Name: "max", Why: "of a 2d index", Helper: true, Number: true},
+		{Name: "bucketSize", Why: "of a geoHaystack index, up to 4.4", Helper: true, Number: true},
+		{Name: "wildcardProjection", Why: "of a wildcard index", Helper: true},
+		{Name: "v", Why: "2 since 3.4; mongosh's helper drops it", Implied: 2, Number: true},
+		{Name: "key", Why: "written apart from the options", Origin: Server},
+		{Name: "name", Why: "written apart from the options", Origin: Server},
+		{Name: "ns", Why: "stored up to 4.2", Origin: Server},
+		{Name: "createIndexes", Why: "the command's own name in an entry", Origin: Server},
+		{Name: "background", Why: "ignored from 4.2 on, stored all the same", Origin: Server, Default: off},
+		{Name: "dropDups", Why: "ignored from 3.0 on, stored all the same", Origin: Server},
+		{Name: "clustered", Why: "listed for a clustered collection", Origin: Server},
+		{Name: "originalSpec", Why: "of an index on buckets: what the user wrote", Origin: Server},
+	}
+	for _, row := range rows {
+		if !yield(row) {
+			return
+		}
+	}
+}

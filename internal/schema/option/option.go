@@ -1,0 +1,83 @@
+// Package option is the table of the options of collections, views and indexes: what
+// a value means, who writes it, and which collMod changes it.
+//
+// Everything that ddltail knows of one option is in its row. Comparison, statements,
+// scripts and the detector read it here.
+package option
+
+import (
+	"iter"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Origin says who writes an option.
+type Origin int
+
+const (
+	// User: create, createIndexes or collMod accept it.
+	User Origin = iota
+	// Server: servers write it in entries or listings; a statement must not repeat it.
+	Server
+	// Buckets: on a time series the server derives it for the collection of buckets.
+	// Elsewhere a user writes it.
+	Buckets
+)
+
+// Option is one row. The zero value of a column claims nothing.
+type Option struct {
+	// Name is the field in entries and listings.
+	Name string
+	// Why says what the server does that forces the other columns.
+	Why    string
+	Origin Origin
+	// Default reports whether a value means the same as no value.
+	Default func(bson.RawValue) bool
+	// Implied is the value (a string or an int) that an index of the kind ImpliedBy (any,
+	// if empty) has by itself. Statements leave it out.
+	Implied   any
+	ImpliedBy string
+	// Parameter is the parameter of collMod that changes the option.
+	Parameter string
+	// Off is the value of Parameter that removes the option, as extended JSON; empty
+	// where collMod cannot.
+	Off string
+	// CappedOnly parameters are accepted for a capped collection alone.
+	CappedOnly bool
+	// Since is the first version whose collMod accepts the parameter, if not 4.4.
+	Since string
+	// Limit: a lower value, or one where there was none, removes documents.
+	Limit bool
+	// Helper: mongosh's createCollection or createIndex passes it on.
+	Helper bool
+	// Number: the server reads any number; a statement writes a whole one plainly.
+	Number bool
+}
+
+// Changeable reports whether a collMod can change the option.
+func (o Option) Changeable() bool { return o.Parameter != "" }
+
+// IsDefault reports whether a value means the same as no value.
+func (o Option) IsDefault(v bson.RawValue) bool { return o.Default != nil && o.Default(v) }
+
+// OffValue is the value of Parameter that removes the option; ok is false where collMod
+// cannot.
+func (o Option) OffValue() (value any, ok bool) {
+	if o.Off == "" {
+		return nil, false
+	}
+	var doc bson.D
+	if err := bson.UnmarshalExtJSON([]byte(`{"v": `+o.Off+`}`), false, &doc); err != nil {
+		return nil, false
+	}
+	return doc[0].Value, true
+}
+
+func find(name string, rows iter.Seq[Option]) Option {
+	for row := range rows {
+		if row.Name == name {
+			return row
+		}
+	}
+	return Option{Name: name}
+}
