@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ddltail/ddltail/internal/attribution"
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
@@ -29,6 +30,7 @@ type daemon struct {
 	log     *zap.Logger
 	metrics *metrics.Run
 	status  *pipeline.Status
+	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
 }
 
 func (d *daemon) rows() []web.Row {
@@ -67,6 +69,10 @@ func (d *daemon) detect(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	if d.actors != nil {
+		d.actors.Since = actorsSince(ctx, p)
+		group.Go(func() error { d.actors.Run(ctx); return nil })
+	}
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
@@ -104,6 +110,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
 	}
 	p.Routes = resolving(routes, p.Conflict)
+	if d.actors = d.actorsOf(db, p); d.actors != nil {
+		p.Actors = d.actors
+	}
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(err)
 	}

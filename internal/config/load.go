@@ -87,6 +87,7 @@ func (c *checker) check(env environment) Config {
 		Reconcile:         c.reconcile(env.Reconcile),
 		Sinks:             c.sinks(env.Sinks),
 		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
+		Actor:             c.actor(env),
 		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),

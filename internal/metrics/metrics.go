@@ -31,6 +31,9 @@ type Run struct {
 	BuildsRunning prometheus.Gauge
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
+	Actors        *prometheus.CounterVec
+	ActorWait     prometheus.Histogram
+	LinesMissed   prometheus.Counter
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -83,6 +86,19 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		}),
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
+		Actors: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_actors_total",
+			Help: "Notifications by the evidence of their actor (log, lsid, or none) and whether it is exact; counted only where ACTOR is set, when the actor is found or given up.",
+		}, []string{"evidence", "exact"}),
+		ActorWait: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "ddltail_actor_wait_seconds",
+			Help:    "How long a batch waited for the actors of its changes before it was written.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .2, .3, .5, 1, 5},
+		}),
+		LinesMissed: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_actor_log_lines_missed_total",
+			Help: "Lines of a member's log that were overwritten before getLog read them; a truncated file counts as one.",
+		}),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
 	}
 	m.start(labels)

@@ -51,6 +51,11 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 			return err
 		}
 	}
+	if p.Actors != nil {
+		if err := sink.ActorsSetup(ctx, p.Database); err != nil {
+			return err
+		}
+	}
 	if !p.Queue {
 		return nil
 	}

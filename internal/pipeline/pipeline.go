@@ -17,6 +17,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.uber.org/zap"
 
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/attribution"
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
@@ -56,7 +58,15 @@ type Route struct {
 	Filter notification.Filter
 }
 
-// Pipeline reports the schema changes of one replica set. All exported fields must be set.
+// Actors finds out who made changes.
+type Actors interface {
+	// Subject is called for every committed unit, in order.
+	Subject(unit oplog.Unit, entry oplog.Entry) attribution.Subject
+	// Find returns the actors of notifications, by _id. It waits for a bounded time.
+	Find(ctx context.Context, subjects []attribution.Subject) map[string]actor.Actor
+}
+
+// Pipeline reports the schema changes of one replica set. All exported fields must be set but Actors.
 type Pipeline struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
@@ -64,6 +74,7 @@ type Pipeline struct {
 	Origin         notification.Origin
 	Detector       detector.Detector
 	Routes         []Route
+	Actors         Actors
 	Checkpoints    checkpoint.Store
 	// Catalog stores the versions of definitions; Watch decides which namespaces are included.
 	Catalog catalog.Store
@@ -237,6 +248,8 @@ func (p *Pipeline) recordProgress(b oplog.Batch) {
 type batch struct {
 	docs     []notification.Document
 	versions []schema.Version
+	// subjects are what the documents are about, if their actors are wanted.
+	subjects []attribution.Subject
 	upTo     oplog.Moment
 	// bytes is the approximate size of the documents.
 	bytes int
@@ -308,9 +321,18 @@ func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *
 	p.known.Apply(result)
 	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
+	var ids []string
 	for _, c := range result.Changes {
-		o.add(p.document(c))
+		d := p.document(c)
+		ids = append(ids, d.ID)
+		o.add(d)
 		p.noteOwnDropped(c)
+	}
+	if p.Actors != nil {
+		subject := p.Actors.Subject(unit, e)
+		if subject.IDs = ids; len(ids) > 0 {
+			o.subjects = append(o.subjects, subject)
+		}
 	}
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())
