@@ -69,14 +69,42 @@ func (entry Entry) keys() []key {
 		return []key{{uuid: entry.Build}}
 	case "dropDatabase":
 		return []key{{ts: entry.LastDrop}}
+	case "createIndexes":
+		return []key{indexKey(idIndexDone, entry.NS, entry.Index)}
+	case "dropIndexes":
+		return []key{indexKey(idIndexDropped, entry.NS, entry.Index)}
 	}
 	return []key{{ts: entry.TS}}
+}
+
+// first returns the first line of an index from an entry on, of those that join it. Indexes that one command creates or drops have
+// an entry each, and their lines all have the optime of the last one. A later line can be another command's only if the entry's
+// own, which is written first, was missed.
+func (l *Log) first(candidates []*evidence, entry Entry) []*evidence {
+	var first []*evidence
+	for _, e := range candidates {
+		switch {
+		case !e.joins(entry):
+		case len(first) == 0 || e.ts.Before(first[0].ts):
+			first = []*evidence{e}
+		case e.ts == first[0].ts:
+			first = append(first, e)
+		}
+	}
+	if len(first) > 0 && first[0].ts != entry.TS && !l.complete(entry.Wall, first[0].at) {
+		return nil
+	}
+	return first
 }
 
 // Find returns who wrote an entry.
 func (l *Log) Find(entry Entry) (Actor, Outcome) {
 	var s search
-	for _, e := range l.store.candidates(entry.keys()...) {
+	candidates := l.store.candidates(entry.keys()...)
+	if entry.Command == "createIndexes" || entry.Command == "dropIndexes" {
+		candidates = l.first(candidates, entry)
+	}
+	for _, e := range candidates {
 		if !e.joins(entry) {
 			continue
 		}
@@ -193,6 +221,7 @@ func (s *search) result() (Actor, Outcome) {
 // joins reports whether a line is about an entry. The term and the connection are checked apart.
 func (e *evidence) joins(entry Entry) bool {
 	byTime := !entry.TS.IsZero() && e.ts == entry.TS
+	inCommand := !entry.TS.IsZero() && !e.ts.Before(entry.TS) && e.at.Sub(entry.Wall) <= renameWindow
 	sameCollection := e.uuid == entry.Collection && e.uuid != UUID{}
 	otherCollection := e.uuid != entry.Collection && e.uuid != UUID{} && entry.Collection != UUID{}
 	switch entry.Command {
@@ -202,13 +231,13 @@ func (e *evidence) joins(entry Entry) bool {
 		}
 		return e.id == idIndexDone && byTime && e.build == UUID{} || e.id == idCreated && sameCollection
 	case "createIndexes":
-		return e.id == idIndexDone && byTime && e.build == UUID{} && e.ns == entry.NS && !otherCollection && e.index == entry.Index
+		return e.id == idIndexDone && inCommand && e.build == UUID{} && e.ns == entry.NS && !otherCollection && e.index == entry.Index
 	case "startIndexBuild", "commitIndexBuild", "abortIndexBuild":
 		return e.id == idRegistering && e.build == entry.Build && e.build != UUID{} && e.ns == entry.NS && !otherCollection
 	case "drop":
 		return (e.id == idDropCommitted || e.id == idTableDropped) && byTime && e.ns == entry.NS && !otherCollection
 	case "dropIndexes":
-		return e.id == idIndexDropped && byTime && e.ns == entry.NS && !otherCollection && e.index == entry.Index
+		return e.id == idIndexDropped && inCommand && e.ns == entry.NS && !otherCollection && e.index == entry.Index
 	case "dropDatabase":
 		return e.id == idDatabaseDropped && e.ns == entry.NS && !entry.LastDrop.IsZero() && e.ts == entry.LastDrop
 	case "renameCollection":

@@ -120,8 +120,10 @@ func (l *Log) Missed() {
 func (l *Log) restart(at time.Time) {
 	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
 	l.connections, l.ended = nil, nil
-	if len(l.gaps) == 0 {
+	if n := len(l.gaps); n == 0 {
 		l.gaps = []interval{{to: time.Unix(0, 0)}}
+	} else if l.gaps[n-1] == (interval{}) {
+		l.gaps[n-1].to = time.Unix(0, 0)
 	}
 	l.ReadUntil(at)
 }
@@ -142,7 +144,7 @@ func (l *Log) ReadUntil(at time.Time) {
 // complete reports whether no line between two times was missed.
 func (l *Log) complete(from, to time.Time) bool {
 	for _, gap := range l.gaps {
-		if !gap.from.After(to) && (gap.to.IsZero() || gap.to.After(from)) {
+		if !gap.from.After(to) && (gap.to.IsZero() || !gap.to.Before(from)) {
 			return false
 		}
 	}

@@ -42,6 +42,8 @@ func (e *evidence) keys() []key {
 		keys = append(keys, key{uuid: e.build})
 	case idCreated, idRenamed:
 		keys = append(keys, key{uuid: e.uuid})
+	case idIndexDone, idIndexDropped:
+		keys = append(keys, key{ts: e.ts}, indexKey(e.id, e.ns, e.index))
 	case idModified, idDatabaseDropped:
 		keys = append(keys, key{ts: e.ts}, key{id: e.id, name: e.ns})
 	default:
@@ -49,6 +51,8 @@ func (e *evidence) keys() []key {
 	}
 	return slices.DeleteFunc(keys, func(k key) bool { return k == key{} })
 }
+
+func indexKey(id int, ns, index string) key { return key{id: id, name: ns + "\x00" + index} }
 
 // store holds the newest evidence and finds it by its keys. The zero value is empty.
 type store struct {

@@ -94,7 +94,9 @@ func change(ctx context.Context, client *mongo.Client, person int, random *rand.
 		_ = db.CreateCollection(ctx, name)
 	case 3:
 		_, _ = coll.InsertOne(ctx, bson.D{{Key: "a", Value: 1}})
-	case 4, 5:
+	case 4:
+		_, _ = coll.Indexes().CreateMany(ctx, []mongo.IndexModel{{Keys: bson.D{{Key: "x", Value: 1}}}, {Keys: bson.D{{Key: "y", Value: 1}}}, {Keys: bson.D{{Key: "z", Value: 1}}}})
+	case 5:
 		_, _ = coll.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: string(rune('a' + random.IntN(5))), Value: 1}}})
 	case 6:
 		_ = coll.Indexes().DropAll(ctx)
@@ -223,10 +225,27 @@ func (w world) judge(database string) verdicts {
 		}
 		if verdict == noActor && testing.Verbose() && hasLine(d.Operation) {
 			w.Logf("none: %s %s", d.ID, d.Statement)
+			w.explain(d.ID)
 		}
 	}
 	w.Logf("%d notifications, %d actors found late\n%s", len(docs), late, counts)
 	return counts
+}
+
+// explain logs the lines of the servers that have the optime of a notification, and all of the same connection.
+func (w world) explain(id string) {
+	var t, i int
+	if _, err := fmt.Sscanf(id[strings.IndexByte(id, ':')+1:], "%d:%d:", &t, &i); err != nil {
+		return
+	}
+	for _, m := range w.set.Members() {
+		raw, _ := os.ReadFile(m.Log())
+		for line := range strings.Lines(string(raw)) {
+			if strings.Contains(line, fmt.Sprintf(`{"t":%d,"i":%d}`, t, i)) {
+				w.Logf("    %s", line)
+			}
+		}
+	}
 }
 
 type found struct {
