@@ -10,7 +10,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/cleanup"
-	"github.com/ddltail/ddltail/internal/pipeline"
 )
 
 // defaultAge is when a processed notification is old.
@@ -34,10 +33,10 @@ func cleanupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
+			return withSink(cmd.Context(), cfg, log, consumer(cfg, "cleanup"), func(ctx context.Context, db *mongo.Database) error {
 				text, err := cleaned(ctx, db, age, dryRun)
 				if err != nil {
-					return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+					return err
 				}
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 				return err

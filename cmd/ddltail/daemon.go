@@ -18,6 +18,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -31,6 +32,7 @@ type daemon struct {
 	metrics *metrics.Run
 	status  *pipeline.Status
 	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
+	hangup  *hangup
 }
 
 func (d *daemon) rows() []web.Row {
@@ -53,6 +55,7 @@ func (d *daemon) detect(ctx context.Context) error {
 		return err
 	}
 	defer closeRoutes()
+	d.hangup.call(func() { reopenFiles(routes, d.log) })
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -97,7 +100,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	}
 	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
-	p := &pipeline.Pipeline{
+	p := pipeline.New(pipeline.Config{
 		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
@@ -108,19 +111,19 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		Metrics:     d.metrics, Status: d.status, Log: d.log,
-	}
+	})
 	p.Routes = resolving(routes, p.Conflict)
 	if d.actors = d.actorsOf(db, p); d.actors != nil {
 		p.Actors = d.actors
 	}
 	if err := p.Checkpoints.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Prepare(ctx, view); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	if err := p.Setup(ctx); err != nil {
-		return nil, d.explainSink(err)
+		return nil, d.explainSink(ctx, db, err)
 	}
 	for host, reason := range view.Unreachable {
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
@@ -128,8 +131,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	return p, nil
 }
 
-func (d *daemon) explainSink(err error) error {
-	return pipeline.SinkUserError(err, d.cfg.Database, d.cfg.Sink.PathIsAuthSource())
+func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
+	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
+	return explainSink(ctx, db, d.cfg, use, err)
 }
 
 func (d *daemon) source(setName string) (string, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/privileges"
 )
 
 // defaultLimit is how many changes a table shows where nothing else bounds it.
@@ -195,27 +196,14 @@ func withHistory(cmd *cobra.Command, source string, work func(context.Context, a
 	if source == "" {
 		source = cfg.Source
 	}
-	return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
+	return withSink(cmd.Context(), cfg, log, privileges.Use{Role: privileges.History, Database: cfg.Database}, func(ctx context.Context, db *mongo.Database) error {
 		a := answer{reader: history.NewReader(db), source: source, database: cfg.Database, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
 		err := work(ctx, a)
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return errInterrupted
 		}
-		return explainReading(err, cfg.Database)
-	})
-}
-
-// explainReading says what to grant to a user who may not read: less than `run` needs.
-func explainReading(err error, database string) error {
-	const codeUnauthorized = 13
-	var se mongo.ServerError
-	if !errors.As(err, &se) || !se.HasErrorCode(codeUnauthorized) {
 		return err
-	}
-	return &config.Error{
-		Reason: fmt.Sprintf("the user may not read the collections of ddltail in %s", database),
-		Remedy: fmt.Sprintf("grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'read', db: '%s'}])", database),
-	}
+	})
 }
 
 var errInterrupted = errors.New("interrupted")

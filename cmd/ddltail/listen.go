@@ -44,12 +44,13 @@ func listenCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			reload := catchHangup()
 			if toStdout {
 				cfg, log, err := configure()
 				if err != nil {
 					return err
 				}
-				return listen(cmd.Context(), cfg, delivery.NewStream(cmd.OutOrStdout()), log)
+				return listen(cmd.Context(), cfg, delivery.NewStream(cmd.OutOrStdout()), reload, log)
 			}
 			cfg, log, err := configure(config.Requirement{Variable: "BACKEND_URL",
 				Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
@@ -62,7 +63,7 @@ func listenCommand() *cobra.Command {
 			}
 			defer backend.Close()
 			log.Info("backend", zap.String("url", config.RedactURL(cfg.BackendURL)), zap.Bool("signed", cfg.WebhookSecret != ""))
-			return listen(cmd.Context(), cfg, backend, log)
+			return listen(cmd.Context(), cfg, backend, reload, log)
 		},
 	}
 	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print each notification as a line of JSON instead, then mark it processed")
@@ -87,7 +88,7 @@ func backendOf(cfg config.Config) (*delivery.Backend, error) {
 }
 
 // listen is one listener: HTTP beside the work, both until the context ends.
-func listen(ctx context.Context, cfg config.Config, target listener.Target, log *zap.Logger) error {
+func listen(ctx context.Context, cfg config.Config, target listener.Target, reload *hangup, log *zap.Logger) error {
 	addr := cfg.HTTPAddr
 	if addr == "" {
 		addr = defaultListenAddr
@@ -115,8 +116,9 @@ func listen(ctx context.Context, cfg config.Config, target listener.Target, log 
 	})
 	group.Go(func() error {
 		defer cancel()
-		return withSink(ctx, cfg, log, func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
+		return withSink(ctx, cfg, log, consumer(cfg, "listen"), func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
 	})
+	group.Go(func() error { return reload.run(ctx) })
 	err = group.Wait()
 	if err == nil || errors.Is(err, context.Canceled) {
 		log.Info("stopped")
@@ -128,7 +130,7 @@ func listen(ctx context.Context, cfg config.Config, target listener.Target, log 
 // handOver listens and cleans up.
 func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *mongo.Database) error {
 	err := pipeline.Await(ctx, l.Log, startLimit, func(ctx context.Context) error {
-		return pipeline.SinkUserError(listener.Setup(ctx, db), cfg.Database, cfg.Sink.PathIsAuthSource())
+		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db))
 	})
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/notify"
 )
 
@@ -73,9 +72,9 @@ func writeNotification(ctx context.Context, cfg config.Config, change notify.Cha
 	if errors.As(change.Validate(), &invalid) {
 		return &config.Error{Reason: invalid.Reason, Remedy: "name it with --database"}
 	}
-	return withSink(ctx, cfg, log, func(ctx context.Context, db *mongo.Database) error {
+	return withSink(ctx, cfg, log, consumer(cfg, "notify"), func(ctx context.Context, db *mongo.Database) error {
 		if err := notify.SchemaChange(ctx, db, change); err != nil {
-			return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+			return err
 		}
 		log.Info("notified", zap.String("operation", change.Operation), zap.String("collection", change.Collection),
 			zap.String("queue", cfg.Database))

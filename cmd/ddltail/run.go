@@ -36,11 +36,12 @@ func runCommand() *cobra.Command {
 		Long:  "Tail the oplog, write notifications, serve /metrics; until SIGINT or SIGTERM.\n\nEnvironment:\n" + usage(),
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			reload := catchHangup()
 			cfg, log, err := configure()
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), cfg, log)
+			return run(cmd.Context(), cfg, reload, log)
 		},
 	}
 }
@@ -54,7 +55,7 @@ func usage() string {
 }
 
 // run is one detector: HTTP beside the pipeline, both until the context ends.
-func run(ctx context.Context, cfg config.Config, log *zap.Logger) error {
+func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger) error {
 	addr := cfg.HTTPAddr
 	if addr == "" {
 		addr = defaultRunAddr
@@ -65,7 +66,7 @@ func run(ctx context.Context, cfg config.Config, log *zap.Logger) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d := &daemon{cfg: cfg, log: log, metrics: metrics.NewRun(registry, build(), labels(cfg)), status: &pipeline.Status{}}
+	d := &daemon{cfg: cfg, log: log, metrics: metrics.NewRun(registry, build(), labels(cfg)), status: &pipeline.Status{}, hangup: reload}
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("mongodb", cfg.MongoDB), zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 
@@ -81,6 +82,7 @@ func run(ctx context.Context, cfg config.Config, log *zap.Logger) error {
 		defer cancel()
 		return d.detect(ctx)
 	})
+	group.Go(func() error { return reload.run(ctx) })
 	err = group.Wait()
 	if err == nil || errors.Is(err, context.Canceled) {
 		log.Info("stopped")

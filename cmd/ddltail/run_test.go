@@ -28,7 +28,7 @@ func TestRunLeavesNothingBehind(t *testing.T) {
 	already := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, cfg, zaptest.NewLogger(t)) }()
+	go func() { done <- run(ctx, cfg, catchHangup(), zaptest.NewLogger(t)) }()
 	waitReady(t, "http://"+addr+"/readyz")
 	cancel()
 	select {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -25,9 +26,9 @@ func setupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withSink(cmd.Context(), cfg, log, func(ctx context.Context, db *mongo.Database) error {
+			return withSink(cmd.Context(), cfg, log, consumer(cfg, "setup"), func(ctx context.Context, db *mongo.Database) error {
 				if err := sink.Setup(ctx, db); err != nil {
-					return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+					return err
 				}
 				log.Info("ready", zap.String("database", cfg.Database), zap.String("collection", sink.Notifications))
 				return nil
@@ -36,8 +37,13 @@ func setupCommand() *cobra.Command {
 	}
 }
 
+// consumer is what a command that reads or writes the queue needs.
+func consumer(cfg config.Config, command string) privileges.Use {
+	return privileges.Use{Role: privileges.Listen, Command: command, Database: cfg.Database}
+}
+
 // withSink runs a command that needs ddltail's own collections alone.
-func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, work func(context.Context, *mongo.Database) error) error {
+func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privileges.Use, work func(context.Context, *mongo.Database) error) error {
 	client, err := sink.Connect(cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -51,7 +57,13 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, work func
 	if err != nil {
 		return err
 	}
-	return work(ctx, db)
+	return explainSink(ctx, db, cfg, use, work(ctx, db))
+}
+
+// explainSink names what to do about an error of the sink that waiting cannot resolve.
+func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use privileges.Use, err error) error {
+	err = use.Explain(ctx, db.Client(), privileges.Sink, err)
+	return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 }
 
 // openSink returns the database of ddltail's own collections. Without a primary it

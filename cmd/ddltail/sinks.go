@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
@@ -41,6 +42,22 @@ func openFiles(cfg config.Config, log *zap.Logger) ([]pipeline.Route, func(), er
 	return routes, closeAll, nil
 }
 
+// reopener is a sink whose file may be rotated.
+type reopener interface{ Reopen() error }
+
+// reopenFiles opens rotated files anew.
+func reopenFiles(routes []pipeline.Route, log *zap.Logger) {
+	for _, route := range routes {
+		s, ok := route.Sink.(reopener)
+		if !ok {
+			continue
+		}
+		if err := s.Reopen(); err != nil {
+			log.Warn("the sink cannot be reopened; retrying with the next write", zap.String("sink", route.Sink.Name()), zap.Error(err))
+		}
+	}
+}
+
 // routesOf puts the sinks in the order in which they are written: history, queue,
 // the others. It says whether the queue is one of them.
 func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]pipeline.Route, bool) {
@@ -57,6 +74,11 @@ func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]
 		routes = append(routes, pipeline.Route{Sink: sink.NewQueue(db), Filter: filterOf(cfg)})
 	}
 	return append(routes, files...), queue
+}
+
+// writesQueue reports whether one of the sinks is the queue.
+func writesQueue(cfg config.Config) bool {
+	return slices.ContainsFunc(cfg.Sinks, func(s config.SinkSpec) bool { return s.Kind == config.SinkMongoDB })
 }
 
 // resolving has collections ask what becomes of a document whose _id is taken.

@@ -1,10 +1,12 @@
-// Creates the user that `ddltail run` logs in as, with a role of its own: the least that it needs, on any server from 4.4 on.
+// Creates a user of ddltail with a role of its own: the least that its commands need, on any server from 4.4 on.
+// The table is in docs/privileges.md.
 //
 //   export DDLTAIL_USER=ddltail DDLTAIL_DATABASE=ddltail DDLTAIL_PASSWORD_FILE=/path/to/password
 //   mongosh "$ADMIN_URI" --file create-user.js
 //
+// DDLTAIL_ROLE is what the user is for: run (the default; also for status), listen (also for setup, notify and cleanup) or history.
 // DDLTAIL_DATABASE is the database of ddltail's own collections. Where DDLTAIL_HISTORY_TTL is set, as it is for `ddltail run`, the
-// role may remove history too; else nobody can who has taken this user over. DDLTAIL_PASSWORD may be given in place of the file. Run it again
+// role may also remove history; without it a stolen login cannot. DDLTAIL_PASSWORD may be given in place of the file. Run it again
 // after an upgrade of ddltail or of the server, or to change the password: the role is brought up to date, and what else the user
 // was granted stays.
 (() => {
@@ -25,7 +27,11 @@
     } else if (['admin', 'config', 'local'].includes(env.DDLTAIL_DATABASE)) {
       mistakes.push(`DDLTAIL_DATABASE: ${env.DDLTAIL_DATABASE} belongs to the server: name another database`);
     }
-    return {user: env.DDLTAIL_USER, database: env.DDLTAIL_DATABASE, retention: Boolean(env.DDLTAIL_HISTORY_TTL), password, mistakes};
+    const purpose = env.DDLTAIL_ROLE || 'run';
+    if (!Object.keys(privilegesOf).includes(purpose)) {
+      mistakes.push(`DDLTAIL_ROLE: want ${Object.keys(privilegesOf).join(', ')}`);
+    }
+    return {user: env.DDLTAIL_USER, database: env.DDLTAIL_DATABASE, purpose, retention: Boolean(env.DDLTAIL_HISTORY_TTL), password, mistakes};
   }
 
   function passwordFrom(env, mistakes) {
@@ -48,37 +54,37 @@
     }
   }
 
-  // insert creates a collection too: createCollection would add nothing.
-  function ownCollections(database, retention) {
-    const on = (collection, actions) => ({resource: {db: database, collection}, actions});
-    return [
-      on('schema_notifications', ['find', 'insert', 'update', 'createIndex']),
-      on('schema_checkpoints', ['find', 'insert', 'update', 'createIndex']),
-      // What is written here stays as it was written: nobody who has taken this user over can rewrite the audit.
-      on('schema_history', ['find', 'insert', 'createIndex'].concat(retention ? ['remove'] : [])),
-      on('schema_catalog', ['find', 'insert', 'createIndex'].concat(retention ? ['remove'] : [])),
-    ];
-  }
-
-  function privileges(database, retention, majorVersion) {
-    const all = [
-      {resource: {db: 'local', collection: 'oplog.rs'}, actions: ['find']},
-      // The replica set's id, which tells two sets of one name apart.
-      {resource: {db: 'local', collection: 'system.replset'}, actions: ['find']},
-      // Whether the set is a shard, and of which cluster.
-      {resource: {db: 'admin', collection: 'system.version'}, actions: ['find']},
-      ...ownCollections(database, retention),
-      // The catalog: the names of all databases, the definitions of every collection, documents of none.
-      {resource: {cluster: true}, actions: ['listDatabases']},
-      {resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']},
-    ];
-    if (majorVersion >= 5) {
-      // The indexes of time series by their buckets, which the privilege above leaves out like all of system.*. 4.4 has no time
-      // series, and refuses this resource.
-      all.push({resource: {db: '', system_buckets: ''}, actions: ['listIndexes']});
-    }
-    return all;
-  }
+  // By DDLTAIL_ROLE. insert creates a collection too: createCollection would add nothing.
+  const privilegesOf = {
+    run: (own, retention, majorVersion) => {
+      const all = [
+        {resource: {db: 'local', collection: 'oplog.rs'}, actions: ['find']},
+        // The replica set's id, which distinguishes two sets of one name.
+        {resource: {db: 'local', collection: 'system.replset'}, actions: ['find']},
+        // Whether the set is a shard, and of which cluster.
+        {resource: {db: 'admin', collection: 'system.version'}, actions: ['find']},
+        own('schema_notifications', ['find', 'insert', 'update', 'createIndex']),
+        own('schema_checkpoints', ['find', 'insert', 'update', 'createIndex']),
+        // No update: a stolen login cannot rewrite the history.
+        own('schema_history', ['find', 'insert', 'createIndex'].concat(retention ? ['remove'] : [])),
+        own('schema_catalog', ['find', 'insert', 'createIndex'].concat(retention ? ['remove'] : [])),
+        // The catalog: the names of all databases, the definitions of every collection, documents of none.
+        {resource: {cluster: true}, actions: ['listDatabases']},
+        {resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']},
+      ];
+      if (majorVersion >= 5) {
+        // The indexes of time series by their buckets, which the privilege above leaves out like all of system.*. 4.4 has no time
+        // series, and refuses this resource.
+        all.push({resource: {db: '', system_buckets: ''}, actions: ['listIndexes']});
+      }
+      return all;
+    },
+    listen: (own) => [
+      own('schema_notifications', ['find', 'insert', 'update', 'remove', 'createIndex', 'changeStream']),
+      own('schema_checkpoints', ['find']),
+    ],
+    history: (own) => ['schema_history', 'schema_catalog', 'schema_checkpoints'].map((collection) => own(collection, ['find'])),
+  };
 
   function saveRole(role, wanted) {
     const definition = {privileges: wanted, roles: [], writeConcern: durable};
@@ -105,7 +111,7 @@
 
   function updateUser(user, password, role) {
     const {roles} = admin.runCommand({usersInfo: user}).users[0];
-    if (!roles.some((r) => r.db === 'admin' && r.role.startsWith('ddltail_run_'))) {
+    if (!roles.some((r) => r.db === 'admin' && /^ddltail_(run|listen|history)_/.test(r.role))) {
       throw new Error(`DDLTAIL_USER: ${user} exists and is not ddltail's: choose another name`);
     }
     admin.runCommand({updateUser: user, pwd: password, writeConcern: durable});
@@ -113,12 +119,13 @@
   }
 
   function main() {
-    const {user, database, retention, password, mistakes} = settings(process.env);
+    const {user, database, purpose, retention, password, mistakes} = settings(process.env);
     if (mistakes.length > 0) {
       throw new Error(mistakes.join('\n'));
     }
-    const role = `ddltail_run_${database}`;
-    saveRole(role, privileges(database, retention, admin.runCommand({buildInfo: 1}).versionArray[0]));
+    const role = `ddltail_${purpose}_${database}`;
+    const own = (collection, actions) => ({resource: {db: database, collection}, actions});
+    saveRole(role, privilegesOf[purpose](own, retention, admin.runCommand({buildInfo: 1}).versionArray[0]));
     saveUser(user, password, role);
     console.log(`create-user.js: ${user} has the role ${role}, both in admin: its URI needs authSource=admin`);
   }

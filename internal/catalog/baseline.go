@@ -221,12 +221,11 @@ func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Tim
 		if err != nil {
 			return err
 		}
-		for _, raw := range batch.Entries {
-			e, err := oplog.Decode(raw)
-			if err != nil || e.OpTime.TS.After(until) {
+		for unit, err := range batch.Units(ctx) {
+			var malformed *oplog.DecodeError
+			if errors.As(err, &malformed) || unit.OpTime.TS.After(until) {
 				continue
 			}
-			unit, err := oplog.Assemble(ctx, e, m)
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -47,17 +49,13 @@ func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, e
 // removable selects the notifications to remove. The checkpoints are read first: they only move
 // forward, so the result remains valid.
 func removable(ctx context.Context, db *mongo.Database, before time.Time) (bson.D, error) {
-	cursor, err := db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "queue", Value: true}})
+	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(sink.Checkpoints))
 	if err != nil {
-		return nil, fmt.Errorf("read the checkpoints: %w", err)
-	}
-	var checkpoints []checkpoint
-	if err := cursor.All(ctx, &checkpoints); err != nil {
-		return nil, fmt.Errorf("read the checkpoints: %w", err)
+		return nil, err
 	}
 	final := bson.A{manual()}
 	for _, c := range checkpoints {
-		final = append(final, c.final()...)
+		final = append(final, finalOf(c)...)
 	}
 	return append(aged(before), bson.E{Key: "$and", Value: bson.A{
 		bson.D{{Key: "$or", Value: timestampBefore(before)}},
@@ -96,51 +94,33 @@ func manual() bson.D {
 	}
 }
 
-// checkpoint is how far the detector of one source has published the oplog.
-type checkpoint struct {
-	Source    string       `bson:"source"`
-	Position  oplog.OpTime `bson:"optime"`
-	Inclusive bool         `bson:"inclusive"`
-	// Pending is a comparison of catalogs whose result may be published again.
-	Pending *struct {
-		To oplog.OpTime `bson:"to"`
-	} `bson:"comparison"`
-}
-
-// compared returns the position up to which comparisons are final.
-func (c checkpoint) compared() oplog.OpTime {
-	if c.Pending != nil && !c.Pending.To.After(c.Position) {
+// compared returns the position up to which comparisons of catalogs are final: the result
+// of a pending one may be published again.
+func compared(c checkpoint.Checkpoint) oplog.OpTime {
+	if c.Pending != nil && !c.Pending.To.OpTime.After(c.Position.OpTime) {
 		return c.Pending.To.Before()
 	}
-	return c.Position
+	return c.Position.OpTime
 }
 
-// final selects the notifications that the detector will not publish again. The source is the first part
-// of every _id and holds no colon; the numbers in it have a fixed width.
-func (c checkpoint) final() bson.A {
+// finalOf selects the notifications that a detector will not publish again.
+func finalOf(c checkpoint.Checkpoint) bson.A {
 	upTo := "$lte"
 	if c.Inclusive {
 		upTo = "$lt"
 	}
-	compared := c.compared()
-	at := fmt.Sprintf("%010d:%010d", compared.TS.T, compared.TS.I)
-	const afterDigits = ":~"
+	inferred := func(kind notification.IDKind) bson.D {
+		return bson.D{
+			{Key: "source", Value: "snapshot"},
+			notification.IDsOfKind(c.Source, kind).UpTo(compared(c).TS).Filter(),
+		}
+	}
 	return bson.A{
 		bson.D{
-			{Key: "_id", Value: between(c.Source+":", c.Source+";")},
+			notification.AllIDs(c.Source).Filter(),
 			{Key: "optime.ts", Value: bson.D{{Key: upTo, Value: c.Position.TS}}},
 		},
-		bson.D{
-			{Key: "source", Value: "snapshot"},
-			{Key: "_id", Value: between(c.Source+":snapshot:", c.Source+":snapshot:"+at+afterDigits)},
-		},
-		bson.D{
-			{Key: "source", Value: "snapshot"},
-			{Key: "_id", Value: between(c.Source+":gap:", c.Source+":gap:"+at)},
-		},
+		inferred(notification.IDSnapshot),
+		inferred(notification.IDGap),
 	}
-}
-
-func between(from, to string) bson.D {
-	return bson.D{{Key: "$gte", Value: from}, {Key: "$lte", Value: to}}
 }

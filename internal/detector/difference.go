@@ -1,12 +1,11 @@
 package detector
 
 import (
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
@@ -15,8 +14,7 @@ import (
 // the changes can be made again one after the other. A collection is the same one if
 // its UUID is.
 func (d Detector) Differences(before, after []schema.Version) []notification.Change {
-	c := comparison{before: d.visible(before), after: d.visible(after), names: map[schema.Namespace]schema.Namespace{}}
-	c.match()
+	c := newComparison(d.visible(before), d.visible(after))
 	changes := slices.Concat(c.drops(), c.indexDrops(), c.renames(), c.modifications(), c.creations(), c.indexCreations())
 	for i := range changes {
 		changes[i].Ordinal = i
@@ -25,8 +23,8 @@ func (d Detector) Differences(before, after []schema.Version) []notification.Cha
 }
 
 // visible leaves out what is out of scope.
-func (d Detector) visible(versions []schema.Version) map[schema.Namespace]schema.Definition {
-	out := map[schema.Namespace]schema.Definition{}
+func (d Detector) visible(versions []schema.Version) schema.Definitions {
+	out := schema.Definitions{}
 	for _, v := range versions {
 		if v.Definition != nil && !v.Definition.Temporary && d.watch.Includes(v.Namespace) {
 			out[v.Namespace] = *v.Definition
@@ -37,30 +35,19 @@ func (d Detector) visible(versions []schema.Version) map[schema.Namespace]schema
 
 // comparison is two catalogs side by side.
 type comparison struct {
-	before, after map[schema.Namespace]schema.Definition
-	// names leads from the name after to the name before, for what is in both.
+	before, after schema.Definitions
+	// names maps the name after to the name before, for what is in both.
 	names map[schema.Namespace]schema.Namespace
 }
 
-// match finds what is in both: by UUID, and by name where one of them has none, as
-// views and the listings of some servers have.
-func (c comparison) match() {
-	byUUID := map[oplog.UUID]schema.Namespace{}
-	for ns, def := range c.before {
-		if !def.UUID.IsZero() {
-			byUUID[def.UUID] = ns
+func newComparison(before, after schema.Definitions) comparison {
+	c := comparison{before: before, after: after, names: map[schema.Namespace]schema.Namespace{}}
+	for _, p := range schema.Pairs(before, after, schema.ByIdentity) {
+		if p.From != nil && p.To != nil {
+			c.names[p.To.Namespace] = p.From.Namespace
 		}
 	}
-	for ns, def := range c.after {
-		old, there := c.before[ns]
-		from, moved := byUUID[def.UUID]
-		switch {
-		case moved && !def.UUID.IsZero() && from.Database == ns.Database:
-			c.names[ns] = from
-		case there && old.Kind == def.Kind && (old.UUID.IsZero() || def.UUID.IsZero()):
-			c.names[ns] = ns
-		}
-	}
+	return c
 }
 
 // matched lists, by name, what is in both and satisfies a condition.
@@ -71,14 +58,14 @@ func (c comparison) matched(wanted func(before, after schema.Definition) bool) [
 	})
 }
 
-func sorted(all map[schema.Namespace]schema.Definition, wanted func(schema.Namespace) bool) []schema.Namespace {
+func sorted(all schema.Definitions, wanted func(schema.Namespace) bool) []schema.Namespace {
 	var out []schema.Namespace
 	for ns := range all {
 		if wanted(ns) {
 			out = append(out, ns)
 		}
 	}
-	slices.SortFunc(out, func(a, b schema.Namespace) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(out, schema.Namespace.Compare)
 	return out
 }
 
@@ -115,7 +102,7 @@ func (c comparison) renames() []notification.Change {
 		out = append(out, change)
 	}
 	for len(taken) > 0 {
-		waiting := slices.SortedFunc(keys(taken), func(a, b schema.Namespace) int { return strings.Compare(a.String(), b.String()) })
+		waiting := slices.SortedFunc(maps.Keys(taken), schema.Namespace.Compare)
 		free := slices.IndexFunc(waiting, func(from schema.Namespace) bool { _, used := taken[taken[from]]; return !used })
 		from := waiting[max(free, 0)]
 		to := taken[from]
@@ -129,16 +116,6 @@ func (c comparison) renames() []notification.Change {
 		move(from, to)
 	}
 	return out
-}
-
-func keys(m map[schema.Namespace]schema.Namespace) func(func(schema.Namespace) bool) {
-	return func(yield func(schema.Namespace) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 func (c comparison) modifications() []notification.Change {

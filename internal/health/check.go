@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,8 +12,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -39,6 +40,8 @@ type Check struct {
 	Source, Name string
 	// Retention says that `run` removes old history.
 	Retention bool
+	// NoQueue says that `run` does not write the queue.
+	NoQueue bool
 }
 
 // Run returns the report. What cannot be asked is a problem in it.
@@ -111,7 +114,9 @@ func (c Check) askMember(ctx context.Context, m oplog.Member, r *Report) {
 	}
 	major, err := majorVersion(ctx, m.Client)
 	if err == nil {
-		err = askPrivileges(ctx, m.Client.Database("admin"), ReaderNeeds(major), c.Sink.Name(), r)
+		use := c.use()
+		use.MajorVersion = major
+		err = askPrivileges(ctx, m.Client, use, privileges.Tailed, r)
 	}
 	if err != nil {
 		r.problem(err.Error())
@@ -151,39 +156,42 @@ func majorVersion(ctx context.Context, client *mongo.Client) (int, error) {
 	return info.Version[0], nil
 }
 
-func (c Check) askSinkPrivileges(ctx context.Context, r *Report) error {
-	return askPrivileges(ctx, c.Sink.Client().Database("admin"), WriterNeeds(c.Sink.Name(), c.Retention), c.Sink.Name(), r)
+// use is what `run` does with the same configuration.
+func (c Check) use() privileges.Use {
+	return privileges.Use{Database: c.Sink.Name(), HistoryTTL: c.Retention, NoQueue: c.NoQueue}
 }
 
-func askPrivileges(ctx context.Context, admin *mongo.Database, needs []Privilege, database string, r *Report) error {
-	raw, err := admin.RunCommand(ctx, bson.D{{Key: "connectionStatus", Value: 1}, {Key: "showPrivileges", Value: true}}).Raw()
-	if err != nil {
-		return fmt.Errorf("ask what the user may do: %w", err)
-	}
-	u, err := decodeUser(raw)
+func (c Check) askSinkPrivileges(ctx context.Context, r *Report) error {
+	return askPrivileges(ctx, c.Sink.Client(), c.use(), privileges.Sink, r)
+}
+
+// askPrivileges adds what the user lacks on a deployment. What is optional is shown and
+// is no problem.
+func askPrivileges(ctx context.Context, client *mongo.Client, use privileges.Use, d privileges.Deployment, r *Report) error {
+	user, err := privileges.Read(ctx, client)
 	if err != nil {
 		return err
 	}
-	if m := u.missing(needs, database); len(m.Privileges) > 0 {
-		r.Missing = append(r.Missing, m)
-		r.problem(fmt.Sprintf("privileges are missing: %s", listed(m.Privileges)))
+	m := user.Missing(use, use.Needs(d))
+	if len(m.Needs) == 0 {
+		return nil
+	}
+	r.Missing = append(r.Missing, Missing{Privileges: m.Privileges(), Grant: m.Grant, Remedy: m.Remedy()})
+	for _, n := range m.Of(privileges.Required, privileges.RequiredOnce, privileges.Configured) {
+		r.problem("privileges are missing: " + privileges.Text(n.Privileges))
 	}
 	return nil
 }
 
 func (c Check) askPosition(ctx context.Context, r *Report) error {
-	var doc struct {
-		OpTime  oplog.OpTime `bson:"optime"`
-		SavedAt time.Time    `bson:"saved_at"`
+	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(sink.Checkpoints), r.Source, c.Name).Load(ctx)
+	if err != nil {
+		return err
 	}
-	err := c.Sink.Collection(sink.Checkpoints).FindOne(ctx, bson.D{{Key: "_id", Value: r.Source + ":" + c.Name}}).Decode(&doc)
-	if errors.Is(err, mongo.ErrNoDocuments) {
+	if !ok {
 		return fmt.Errorf("%s holds no checkpoint of %s:%s: ddltail run has not begun", c.Sink.Name(), r.Source, c.Name)
 	}
-	if err != nil {
-		return fmt.Errorf("read the checkpoint: %w", err)
-	}
-	r.Position = &Position{Time: doc.OpTime.Time(), SavedAt: doc.SavedAt, ts: doc.OpTime.TS}
+	r.Position = &Position{Time: stored.Position.Time(), SavedAt: stored.SavedAt, ts: stored.Position.TS}
 	return nil
 }
 

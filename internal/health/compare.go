@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/catalog"
-	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -100,7 +99,7 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 }
 
 // list returns what a member has, but for what the server makes for itself.
-func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch schema.Scope) (migration.Schema, error) {
+func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch schema.Scope) (schema.Definitions, error) {
 	l, err := catalog.NewListing(m, at.TS)
 	if err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch schema.Sco
 	if err != nil {
 		return nil, err
 	}
-	out := migration.Schema{}
+	out := schema.Definitions{}
 	for _, db := range databases {
 		if !watch.Includes(schema.Namespace{Database: db}) {
 			continue

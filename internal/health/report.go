@@ -1,9 +1,12 @@
+// Package health asks a replica set and a sink how ddltail is doing.
 package health
 
 import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/privileges"
 )
 
 // Report is what `status` says. Durations are seconds; zero times are not known.
@@ -31,6 +34,16 @@ type Member struct {
 	Host string `json:"host"`
 	// State is PRIMARY or SECONDARY, or why it cannot be read from.
 	State string `json:"state"`
+}
+
+// Missing is what the user lacks on one deployment.
+type Missing struct {
+	Privileges []privileges.Privilege
+	// Grant is the mongosh command, for an administrator, that grants it; empty where
+	// the URI names no user.
+	Grant string
+	// Remedy names the script that grants it, and the command.
+	Remedy string
 }
 
 // Position is how far the oplog has been published.

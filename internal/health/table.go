@@ -40,7 +40,7 @@ func (r Report) Write(w io.Writer, screen terminal.Screen) error {
 		fmt.Fprintln(out, screen.Paint(terminal.Alarm, "! "+terminal.Escape(p)))
 	}
 	for _, m := range r.Missing {
-		fmt.Fprintln(out, "  grant it with: "+terminal.Escape(m.Grant))
+		fmt.Fprintln(out, "  "+terminal.Escape(m.Remedy))
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write the status: %w", err)

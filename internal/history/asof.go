@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/catalog"
-	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -74,9 +73,9 @@ func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error)
 	return append(b.notes(a, inf), notes...), nil
 }
 
-// Schema returns the whole of it at once.
-func (r Reader) Schema(ctx context.Context, a AsOf) (migration.Schema, []string, error) {
-	s := migration.Schema{}
+// Definitions returns the whole of it at once.
+func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Definitions, []string, error) {
+	s := schema.Definitions{}
 	notes, err := r.EachAsOf(ctx, a, func(st Standing) error {
 		s[st.Version.Namespace] = *st.Version.Definition
 		return nil

@@ -23,13 +23,13 @@ type Diff struct {
 	From, To time.Time
 	// Before and After hold what may differ: a namespace whose version is the same at
 	// both moments is in neither.
-	Before, After migration.Schema
+	Before, After schema.Definitions
 	Notes         []string
 }
 
 // Compare reads what differs between two moments.
 func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) (Diff, error) {
-	d := Diff{Source: source, From: from, To: to, Before: migration.Schema{}, After: migration.Schema{}}
+	d := Diff{Source: source, From: from, To: to, Before: schema.Definitions{}, After: schema.Definitions{}}
 	m, err := r.between(ctx, source, from, to)
 	if err != nil {
 		return Diff{}, err
@@ -41,7 +41,7 @@ func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) 
 			return Diff{}, err
 		}
 	}
-	for i, into := range []migration.Schema{d.Before, d.After} {
+	for i, into := range []schema.Definitions{d.Before, d.After} {
 		only := without(ids[i], ids[1-i])
 		err := r.versions().Fetch(ctx, only, func(v schema.Version) error {
 			if v.Definition != nil && !v.Definition.Temporary {
@@ -136,7 +136,7 @@ func (d Diff) Write(w io.Writer, screen terminal.Screen) error {
 	}
 	half := max((width-3)/2, minRest)
 	fmt.Fprintln(out, screen.Paint(terminal.Bold, terminal.Pad(Stamp(d.From), half)+"   "+Stamp(d.To)))
-	differences := migration.Differences(d.Before, d.After)
+	differences := schema.Diff(d.Before, d.After, schema.ByName)
 	for _, diff := range differences {
 		d.writeOne(out, screen, diff, half)
 	}
@@ -149,7 +149,7 @@ func (d Diff) Write(w io.Writer, screen terminal.Screen) error {
 	return flush(out)
 }
 
-func (d Diff) writeOne(out *bufio.Writer, screen terminal.Screen, diff migration.Difference, half int) {
+func (d Diff) writeOne(out *bufio.Writer, screen terminal.Screen, diff schema.Difference, half int) {
 	left, right := side(diff.From, half), side(diff.To, half)
 	title, colour := "changed", terminal.Yellow
 	switch {
@@ -176,7 +176,7 @@ func (d Diff) writeOne(out *bufio.Writer, screen terminal.Screen, diff migration
 	}
 }
 
-func side(n *migration.Named, width int) []string {
+func side(n *schema.Named, width int) []string {
 	if n == nil {
 		return nil
 	}
@@ -186,11 +186,11 @@ func side(n *migration.Named, width int) []string {
 // WriteJSON writes each difference as a line of relaxed Extended JSON.
 func (d Diff) WriteJSON(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	for _, diff := range migration.Differences(d.Before, d.After) {
+	for _, diff := range schema.Diff(d.Before, d.After, schema.ByName) {
 		doc := bson.D{{Key: "source", Value: d.Source}, {Key: "ns", Value: diff.Namespace().String()}}
 		for _, part := range []struct {
 			name string
-			n    *migration.Named
+			n    *schema.Named
 		}{{"before", diff.From}, {"after", diff.To}} {
 			if part.n != nil {
 				fields := append(bson.D{{Key: "ns", Value: part.n.Namespace.String()}}, definitionFields(part.n.Definition)...)

@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -115,27 +116,16 @@ type bounds struct {
 }
 
 func (r Reader) bounds(ctx context.Context, source string) (bounds, error) {
-	var names []struct {
-		Baseline struct {
-			TS bson.Timestamp `bson:"ts"`
-		} `bson:"baseline"`
-		OpTime struct {
-			TS bson.Timestamp `bson:"ts"`
-		} `bson:"optime"`
-	}
-	cur, err := r.db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "source", Value: source}})
+	names, err := checkpoint.OfSource(ctx, r.db.Collection(sink.Checkpoints), source)
 	if err != nil {
-		return bounds{}, fmt.Errorf("read the checkpoints: %w", err)
-	}
-	if err := cur.All(ctx, &names); err != nil {
-		return bounds{}, fmt.Errorf("read the checkpoints: %w", err)
+		return bounds{}, err
 	}
 	var b bounds
 	for _, n := range names {
-		if at := time.Unix(int64(n.Baseline.TS.T), 0); n.Baseline.TS.T > 0 && (b.baseline.IsZero() || at.Before(b.baseline)) {
+		if at := n.Baseline.Time(); !n.Baseline.IsZero() && (b.baseline.IsZero() || at.Before(b.baseline)) {
 			b.baseline = at
 		}
-		if at := time.Unix(int64(n.OpTime.TS.T), 0); at.After(b.position) {
+		if at := n.Position.Time(); at.After(b.position) {
 			b.position = at
 		}
 	}

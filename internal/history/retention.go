@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -82,23 +84,12 @@ type expiry struct {
 
 // expiry is false if no detector of the source has published anything yet.
 func (r Reader) expiry(ctx context.Context, source string, before time.Time) (expiry, bool, error) {
-	cur, err := r.db.Collection(sink.Checkpoints).Find(ctx, bson.D{{Key: "source", Value: source}},
-		options.Find().SetSort(bson.D{{Key: "optime.ts", Value: 1}}).SetLimit(1))
-	if err != nil {
-		return expiry{}, false, fmt.Errorf("read the checkpoints of %s: %w", source, err)
+	names, err := checkpoint.OfSource(ctx, r.db.Collection(sink.Checkpoints), source)
+	if err != nil || len(names) == 0 {
+		return expiry{}, false, err
 	}
-	var oldest []struct {
-		OpTime struct {
-			TS bson.Timestamp `bson:"ts"`
-		} `bson:"optime"`
-	}
-	if err := cur.All(ctx, &oldest); err != nil {
-		return expiry{}, false, fmt.Errorf("read the checkpoints of %s: %w", source, err)
-	}
-	if len(oldest) == 0 {
-		return expiry{}, false, nil
-	}
-	e := expiry{source: source, before: before.Truncate(time.Millisecond), position: oldest[0].OpTime.TS}
+	oldest := slices.MinFunc(names, func(a, b checkpoint.Checkpoint) int { return a.Position.TS.Compare(b.Position.TS) })
+	e := expiry{source: source, before: before.Truncate(time.Millisecond), position: oldest.Position.TS}
 	if at := time.Unix(int64(e.position.T), 0); at.Before(e.before) {
 		e.before = at
 	}

@@ -15,7 +15,7 @@ func becomesCapped(from, to bson.Raw) bool {
 	return slices.Equal(schema.DifferingOptions(from, to), []string{"capped", "size"}) && flag(to, "capped")
 }
 
-func convertToCapped(n Named) Step {
+func convertToCapped(n schema.Named) Step {
 	text := mongosh.ConvertToCapped(n.Namespace.Database, n.Namespace.Collection, n.Definition.Options)
 	return step(text, "make capped", n.Namespace)
 }

@@ -9,7 +9,7 @@ import (
 
 // changeIndexes leads to the indexes of a collection: what is to be dropped comes
 // apart from what is to be made, because two indexes may want one key.
-func changeIndexes(to Named, from schema.Definition) (drops, creates Script) {
+func changeIndexes(to schema.Named, from schema.Definition) (drops, creates Script) {
 	ns := to.Namespace
 	dropIt := func(name string) {
 		drops = append(drops, step(mongosh.DropIndex(ns.Database, ns.Collection, name), "drop the index "+name+" of", ns))
@@ -35,7 +35,7 @@ func changeIndexes(to Named, from schema.Definition) (drops, creates Script) {
 	return drops, creates
 }
 
-func createIndex(to Named, spec bson.Raw) Step {
+func createIndex(to schema.Named, spec bson.Raw) Step {
 	ns, stated := to.Namespace, spec
 	if collated(to.Definition.Options) {
 		stated = mongosh.WithSimpleCollation(spec)
@@ -76,4 +76,14 @@ func warnExpiry(s Step, ns schema.Namespace, old, spec bson.Raw) Step {
 func flag(spec bson.Raw, key string) bool {
 	on, _ := spec.Lookup(key).BooleanOK()
 	return on
+}
+
+func nameOf(spec bson.Raw) string {
+	name, _ := spec.Lookup("name").StringValueOK()
+	return name
+}
+
+func collated(options bson.Raw) bool {
+	_, err := options.LookupErr("collation")
+	return err == nil
 }

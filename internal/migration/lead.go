@@ -1,3 +1,7 @@
+// Package migration plans the mongosh script that creates a schema, or leads from one
+// to another.
+//
+// It is pure: it does no I/O and knows no server.
 package migration
 
 import (
@@ -25,16 +29,16 @@ const (
 type plan struct {
 	policy                                      Policy
 	drops, moves, changes, creates, viewChanges Script
-	views                                       []Named
-	renames                                     []Difference
+	views                                       []schema.Named
+	renames                                     []schema.Difference
 }
 
 // Lead returns the script that leads from one schema to the other: drops, renames,
 // changes, then what is new. What no collMod can change is withheld, or dropped and
 // recreated where the policy allows it.
-func Lead(from, to Schema, policy Policy) Script {
+func Lead(from, to schema.Definitions, policy Policy) Script {
 	p := plan{policy: policy}
-	for _, d := range Differences(from, to) {
+	for _, d := range schema.Diff(from, to, schema.ByName) {
 		switch {
 		case d.To == nil:
 			p.drop(*d.From, "")
@@ -52,7 +56,7 @@ func Lead(from, to Schema, policy Policy) Script {
 	return append(script, p.viewChanges...)
 }
 
-func (p *plan) create(n Named) {
+func (p *plan) create(n schema.Named) {
 	if n.Definition.Kind == schema.KindView {
 		p.views = append(p.views, n)
 		return
@@ -61,7 +65,7 @@ func (p *plan) create(n Named) {
 }
 
 // drop takes a namespace away; why is empty where it is simply gone.
-func (p *plan) drop(n Named, why string) {
+func (p *plan) drop(n schema.Named, why string) {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	if n.Definition.Kind == schema.KindView {
 		p.drops = append(p.drops, step(mongosh.DropView(db, coll), "drop the view", n.Namespace))
@@ -78,7 +82,7 @@ func (p *plan) drop(n Named, why string) {
 
 // rebuild drops a namespace and creates it again, if the policy allows that or if it is a
 // view, which has no documents. Otherwise the difference is a comment.
-func (p *plan) rebuild(from, to Named, difference string) {
+func (p *plan) rebuild(from, to schema.Named, difference string) {
 	if p.policy == AllowDestructive || from.Definition.Kind == schema.KindView {
 		p.drop(from, " and created again: no collMod can change it "+difference)
 		p.create(to)
@@ -89,7 +93,7 @@ func (p *plan) rebuild(from, to Named, difference string) {
 }
 
 // change leads from one definition to the other, in place where that can be done.
-func (p *plan) change(from, to Named) {
+func (p *plan) change(from, to schema.Named) {
 	if from.Definition.Kind == schema.KindView && to.Definition.Kind == schema.KindView {
 		if sameSources(from.Definition, to.Definition) {
 			text := mongosh.ModifyView(to.Namespace.Database, to.Namespace.Collection, to.Definition.Options)
@@ -118,7 +122,7 @@ func (p *plan) change(from, to Named) {
 		}
 	}
 	if from.Namespace != to.Namespace {
-		p.renames = append(p.renames, Difference{From: &from, To: &to})
+		p.renames = append(p.renames, schema.Difference{From: &from, To: &to})
 	}
 	drops, creates := changeIndexes(to, from.Definition)
 	p.changes = append(p.changes, toCapped...)
@@ -129,14 +133,14 @@ func (p *plan) change(from, to Named) {
 
 // move orders the renames so that no name is taken when it is needed. Where they go
 // round in a circle, one of them is renamed to an unused name first.
-func (p *plan) move(from Schema) {
+func (p *plan) move(from schema.Definitions) {
 	waiting := p.renames
 	taken := map[schema.Namespace]bool{}
 	for _, d := range waiting {
 		taken[d.From.Namespace] = true
 	}
 	for len(waiting) > 0 {
-		var later []Difference
+		var later []schema.Difference
 		for _, d := range waiting {
 			if taken[d.To.Namespace] {
 				later = append(later, d)
@@ -150,13 +154,13 @@ func (p *plan) move(from Schema) {
 			aside := freeName(from, d.From.Namespace.Database, len(p.moves))
 			p.rename(d.From.Namespace, aside.Collection)
 			delete(taken, d.From.Namespace)
-			later[0].From = &Named{Namespace: aside, Definition: d.From.Definition}
+			later[0].From = &schema.Named{Namespace: aside, Definition: d.From.Definition}
 		}
 		waiting = later
 	}
 }
 
-func freeName(s Schema, db string, n int) schema.Namespace {
+func freeName(s schema.Definitions, db string, n int) schema.Namespace {
 	for {
 		ns := schema.Namespace{Database: db, Collection: fmt.Sprintf("ddltail.moving.%d", n)}
 		if _, there := s[ns]; !there {

@@ -66,8 +66,8 @@ func TestEqual(t *testing.T) {
 // TestRenamesInACircle swaps two names and moves a third onto a name that goes.
 func TestRenamesInACircle(t *testing.T) {
 	a, b, c, gone := collection(t, 1, nil), collection(t, 2, nil), collection(t, 3, nil), collection(t, 4, nil)
-	from := Schema{ns("d.a"): a, ns("d.b"): b, ns("d.c"): c, ns("d.gone"): gone}
-	to := Schema{ns("d.a"): b, ns("d.b"): a, ns("d.gone"): c}
+	from := schema.Definitions{ns("d.a"): a, ns("d.b"): b, ns("d.c"): c, ns("d.gone"): gone}
+	to := schema.Definitions{ns("d.a"): b, ns("d.b"): a, ns("d.gone"): c}
 	const coll = "db.getSiblingDB('d').getCollection"
 	want := []string{
 		"// DATA GOES: 'd.gone' is dropped with its documents",
@@ -85,7 +85,7 @@ func TestRenamesInACircle(t *testing.T) {
 // TestViewsInOrder creates each view after those it is based on, by their pipelines too.
 func TestViewsInOrder(t *testing.T) {
 	joined := bson.A{bson.D{{Key: "$lookup", Value: bson.D{{Key: "from", Value: "z"}}}}}
-	s := Schema{ns("d.a"): view(t, "m", bson.A{}), ns("d.m"): view(t, "base", joined), ns("d.z"): view(t, "base", bson.A{}), ns("d.base"): collection(t, 1, nil)}
+	s := schema.Definitions{ns("d.a"): view(t, "m", bson.A{}), ns("d.m"): view(t, "base", joined), ns("d.z"): view(t, "base", bson.A{}), ns("d.base"): collection(t, 1, nil)}
 	got := Create(s).String()
 	for _, pair := range [][2]string{{"'base'", "'z'"}, {"createView('z'", "createView('m'"}, {"createView('m'", "createView('a'"}} {
 		if strings.Index(got, pair[0]) > strings.Index(got, pair[1]) {
@@ -93,7 +93,7 @@ func TestViewsInOrder(t *testing.T) {
 		}
 	}
 	// Two views that change places cannot be changed where they are.
-	turned := Schema{ns("d.a"): view(t, "base", bson.A{}), ns("d.m"): view(t, "a", bson.A{}), ns("d.z"): s[ns("d.z")], ns("d.base"): s[ns("d.base")]}
+	turned := schema.Definitions{ns("d.a"): view(t, "base", bson.A{}), ns("d.m"): view(t, "a", bson.A{}), ns("d.z"): s[ns("d.z")], ns("d.base"): s[ns("d.base")]}
 	if script := Lead(s, turned, AllowDestructive).String(); strings.Contains(script, "collMod") || strings.Contains(script, "DATA") {
 		t.Errorf("got\n%s", script)
 	}
@@ -127,7 +127,7 @@ func TestWarnings(t *testing.T) {
 		{"no validator", collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}}), collection(t, 1, nil), 0, "validator: {}"},
 		{"hidden", collection(t, 1, nil, plain), collection(t, 1, nil, append(plain[:2:2], bson.E{Key: "hidden", Value: true})), 0, "hidden: true"},
 	} {
-		script := Lead(Schema{ns("d.c"): c.from}, Schema{ns("d.c"): c.to}, AllowDestructive)
+		script := Lead(schema.Definitions{ns("d.c"): c.from}, schema.Definitions{ns("d.c"): c.to}, AllowDestructive)
 		if script.Destroying() != c.destroys || strings.Count(script.String(), "// DATA") != c.destroys || !strings.Contains(script.String(), c.holds) {
 			t.Errorf("%s: %d destroying, want %d, and %q:\n%s", c.name, script.Destroying(), c.destroys, c.holds, script)
 		}
@@ -153,7 +153,7 @@ func TestKeepDocuments(t *testing.T) {
 		{"another kind", collection(t, 1, nil), series, []string{"NOT CHANGED: 'd.c' differs from collection to timeseries;"}},
 		{"a view instead", collection(t, 1, nil), view(t, "x", bson.A{}), []string{"NOT CHANGED: 'd.c' differs from collection to view;"}},
 	} {
-		script := Lead(Schema{ns("d.c"): c.from}, Schema{ns("d.c"): c.to}, KeepDocuments)
+		script := Lead(schema.Definitions{ns("d.c"): c.from}, schema.Definitions{ns("d.c"): c.to}, KeepDocuments)
 		text := script.String()
 		if script.Withheld() != 1 || script.Destroying() != 0 || strings.Contains(text, "drop()") || strings.Contains(text, "createCollection") {
 			t.Errorf("%s:\n%s", c.name, text)
@@ -164,7 +164,7 @@ func TestKeepDocuments(t *testing.T) {
 			}
 		}
 	}
-	if text := Lead(Schema{ns("d.c"): view(t, "x", bson.A{})}, Schema{ns("d.c"): collection(t, 1, nil)}, KeepDocuments).String(); strings.Contains(text, "NOT CHANGED") {
+	if text := Lead(schema.Definitions{ns("d.c"): view(t, "x", bson.A{})}, schema.Definitions{ns("d.c"): collection(t, 1, nil)}, KeepDocuments).String(); strings.Contains(text, "NOT CHANGED") {
 		t.Errorf("a view has no documents to keep:\n%s", text)
 	}
 }
@@ -177,11 +177,11 @@ func TestAutoIndexID(t *testing.T) {
 	for _, value := range []any{true, false, 1, 0, 1.5, nil} {
 		sent := collection(t, 1, append(capped[:2:2], bson.E{Key: "autoIndexId", Value: value}))
 		for _, pair := range [][2]schema.Definition{{sent, collection(t, 1, capped)}, {collection(t, 1, capped), sent}} {
-			if script := Lead(Schema{ns("d.c"): pair[0]}, Schema{ns("d.c"): pair[1]}, AllowDestructive); len(script) != 0 || !pair[0].Equivalent(pair[1]) {
+			if script := Lead(schema.Definitions{ns("d.c"): pair[0]}, schema.Definitions{ns("d.c"): pair[1]}, AllowDestructive); len(script) != 0 || !pair[0].Equivalent(pair[1]) {
 				t.Errorf("autoIndexId: %v is a difference:\n%s", value, script)
 			}
 		}
-		script := Lead(Schema{ns("d.c"): sent}, Schema{ns("d.c"): collection(t, 1, validated)}, AllowDestructive)
+		script := Lead(schema.Definitions{ns("d.c"): sent}, schema.Definitions{ns("d.c"): collection(t, 1, validated)}, AllowDestructive)
 		if len(script) != 1 || !strings.Contains(script.String(), "collMod: 'c', validator") {
 			t.Errorf("autoIndexId: %v, and a validator: want one collMod, got\n%s", value, script)
 		}
@@ -189,11 +189,11 @@ func TestAutoIndexID(t *testing.T) {
 }
 
 func TestUnsaid(t *testing.T) {
-	script := Create(Schema{ns("d.bad\xff"): collection(t, 1, nil)})
+	script := Create(schema.Definitions{ns("d.bad\xff"): collection(t, 1, nil)})
 	if script.Unsaid() != 1 || !strings.Contains(script.String(), "// not said in mongosh") {
 		t.Errorf("got %q", script)
 	}
-	for line := range strings.Lines(Create(Schema{ns("d.two\nlines"): collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "\xff", Value: 1}}}})}).String()) {
+	for line := range strings.Lines(Create(schema.Definitions{ns("d.two\nlines"): collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "\xff", Value: 1}}}})}).String()) {
 		if !strings.HasPrefix(line, "//") {
 			t.Errorf("a line that is no comment: %q", line)
 		}

@@ -69,11 +69,11 @@ func step(text, what string, ns schema.Namespace) Step {
 
 // Create is the script that makes a schema on an empty server: collections with
 // their indexes, then views, each after what it is based on.
-func Create(s Schema) Script {
+func Create(s schema.Definitions) Script {
 	var script Script
-	var views []Named
+	var views []schema.Named
 	for _, ns := range s.Namespaces() {
-		n := Named{Namespace: ns, Definition: s[ns]}
+		n := schema.Named{Namespace: ns, Definition: s[ns]}
 		if n.Definition.Kind == schema.KindView {
 			views = append(views, n)
 			continue
@@ -84,7 +84,7 @@ func Create(s Schema) Script {
 }
 
 // create creates a collection or a time series with its indexes.
-func create(n Named) Script {
+func create(n schema.Named) Script {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	script := Script{step(mongosh.CreateCollection(db, coll, n.Definition.Options), "create", n.Namespace)}
 	for _, spec := range n.Definition.Indexes {

@@ -11,15 +11,15 @@ import (
 )
 
 // createViews creates views, each after those it is based on.
-func createViews(views []Named) Script {
-	byName := map[schema.Namespace]Named{}
+func createViews(views []schema.Named) Script {
+	byName := map[schema.Namespace]schema.Named{}
 	for _, v := range views {
 		byName[v.Namespace] = v
 	}
 	var script Script
 	done := map[schema.Namespace]bool{}
-	var visit func(v Named)
-	visit = func(v Named) {
+	var visit func(v schema.Named)
+	visit = func(v schema.Named) {
 		if done[v.Namespace] {
 			return
 		}

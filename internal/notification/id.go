@@ -123,6 +123,12 @@ func (r IDRange) After(ts bson.Timestamp) IDRange {
 	return r
 }
 
+// UpTo narrows the range of one kind to the _ids at or before a timestamp.
+func (r IDRange) UpTo(ts bson.Timestamp) IDRange {
+	r.To = strings.TrimSuffix(r.From, "0") + Place(ts) + ":~"
+	return r
+}
+
 // Filter selects the documents whose _id is in the range.
 func (r IDRange) Filter() bson.E {
 	return bson.E{Key: "_id", Value: bson.D{{Key: "$gt", Value: r.From}, {Key: "$lt", Value: r.To}}}

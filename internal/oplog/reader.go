@@ -3,6 +3,7 @@ package oplog
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -36,6 +37,22 @@ type Batch struct {
 	Head OpTime
 	// Tailing says that the reader follows the head.
 	Tailing bool
+	// from is the member, for the earlier entries of a transaction.
+	from Fetcher
+}
+
+// Units yields what took effect with each entry, in oplog order. An entry is decoded,
+// and its transaction assembled, only when it is asked for: one unit is in memory at a
+// time. With an error the unit holds the position alone; with a *DecodeError also the
+// entry as far as it could be decoded.
+func (b Batch) Units(ctx context.Context) iter.Seq2[Unit, error] {
+	return func(yield func(Unit, error) bool) {
+		for _, raw := range b.Entries {
+			if !yield(unitOf(ctx, raw, b.from)) {
+				return
+			}
+		}
+	}
 }
 
 // Start is where a Reader begins.
@@ -143,7 +160,7 @@ func (r *Reader) tail(ctx context.Context) (Batch, error) {
 // whatever else was returned before, is left out.
 func (r *Reader) advance(rep reply) Batch {
 	r.cursor = rep.cursor
-	b := Batch{Entries: rep.entries[:0], Scanned: r.after}
+	b := Batch{Entries: rep.entries[:0], Scanned: r.after, from: r.member}
 	for _, raw := range rep.entries {
 		raw = unproject(raw)
 		t, i, _ := raw.Lookup("ts").TimestampOK()

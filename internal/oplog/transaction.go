@@ -36,6 +36,19 @@ func (e *ChainError) Error() string {
 	return fmt.Sprintf("the transaction that took effect at %s began before the oldest entry: %s is gone", e.End, e.Missing)
 }
 
+// unitOf decodes an entry and assembles its unit.
+func unitOf(ctx context.Context, raw bson.Raw, from Fetcher) (Unit, error) {
+	e, err := Decode(raw)
+	if err != nil {
+		return Unit{OpTime: e.OpTime, Wall: e.OpTime.Time(), Operations: []Entry{e}}, err
+	}
+	u, err := Assemble(ctx, e, from)
+	if err != nil {
+		return Unit{OpTime: e.OpTime, Wall: e.Wall}, err
+	}
+	return u, nil
+}
+
 // Assemble returns the unit that took effect with an entry, which for most is the
 // entry itself. A transaction larger than one entry is a chain, linked by
 // prevOpTime from its last entry to its first, so that it can be assembled at its

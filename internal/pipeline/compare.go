@@ -10,6 +10,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -87,14 +88,14 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]not
 	between := notification.Interval{From: c.From, To: c.To}
 	var docs []notification.Document
 	if c.Gap {
-		docs = append(docs, notification.NewGap(between, p.Origin, time.Now()))
+		docs = append(docs, notification.NewGap(between, p.origin(), time.Now()))
 		p.Metrics.Changes.WithLabelValues(string(notification.HistoryGap)).Inc()
 	}
 	if c.Unknown {
 		return docs, nil
 	}
 	for _, change := range p.Detector.Differences(before.All(), append(now.All(), undefined(c)...)) {
-		docs = append(docs, notification.NewInferred(change, between, p.Origin, time.Now()))
+		docs = append(docs, notification.NewInferred(change, between, p.origin(), time.Now()))
 		p.Metrics.Changes.WithLabelValues(string(change.Operation)).Inc()
 	}
 	return docs, nil
@@ -118,19 +119,15 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 }
 
 // isPastSnapshot reports whether an entry is later than the snapshot to be compared.
-func (p *Pipeline) isPastSnapshot(raw bson.Raw) bool {
-	if p.listed == nil {
-		return false
-	}
-	t, i, ok := raw.Lookup("ts").TimestampOK()
-	return ok && bson.Timestamp{T: t, I: i}.After(p.listed.At.TS)
+func (p *Pipeline) isPastSnapshot(at oplog.OpTime) bool {
+	return p.listed != nil && at.TS.After(p.listed.At.TS)
 }
 
 // compare compares the catalog derived from the oplog with the snapshot of the same
 // optime.
 func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
-	p.listed, p.compareAt = nil, p.nextComparison(time.Now())
+	p.listed, p.compareAt = nil, nextComparison(p.Reconcile, time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
 	differences, _ := catalog.Changed(&p.known.Catalog, listed.Versions, listed.At)
 	if len(differences) == 0 {
@@ -189,9 +186,9 @@ func (p *Pipeline) reloadCatalog(ctx context.Context) error {
 }
 
 // nextComparison returns when the next snapshot is due; zero for never.
-func (p *Pipeline) nextComparison(now time.Time) time.Time {
-	if p.Reconcile.Every <= 0 {
+func nextComparison(r config.Reconcile, now time.Time) time.Time {
+	if r.Every <= 0 {
 		return time.Time{}
 	}
-	return now.Add(p.Reconcile.Every)
+	return now.Add(r.Every)
 }

@@ -2,20 +2,13 @@ package pipeline
 
 import (
 	"errors"
-	"fmt"
-	"strings"
-
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
-const (
-	codeUnauthorized = 13
-
-	remedyTooOld = "ddltail needs 4.4 or newer"
-)
+const remedyTooOld = "ddltail needs 4.4 or newer"
 
 // UserError turns an error that waiting cannot resolve into a *config.Error that says what
 // to do, and returns every other error unchanged.
@@ -30,11 +23,8 @@ func UserError(err error, pathIsAuthSource bool) error {
 		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld}
 	case errors.Is(err, replicaset.ErrAuthentication):
 		return &config.Error{Reason: err.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
-	case unauthorized(err):
-		return &config.Error{
-			Reason: fmt.Sprintf("the user may not read local.oplog.rs (%s)", firstLine(err)),
-			Remedy: "grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'read', db: 'local'}])",
-		}
+	case privileges.IsUnauthorized(err):
+		return privileges.Use{}.Refused(err, privileges.Tailed, privileges.Required)
 	}
 	return err
 }
@@ -42,22 +32,10 @@ func UserError(err error, pathIsAuthSource bool) error {
 // listingUserError does the same for a catalog snapshot, which needs the privileges to list
 // and none to read documents.
 func listingUserError(err error, pathIsAuthSource bool) error {
-	if !unauthorized(err) {
+	if !privileges.IsUnauthorized(err) {
 		return UserError(err, pathIsAuthSource)
 	}
-	return &config.Error{
-		Reason: fmt.Sprintf("the user may not list databases, collections and indexes (%s)", firstLine(err)),
-		Remedy: "grant it with db.getSiblingDB('admin').runCommand({createRole: 'ddltailCatalog', privileges: " +
-			"[{resource: {cluster: true}, actions: ['listDatabases']}, " +
-			"{resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']}], roles: []}); " +
-			"db.getSiblingDB('admin').grantRolesToUser('<user>', ['ddltailCatalog'])",
-	}
-}
-
-// firstLine removes the command that a server repeats in an authorization error.
-func firstLine(err error) string {
-	text, _, _ := strings.Cut(err.Error(), " to execute command")
-	return text
+	return privileges.Use{}.Refused(err, privileges.Tailed, privileges.RequiredOnce)
 }
 
 // SinkUserError does the same for the deployment that holds ddltail's collections.
@@ -69,11 +47,8 @@ func SinkUserError(err error, database string, pathIsAuthSource bool) error {
 		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld}
 	case replicaset.Unauthenticated(err):
 		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource)}
-	case unauthorized(err):
-		return &config.Error{
-			Reason: fmt.Sprintf("the user may not write to %s (%s)", database, firstLine(err)),
-			Remedy: fmt.Sprintf("grant it with db.getSiblingDB('admin').grantRolesToUser('<user>', [{role: 'readWrite', db: '%s'}])", database),
-		}
+	case privileges.IsUnauthorized(err):
+		return privileges.Use{Database: database}.Refused(err, privileges.Sink, privileges.Required)
 	}
 	return err
 }
@@ -84,11 +59,6 @@ func authenticationRemedy(pathIsAuthSource bool) string {
 		remedy += "; the URI's path is also its authSource: users made in admin need ?authSource=admin"
 	}
 	return remedy
-}
-
-func unauthorized(err error) bool {
-	var se mongo.ServerError
-	return errors.As(err, &se) && se.HasErrorCode(codeUnauthorized)
 }
 
 func isConfiguration(err error) bool {

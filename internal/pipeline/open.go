@@ -11,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
@@ -116,7 +117,7 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 // fields and operations are missing.
 func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	shard, err := m.Shard(ctx)
-	if unauthorized(err) {
+	if privileges.IsUnauthorized(err) {
 		p.Log.Info("not authorized to read admin.system.version; if this set is a shard, sharding changes will not be reported",
 			zap.String("remedy", "grant find on the collection system.version of admin"))
 		return nil
@@ -124,10 +125,10 @@ func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	if err != nil {
 		return err
 	}
-	if shard != p.Origin.Shard {
+	if shard != p.shard {
 		p.Log.Info("replica set is a shard", zap.String("shard", shard.Name), zap.String("cluster_id", shard.Cluster.Hex()))
 	}
-	p.Origin.Shard = shard
+	p.shard = shard
 	return nil
 }
 
@@ -156,7 +157,7 @@ func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reade
 
 // from returns the start of a reader; a shard's entries hold more than others do.
 func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
-	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.Origin.Shard.IsZero()}
+	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.shard.IsZero()}
 }
 
 // isBeforeBaseline reports whether a position is before the baseline of a first run with a

@@ -66,8 +66,17 @@ type Actors interface {
 	Find(ctx context.Context, subjects []attribution.Subject) map[string]actor.Actor
 }
 
-// Pipeline reports the schema changes of one replica set. All exported fields must be set but Actors.
+// Pipeline reports the schema changes of one replica set.
 type Pipeline struct {
+	Config
+	state
+}
+
+// New creates a pipeline. It does no I/O: Setup and Prepare do.
+func New(cfg Config) *Pipeline { return &Pipeline{Config: cfg} }
+
+// Config is what a pipeline is given. All fields must be set but Actors.
+type Config struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
 	Start          config.Start
@@ -92,7 +101,13 @@ type Pipeline struct {
 	Metrics *metrics.Run
 	Status  *Status
 	Log     *zap.Logger
+}
 
+// state is what the pipeline learns and remembers between two reads. All of it can be
+// derived from the stored checkpoint and catalog.
+type state struct {
+	// shard is that of the set, if it is part of a cluster.
+	shard oplog.Shard
 	known *detector.State
 	// detected is true if known is ahead of what has been published.
 	detected bool
@@ -269,19 +284,19 @@ func (o *batch) add(d notification.Document) {
 // published before it is returned.
 func (p *Pipeline) take(ctx context.Context, m oplog.Member, b oplog.Batch) error {
 	var o batch
-	for _, raw := range b.Entries {
-		if o.full() || p.isPastSnapshot(raw) {
+	for unit, err := range b.Units(ctx) {
+		if o.full() || p.isPastSnapshot(unit.OpTime) {
 			if err := p.publish(ctx, o); err != nil {
 				return err
 			}
 			o = batch{}
 		}
-		if p.isPastSnapshot(raw) {
+		if p.isPastSnapshot(unit.OpTime) {
 			if err := p.compare(ctx); err != nil {
 				return err
 			}
 		}
-		if err := p.detect(ctx, m, raw, &o); err != nil {
+		if err := p.addUnit(unit, err, &o); err != nil {
 			return errors.Join(err, p.publish(ctx, o))
 		}
 	}
@@ -300,23 +315,34 @@ func (p *Pipeline) setPosition(at oplog.Moment) {
 	}
 }
 
-// detect adds the changes of one raw entry to the batch.
-func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *batch) error {
-	e, err := oplog.Decode(raw)
-	if err != nil {
-		p.Metrics.Malformed.Inc()
-		p.Log.Error("oplog entry cannot be decoded", zap.Error(err))
-		if !e.OpTime.IsZero() {
-			o.add(p.document(detector.Malformed(e)))
-			o.upTo = oplog.Moment{OpTime: e.OpTime, Wall: e.OpTime.Time()}
-		}
-		return nil
-	}
-	unit, err := oplog.Assemble(ctx, e, m)
-	if err = p.ignoreTruncatedTransaction(err); err != nil {
+// addUnit adds a unit, or what could be read of it, to the batch.
+func (p *Pipeline) addUnit(unit oplog.Unit, readErr error, o *batch) error {
+	var malformed *oplog.DecodeError
+	err := p.ignoreTruncatedTransaction(readErr)
+	switch {
+	case errors.As(err, &malformed):
+		p.reportMalformed(unit, err, o)
+	case err != nil:
 		return err
+	default:
+		p.detect(unit, o)
 	}
-	p.known.AdvanceTo(e.OpTime.TS)
+	return nil
+}
+
+// reportMalformed adds an entry that could not be decoded; it may have no optime.
+func (p *Pipeline) reportMalformed(unit oplog.Unit, err error, o *batch) {
+	p.Metrics.Malformed.Inc()
+	p.Log.Error("oplog entry cannot be decoded", zap.Error(err))
+	if !unit.OpTime.IsZero() {
+		o.add(p.document(detector.Malformed(unit.Operations[0])))
+		o.upTo = oplog.Moment{OpTime: unit.OpTime, Wall: unit.Wall}
+	}
+}
+
+// detect adds the changes and versions of one unit to the batch.
+func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
+	p.known.AdvanceTo(unit.OpTime.TS)
 	result := p.Detector.Detect(unit, p.known)
 	p.known.Apply(result)
 	p.detected = true
@@ -337,8 +363,7 @@ func (p *Pipeline) detect(ctx context.Context, m oplog.Member, raw bson.Raw, o *
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())
 	}
-	o.upTo = oplog.Moment{OpTime: e.OpTime, Wall: e.Wall}
-	return nil
+	o.upTo = oplog.Moment{OpTime: unit.OpTime, Wall: unit.Wall}
 }
 
 // ignoreTruncatedTransaction drops a transaction that began before the start position of a
@@ -359,7 +384,14 @@ func (p *Pipeline) document(c notification.Change) notification.Document {
 		p.Log.Warn("unknown command in the oplog", zap.String("statement", c.Statement),
 			zap.Stringer("optime", c.OpTime))
 	}
-	return notification.NewDocument(c, p.Origin, time.Now())
+	return notification.NewDocument(c, p.origin(), time.Now())
+}
+
+// origin returns where changes come from, the shard as the last member had it.
+func (p *Pipeline) origin() notification.Origin {
+	origin := p.Origin
+	origin.Shard = p.shard
+	return origin
 }
 
 // saveIdle advances the checkpoint while there are no changes. An entry written by ddltail

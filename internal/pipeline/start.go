@@ -15,6 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -49,7 +50,7 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	if err := p.applyStored(ctx, stored); err != nil {
 		return err
 	}
-	p.compareAt = p.firstComparison(stored)
+	p.compareAt = firstComparison(p.Reconcile, stored.Compared, time.Now())
 	if !stored.Baseline.IsZero() || stored.Lost {
 		return nil
 	}
@@ -59,15 +60,16 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	return p.reloadCatalog(ctx)
 }
 
-// firstComparison returns when this run compares the catalog for the first time.
-func (p *Pipeline) firstComparison(stored checkpoint.Checkpoint) time.Time {
+// firstComparison returns when a run compares the catalog for the first time; zero for
+// never.
+func firstComparison(r config.Reconcile, compared oplog.Moment, now time.Time) time.Time {
 	switch {
-	case p.Reconcile.AtStart:
-		return time.Now()
-	case p.Reconcile.Every > 0 && !stored.Compared.IsZero():
-		return stored.Compared.Wall.Add(p.Reconcile.Every)
+	case r.AtStart:
+		return now
+	case r.Every > 0 && !compared.IsZero():
+		return compared.Wall.Add(r.Every)
 	}
-	return p.nextComparison(time.Now())
+	return nextComparison(r, now)
 }
 
 // catalogPosition returns the timestamp of the catalog that the next entry sees.
@@ -120,22 +122,22 @@ func (p *Pipeline) connect(ctx context.Context, view replicaset.View) (member, e
 func (p *Pipeline) createCheckpoint(ctx context.Context, m oplog.Member) (checkpoint.Checkpoint, error) {
 	first := p.First
 	first.ReplicaSetID = p.replicaSetID
-	presumed, err := p.presumedPosition(ctx)
+	held, err := p.storedOf(ctx)
 	if err != nil {
 		return checkpoint.Checkpoint{}, err
 	}
-	switch {
-	case !presumed.at.IsZero():
-		first.Position, first.Inclusive, first.Lost = presumed.at, presumed.inclusive, true
-		p.Log.Warn("checkpoint missing but history exists; resuming where the history ends", zap.Stringer("position", presumed.at))
-	default:
-		if first.Position, first.Inclusive, err = p.firstPosition(ctx, m); err != nil {
+	at, lost := recovery.PresumedPosition(held)
+	if lost {
+		p.Log.Warn("checkpoint missing but history exists; resuming where the history ends", zap.Stringer("position", at.At))
+	} else {
+		if at, err = p.firstPosition(ctx, m); err != nil {
 			return checkpoint.Checkpoint{}, UserError(err, p.Seeds.PathIsAuthSource)
 		}
-		if first.Inclusive {
-			first.Began = first.Position.OpTime
+		if at.Inclusive {
+			first.Began = at.At.OpTime
 		}
 	}
+	first.Position, first.Inclusive, first.Lost = at.At, at.Inclusive, lost
 	stored, err := p.Checkpoints.Create(ctx, first, p.Queue)
 	if err != nil {
 		return checkpoint.Checkpoint{}, queueTakenError(err)
@@ -144,69 +146,62 @@ func (p *Pipeline) createCheckpoint(ctx context.Context, m oplog.Member) (checkp
 	return stored, nil
 }
 
-// startPosition is a position derived from history and catalog.
-type startPosition struct {
-	at        oplog.Moment
-	inclusive bool
+// storedOf reads what is stored of the source.
+func (p *Pipeline) storedOf(ctx context.Context) (held recovery.Stored, err error) {
+	if held.OtherNames, err = p.Checkpoints.OfSource(ctx, p.First.Source); err != nil {
+		return held, err
+	}
+	if held.Catalog, err = p.Catalog.Newest(ctx); err != nil {
+		return held, err
+	}
+	if held.Published, err = sink.NewestPublished(ctx, p.Database, p.First.Source); err != nil {
+		return held, err
+	}
+	held.FirstBehind, err = sink.FirstPublishedAfter(ctx, p.Database, p.First.Source, held.Catalog.OpTime)
+	return held, err
 }
 
-// presumedPosition is zero if nothing of this source is stored, or if another NAME of it has
-// a checkpoint. The catalog is written last, so everything up to its newest version is
-// published; what only the history holds behind it may not be.
-func (p *Pipeline) presumedPosition(ctx context.Context) (startPosition, error) {
-	others, err := p.Checkpoints.OfSource(ctx, p.First.Source)
-	if err != nil || others {
-		return startPosition{}, err
-	}
-	known, err := p.Catalog.Newest(ctx)
+// firstPosition reads the ends of the member's oplog and returns where a first run starts.
+func (p *Pipeline) firstPosition(ctx context.Context, m oplog.Member) (recovery.Resume, error) {
+	ends, err := endsOf(ctx, m, p.Start.At)
 	if err != nil {
-		return startPosition{}, err
+		return recovery.Resume{}, err
 	}
-	if known.IsZero() {
-		published, err := sink.NewestPublished(ctx, p.Database, p.First.Source)
-		return startPosition{at: published, inclusive: true}, err
+	requested := recovery.Requested(p.Start)
+	if requested.TooEarly(ends) {
+		p.Log.Warn("DDLTAIL_START is before the oldest oplog entry; starting there",
+			zap.Time("start", p.Start.At), zap.Time("oldest", ends.Oldest.Time()))
 	}
-	published, err := sink.FirstPublishedAfter(ctx, p.Database, p.First.Source, known.OpTime)
-	if err != nil || published.IsZero() {
-		return startPosition{at: known}, err
-	}
-	return startPosition{at: published, inclusive: true}, nil
+	return recovery.FirstPosition(requested, ends), nil
 }
 
-// firstPosition returns where a first run starts by START, and whether the entry there is
-// still to be published.
-func (p *Pipeline) firstPosition(ctx context.Context, m oplog.Member) (oplog.Moment, bool, error) {
+// endsOf reads the oldest and the newest entry, and the first one since a time, if one is given.
+func endsOf(ctx context.Context, m oplog.Member, since time.Time) (recovery.Ends, error) {
 	head, err := m.Head(ctx)
 	if err != nil {
-		return oplog.Moment{}, false, err
+		return recovery.Ends{}, err
 	}
+	ends := recovery.Ends{Head: oplog.Moment{OpTime: head, Wall: head.Time()}}
 	newest, ok, err := m.At(ctx, head.TS)
 	if err != nil {
-		return oplog.Moment{}, false, err
+		return ends, err
 	}
-	now := oplog.Moment{OpTime: head, Wall: head.Time()}
 	if ok {
-		now.Wall = newest.Wall
+		ends.Head.Wall = newest.Wall
 	}
 	oldest, err := m.Oldest(ctx)
 	if err != nil {
-		return oplog.Moment{}, false, err
+		return ends, err
 	}
-	switch {
-	case p.Start.Oldest:
-		return oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}, true, nil
-	case p.Start.At.IsZero():
-		return now, false, nil
-	case p.Start.At.Before(oldest.OpTime.Time()):
-		p.Log.Warn("DDLTAIL_START is before the oldest oplog entry; starting there",
-			zap.Time("start", p.Start.At), zap.Time("oldest", oldest.OpTime.Time()))
-		return oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}, true, nil
+	ends.Oldest = oplog.Moment{OpTime: oldest.OpTime, Wall: oldest.Wall}
+	if since.IsZero() {
+		return ends, nil
 	}
-	first, ok, err := m.From(ctx, bson.Timestamp{T: uint32(p.Start.At.Unix())}, head.TS)
-	if err != nil || !ok {
-		return now, false, err
+	first, ok, err := m.From(ctx, bson.Timestamp{T: uint32(since.Unix())}, head.TS)
+	if ok {
+		ends.FirstSince = oplog.Moment{OpTime: first.OpTime, Wall: first.Wall}
 	}
-	return oplog.Moment{OpTime: first.OpTime, Wall: first.Wall}, true, nil
+	return ends, err
 }
 
 // checkSettings compares this process's filters and sinks with those of the last one.

@@ -191,6 +191,9 @@ func (p *Process) Pause() error { return p.process.Pause() }
 // Resume lets a paused process go on (SIGCONT).
 func (p *Process) Resume() error { return p.process.Resume() }
 
+// Hangup sends SIGHUP.
+func (p *Process) Hangup() error { return p.process.Signal(syscall.SIGHUP) }
+
 // Pid is the process's id.
 func (p *Process) Pid() int { return p.process.Pid() }
 

@@ -4,16 +4,16 @@ import (
 	"strings"
 	"testing"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
 	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
-// TestManualHalfNeedsReadWrite runs the commands of the manual half as a user that may write to the queue's database, and no more.
-func TestManualHalfNeedsReadWrite(t *testing.T) {
+// TestManualHalf runs the commands of the manual half as the user that create-user.js creates for them.
+func TestManualHalf(t *testing.T) {
 	t.Parallel()
-	ok(t, asRoot(t).Database("admin").RunCommand(t.Context(), bson.D{{Key: "createUser", Value: "byhand"}, {Key: "pwd", Value: password},
-		{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "byhand"}}}}}).Err())
+	out, code := createUser(t, secured.URI(), "DDLTAIL_USER=byhand", "DDLTAIL_DATABASE=byhand", "DDLTAIL_PASSWORD="+password, "DDLTAIL_ROLE=listen")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, out)
+	}
 	variables := []string{"DDLTAIL_MONGODB_URI=" + secured.URIOf("byhand", password, ""), "DDLTAIL_DATABASE=byhand"}
 	launch := func(args ...string) *ddltailtest.Process {
 		p, err := ddltailtest.Start(ddltail(t), args, variables...)

@@ -136,15 +136,15 @@ func TestAuthentication(t *testing.T) {
 	})
 	t.Run("may not read the oplog", func(t *testing.T) {
 		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("blind", "s3cret", ""))
-		wantExit(t, p, 2, "grantRolesToUser", "{role: 'read', db: 'local'}")
+		wantExit(t, p, 2, "{resource: {db: 'local', collection: 'oplog.rs'}, actions: ['find']}", "create-user.js")
 	})
 	t.Run("may not write", func(t *testing.T) {
 		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("mute", "s3cret", ""))
-		wantExit(t, p, 2, "grantRolesToUser", "{role: 'readWrite', db: 'ddltail'}")
+		wantExit(t, p, 2, "{resource: {db: 'ddltail', collection: 'schema_checkpoints'}", "create-user.js", "grantRolesToUser")
 	})
 	t.Run("may not list", func(t *testing.T) {
 		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("unlisted", "s3cret", ""))
-		wantExit(t, p, 2, "createRole: 'ddltailCatalog'", "grantRolesToUser")
+		wantExit(t, p, 2, "{resource: {db: '', collection: ''}, actions: ['listCollections', 'listIndexes']}", "create-user.js")
 	})
 	t.Run("may not ask whether the set is a shard", func(t *testing.T) {
 		p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+auth.URIOf("humble", "s3cret", ""), "DDLTAIL_NAME=humble", "DDLTAIL_SINKS=stdout")

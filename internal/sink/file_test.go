@@ -11,6 +11,7 @@ import (
 // TestOpenFile sees what is done to a file that is there already: a torn last line is
 // cut, and a file of somebody else's is left as it is.
 func TestOpenFile(t *testing.T) {
+	zeros := strings.Repeat("\x00", 64<<10)
 	long := `{"_id":"` + strings.Repeat("x", 200<<10) + "\"}\n"
 	for _, c := range []struct{ before, after string }{
 		{"", ""},
@@ -20,6 +21,13 @@ func TestOpenFile(t *testing.T) {
 		{long + `{"_id":"to`, long},
 		{"{\"_i", ""},
 		{strings.TrimSpace(long), ""},
+		// A hole that copytruncate left where an earlier release did not append.
+		{zeros + "{\"_id\":\"a\"}\n", zeros + "{\"_id\":\"a\"}\n"},
+		{zeros + "{\"_id\":\"a\"}\n{\"_i", zeros + "{\"_id\":\"a\"}\n"},
+		{zeros + "{\"_i", ""},
+		{"{\"_id\":\"a\"}\n" + zeros, "{\"_id\":\"a\"}\n"},
+		{zeros, ""},
+		{zeros + "a\n", "refused"},
 		{"a\n", "refused"},
 		{"line\nlast line", "refused"},
 		{"[]", "refused"},

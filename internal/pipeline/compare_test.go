@@ -1,0 +1,34 @@
+package pipeline
+
+import (
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+func TestFirstComparison(t *testing.T) {
+	now := time.Unix(10_000, 0)
+	earlier := oplog.Moment{OpTime: oplog.OpTime{TS: bson.Timestamp{T: 9_000}}, Wall: time.Unix(9_000, 0)}
+	for _, c := range []struct {
+		why       string
+		reconcile config.Reconcile
+		compared  oplog.Moment
+		want      time.Time
+	}{
+		{"after a gap only", config.Reconcile{}, earlier, time.Time{}},
+		{"at start", config.Reconcile{AtStart: true}, earlier, now},
+		{"daily, never compared", config.Reconcile{Every: 24 * time.Hour}, oplog.Moment{}, now.Add(24 * time.Hour)},
+		{"daily, compared by the run before", config.Reconcile{Every: 24 * time.Hour}, earlier, earlier.Wall.Add(24 * time.Hour)},
+		{"overdue", config.Reconcile{Every: time.Minute}, earlier, earlier.Wall.Add(time.Minute)},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			if got := firstComparison(c.reconcile, c.compared, now); !got.Equal(c.want) {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}

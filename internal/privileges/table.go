@@ -1,0 +1,180 @@
+// Package privileges holds the one table of what ddltail needs the right to do on a server,
+// reads what a user may do, and names what is missing and how to grant it.
+package privileges
+
+import "github.com/ddltail/ddltail/internal/sink"
+
+// Role is a set of commands that share a user. deploy/replicaset/create-user.js creates a
+// user for each.
+type Role string
+
+// The roles.
+const (
+	Run     Role = "run"     // run and status
+	Listen  Role = "listen"  // listen, setup, notify and cleanup
+	History Role = "history" // history
+)
+
+// Deployment is where a privilege is needed.
+type Deployment int
+
+const (
+	// Tailed is the replica set at MONGODB_URI.
+	Tailed Deployment = iota
+	// Sink is the deployment at SINK_URI, which holds ddltail's own collections.
+	Sink
+)
+
+// Effect is what a missing privilege means.
+type Effect int
+
+const (
+	// Required ends the command with exit code 2.
+	Required Effect = iota
+	// RequiredOnce ends a first run with exit code 2; later it is a warning.
+	RequiredOnce
+	// Configured is a warning: something that is configured does not work. `status` is not
+	// healthy.
+	Configured
+	// Optional limits what ddltail knows. It is logged once, and `status` is healthy.
+	Optional
+)
+
+// Need is a row of the table.
+type Need struct {
+	Privileges []Privilege
+	Deployment Deployment
+	Effect     Effect
+	// By is what needs it and Without is what happens where it is missing, both in words.
+	By, Without string
+
+	role    Role
+	applies func(Use) bool
+}
+
+// Use is what a process does, as far as it decides which privileges it needs. The zero
+// value is `run` with its defaults, on a server whose version is not known.
+type Use struct {
+	Role Role
+	// Command narrows the role Listen to one of its commands; empty is all of them.
+	Command string
+	// Database holds ddltail's own collections.
+	Database string
+	// MajorVersion is that of the server to tail.
+	MajorVersion int
+	// HistoryTTL says that old history is removed.
+	HistoryTTL bool
+	// NoQueue says that nothing is written to the queue: SINKS lacks mongodb.
+	NoQueue bool
+}
+
+// Needs returns the rows of the table that apply on a deployment.
+func (u Use) Needs(d Deployment) []Need {
+	if u.Role == "" {
+		u.Role = Run
+	}
+	var needs []Need
+	for _, n := range Table(u.Database) {
+		if n.role == u.Role && n.Deployment == d && (n.applies == nil || n.applies(u)) {
+			needs = append(needs, n)
+		}
+	}
+	return needs
+}
+
+// Table is the table for a database of ddltail's own collections.
+func Table(database string) []Need {
+	own := func(collection string, actions ...string) Privilege {
+		return Privilege{on(database, collection), actions}
+	}
+	return append([]Need{
+		{
+			By: "`run`", Without: "exit 2", role: Run, Deployment: Tailed,
+			Privileges: []Privilege{{on("local", "oplog.rs"), []string{"find"}}},
+		},
+		{
+			By: "`run`", Without: "exit 2", role: Run, Deployment: Sink,
+			// Without update and remove on them, a stolen login cannot rewrite the history.
+			Privileges: []Privilege{
+				own(sink.Checkpoints, "find", "insert", "update", "createIndex"),
+				own(sink.History, "find", "insert", "createIndex"),
+				own(sink.Catalog, "find", "insert", "createIndex"),
+			},
+		},
+		{
+			By: "`run` with the sink `mongodb`", Without: "exit 2", role: Run, Deployment: Sink,
+			Privileges: []Privilege{own(sink.Notifications, "find", "insert", "update", "createIndex")},
+			applies:    func(u Use) bool { return !u.NoQueue },
+		},
+		{
+			By: "`run`", role: Run, Deployment: Tailed, Effect: RequiredOnce,
+			Without: "exit 2 at a first run; later a warning and `ddltail_privileges_missing`: gaps are reported without differences",
+			Privileges: []Privilege{
+				{cluster(), []string{"listDatabases"}},
+				{on("", ""), []string{"listCollections", "listIndexes"}},
+			},
+		},
+		{
+			By: "`run`, from MongoDB 5.0 on", role: Run, Deployment: Tailed, Effect: Optional,
+			Without:    "indexes of time series are known from the oplog alone and are not compared; healthy",
+			Privileges: []Privilege{{buckets(), []string{"listIndexes"}}},
+			// 4.4 has no time series and refuses the resource.
+			applies: func(u Use) bool { return u.MajorVersion >= 5 },
+		},
+		{
+			By: "`run`", role: Run, Deployment: Tailed, Effect: Optional,
+			Without:    "the replica set's id is not known: a set that was recreated is not recognized by it; healthy, logged once",
+			Privileges: []Privilege{{on("local", "system.replset"), []string{"find"}}},
+		},
+		{
+			By: "`run`", role: Run, Deployment: Tailed, Effect: Optional,
+			Without:    "whether the set is a shard is not known; healthy, logged once",
+			Privileges: []Privilege{{on("admin", "system.version"), []string{"find"}}},
+		},
+		{
+			By: "`run` with `DDLTAIL_HISTORY_TTL`", role: Run, Deployment: Sink, Effect: Configured,
+			Without:    "a warning and `ddltail_retention_errors_total`: old history is not removed",
+			Privileges: []Privilege{own(sink.History, "remove"), own(sink.Catalog, "remove")},
+			applies:    func(u Use) bool { return u.HistoryTTL },
+		},
+	}, consumers(own)...)
+}
+
+// consumers are the rows of the commands that connect to SINK_URI alone.
+func consumers(own func(string, ...string) Privilege) []Need {
+	only := func(command string) func(Use) bool {
+		return func(u Use) bool { return u.Command == "" || u.Command == command }
+	}
+	return []Need{
+		{
+			By: "`listen`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("listen"),
+			Privileges: []Privilege{own(sink.Notifications, "find", "insert", "update", "createIndex")},
+		},
+		{
+			By: "`listen`", role: Listen, Deployment: Sink, Effect: Optional, applies: only("listen"),
+			Without:    "new notifications are found by polling; healthy",
+			Privileges: []Privilege{own(sink.Notifications, "changeStream")},
+		},
+		{
+			By: "`listen`", role: Listen, Deployment: Sink, Effect: Configured, applies: only("listen"),
+			Without:    "a warning: processed notifications are not removed",
+			Privileges: []Privilege{own(sink.Notifications, "remove"), own(sink.Checkpoints, "find")},
+		},
+		{
+			By: "`setup`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("setup"),
+			Privileges: []Privilege{own(sink.Notifications, "insert", "update", "createIndex")},
+		},
+		{
+			By: "`notify`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("notify"),
+			Privileges: []Privilege{own(sink.Notifications, "insert")},
+		},
+		{
+			By: "`cleanup`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("cleanup"),
+			Privileges: []Privilege{own(sink.Notifications, "find", "remove"), own(sink.Checkpoints, "find")},
+		},
+		{
+			By: "`history`", Without: "exit 2", role: History, Deployment: Sink,
+			Privileges: []Privilege{own(sink.History, "find"), own(sink.Catalog, "find"), own(sink.Checkpoints, "find")},
+		},
+	}
+}

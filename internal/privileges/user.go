@@ -1,0 +1,192 @@
+package privileges
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/mongosh"
+)
+
+const codeUnauthorized = 13
+
+// Script is the script that grants what the table lists.
+const Script = "deploy/replicaset/create-user.js"
+
+// IsUnauthorized reports whether a server refused a command for want of a privilege.
+func IsUnauthorized(err error) bool {
+	var se mongo.ServerError
+	return errors.As(err, &se) && se.HasErrorCode(codeUnauthorized)
+}
+
+// User is whom a connection is authenticated as, and what that user may do.
+type User struct {
+	Users []struct {
+		User string `bson:"user"`
+		DB   string `bson:"db"`
+	} `bson:"authenticatedUsers"`
+	Roles []struct {
+		Role string `bson:"role"`
+		DB   string `bson:"db"`
+	} `bson:"authenticatedUserRoles"`
+	Privileges []Privilege `bson:"authenticatedUserPrivileges"`
+
+	// everything is set on a server without access control, which knows no users.
+	everything bool
+}
+
+// Read reads what the user of a connection may do.
+func Read(ctx context.Context, client *mongo.Client) (User, error) {
+	admin := client.Database("admin")
+	raw, err := admin.RunCommand(ctx, bson.D{{Key: "connectionStatus", Value: 1}, {Key: "showPrivileges", Value: true}}).Raw()
+	if err != nil {
+		return User{}, fmt.Errorf("read the user's privileges: %w", err)
+	}
+	var reply struct {
+		AuthInfo User `bson:"authInfo"`
+	}
+	if err := bson.Unmarshal(raw, &reply); err != nil {
+		return User{}, fmt.Errorf("decode connectionStatus: %w", err)
+	}
+	user := reply.AuthInfo
+	if len(user.Users) > 0 {
+		return user, nil
+	}
+	// connectionStatus needs no login. This command needs one, and nothing else, where
+	// access control is on.
+	err = admin.RunCommand(ctx, bson.D{{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: true}}).Err()
+	if err != nil && !IsUnauthorized(err) {
+		return User{}, fmt.Errorf("read whether access control is on: %w", err)
+	}
+	user.everything = err == nil
+	return user, nil
+}
+
+// Missing is the part of the table that a user lacks.
+type Missing struct {
+	// Needs are the rows, each reduced to the privileges that are missing.
+	Needs []Need
+	// Grant is the mongosh command, for an administrator, that grants them; empty where
+	// nobody is logged in.
+	Grant string
+
+	use Use
+}
+
+// Missing returns what of the needs of a use the user lacks.
+func (u User) Missing(use Use, needs []Need) Missing {
+	m := Missing{use: use}
+	if u.everything {
+		return m
+	}
+	for _, n := range needs {
+		if n.Privileges = lacking(n.Privileges, u.Privileges); len(n.Privileges) > 0 {
+			m.Needs = append(m.Needs, n)
+		}
+	}
+	if len(m.Needs) > 0 && len(u.Users) > 0 {
+		m.Grant = u.grant(m.Privileges(), use)
+	}
+	return m
+}
+
+// Of returns the rows with one of the effects.
+func (m Missing) Of(effects ...Effect) []Need {
+	return slices.DeleteFunc(slices.Clone(m.Needs), func(n Need) bool { return !slices.Contains(effects, n.Effect) })
+}
+
+// Privileges lists all that are missing.
+func (m Missing) Privileges() []Privilege {
+	var all []Privilege
+	for _, n := range m.Needs {
+		all = append(all, n.Privileges...)
+	}
+	return all
+}
+
+// Error returns an error that names what is missing and how to grant it, nil where nothing
+// is.
+func (m Missing) Error() *config.Error {
+	if len(m.Needs) == 0 {
+		return nil
+	}
+	return &config.Error{Reason: "privileges are missing: " + Text(m.Privileges()), Remedy: m.Remedy()}
+}
+
+// Remedy says how to grant what is missing.
+func (m Missing) Remedy() string {
+	if m.Grant == "" {
+		return "the URI names no user, and the server requires one: put user and password into it"
+	}
+	return m.use.script() + ", or grant them with " + m.Grant
+}
+
+// script says how create-user.js is run for a use.
+func (u Use) script() string {
+	var with []string
+	if u.role() != Run {
+		with = append(with, "DDLTAIL_ROLE="+string(u.Role))
+	}
+	if u.HistoryTTL {
+		with = append(with, "DDLTAIL_HISTORY_TTL set")
+	}
+	if len(with) == 0 {
+		return "run " + Script
+	}
+	return "run " + Script + " with " + strings.Join(with, " and ")
+}
+
+func (u Use) role() Role {
+	if u.Role == "" {
+		return Run
+	}
+	return u.Role
+}
+
+// grant adds to the role that create-user.js has created, or creates one.
+func (u User) grant(privileges []Privilege, use Use) string {
+	admin, role := mongosh.DB("admin"), "ddltail_"+string(use.role())+"_"+use.Database
+	for _, r := range u.Roles {
+		if r.DB == "admin" && strings.HasPrefix(r.Role, "ddltail_"+string(use.role())+"_") {
+			return fmt.Sprintf("%s.grantPrivilegesToRole(%s, [%s])", admin, mongosh.Quote(r.Role), Text(privileges))
+		}
+	}
+	user := u.Users[0]
+	return fmt.Sprintf("%s.createRole({role: %s, privileges: [%s], roles: []}); %s.grantRolesToUser(%s, [{role: %s, db: 'admin'}])",
+		admin, mongosh.Quote(role), Text(privileges), mongosh.DB(user.DB), mongosh.Quote(user.User), mongosh.Quote(role))
+}
+
+// Explain returns err, or where a server refused a command for want of a privilege a
+// *config.Error that names what the use lacks there and how to grant it.
+func (u Use) Explain(ctx context.Context, client *mongo.Client, d Deployment, err error) error {
+	if !IsUnauthorized(err) {
+		return err
+	}
+	user, readErr := Read(ctx, client)
+	if readErr == nil {
+		if missing := user.Missing(u, u.Needs(d)).Error(); missing != nil {
+			return missing
+		}
+	}
+	return u.Refused(err, d, Required)
+}
+
+// Refused explains a refusal where what the user lacks cannot be read: it names what the
+// use needs there with one of the effects.
+func (u Use) Refused(err error, d Deployment, effects ...Effect) *config.Error {
+	m := Missing{Needs: u.Needs(d)}
+	m.Needs = m.Of(effects...)
+	// The server repeats the command, with session and cluster time, after these words.
+	text, _, _ := strings.Cut(err.Error(), " to execute command")
+	reason := "a privilege is missing: " + text
+	if len(m.Needs) > 0 {
+		reason += "; needed are " + Text(m.Privileges())
+	}
+	return &config.Error{Reason: reason, Remedy: u.script()}
+}
