@@ -114,14 +114,14 @@ func (a *Attributor) Find(ctx context.Context, subjects []Subject) map[string]ac
 	return a.collect(searches)
 }
 
-// Subject returns the subject of a committed unit and the entry that made it take effect. Call it for each in order.
-func (a *Attributor) Subject(u oplog.Unit, e oplog.Entry) Subject {
+// Subject returns the subject of a committed unit. Call it for each in order.
+func (a *Attributor) Subject(u oplog.Unit) Subject {
 	a.mu.Lock()
 	if u.Wall.After(a.newest) {
 		a.newest = u.Wall
 	}
 	a.mu.Unlock()
-	return a.drops.Subject(u, e)
+	return a.drops.Subject(u)
 }
 
 func (a *Attributor) newestWall() time.Time {

@@ -58,7 +58,7 @@ func (w *worker) withoutActor(ctx context.Context) ([]Subject, error) {
 		if err != nil {
 			continue // its beginning is no longer in the oplog
 		}
-		subject := drops.Subject(unit, e)
+		subject := drops.Subject(unit)
 		subject.IDs = of.ids
 		subjects = append(subjects, subject)
 	}

@@ -1,8 +1,6 @@
 package attribution
 
 import (
-	"time"
-
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/actor"
@@ -19,16 +17,15 @@ type Subject struct {
 	Entries []actor.Entry
 	// Session is the lsid.uid of a transaction.
 	Session actor.UID
-	Wall    time.Time
 }
 
 // Drops remembers the last drop in each database: a dropDatabase follows the drops of its collections. The zero value remembers
 // none.
 type Drops struct{ last map[string]bson.Timestamp }
 
-// Subject returns the subject of a committed unit and the entry that made it take effect. Call it for each in order.
-func (d *Drops) Subject(u oplog.Unit, e oplog.Entry) Subject {
-	s := Subject{Wall: u.Wall, Session: session(e.Raw)}
+// Subject returns the subject of a committed unit. Call it for each in order.
+func (d *Drops) Subject(u oplog.Unit) Subject {
+	s := Subject{Session: u.SessionUser}
 	for _, op := range u.Operations {
 		entry := entryOf(op)
 		entry.TS, entry.Term, entry.Wall = u.OpTime.TS, u.OpTime.Term, u.Wall
@@ -49,15 +46,6 @@ func (d *Drops) Subject(u oplog.Unit, e oplog.Entry) Subject {
 		}
 	}
 	return s
-}
-
-// session returns the lsid.uid of an entry, zero if it has none.
-func session(raw bson.Raw) actor.UID {
-	_, uid, ok := raw.Lookup("lsid", "uid").BinaryOK()
-	if !ok || len(uid) != len(actor.UID{}) {
-		return actor.UID{}
-	}
-	return actor.UID(uid)
 }
 
 // entryOf returns what an operation says about itself. Its names are those of the entry, not those that users see: the log has them

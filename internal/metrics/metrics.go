@@ -99,7 +99,7 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 			Name: "ddltail_actor_log_lines_missed_total",
 			Help: "Lines of a member's log that were overwritten before getLog read them; a truncated file counts as one.",
 		}),
-		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
+		Tailing: gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
 	}
 	m.start(labels)
 	return m

@@ -34,10 +34,10 @@ type Document struct {
 	Origin   Origin
 	Detected time.Time
 	// Actor is who made the change, zero where that is not known.
-	Actor  actor.Actor
-	source   string
-	wall     time.Time
-	between  Interval
+	Actor   actor.Actor
+	source  string
+	wall    time.Time
+	between Interval
 }
 
 // Interval is a part of the history that no oplog holds.

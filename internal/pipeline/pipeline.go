@@ -61,7 +61,7 @@ type Route struct {
 // Actors finds out who made changes.
 type Actors interface {
 	// Subject is called for every committed unit, in order.
-	Subject(unit oplog.Unit, entry oplog.Entry) attribution.Subject
+	Subject(unit oplog.Unit) attribution.Subject
 	// Find returns the actors of notifications, by _id. It waits for a bounded time.
 	Find(ctx context.Context, subjects []attribution.Subject) map[string]actor.Actor
 }
@@ -355,7 +355,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 		p.noteOwnDropped(c)
 	}
 	if p.Actors != nil {
-		subject := p.Actors.Subject(unit, e)
+		subject := p.Actors.Subject(unit)
 		if subject.IDs = ids; len(ids) > 0 {
 			o.subjects = append(o.subjects, subject)
 		}
