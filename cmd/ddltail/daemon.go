@@ -132,7 +132,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 }
 
 func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
-	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
+	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, Actor: d.cfg.Actor.On(), GetLog: d.cfg.Actor.GetLog, NoQueue: !writesQueue(d.cfg)}
 	return explainSink(ctx, db, d.cfg, use, err)
 }
 

@@ -79,6 +79,6 @@ func status(ctx context.Context, cfg config.Config) (health.Report, error) {
 			Direct: cfg.MongoDB.Direct(), PathIsAuthSource: cfg.MongoDB.PathIsAuthSource(),
 		},
 		ReadPreference: cfg.ReadPreference, Sink: db, SinkError: sinkErr,
-		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0, NoQueue: !writesQueue(cfg),
+		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0, Actor: cfg.Actor, NoQueue: !writesQueue(cfg),
 	}.Run(ctx), nil
 }

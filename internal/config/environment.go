@@ -18,9 +18,9 @@ import (
 type environment struct {
 	MongoDBURI        string `envconfig:"DDLTAIL_MONGODB_URI" default:"mongodb://localhost:27017" desc:"the replica set to tail; its path names the database that holds the notifications, unless SINK_URI's does"`
 	MongoDBURIFile    string `envconfig:"DDLTAIL_MONGODB_URI_FILE" desc:"a file that holds MONGODB_URI, for secrets that are mounted"`
-	SinkURI           string `envconfig:"DDLTAIL_SINK_URI" show:"= MONGODB_URI" desc:"the deployment that holds ddltail's four collections; its path, when set, names the database; a standalone server will do"`
+	SinkURI           string `envconfig:"DDLTAIL_SINK_URI" show:"= MONGODB_URI" desc:"the deployment that holds ddltail's own collections; its path, when set, names the database; a standalone server will do"`
 	SinkURIFile       string `envconfig:"DDLTAIL_SINK_URI_FILE" desc:"a file that holds SINK_URI"`
-	Database          string `envconfig:"DDLTAIL_DATABASE" show:"the path of SINK_URI, else of MONGODB_URI, else ddltail" desc:"the database of schema_notifications, schema_history, schema_catalog and schema_checkpoints; not admin, config or local"`
+	Database          string `envconfig:"DDLTAIL_DATABASE" show:"the path of SINK_URI, else of MONGODB_URI, else ddltail" desc:"the database of schema_notifications, schema_history, schema_catalog, schema_checkpoints and schema_actors; not admin, config or local"`
 	Source            string `envconfig:"DDLTAIL_SOURCE" show:"the set's name" desc:"first part of every _id, 1 to 64 of A-Za-z0-9._-; set it where two sets of one name share a sink"`
 	Name              string `envconfig:"DDLTAIL_NAME" default:"default" desc:"one checkpoint per SOURCE and NAME; detectors of one name are one detector run several times and must have equal filters and sinks; another NAME for other filters or sinks, in another DATABASE if both have the sink mongodb"`
 	ReadPreference    string `envconfig:"DDLTAIL_READ_PREFERENCE" default:"primaryPreferred" desc:"which member to tail: primary, primaryPreferred, secondary, secondaryPreferred or nearest; one member is pinned for the life of a cursor"`

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/privileges"
@@ -40,6 +41,8 @@ type Check struct {
 	Source, Name string
 	// Retention says that `run` removes old history.
 	Retention bool
+	// Actor says where run looks for who made changes.
+	Actor config.Actor
 	// NoQueue says that `run` does not write the queue.
 	NoQueue bool
 }
@@ -158,7 +161,7 @@ func majorVersion(ctx context.Context, client *mongo.Client) (int, error) {
 
 // use is what `run` does with the same configuration.
 func (c Check) use() privileges.Use {
-	return privileges.Use{Database: c.Sink.Name(), HistoryTTL: c.Retention, NoQueue: c.NoQueue}
+	return privileges.Use{Database: c.Sink.Name(), HistoryTTL: c.Retention, Actor: c.Actor.On(), GetLog: c.Actor.GetLog, NoQueue: c.NoQueue}
 }
 
 func (c Check) askSinkPrivileges(ctx context.Context, r *Report) error {
