@@ -173,7 +173,7 @@ func (q question) standing(ctx context.Context, a answer) error {
 		if len(sources) > 1 && q.format == "table" {
 			listing.Source(source)
 		}
-		more, err := a.reader.EachAsOf(ctx, history.AsOf{Source: source, At: q.asOf, Namespace: q.query.Namespace}, take)
+		more, err := a.reader.EachAsOf(ctx, history.AsOf{Source: source, At: q.asOf, Namespaces: q.query.Namespaces}, take)
 		if err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (q question) standingScript(ctx context.Context, a answer) error {
 	if err != nil {
 		return err
 	}
-	s, notes, err := a.reader.Schema(ctx, history.AsOf{Source: source, At: q.asOf, Namespace: q.query.Namespace})
+	s, notes, err := a.reader.Schema(ctx, history.AsOf{Source: source, At: q.asOf, Namespaces: q.query.Namespaces})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,8 @@ const defaultLimit = 50
 
 // historyFlags is what was asked on the command line, as text.
 type historyFlags struct {
-	namespace, operation, source string
+	source                       string
+	namespaces, operations, risk []string
 	since, until, asOf           string
 	format                       string
 	limit                        int
@@ -52,8 +53,9 @@ func historyCommand() *cobra.Command {
 			return withHistory(cmd, f.source, ask.answer)
 		},
 	}
-	cmd.Flags().StringVar(&f.namespace, "ns", "", "glob on db.collection; * matches any characters, dots too")
-	cmd.Flags().StringVar(&f.operation, "operation", "", "one operation, such as DROP_INDEX")
+	cmd.Flags().StringArrayVar(&f.namespaces, "ns", nil, "glob on db.collection, * matches any characters, dots too; a leading ! excludes; may be repeated")
+	cmd.Flags().StringSliceVar(&f.operations, "operation", nil, "operations, such as DROP_INDEX or 'DROP_*'; a leading ! excludes")
+	cmd.Flags().StringSliceVar(&f.risk, "risk", nil, "destructive, breaking, routine, unknown; a leading ! excludes; unknown is always included unless excluded")
 	cmd.Flags().StringVar(&f.since, "since", "", "TIME from which on")
 	cmd.Flags().StringVar(&f.until, "until", "", "TIME up to which")
 	cmd.Flags().IntVar(&f.limit, "limit", 0, fmt.Sprintf("the newest N only; 0 for all (default of a table without --since: %d)", defaultLimit))
@@ -123,19 +125,17 @@ type question struct {
 // parse checks all flags and reports every mistake.
 func (f historyFlags) parse(now time.Time, set func(string) bool) (question, error) {
 	q := question{format: f.format, follow: f.follow, wide: f.wide, query: history.Query{
-		Namespace: f.namespace, Operation: notification.Operation(strings.ToUpper(f.operation)), Source: f.source, Limit: f.limit}}
+		Namespaces: f.namespaces, Source: f.source, Limit: f.limit}}
 	var errs [6]error
 	q.query.Since, errs[0] = optionalMoment("--since", f.since, now)
 	q.query.Until, errs[1] = optionalMoment("--until", f.until, now)
 	q.asOf, errs[2] = optionalMoment("--as-of", f.asOf, now)
 	errs[3] = oneOf(f.format, "table", "json", "mongosh", "csv")
-	if f.operation != "" && !slices.Contains(notification.Operations(), q.query.Operation) {
-		errs[4] = &config.Error{Reason: "--operation", Remedy: fmt.Sprintf("want one of %v", notification.Operations())}
-	}
+	q.query.Filter, errs[4] = f.filter()
 	switch {
 	case f.limit < 0:
 		errs[5] = &config.Error{Reason: "--limit", Remedy: "want a number from 0 on"}
-	case f.asOf != "" && (f.since != "" || f.until != "" || f.operation != "" || f.follow || set("limit") || f.format == "csv"):
+	case f.asOf != "" && (f.since != "" || f.until != "" || len(f.operations) > 0 || len(f.risk) > 0 || f.follow || set("limit") || f.format == "csv"):
 		errs[5] = &config.Error{Reason: "--as-of", Remedy: "it goes with --ns, --source and --format table, json or mongosh alone"}
 	case f.follow && f.until != "":
 		errs[5] = &config.Error{Reason: "--follow", Remedy: "it has no end: leave out --until"}
@@ -144,6 +144,16 @@ func (f historyFlags) parse(now time.Time, set func(string) bool) (question, err
 		q.query.Limit = defaultLimit
 	}
 	return q, mistakes(errs[:]...)
+}
+
+// filter returns the filter of the flags --operation and --risk.
+func (f historyFlags) filter() (notification.Filter, error) {
+	filter, err := notification.NewFilter(notification.Rules{Operations: f.operations, Risk: f.risk})
+	if wrong := (*notification.RuleError)(nil); errors.As(err, &wrong) {
+		flag := map[string]string{"operations": "--operation", "risk": "--risk"}[wrong.Field]
+		return filter, &config.Error{Reason: flag, Remedy: fmt.Sprintf("%q: want one of %v", wrong.Item, wrong.Want)}
+	}
+	return filter, nil
 }
 
 func optionalMoment(flag, text string, now time.Time) (time.Time, error) {

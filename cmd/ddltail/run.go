@@ -96,6 +96,9 @@ func labels(cfg config.Config) metrics.Labels {
 	for _, op := range notification.Operations() {
 		l.Operations = append(l.Operations, string(op))
 	}
+	for _, r := range notification.Risks() {
+		l.Risks = append(l.Risks, string(r))
+	}
 	for _, reason := range oplog.Reasons() {
 		l.Reasons = append(l.Reasons, string(reason))
 	}

@@ -92,17 +92,12 @@ func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) err
 	return routes
 }
 
-func filterOf(cfg config.Config) notification.Filter {
-	return notification.NewFilter(cfg.Namespaces, cfg.ExcludeNamespaces, cfg.Operations)
-}
+func filterOf(cfg config.Config) notification.Filter { return cfg.Filter }
 
 func settingsOf(cfg config.Config) checkpoint.Settings {
-	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces}
+	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces, Operations: cfg.Operations}
 	for _, s := range cfg.Sinks {
 		w.Sinks = append(w.Sinks, s.String())
-	}
-	for _, op := range cfg.Operations {
-		w.Operations = append(w.Operations, string(op))
 	}
 	return w
 }

@@ -22,10 +22,12 @@ type Config struct {
 	ReadPreference    readpref.Mode
 	Namespaces        []string
 	ExcludeNamespaces []string
-	Operations        []notification.Operation
-	Start             Start
-	Reconcile         Reconcile
-	Sinks             []SinkSpec
+	Operations        []string
+	// Filter is that of Namespaces, ExcludeNamespaces and Operations.
+	Filter    notification.Filter
+	Start     Start
+	Reconcile Reconcile
+	Sinks     []SinkSpec
 	// HistoryTTL is the age at which history goes; 0 is never.
 	HistoryTTL time.Duration
 	Actor      Actor

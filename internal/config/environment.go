@@ -24,9 +24,9 @@ type environment struct {
 	Source            string `envconfig:"DDLTAIL_SOURCE" show:"the set's name" desc:"first part of every _id, 1 to 64 of A-Za-z0-9._-; set it where two sets of one name share a sink"`
 	Name              string `envconfig:"DDLTAIL_NAME" default:"default" desc:"one checkpoint per SOURCE and NAME; detectors of one name are one detector run several times and must have equal filters and sinks; another NAME for other filters or sinks, in another DATABASE if both have the sink mongodb"`
 	ReadPreference    string `envconfig:"DDLTAIL_READ_PREFERENCE" default:"primaryPreferred" desc:"which member to tail: primary, primaryPreferred, secondary, secondaryPreferred or nearest; one member is pinned for the life of a cursor"`
-	Namespaces        string `envconfig:"DDLTAIL_NAMESPACES" show:"all" desc:"comma-separated globs on db.collection, * matches any characters, dots too; a rename matches by either name, DROP_DATABASE as db."`
+	Namespaces        string `envconfig:"DDLTAIL_NAMESPACES" show:"all" desc:"comma-separated globs on db.collection, * matches any characters, dots too; a rename matches by either name, DROP_DATABASE as db.; a leading ! excludes"`
 	ExcludeNamespaces string `envconfig:"DDLTAIL_EXCLUDE_NAMESPACES" show:"none" desc:"namespaces to exclude; same syntax"`
-	Operations        string `envconfig:"DDLTAIL_OPERATIONS" show:"all" desc:"comma-separated operations to report; filters decide what queue, stdout and file get, the history is complete; HISTORY_GAP and UNKNOWN_COMMAND always pass"`
+	Operations        string `envconfig:"DDLTAIL_OPERATIONS" show:"all" desc:"comma-separated operations to report, * and a leading ! as in NAMESPACES; filters decide what queue, stdout and file get, the history is complete; HISTORY_GAP and UNKNOWN_COMMAND pass unless excluded by name"`
 	Start             string `envconfig:"DDLTAIL_START" default:"now" desc:"where a first run begins: now, oldest, or an RFC 3339 time; later runs begin at the checkpoint"`
 	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
 	Sinks             string `envconfig:"DDLTAIL_SINKS" default:"mongodb" desc:"comma-separated: mongodb (queue and history), history (history alone), stdout, file:PATH (NDJSON)"`

@@ -82,7 +82,7 @@ func (c *checker) check(env environment) Config {
 		ReadPreference:    c.readPreference(env.ReadPreference),
 		Namespaces:        list(env.Namespaces),
 		ExcludeNamespaces: list(env.ExcludeNamespaces),
-		Operations:        c.operations(env.Operations),
+		Operations:        list(strings.ToUpper(env.Operations)),
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		Sinks:             c.sinks(env.Sinks),
@@ -99,6 +99,7 @@ func (c *checker) check(env environment) Config {
 			Format: c.oneOf("LOG_FORMAT", env.LogFormat, "", "json", "console"),
 		},
 	}
+	cfg.Filter = c.filter(cfg)
 	cfg.Sink = cfg.MongoDB
 	if sink := c.secret("SINK_URI", env.SinkURI, env.SinkURIFile); sink != "" {
 		cfg.Sink = c.uri("SINK_URI", sink)
@@ -193,17 +194,17 @@ func (c *checker) readPreference(value string) readpref.Mode {
 	return mode
 }
 
-func (c *checker) operations(value string) []notification.Operation {
-	var ops []notification.Operation
-	for _, name := range list(value) {
-		op := notification.Operation(strings.ToUpper(name))
-		if !slices.Contains(notification.Operations(), op) {
-			c.fail("OPERATIONS", "%s: want some of %v", shown(value), notification.Operations())
-			return nil
-		}
-		ops = append(ops, op)
+// filter returns the filter of the three variables, in the one grammar.
+func (c *checker) filter(cfg Config) notification.Filter {
+	rules := notification.Rules{Operations: cfg.Operations, Namespaces: slices.Clone(cfg.Namespaces)}
+	for _, glob := range cfg.ExcludeNamespaces {
+		rules.Namespaces = append(rules.Namespaces, "!"+glob)
 	}
-	return ops
+	filter, err := notification.NewFilter(rules)
+	if wrong := (*notification.RuleError)(nil); errors.As(err, &wrong) {
+		c.fail("OPERATIONS", "%s: want some of %v, or ! before one to exclude it", shown(wrong.Item), wrong.Want)
+	}
+	return filter
 }
 
 func (c *checker) start(value string) Start {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/config"
-	"github.com/ddltail/ddltail/internal/notification"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -88,7 +87,7 @@ func TestGoodValues(t *testing.T) {
 		{"NAMESPACES= a.*, b.c ,,", func(c config.Config) any { return c.Namespaces }, []string{"a.*", "b.c"}},
 		{"EXCLUDE_NAMESPACES=*.tmp", func(c config.Config) any { return c.ExcludeNamespaces }, []string{"*.tmp"}},
 		{"OPERATIONS=create_index,DROP_COLLECTION", func(c config.Config) any { return c.Operations },
-			[]notification.Operation{notification.CreateIndex, notification.DropCollection}},
+			[]string{"CREATE_INDEX", "DROP_COLLECTION"}},
 		{"START=now", func(c config.Config) any { return c.Start }, config.Start{}},
 		{"START=oldest", func(c config.Config) any { return c.Start }, config.Start{Oldest: true}},
 		{"START=2026-03-01T13:00:00+01:00", func(c config.Config) any { return c.Start.At.Equal(now) }, true},

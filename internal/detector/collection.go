@@ -72,9 +72,18 @@ func dropCollection(w *detection, op operation) error {
 	def, known := w.lookup(op.ns)
 	w.put(op.ns, nil)
 	if !def.Temporary && !w.generated.Match(op.ns.Collection) {
-		w.emit(op, dropCollectionChange(op.ns, def, known))
+		c := dropCollectionChange(op.ns, def, known)
+		c.Empty = droppedEmpty(op)
+		w.emit(op, c)
 	}
 	return nil
+}
+
+// droppedEmpty reports whether the collection that a drop or a rename removed held no
+// documents, by the server's own count.
+func droppedEmpty(op operation) bool {
+	n, ok := op.Object2.Lookup("numRecords").AsInt64OK()
+	return ok && n == 0
 }
 
 // dropCollectionChange returns the change of a dropped collection.
@@ -98,10 +107,12 @@ func dropCollectionChange(ns schema.Namespace, def schema.Definition, known bool
 func dropDatabase(w *detection, op operation) error {
 	db := op.ns.Database
 	text := mongosh.DropDatabase(db)
+	collections, empty := w.known.droppedWithDatabase(db, w.wall)
 	w.emit(op, notification.Change{
 		Operation:   notification.DropDatabase,
 		Database:    db,
-		Collections: w.known.droppedWithDatabase(db, w.wall),
+		Collections: collections,
+		Empty:       empty,
 		Statement:   text,
 		Mongosh:     text,
 	})

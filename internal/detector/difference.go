@@ -167,7 +167,9 @@ func (c comparison) creations() []notification.Change {
 		}
 		out = append(out, change)
 		for _, spec := range def.Indexes {
-			out = append(out, createIndexChange(ns, def, spec))
+			index := createIndexChange(ns, def, spec)
+			index.New = true
+			out = append(out, index)
 		}
 	}
 	for _, ns := range isNew(func(k schema.Kind) bool { return k == schema.KindView }) {

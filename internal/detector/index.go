@@ -116,12 +116,20 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 	if !automatic && !def.Temporary && !w.generated.Match(op.ns.Collection) {
 		c := createIndexChange(op.ns, def, spec)
 		c.Build = took
+		c.New = onEmptyCollection(op)
 		if !exact {
 			c.Mongosh, c.Undo = "", ""
 		}
 		w.emit(op, c)
 	}
 	return nil
+}
+
+// onEmptyCollection reports whether an index was created on a collection without
+// documents: since 4.4 the server writes createIndexes only then, else an index build.
+func onEmptyCollection(op operation) bool {
+	name, _ := op.Command()
+	return name == "createIndexes"
 }
 
 // createIndexChange returns the change of a new index on a collection of that definition.

@@ -70,6 +70,10 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 // modifiedCollection is the change of one collMod, its statement made of the parameters.
 func modifiedCollection(ns schema.Namespace, m mongosh.Modification) notification.Change {
 	text := mongosh.ModifyCollection(ns.Database, ns.Collection, m.Changes)
+	previous := m.Options
+	if _, onIndex := m.Changes.Lookup("index").DocumentOK(); onIndex {
+		previous = m.Index
+	}
 	return notification.Change{
 		Operation:  notification.ModifyCollection,
 		Database:   ns.Database,
@@ -77,6 +81,8 @@ func modifiedCollection(ns schema.Namespace, m mongosh.Modification) notificatio
 		Statement:  statementOr(text, notification.ModifyCollection, ns.Collection),
 		Mongosh:    text,
 		Undo:       mongosh.UndoModifyCollection(ns.Database, ns.Collection, m),
+		Parameters: m.Changes,
+		Previous:   previous,
 	}
 }
 

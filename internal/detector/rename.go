@@ -63,7 +63,9 @@ func (w *detection) emitRename(op operation, r rename) {
 		w.emitFromTemporary(op, r)
 	default:
 		if r.replaces {
-			w.emit(op, dropCollectionChange(r.to, r.target, r.targetKnown))
+			drop := dropCollectionChange(r.to, r.target, r.targetKnown)
+			drop.Empty = droppedEmpty(op)
+			w.emit(op, drop)
 		}
 		w.emit(op, renameChange(r))
 	}
@@ -111,7 +113,9 @@ func (w *detection) emitFromTemporary(op operation, r rename) {
 	w.emit(op, createCollectionChange(r.to, r.moved))
 	for i, spec := range r.moved.Indexes {
 		if i > 0 || !isMetaIndex(r.moved, spec) {
-			w.emit(op, createIndexChange(r.to, r.moved, spec))
+			c := createIndexChange(r.to, r.moved, spec)
+			c.New = true
+			w.emit(op, c)
 		}
 	}
 }

@@ -26,6 +26,8 @@ type State struct {
 type drop struct {
 	collection string
 	wall       time.Time
+	// empty reports whether it is known to have held no documents.
+	empty bool
 }
 
 // Build is an index build whose end has not been read yet.
@@ -88,16 +90,20 @@ func (s *State) noteDrop(change notification.Change) {
 	if s.drops == nil {
 		s.drops = map[string][]drop{}
 	}
-	s.drops[change.Database] = append(s.drops[change.Database], drop{change.Collection, change.Wall})
+	s.drops[change.Database] = append(s.drops[change.Database], drop{
+		collection: change.Collection, wall: change.Wall, empty: change.Empty || change.Operation == notification.DropView,
+	})
 }
 
-// droppedWithDatabase lists what was dropped as part of a dropDatabase at that time.
-func (s *State) droppedWithDatabase(db string, at time.Time) []string {
-	var names []string
+// droppedWithDatabase lists what was dropped as part of a dropDatabase at that time, and
+// reports whether all of it is known to have held no documents.
+func (s *State) droppedWithDatabase(db string, at time.Time) (names []string, empty bool) {
+	empty = true
 	for _, d := range s.drops[db] {
 		if at.Sub(d.wall) <= dropRun {
 			names = append(names, d.collection)
+			empty = empty && d.empty
 		}
 	}
-	return names
+	return names, empty && len(names) > 0
 }

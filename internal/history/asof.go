@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/ddltail/ddltail/internal/catalog"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -28,14 +31,22 @@ func (r Reader) versions() catalog.Reader { return catalog.NewReader(r.db.Collec
 type AsOf struct {
 	Source string
 	At     time.Time
-	// Namespace is a glob, empty for all.
-	Namespace string
+	// Namespaces are globs in the grammar of notification.Rules, none for all.
+	Namespaces []string
 }
 
 func (a AsOf) moment() catalog.Moment {
 	m := catalog.Moment{At: a.At, Source: a.Source}
-	if a.Namespace != "" {
-		m.Namespaces = globFilter(a.Namespace)
+	include, exclude := notification.Globs(a.Namespaces)
+	condition := bson.D{}
+	if len(include) > 0 {
+		condition = append(condition, bson.E{Key: "$in", Value: globFilters(include)})
+	}
+	if len(exclude) > 0 {
+		condition = append(condition, bson.E{Key: "$nin", Value: globFilters(exclude)})
+	}
+	if len(condition) > 0 {
+		m.Namespaces = condition
 	}
 	return m
 }

@@ -23,6 +23,8 @@ type Change struct {
 	// Statement is the text that consumers show; Mongosh and Undo are empty where
 	// there is none.
 	Statement, Mongosh, Undo string
+	// Risk is empty where the change was recorded by a release that did not know it.
+	Risk notification.Risk
 	// Wall is when the change took effect, as far as is known: see Inferred.
 	Wall time.Time
 	// Inferred are the moments between which a change happened that was not read but
@@ -50,6 +52,7 @@ type document struct {
 	Statement  string                 `bson:"operation_statement"`
 	Mongosh    string                 `bson:"mongosh"`
 	Undo       string                 `bson:"undo"`
+	Risk       notification.Risk      `bson:"risk"`
 	Timestamp  float64                `bson:"timestamp"`
 	Wall       time.Time              `bson:"wall"`
 	NotBefore  time.Time              `bson:"not_before"`
@@ -71,7 +74,7 @@ func decodeChange(raw bson.Raw) (Change, error) {
 	}
 	c := Change{
 		ID: d.ID, Operation: d.Operation, Database: d.Database, Collection: d.Collection, Index: d.Index, Namespace: d.NS,
-		Statement: d.Statement, Mongosh: d.Mongosh, Undo: d.Undo, Wall: d.Wall, Raw: raw,
+		Statement: d.Statement, Mongosh: d.Mongosh, Undo: d.Undo, Risk: d.Risk, Wall: d.Wall, Raw: raw,
 	}
 	c.To, _ = d.To.StringValueOK()
 	if c.Wall.IsZero() {

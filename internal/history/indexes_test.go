@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -29,13 +30,17 @@ func TestQueriesUseIndexes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dropIndex, err := notification.NewFilter(notification.Rules{Operations: []string{"DROP_INDEX"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, q := range map[string]history.Query{
 		"time":              {Since: p.at(span - 10)},
 		"newest":            {Limit: 5},
-		"namespace":         {Namespace: "db.nothing", Since: p.at(100)},
-		"operation":         {Operation: "DROP_INDEX", Since: p.at(100)},
-		"both":              {Namespace: "db.nothing", Operation: "DROP_INDEX"},
-		"namespace, newest": {Namespace: "db.nothing", Limit: 5},
+		"namespace":         {Namespaces: []string{"db.nothing"}, Since: p.at(100)},
+		"operation":         {Filter: dropIndex, Since: p.at(100)},
+		"both":              {Namespaces: []string{"db.nothing"}, Filter: dropIndex},
+		"namespace, newest": {Namespaces: []string{"db.nothing"}, Limit: 5},
 	} {
 		began := time.Now()
 		if _, err := history.NewReader(p.db).Each(t.Context(), q, func(history.Change) error { return nil }); err != nil {

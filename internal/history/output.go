@@ -86,13 +86,13 @@ type CSV struct{ out *csv.Writer }
 func NewCSV(w io.Writer) (CSV, error) {
 	c := CSV{out: csv.NewWriter(w)}
 	return c, c.write("time", "operation", "database", "collection", "index_name", "to", "operation_statement", "mongosh", "undo",
-		"not_before", "not_after", "id")
+		"not_before", "not_after", "id", "risk")
 }
 
 // Change writes one record.
 func (o CSV) Change(c Change) error {
 	return o.write(instant(c.Wall), string(c.Operation), c.Database, c.Collection, c.Index, c.To, c.Statement, c.Mongosh, c.Undo,
-		instant(c.Inferred.From), instant(c.Inferred.To), c.ID)
+		instant(c.Inferred.From), instant(c.Inferred.To), c.ID, string(c.Risk))
 }
 
 // write makes every field harmless to a terminal and to a spreadsheet, which takes

@@ -3,8 +3,6 @@ package history
 import (
 	"context"
 	"fmt"
-	"regexp"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -20,11 +18,11 @@ const batchSize = 1000
 
 // Query selects changes; the zero value selects all.
 type Query struct {
-	// Namespace is a glob on "database.collection", where * matches any characters,
-	// dots too; a rename matches by either name, DROP_DATABASE as "database.".
-	Namespace string
-	Operation notification.Operation
-	Source    string
+	// Namespaces are globs on "database.collection" in the grammar of notification.Rules.
+	Namespaces []string
+	// Filter selects by operation and risk; its other rules do not apply.
+	Filter notification.Filter
+	Source string
 	// Since and Until are inclusive; zero for no bound.
 	Since, Until time.Time
 	// Limit keeps the newest ones; 0 for no limit.
@@ -117,45 +115,6 @@ func after(p place) bson.D {
 	}}}
 }
 
-// filter is the selection as the server takes it. Each branch of its $or has an
-// index that gives the order too.
-func (q Query) filter() bson.D {
-	common := q.span()
-	if q.Source != "" {
-		common = append(common, ofSource(q.Source))
-	}
-	if q.Namespace == "" && q.Operation == "" {
-		return common
-	}
-	only := bson.D{}
-	if q.Operation != "" {
-		only = append(only, bson.E{Key: "operation", Value: string(q.Operation)})
-	}
-	branches := bson.A{join(bson.D{{Key: "operation", Value: bson.D{{Key: "$in", Value: alwaysSelected()}}}}, common)}
-	if q.Namespace == "" {
-		return bson.D{{Key: "$or", Value: append(branches, join(only, common))}}
-	}
-	matched := globFilter(q.Namespace)
-	branches = append(branches,
-		join(bson.D{{Key: "ns", Value: matched}}, only, common),
-		join(bson.D{{Key: "to", Value: matched}}, only, common))
-	if q.Operation == "" || q.Operation == notification.DropDatabase {
-		branches = append(branches, join(bson.D{
-			{Key: "operation", Value: string(notification.DropDatabase)},
-			{Key: "$expr", Value: bson.D{{Key: "$regexMatch", Value: bson.D{
-				{Key: "input", Value: bson.D{{Key: "$concat", Value: bson.A{"$database", "."}}}},
-				{Key: "regex", Value: globPattern(q.Namespace)},
-				{Key: "options", Value: "s"},
-			}}}},
-		}, common))
-	}
-	return bson.D{{Key: "$or", Value: branches}}
-}
-
-func alwaysSelected() bson.A {
-	return bson.A{string(notification.HistoryGap), string(notification.UnknownCommand)}
-}
-
 func (q Query) span() bson.D {
 	bounds := bson.D{}
 	if !q.Since.IsZero() {
@@ -176,28 +135,3 @@ func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // ofSource selects by the first part of every _id.
 func ofSource(source string) bson.E { return notification.AllIDs(source).Filter() }
-
-func join(parts ...bson.D) bson.D {
-	var all bson.D
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
-}
-
-// globFilter matches a field: a glob without a star by equality, others by a regular
-// expression anchored at both ends, whose beginning an index can use.
-func globFilter(glob string) any {
-	if !strings.Contains(glob, "*") {
-		return glob
-	}
-	return bson.Regex{Pattern: globPattern(glob), Options: "s"}
-}
-
-func globPattern(glob string) string {
-	parts := strings.Split(glob, "*")
-	for i := range parts {
-		parts[i] = regexp.QuoteMeta(parts[i])
-	}
-	return "^" + strings.Join(parts, ".*") + `\z`
-}

@@ -84,6 +84,9 @@ type shownField struct{ name, value string }
 // shownFields are all fields but the definitions, those that there are.
 func shownFields(screen terminal.Screen, c Change) []shownField {
 	fields := []shownField{{"operation", screen.Paint(colourOf(c.Operation), terminal.Escape(string(c.Operation)))}}
+	if c.Risk != "" {
+		fields = append(fields, shownField{"risk", screen.Paint(colourOfRisk(c.Risk), terminal.Escape(string(c.Risk)))})
+	}
 	if c.Operation != notification.HistoryGap {
 		fields = append(fields, shownField{"namespace", terminal.Escape(c.Namespace)})
 	}
@@ -120,7 +123,7 @@ func others(doc bson.Raw) []bson.RawElement {
 	for _, el := range elems {
 		switch el.Key() {
 		case "_id", "operation", "collection", "index_name", "operation_statement", "timestamp", "database", "ns", "to", "from",
-			"mongosh", "undo", "before", "after", "wall", "not_before", "not_after":
+			"risk", "mongosh", "undo", "before", "after", "wall", "not_before", "not_after":
 		default:
 			out = append(out, el)
 		}

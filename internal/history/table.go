@@ -163,6 +163,19 @@ func (t *Table) write(all, operation terminal.Colour, cells []string, subject, s
 	return ending(err)
 }
 
+// colourOfRisk marks the risks that call for attention.
+func colourOfRisk(r notification.Risk) terminal.Colour {
+	switch r {
+	case notification.Destructive:
+		return terminal.Red
+	case notification.Breaking:
+		return terminal.Yellow
+	case notification.UnknownRisk:
+		return terminal.Alarm
+	}
+	return terminal.Plain
+}
+
 // colourOf distinguishes additions from removals.
 func colourOf(op notification.Operation) terminal.Colour {
 	switch op {

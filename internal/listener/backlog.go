@@ -2,6 +2,8 @@ package listener
 
 import (
 	"slices"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // maxBacklog bounds the records that one scan keeps in memory.
@@ -10,22 +12,34 @@ const maxBacklog = 20_000
 // backlog is the result of one scan: the first unprocessed records of each partition.
 // Records over the bound are read by a later scan.
 type backlog struct {
-	queue      string
-	partitions map[partition]*head
+	queue string
+	heads map[sourcePartition]*head
 	// total counts all unprocessed records, kept or not; oldest is the smallest timestamp
 	// in seconds, zero if no record has one.
 	total  int
 	oldest float64
 
-	limit int // of records kept in one partition
+	limit int // of records kept in one head
 	kept  int
+	// omitted is the first position that was not kept, of each partition.
+	omitted map[sourcePartition]notification.Position
 }
 
-// head is the beginning of a partition, in order.
-type head struct {
-	records []record
-	// more reports whether the queue holds further records of the partition.
-	more bool
+// sourcePartition is a partition of one source; the source is empty for records by hand.
+type sourcePartition struct {
+	source string
+	partition
+}
+
+// head holds the first records of a partition. A record of several partitions is in the head
+// of its first.
+type head struct{ records []record }
+
+func newBacklog(queue string) *backlog {
+	return &backlog{
+		queue: queue, limit: maxBacklog,
+		heads: map[sourcePartition]*head{}, omitted: map[sourcePartition]notification.Position{},
+	}
 }
 
 func (b *backlog) add(n record) {
@@ -33,32 +47,69 @@ func (b *backlog) add(n record) {
 	if n.timed && (b.oldest == 0 || n.seconds < b.oldest) {
 		b.oldest = n.seconds
 	}
-	key := partitionOf(n, b.queue)
-	p := b.partitions[key]
-	if p == nil {
-		p = &head{}
-		b.partitions[key] = p
+	n.partitions = partitionsOf(n, b.queue)
+	key := sourcePartition{n.position.Source, n.partitions[0]}
+	h := b.heads[key]
+	if h == nil {
+		h = &head{}
+		b.heads[key] = h
 	}
-	p.records = append(p.records, n)
+	h.records = append(h.records, n)
 	b.kept++
-	if len(p.records) >= 2*b.limit {
-		b.cut(p)
+	if len(h.records) >= 2*b.limit {
+		b.cut(h)
 	}
 	for b.kept > 2*maxBacklog && b.limit > 1 {
 		b.limit /= 2
-		for _, p := range b.partitions {
-			b.cut(p)
+		b.cutAll()
+	}
+}
+
+func (b *backlog) cutAll() {
+	for _, h := range b.heads {
+		b.cut(h)
+	}
+}
+
+// cut drops the records of a head over the limit.
+func (b *backlog) cut(h *head) {
+	slices.SortFunc(h.records, record.compare)
+	if len(h.records) <= b.limit {
+		return
+	}
+	for _, n := range h.records[b.limit:] {
+		b.omit(n)
+	}
+	b.kept -= len(h.records) - b.limit
+	clear(h.records[b.limit:])
+	h.records = h.records[:b.limit]
+}
+
+func (b *backlog) omit(n record) {
+	for _, p := range n.partitions {
+		key := sourcePartition{n.position.Source, p}
+		if first, ok := b.omitted[key]; !ok || n.position.Compare(first) < 0 {
+			b.omitted[key] = n.position
 		}
 	}
 }
 
-// cut drops the records of a partition over the limit.
-func (b *backlog) cut(p *head) {
-	slices.SortFunc(p.records, record.compare)
-	if len(p.records) <= b.limit {
-		return
+// nodes returns what the scan found in order of position: a node for each record kept, and
+// one for the first that was omitted of each partition, which holds back all after it.
+func (b *backlog) nodes() []*node {
+	b.cutAll()
+	all := make([]*node, 0, b.kept+len(b.omitted))
+	for _, h := range b.heads {
+		for _, n := range h.records {
+			all = append(all, &node{record: n})
+		}
 	}
-	b.kept -= len(p.records) - b.limit
-	clear(p.records[b.limit:])
-	p.records, p.more = p.records[:b.limit], true
+	for key, first := range b.omitted {
+		all = append(all, &node{
+			record:  record{position: first, partitions: []partition{key.partition}},
+			omitted: true,
+		})
+	}
+	slices.SortFunc(all, func(x, y *node) int { return x.compare(y.record) })
+	return all
 }

@@ -84,8 +84,11 @@ func decide(n record, candidates []record, queue string) (decision, record) {
 	switch {
 	case !ok:
 		return deliver, record{}
-	case counterpart.processed:
+	case counterpart.processed, counterpart.attempts > 0 && n.attempts == 0:
+		// One that was sent is never skipped unless the other is processed.
 		return skip, counterpart
+	case n.attempts > 0 && counterpart.attempts == 0:
+		return deliver, record{}
 	case counterpart.claimed():
 		return waitForCounterpart, counterpart
 	case counterpart.compare(n) < 0:

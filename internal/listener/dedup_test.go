@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // recordOf is a notification of one change: an _id that begins with a letter is manual, with a digit from the oplog.
@@ -12,8 +14,8 @@ func recordOf(t *testing.T, id string, at float64) record {
 	t.Helper()
 	doc := bson.M{"_id": id, "operation": "CREATE_COLLECTION", "collection": "c", "timestamp": at, "processed": false}
 	if id[0] <= '9' {
+		doc["_id"] = notification.ID{Source: "rs0", TS: bson.Timestamp{T: uint32(at), I: uint32(id[0])}}.String()
 		doc["source"], doc["database"] = "oplog", "banking_db"
-		doc["optime"] = bson.M{"ts": bson.Timestamp{T: uint32(at), I: 1}}
 	}
 	return parseRecord(raw(t, doc))
 }
@@ -24,6 +26,8 @@ func with(n record, change func(*record)) record {
 }
 
 func done(n *record) { n.processed, n.pending = true, false }
+
+func tried(n *record) { n.attempts = 2 }
 
 func of(id bson.RawValue) func(*record) {
 	return func(n *record) {
@@ -37,7 +41,7 @@ func claimedNow(n *record) {
 }
 
 func TestDecide(t *testing.T) {
-	hand, tail := recordOf(t, "h", 100), recordOf(t, "1", 100.5)
+	hand, tail := recordOf(t, "h", 100), recordOf(t, "1", 101.5)
 	late, twin := recordOf(t, "2", 104), recordOf(t, "i", 101)
 	for _, c := range []struct {
 		name       string
@@ -53,7 +57,10 @@ func TestDecide(t *testing.T) {
 		{"the first is done", tail, []record{with(hand, done)}, skip, hand},
 		{"the second was faster", hand, []record{with(tail, done)}, skip, tail},
 		{"the second is at it", hand, []record{with(tail, claimedNow)}, waitForCounterpart, record{}},
-		{"the second has been tried", hand, []record{with(tail, func(n *record) { n.attempts = 2 })}, waitForCounterpart, record{}},
+		{"the second has been tried", hand, []record{with(tail, tried)}, skip, tail},
+		{"the second has been tried, and comes again", with(tail, tried), []record{hand}, deliver, record{}},
+		{"the second has been tried, the first is done", with(tail, tried), []record{with(hand, done)}, skip, hand},
+		{"both have been tried", with(tail, tried), []record{with(hand, tried)}, waitForCounterpart, record{}},
 		{"the first was malformed", tail, []record{with(hand, func(n *record) { done(n); n.neverSent = true })}, deliver, record{}},
 		{"the first is in no state", tail, []record{with(hand, func(n *record) { n.pending = false })}, deliver, record{}},
 		{"both by hand", twin, []record{with(hand, done)}, deliver, record{}},

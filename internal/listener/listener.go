@@ -1,5 +1,6 @@
 // Package listener delivers the notifications of a queue, each at least once and in the
-// order of their collection. Any number of listeners can share a queue.
+// order of their positions within each collection that they touch. Any number of listeners
+// can share a queue.
 //
 // The queue is the only source of work: a change stream or a timer only triggers a scan.
 // So nothing is lost if a stream, a listener or a primary fails. The state of a
@@ -22,7 +23,7 @@ import (
 )
 
 const (
-	// maxWorkers is how many partitions are delivered concurrently.
+	// maxWorkers is how many notifications are delivered concurrently.
 	maxWorkers = 32
 	// scanInterval is the time between two scans without a wakeup. Needed since the
 	// expiry of a crashed listener's claim causes no event.
@@ -167,6 +168,7 @@ func (w *loop) scan(ctx context.Context) {
 	w.Status.queueRead(found.total)
 	w.Metrics.Queue(found.total, found.oldest)
 	w.scheduler.update(found, now)
+	w.Metrics.Blocked.Set(float64(w.scheduler.blocked.partitions))
 }
 
 // scanBy schedules a scan at a time, or later if notBefore requires it.
@@ -179,16 +181,16 @@ func (w *loop) scanBy(at time.Time) {
 	}
 }
 
-// dispatch starts workers while partitions are ready and maxWorkers is not reached.
+// dispatch starts workers while records are ready and maxWorkers is not reached.
 func (w *loop) dispatch(ctx context.Context) {
 	for w.running < maxWorkers {
-		key, records, ok := w.scheduler.next()
+		n, ok := w.scheduler.next()
 		if !ok {
 			return
 		}
 		w.running++
-		t := worker{Listener: w.Listener, queue: w.currentQueue(), partition: key}
-		w.workers.Go(func() { w.results <- t.process(ctx, records) })
+		t := worker{Listener: w.Listener, queue: w.currentQueue()}
+		w.workers.Go(func() { w.results <- t.process(ctx, n) })
 	}
 }
 

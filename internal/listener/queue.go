@@ -65,7 +65,7 @@ func unprocessed() bson.D {
 func columns() bson.D {
 	fields := bson.D{{Key: "now", Value: "$$NOW"}}
 	for _, f := range []string{
-		"operation", "database", "collection", "index_name", "source", "timestamp", "optime.ts", "processed",
+		"operation", "database", "collection", "to", "index_name", "source", "timestamp", "processed",
 		fieldAttempts, fieldError, fieldDuplicateOf, fieldClaim,
 	} {
 		fields = append(fields, bson.E{Key: f, Value: 1})
@@ -169,12 +169,9 @@ func claimActive() bson.D {
 func (q queue) scan(ctx context.Context, queue string) (*backlog, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
-	found := &backlog{queue: queue, partitions: map[partition]*head{}, limit: maxBacklog}
+	found := newBacklog(queue)
 	if err := q.each(ctx, unprocessed(), found.add); err != nil {
 		return nil, err
-	}
-	for _, p := range found.partitions {
-		found.cut(p)
 	}
 	return found, nil
 }

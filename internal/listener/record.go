@@ -1,9 +1,6 @@
 package listener
 
 import (
-	"bytes"
-	"cmp"
-	"math"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -35,15 +32,19 @@ const (
 // unexpected type counts as absent.
 type record struct {
 	id         bson.RawValue
+	position   notification.Position
 	operation  string
 	database   string
 	collection string
-	index      string
-	origin     origin
+	// to is the new name of a rename, a full namespace.
+	to     string
+	index  string
+	origin origin
+	// partitions is set by the scan.
+	partitions []partition
 	// seconds is the timestamp; timed reports whether the document has one.
 	seconds float64
 	timed   bool
-	optime  bson.Timestamp
 
 	// processed and pending are the two states of a notification. A document whose
 	// `processed` has any other value is in neither.
@@ -62,9 +63,11 @@ type record struct {
 func parseRecord(doc bson.Raw) record {
 	n := record{
 		id:          doc.Lookup("_id"),
+		position:    notification.PositionOf(doc),
 		operation:   text(doc, "operation"),
 		database:    text(doc, "database"),
 		collection:  text(doc, "collection"),
+		to:          text(doc, "to"),
 		index:       text(doc, "index_name"),
 		duplicateOf: doc.Lookup(fieldDuplicateOf),
 		claimedBy:   text(doc, fieldClaim, "by"),
@@ -75,8 +78,7 @@ func parseRecord(doc bson.Raw) record {
 	case "snapshot":
 		n.origin = fromSnapshot
 	}
-	n.seconds, n.timed = seconds(doc.Lookup("timestamp"))
-	n.optime.T, n.optime.I, _ = doc.Lookup("optime", "ts").TimestampOK()
+	n.seconds, n.timed = notification.Seconds(doc.Lookup("timestamp"))
 	n.attempts, _ = doc.Lookup(fieldAttempts).AsInt64OK()
 	n.neverSent = n.attempts == 0 && !doc.Lookup(fieldError).IsZero()
 	n.failingSince, _ = doc.Lookup(fieldClaim, "since").TimeOK()
@@ -107,60 +109,11 @@ func text(doc bson.Raw, path ...string) string {
 	return s
 }
 
-// seconds converts a timestamp of any type found in notifications.
-func seconds(v bson.RawValue) (float64, bool) {
-	if at, ok := v.TimeOK(); ok {
-		return float64(at.UnixMilli()) / 1000, true
-	}
-	if f, ok := v.AsFloat64OK(); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
-		return f, true
-	}
-	return 0, false
-}
+// compare orders notifications for delivery.
+func (n record) compare(other record) int { return n.position.Compare(other.position) }
 
-// compare orders notifications for delivery. One with a previous attempt sorts first,
-// also before later ones with an older timestamp.
-func (n record) compare(other record) int {
-	if (n.attempts > 0) != (other.attempts > 0) {
-		if n.attempts > 0 {
-			return -1
-		}
-		return 1
-	}
-	second, fraction := n.moment()
-	otherSecond, otherFraction := other.moment()
-	return cmp.Or(
-		cmp.Compare(second, otherSecond),
-		cmp.Compare(fraction, otherFraction),
-		cmp.Compare(n.optime.I, other.optime.I),
-		cmp.Compare(n.id.Type, other.id.Type),
-		bytes.Compare(n.id.Value, other.id.Value),
-	)
-}
-
-// moment returns the time of the change. The oplog's time is monotonic, while the clock
-// of a new primary can be behind: the optime's seconds decide, and the fraction of the
-// wall clock counts only within the same second.
-func (n record) moment() (second, fraction float64) {
-	second, fraction = math.Modf(n.seconds)
-	if !n.timed {
-		if id, ok := n.id.ObjectIDOK(); ok {
-			return float64(id.Timestamp().Unix()), 0
-		}
-		return 0, 0
-	}
-	if n.origin != fromOplog || n.optime.T == 0 {
-		return second, fraction
-	}
-	tick := float64(n.optime.T)
-	switch {
-	case second < tick:
-		fraction = 0
-	case second > tick:
-		fraction = 1
-	}
-	return tick, fraction
-}
+// key returns the _id as a map key.
+func (n record) key() string { return string(n.id.Type) + string(n.id.Value) }
 
 // malformed returns why a document is not a valid notification, empty if it is valid.
 func malformed(doc bson.Raw) string {

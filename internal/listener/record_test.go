@@ -1,7 +1,7 @@
 package listener
 
 import (
-	"slices"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,53 +16,6 @@ func raw(t *testing.T, doc any) bson.Raw {
 		t.Fatal(err)
 	}
 	return b
-}
-
-// fromOplogAt is a notification from the oplog: its optime and its wall clock.
-func fromOplogAt(t *testing.T, id string, optime uint32, i uint32, wall float64) record {
-	t.Helper()
-	return parseRecord(raw(t, bson.M{
-		"_id": id, "operation": "CREATE_INDEX", "collection": "c", "source": "oplog", "timestamp": wall,
-		"optime": bson.M{"ts": bson.Timestamp{T: optime, I: i}, "t": int64(1)},
-	}))
-}
-
-func written(t *testing.T, id, timestamp any) record {
-	t.Helper()
-	return parseRecord(raw(t, bson.M{"_id": id, "operation": "CREATE_INDEX", "collection": "c", "timestamp": timestamp}))
-}
-
-// TestOrder lists notifications in the order in which they must be delivered,
-// whatever types they are written with.
-func TestOrder(t *testing.T) {
-	tried := written(t, "tried", 500)
-	tried.attempts = 1
-	want := []record{
-		tried,
-		written(t, "a", "no timestamp at all"),
-		written(t, bson.NewObjectIDFromTimestamp(time.Unix(50, 0)), nil),
-		written(t, "int", int32(98)),
-		written(t, "date", bson.NewDateTimeFromTime(time.UnixMilli(98_500))),
-		written(t, "long", int64(99)),
-		written(t, "double", 99.25),
-		fromOplogAt(t, "x1", 100, 1, 100.1),
-		fromOplogAt(t, "x2", 100, 2, 100.1),
-		written(t, "hand", 100.2),
-		fromOplogAt(t, "x3", 100, 3, 101.0),
-		// A new primary's clock is behind.
-		fromOplogAt(t, "x4", 102, 1, 98),
-		fromOplogAt(t, "x5", 102, 2, 97),
-		written(t, "b", 103),
-		written(t, "c", 103),
-	}
-	got := slices.Clone(want)
-	slices.Reverse(got)
-	slices.SortFunc(got, record.compare)
-	for i := range want {
-		if !got[i].id.Equal(want[i].id) {
-			t.Fatalf("%d: got %v, want %v", i, got[i].id, want[i].id)
-		}
-	}
 }
 
 func TestState(t *testing.T) {
@@ -110,21 +63,27 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-func TestPartitionOf(t *testing.T) {
-	with := record{database: "shop", collection: "c"}
-	without := record{collection: "c"}
+func TestPartitionsOf(t *testing.T) {
 	for _, c := range []struct {
 		n     record
 		queue string
-		want  partition
+		want  string
 	}{
-		{with, "banking_db", partition{"shop", "c"}},
-		{without, "banking_db", partition{"banking_db", "c"}},
-		{with, "ddltail", partition{"shop", "c"}},
-		{without, "ddltail", partition{"", "c"}},
+		{record{database: "shop", collection: "c"}, "banking_db", "[shop.c]"},
+		{record{collection: "c"}, "banking_db", "[banking_db.c]"},
+		{record{database: "shop", collection: "c"}, "ddltail", "[shop.c]"},
+		{record{collection: "c"}, "ddltail", "[.c]"},
+		{record{operation: "RENAME_COLLECTION", database: "shop", collection: "c", to: "shop.d"}, "ddltail", "[shop.c shop.d]"},
+		{record{operation: "RENAME_COLLECTION", database: "shop", collection: "c.d", to: "other.e.f"}, "ddltail", "[shop.c.d other.e.f]"},
+		{record{operation: "RENAME_COLLECTION", database: "shop", collection: "c", to: "shop.c"}, "ddltail", "[shop.c]"},
+		{record{operation: "RENAME_COLLECTION", database: "shop", collection: "c", to: "no namespace"}, "ddltail", "[shop.c]"},
+		{record{operation: "DROP_DATABASE", database: "shop"}, "ddltail", "[shop.*]"},
+		{record{operation: "DROP_DATABASE"}, "banking_db", "[banking_db.*]"},
+		{record{operation: "HISTORY_GAP"}, "banking_db", "[HISTORY_GAP]"},
+		{record{operation: "UNKNOWN_COMMAND", database: "shop"}, "banking_db", "[shop.]"},
 	} {
-		if got := partitionOf(c.n, c.queue); got != c.want {
-			t.Errorf("%+v in %s: %v", c.n, c.queue, got)
+		if got := fmt.Sprint(partitionsOf(c.n, c.queue)); got != c.want {
+			t.Errorf("%+v in %s: got %s", c.n, c.queue, got)
 		}
 	}
 }

@@ -1,165 +1,194 @@
 package listener
 
 import (
-	"slices"
+	"container/heap"
 	"time"
 )
 
-// scheduler tracks which partitions are ready, in progress or backing off. It does no I/O
-// and is not safe for concurrent use.
+// scheduler tracks which records are ready, in progress or backing off, and which wait for
+// others. It does no I/O and is not safe for concurrent use.
 type scheduler struct {
-	partitions map[partition]*partitionState
-	// ready holds the partitions to process, in order; waiting those backing off. A busy
-	// partition is in neither.
-	ready   []partition
-	waiting map[partition]bool
-	// misconfigurations holds what an operator has to fix, by partition.
-	misconfigurations map[partition]string
+	nodes map[string]*node
+	// ready holds the records to deliver, first position first; waiting those backing off.
+	// A record that is busy or waits for another is in neither.
+	ready   readyQueue
+	waiting map[*node]bool
+	// misconfigured holds the records whose response indicates a misconfiguration.
+	misconfigured map[*node]bool
+	blocked       blocked
+}
+
+// blocked is what is held back by failing notifications, as of the last scan.
+type blocked struct {
+	// partitions counts the partitions with a notification that is failing, or that waits
+	// for a failing one.
+	partitions int
 }
 
 func newScheduler() *scheduler {
-	return &scheduler{partitions: map[partition]*partitionState{}, waiting: map[partition]bool{}, misconfigurations: map[partition]string{}}
+	return &scheduler{nodes: map[string]*node{}, waiting: map[*node]bool{}, misconfigured: map[*node]bool{}}
 }
 
-type partitionState struct {
-	// records is never empty, except while the partition is busy.
-	records []record
-	// more reports whether the queue holds further records of the partition.
-	more  bool
-	busy  bool
-	until time.Time
-	// fixed reports whether the backoff ends only by time or with another first record.
-	fixed bool
-}
-
-// update applies the result of a scan. A busy partition is not changed; it is scanned
-// again when its worker has ended.
+// update applies the result of a scan. The state of a record that is busy, or in a fixed
+// backoff, is kept.
 func (b *scheduler) update(s *backlog, now time.Time) {
+	before := b.nodes
+	b.nodes = map[string]*node{}
 	b.ready = b.ready[:0]
 	clear(b.waiting)
-	for key, state := range b.partitions {
-		if s.partitions[key] == nil && !state.busy {
-			b.forget(key)
-		}
-	}
-	for key, p := range s.partitions {
-		state := b.partitions[key]
-		if state == nil {
-			state = &partitionState{}
-			b.partitions[key] = state
-		}
-		if state.busy {
-			state.more = state.more || p.more || !sameEnd(p.records, state.records)
+	clear(b.misconfigured)
+	order := newGraph()
+	found := s.nodes()
+	for _, n := range found {
+		order.add(n)
+		if n.omitted {
 			continue
 		}
-		state.replace(p, now)
-		b.place(key, now)
+		n.resume(before[n.key()], now)
+		b.nodes[n.key()] = n
+		b.note(n)
 	}
-	slices.SortFunc(b.ready, func(x, y partition) int {
-		return b.partitions[x].records[0].compare(b.partitions[y].records[0])
-	})
+	for _, n := range found {
+		b.place(n, now)
+	}
+	b.blocked = blockedOf(found)
 }
 
-// replace sets the records of an idle partition. A fixed backoff remains while the first
-// record is the same.
-func (l *partitionState) replace(p *head, now time.Time) {
-	same := len(l.records) > 0 && l.records[0].id.Equal(p.records[0].id)
-	l.records, l.more = p.records, p.more
-	if same && l.fixed && l.until.After(now) {
+// resume takes over the state of the same record before the scan.
+func (n *node) resume(before *node, now time.Time) {
+	n.until = now.Add(n.wait())
+	if before == nil {
 		return
 	}
-	l.fixed, l.until = false, now.Add(p.records[0].wait())
-}
-
-func sameEnd(a, b []record) bool {
-	return len(a) > 0 && len(b) > 0 && a[len(a)-1].id.Equal(b[len(b)-1].id)
-}
-
-func (b *scheduler) forget(key partition) {
-	delete(b.partitions, key)
-	delete(b.waiting, key)
-	delete(b.misconfigurations, key)
-}
-
-// place adds an idle partition to ready or waiting.
-func (b *scheduler) place(key partition, now time.Time) {
-	if b.partitions[key].until.After(now) {
-		b.waiting[key] = true
-		return
+	n.busy, n.misconfiguration = before.busy, before.misconfiguration
+	if before.fixed && before.until.After(now) {
+		n.fixed, n.until = true, before.until
 	}
-	delete(b.waiting, key)
-	b.ready = append(b.ready, key)
 }
 
-// wake moves partitions whose backoff is over to ready.
+// blockedOf counts the partitions that are held back. The nodes are in order of position.
+func blockedOf(nodes []*node) blocked {
+	held := map[*node]bool{}
+	partitions := map[sourcePartition]bool{}
+	for _, n := range nodes {
+		if !held[n] && !n.failing() {
+			continue
+		}
+		for _, later := range n.after {
+			held[later] = true
+		}
+		for _, p := range n.partitions {
+			partitions[sourcePartition{n.position.Source, p}] = true
+		}
+	}
+	return blocked{partitions: len(partitions)}
+}
+
+// place adds a record that is neither busy nor blocked to ready or waiting. It reports
+// whether the node stands for omitted records, which only a scan can replace.
+func (b *scheduler) place(n *node, now time.Time) (omitted bool) {
+	if n.busy || n.ready || n.blockers > 0 {
+		return false
+	}
+	if n.omitted {
+		return true
+	}
+	if n.until.After(now) {
+		b.waiting[n] = true
+		return false
+	}
+	delete(b.waiting, n)
+	n.ready = true
+	heap.Push(&b.ready, n)
+	return false
+}
+
+// wake moves records whose backoff is over to ready.
 func (b *scheduler) wake(now time.Time) {
-	for key := range b.waiting {
-		b.place(key, now)
+	for n := range b.waiting {
+		b.place(n, now)
 	}
 }
 
-// next returns the first ready partition with its records, and marks it as busy.
-func (b *scheduler) next() (partition, []record, bool) {
+// next returns the first ready record, and marks it as busy.
+func (b *scheduler) next() (record, bool) {
 	if len(b.ready) == 0 {
-		return partition{}, nil, false
+		return record{}, false
 	}
-	key := b.ready[0]
-	b.ready = b.ready[1:]
-	state := b.partitions[key]
-	state.busy = true
-	return key, state.records, true
+	n, _ := heap.Pop(&b.ready).(*node)
+	n.ready, n.busy = false, true
+	return n.record, true
 }
 
 // finished applies the result of a worker, and reports whether another scan is needed to
-// continue the partition.
-func (b *scheduler) finished(e result, now time.Time) (backlog bool) {
-	state := b.partitions[e.partition]
-	state.busy = false
-	state.records = state.records[e.done:]
-	state.fixed, state.until = e.pause.fixed, now.Add(e.pause.length)
-	delete(b.misconfigurations, e.partition)
-	if e.pause.misconfiguration != "" {
-		b.misconfigurations[e.partition] = e.pause.misconfiguration
+// continue a partition. A result of a record that the last scan did not find is ignored: it
+// was processed before the scan.
+func (b *scheduler) finished(e result, now time.Time) (scan bool) {
+	n := b.nodes[e.key]
+	if n == nil {
+		return false
 	}
-	backlog = state.more && (len(state.records) == 0 || e.pause.length > 0)
-	if len(state.records) == 0 {
-		b.forget(e.partition)
-	} else {
-		b.place(e.partition, now)
+	n.busy, n.misconfiguration = false, e.pause.misconfiguration
+	b.note(n)
+	if !e.done {
+		n.fixed, n.until = e.pause.fixed, now.Add(e.pause.length)
+		b.place(n, now)
+		return false
 	}
-	return backlog
+	delete(b.nodes, e.key)
+	for _, later := range n.after {
+		later.blockers--
+		scan = b.place(later, now) || scan
+	}
+	return scan
 }
 
 // nextWake returns when the first backoff ends; zero if there is none.
 func (b *scheduler) nextWake() time.Time {
 	var first time.Time
-	for key := range b.waiting {
-		if until := b.partitions[key].until; first.IsZero() || until.Before(first) {
-			first = until
+	for n := range b.waiting {
+		if first.IsZero() || n.until.Before(first) {
+			first = n.until
 		}
 	}
 	return first
 }
 
+func (b *scheduler) note(n *node) {
+	if n.misconfiguration != "" {
+		b.misconfigured[n] = true
+		return
+	}
+	delete(b.misconfigured, n)
+}
+
 // misconfiguration returns one of the misconfigurations, empty if there is none.
 func (b *scheduler) misconfiguration() string {
-	for _, what := range b.misconfigurations {
-		return what
+	for n := range b.misconfigured {
+		return n.misconfiguration
 	}
 	return ""
 }
 
-// partition is the unit of ordering: one collection. Partitions are independent.
-type partition struct {
-	database, collection string
+// readyQueue is a heap of nodes by position.
+type readyQueue []*node
+
+func (q readyQueue) Len() int           { return len(q) }
+func (q readyQueue) Less(i, j int) bool { return q[i].compare(q[j].record) < 0 }
+func (q readyQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+
+// Push adds a node. It is called by package heap.
+func (q *readyQueue) Push(x any) {
+	if n, ok := x.(*node); ok {
+		*q = append(*q, n)
+	}
 }
 
-// partitionOf returns the partition of a record. If the record names no database, that is
-// the database of the queue, unless the queue is in anyDatabase.
-func partitionOf(n record, queue string) partition {
-	database := n.database
-	if database == "" && queue != anyDatabase {
-		database = queue
-	}
-	return partition{database: database, collection: n.collection}
+// Pop removes the last node. It is called by package heap.
+func (q *readyQueue) Pop() any {
+	old := *q
+	n := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	return n
 }

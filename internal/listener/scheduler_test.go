@@ -2,153 +2,277 @@ package listener
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 var noon = time.Unix(1_800_000_000, 0)
 
-// in returns a record of a partition; wait is how long it cannot be claimed.
-func in(t *testing.T, collection string, at float64, wait time.Duration) record {
-	t.Helper()
-	n := parseRecord(raw(t, bson.M{"_id": fmt.Sprint(collection, at), "operation": "X", "collection": collection, "timestamp": at}))
-	n.now = noon
-	n.free = noon.Add(wait)
+// TestScheduler runs the cases of testdata/scheduler.txt.
+func TestScheduler(t *testing.T) {
+	text, err := os.ReadFile("testdata/scheduler.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range strings.Split(string(text), "\n== ")[1:] {
+		name, script, _ := strings.Cut(c, "\n")
+		t.Run(name, func(t *testing.T) {
+			s := &schedulerScript{T: t, scheduler: newScheduler(), now: noon, limit: maxBacklog, keys: map[string]string{}}
+			s.run(script)
+		})
+	}
+}
+
+// schedulerScript runs one case.
+type schedulerScript struct {
+	*testing.T
+	scheduler *scheduler
+	now       time.Time
+	limit     int
+	// keys maps the name of a record to its key, and the other way round.
+	keys map[string]string
+}
+
+func (s *schedulerScript) run(script string) {
+	lines := strings.Split(strings.TrimSpace(script), "\n")
+	for i := 0; i < len(lines); i++ {
+		words := strings.Fields(lines[i])
+		if len(words) == 0 {
+			continue
+		}
+		if words[0] != "scan" {
+			s.step(words)
+			continue
+		}
+		found := newBacklog("queue_db")
+		found.limit = s.limit
+		for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "  ") {
+			i++
+			found.add(s.record(strings.Fields(lines[i])))
+		}
+		s.scheduler.update(found, s.now)
+	}
+}
+
+// step runs a line that is no scan.
+func (s *schedulerScript) step(words []string) {
+	line, rest := strings.Join(words, " "), strings.Join(words[1:], " ")
+	got := rest
+	switch words[0] {
+	case "take":
+		got = s.take()
+	case "blocked":
+		got = fmt.Sprint(s.scheduler.blocked.partitions)
+	case "misconfiguration":
+		got = s.scheduler.misconfiguration()
+	case "next":
+		got = "wake " + s.scheduler.nextWake().Sub(s.now).String()
+	case "at":
+		s.now = noon.Add(s.duration(words[1]))
+		s.scheduler.wake(s.now)
+	case "limit":
+		s.limit = 1
+	case "done":
+		got = words[1]
+		if s.scheduler.finished(result{key: s.keys[words[1]], done: true}, s.now) {
+			got += " scan"
+		}
+	case "back":
+		s.end(words[2], pause{length: s.duration(words[3]), fixed: len(words) == 5})
+	case "misconfigured":
+		s.end(words[1], pause{length: time.Minute, fixed: true, misconfiguration: "404"})
+	default:
+		s.Fatalf("unknown step %q", line)
+	}
+	if got != rest {
+		s.Errorf("%q: got %q", line, got)
+	}
+}
+
+func (s *schedulerScript) end(name string, p pause) {
+	if s.scheduler.finished(result{key: s.keys[name], pause: p}, s.now) {
+		s.Errorf("%s: a backoff needs no scan", name)
+	}
+}
+
+func (s *schedulerScript) duration(text string) time.Duration {
+	s.Helper()
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return d
+}
+
+func (s *schedulerScript) take() string {
+	var names []string
+	for {
+		n, ok := s.scheduler.next()
+		if !ok {
+			return strings.Join(names, " ")
+		}
+		names = append(names, s.keys[n.key()])
+	}
+}
+
+func (s *schedulerScript) record(words []string) record {
+	s.Helper()
+	name, source := words[0], words[1]
+	var second, increment uint32
+	if _, err := fmt.Sscanf(words[2], "%d:%d", &second, &increment); err != nil {
+		s.Fatal(err)
+	}
+	doc := bson.M{"_id": name, "operation": "MODIFY_COLLECTION", "timestamp": float64(second), "processed": false}
+	if source != "hand" {
+		doc["_id"] = notification.ID{Source: source, TS: bson.Timestamp{T: second, I: increment}}.String()
+	}
+	var names []string
+	var wait time.Duration
+	for _, word := range words[3:] {
+		if length, ok := strings.CutPrefix(word, "wait="); ok {
+			wait = s.duration(length)
+		} else if word == "failing" {
+			doc["attempts"] = 1
+		} else {
+			names = append(names, word)
+		}
+	}
+	touch(doc, names)
+	n := parseRecord(raw(s.T, doc))
+	n.now, n.free = s.now, s.now.Add(wait)
+	s.keys[name], s.keys[n.key()] = n.key(), name
 	return n
 }
 
-func backlogOf(records ...record) *backlog {
-	s := &backlog{partitions: map[partition]*head{}, limit: maxBacklog}
-	for _, n := range records {
-		s.add(n)
+// touch makes a document one of a change of these collections.
+func touch(doc bson.M, names []string) {
+	if names[0] == "gap" {
+		doc["operation"] = "HISTORY_GAP"
+		return
 	}
-	for _, p := range s.partitions {
-		s.cut(p)
+	database, collection, _ := strings.Cut(names[0], ".")
+	doc["database"] = database
+	if collection == "*" {
+		doc["operation"] = "DROP_DATABASE"
+		return
 	}
-	return s
+	doc["collection"] = collection
+	if len(names) > 1 {
+		doc["operation"], doc["to"] = "RENAME_COLLECTION", names[1]
+	}
 }
 
-// take returns the ready collections, in order.
-func take(b *scheduler) string {
-	text := ""
-	for {
-		key, _, ok := b.next()
-		if !ok {
-			return text
+// TestSchedulerOrder delivers random backlogs with random failures, and compares each delivery
+// with the definition: nothing unprocessed with an earlier position is left in a partition
+// of it. Every record is delivered in the end, so that no two wait for each other.
+func TestSchedulerOrder(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		pending := map[string]record{}
+		for i := range 60 {
+			n := randomRecord(t, r, i)
+			pending[n.key()] = n
 		}
-		text += key.collection
-	}
-}
-
-func TestSchedulerOldestFirst(t *testing.T) {
-	b := newScheduler()
-	b.update(backlogOf(in(t, "a", 3, 0), in(t, "b", 1, 0), in(t, "c", 2, 0), in(t, "d", 0, time.Second)), noon)
-	if got := take(b); got != "bca" {
-		t.Errorf("got %q", got)
-	}
-	if got := b.nextWake(); !got.Equal(noon.Add(time.Second)) {
-		t.Errorf("next wake at %s", got)
-	}
-	b.wake(noon.Add(time.Second))
-	if got := take(b); got != "d" {
-		t.Errorf("after the pause %q", got)
-	}
-}
-
-// TestSchedulerBusy checks that a partition has one worker at a time, and that records
-// added meanwhile cause another scan.
-func TestSchedulerBusy(t *testing.T) {
-	b := newScheduler()
-	one, two := in(t, "a", 1, 0), in(t, "a", 2, 0)
-	b.update(backlogOf(one), noon)
-	take(b)
-	b.update(backlogOf(one, two), noon)
-	if got := take(b); got != "" {
-		t.Errorf("a busy partition was returned again: %q", got)
-	}
-	if !b.finished(result{partition: partition{"", "a"}, done: 1}, noon) {
-		t.Error("no scan for what was added meanwhile")
-	}
-	b.update(backlogOf(two), noon)
-	if got := take(b); got != "a" {
-		t.Errorf("got %q", got)
-	}
-	if b.finished(result{partition: partition{"", "a"}, done: 1}, noon) || len(b.partitions) != 0 {
-		t.Error("there is something left")
-	}
-}
-
-// TestSchedulerBackoff checks what ends a backoff: time, another first record, or, if the
-// reason is stored in the queue, the end of that reason.
-func TestSchedulerBackoff(t *testing.T) {
-	first, second := in(t, "a", 1, 0), in(t, "a", 2, 0)
-	for _, c := range []struct {
-		name  string
-		pause pause
-		then  *backlog
-		at    time.Duration
-		want  string
-	}{
-		{"firm, same first", pause{length: time.Minute, fixed: true}, backlogOf(first, second), time.Second, ""},
-		{"firm, time is up", pause{length: time.Minute, fixed: true}, backlogOf(first, second), time.Minute, "a"},
-		{"firm, another first", pause{length: time.Minute, fixed: true}, backlogOf(second), time.Second, "a"},
-		{"claimed, given back", pause{length: time.Minute}, backlogOf(first, second), time.Second, "a"},
-		{"claimed still", pause{length: time.Minute}, backlogOf(in(t, "a", 1, time.Minute), second), time.Second, ""},
-		{"gone", pause{length: time.Minute}, backlogOf(), time.Hour, ""},
-	} {
 		b := newScheduler()
-		b.update(backlogOf(first, second), noon)
-		take(b)
-		b.finished(result{partition: partition{"", "a"}, pause: c.pause}, noon)
-		now := noon.Add(c.at)
-		b.update(c.then, now)
-		b.wake(now)
-		if got := take(b); got != c.want {
-			t.Errorf("%s: got %q", c.name, got)
+		now := noon
+		for round := 0; len(pending) > 0; round++ {
+			if round > 2000 {
+				t.Fatalf("seed %d: %d records wait for ever", seed, len(pending))
+			}
+			found := newBacklog("queue_db")
+			found.limit = 1 + r.IntN(20)
+			for _, n := range pending {
+				found.add(n)
+			}
+			b.update(found, now)
+			for step := 0; step < 10; step++ {
+				now = now.Add(time.Second)
+				b.wake(now)
+				n, ok := b.next()
+				if !ok {
+					break
+				}
+				for _, other := range pending {
+					if other.compare(n) < 0 && share(other, n) {
+						t.Fatalf("seed %d: %v was handed out before %v", seed, n.id, other.id)
+					}
+				}
+				if r.IntN(3) == 0 {
+					b.finished(result{key: n.key(), pause: pause{length: time.Second, fixed: true}}, now)
+					continue
+				}
+				delete(pending, n.key())
+				b.finished(result{key: n.key(), done: true}, now)
+			}
 		}
 	}
 }
 
-func TestSchedulerMisconfiguration(t *testing.T) {
-	b := newScheduler()
-	first := in(t, "a", 1, 0)
-	b.update(backlogOf(first), noon)
-	take(b)
-	b.finished(result{partition: partition{"", "a"}, pause: pause{length: time.Minute, fixed: true, misconfiguration: "404"}}, noon)
-	b.update(backlogOf(first), noon.Add(time.Second))
-	if got := b.misconfiguration(); got != "404" {
-		t.Errorf("mistake %q", got)
+// share reports whether two records have a partition in common, by a definition that shares
+// nothing with the graph.
+func share(a, b record) bool {
+	if a.position.Source != b.position.Source && !a.position.Manual() && !b.position.Manual() {
+		return false
 	}
-	b.wake(noon.Add(time.Minute))
-	take(b)
-	b.finished(result{partition: partition{"", "a"}, done: 1}, noon)
-	if got := b.misconfiguration(); got != "" {
-		t.Errorf("mistake %q after it was mended", got)
+	for _, p := range partitionsOf(a, "queue_db") {
+		for _, q := range partitionsOf(b, "queue_db") {
+			if p == q || (p.whole || q.whole) && p.database == q.database && p.gaps == q.gaps {
+				return true
+			}
+		}
 	}
+	return false
+}
+
+func randomRecord(t *testing.T, r *rand.Rand, i int) record {
+	t.Helper()
+	name := func() string { return string(rune('d'+r.IntN(2))) + "." + string(rune('a'+r.IntN(4))) }
+	doc := bson.M{"_id": fmt.Sprint(i), "operation": "MODIFY_COLLECTION", "timestamp": float64(r.IntN(20)), "processed": false}
+	if r.IntN(5) > 0 {
+		ts := bson.Timestamp{T: uint32(r.IntN(20)), I: uint32(i)}
+		doc["_id"] = notification.ID{Source: fmt.Sprint("rs", r.IntN(2)), TS: ts}.String()
+	}
+	switch r.IntN(10) {
+	case 0:
+		touch(doc, []string{"gap"})
+	case 1:
+		touch(doc, []string{string(rune('d'+r.IntN(2))) + ".*"})
+	case 2, 3:
+		touch(doc, []string{name(), name()})
+	default:
+		touch(doc, []string{name()})
+	}
+	return parseRecord(raw(t, doc))
 }
 
 // TestBacklogBounded checks that a scan of any length keeps a bounded number of records,
 // the first of each partition.
 func TestBacklogBounded(t *testing.T) {
 	for _, partitions := range []int{1, 7, 5000} {
-		s := &backlog{partitions: map[partition]*head{}, limit: maxBacklog}
+		s := newBacklog("queue_db")
 		const all = 100_000
 		most := 0
 		for i := range all {
 			// Newest first, which is the hardest.
-			s.add(record{id: bson.RawValue{}, collection: fmt.Sprint(i % partitions), seconds: float64(all - i), timed: true})
+			n := record{operation: "X", collection: fmt.Sprint(i % partitions), seconds: float64(all - i), timed: true}
+			n.position.Second = int64(all - i)
+			s.add(n)
 			most = max(most, s.kept)
 		}
-		if most > 2*maxBacklog || s.total != all || s.oldest != 1 || len(s.partitions) != partitions {
+		if most > 2*maxBacklog || s.total != all || s.oldest != 1 || len(s.heads) != partitions {
 			t.Errorf("%d partitions: kept up to %d of %d, oldest %v", partitions, most, s.total, s.oldest)
 		}
-		for key, p := range s.partitions {
-			s.cut(p)
-			first := p.records[0].seconds
-			if first > float64(partitions) || !p.more {
-				t.Fatalf("partition %s of %d begins with %v, more %v", key.collection, partitions, first, p.more)
+		s.cutAll()
+		for key, p := range s.heads {
+			if first := p.records[0].seconds; first > float64(partitions) || len(s.omitted) != partitions {
+				t.Fatalf("partition %s of %d begins with %v, %d partitions have omitted ones", key, partitions, first, len(s.omitted))
 			}
 		}
 	}

@@ -12,23 +12,17 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// maxBatch is how many notifications of a partition are processed before other partitions
-// get a worker.
-const maxBatch = 32
-
-// worker delivers the records of a partition in order, up to the first that has to wait.
+// worker delivers one record.
 type worker struct {
 	*Listener
-	queue     queue
-	partition partition
+	queue queue
 }
 
-// pause is the backoff of a partition and its reason; the zero value is none.
+// pause is the backoff of a record and its reason; the zero value is none.
 type pause struct {
 	// length is its duration.
 	length time.Duration
-	// fixed reports whether it ends only by time or with another first record: its reason
-	// is not stored in the queue.
+	// fixed reports whether only time ends it: its reason is not stored in the queue.
 	fixed bool
 	// misconfiguration is set if an operator has to fix something.
 	misconfiguration string
@@ -36,26 +30,23 @@ type pause struct {
 
 // result is the result of a worker run.
 type result struct {
-	partition partition
-	// done is the number of records processed.
-	done  int
+	// key is that of the record.
+	key string
+	// done reports whether the record is processed. If not, pause says when to try again.
+	done  bool
 	pause pause
 }
 
-// process processes records in order. It stops between two if the context is canceled.
-func (w worker) process(ctx context.Context, records []record) result {
-	for i, n := range records {
-		if i == maxBatch || ctx.Err() != nil {
-			return result{partition: w.partition, done: i}
-		}
-		if p := w.handle(ctx, n); p.length > 0 {
-			return result{partition: w.partition, done: i, pause: p}
-		}
+// process delivers a record, unless the context is canceled.
+func (w worker) process(ctx context.Context, n record) result {
+	if ctx.Err() != nil {
+		return result{key: n.key(), pause: pause{length: time.Second}}
 	}
-	return result{partition: w.partition, done: len(records)}
+	p := w.handle(ctx, n)
+	return result{key: n.key(), done: p.length == 0, pause: p}
 }
 
-// handle processes one record, or returns the backoff of the partition.
+// handle processes one record, or returns its backoff.
 func (w worker) handle(stopping context.Context, n record) pause {
 	ctx, cancel := retry.Outlasting(stopping, stopGrace+updateGrace)
 	defer cancel()

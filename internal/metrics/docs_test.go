@@ -25,7 +25,7 @@ func TestDocs(t *testing.T) {
 	want := string(text)
 	for command, register := range map[string]func(prometheus.Registerer){
 		"run": func(r prometheus.Registerer) {
-			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Sinks: one, Reasons: one})
+			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one})
 		},
 		"listen": func(r prometheus.Registerer) {
 			metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one})

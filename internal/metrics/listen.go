@@ -15,6 +15,8 @@ type Listen struct {
 	Attempts   *prometheus.CounterVec
 	Latency    prometheus.Histogram
 	Cleaned    prometheus.Counter
+	// Blocked is how many partitions are held back by a failing notification.
+	Blocked prometheus.Gauge
 
 	unprocessed prometheus.Gauge
 	mode        *prometheus.GaugeVec
@@ -51,6 +53,8 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels) *Lis
 			Name: "ddltail_notifications_cleaned_total",
 			Help: "Processed notifications that this process has removed for their age.",
 		}),
+		Blocked: gauge(f, "ddltail_partitions_blocked",
+			"Collections (and databases that were dropped) with a notification whose delivery fails, or that waits for such a one."),
 		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		mode: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_listen_mode",

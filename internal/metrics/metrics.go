@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // Build says which program this is.
@@ -17,6 +19,7 @@ type Build struct {
 // Run are the metrics of the detector.
 type Run struct {
 	Changes       *prometheus.CounterVec
+	ChangesByRisk *prometheus.CounterVec
 	Entries       prometheus.Counter
 	Unknown       prometheus.Counter
 	Malformed     prometheus.Counter
@@ -39,7 +42,7 @@ type Run struct {
 // Closed sets of label values; each series is there from the start, at zero, so
 // that a rate over it is right from the first event on.
 type Labels struct {
-	Operations, Sinks, Reasons []string
+	Operations, Risks, Sinks, Reasons []string
 }
 
 // NewRun registers the detector's metrics.
@@ -51,6 +54,10 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 			Name: "ddltail_changes_total",
 			Help: "Schema changes detected, before any filter.",
 		}, []string{"operation"}),
+		ChangesByRisk: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_changes_by_risk_total",
+			Help: "Schema changes detected, before any filter, by risk: destructive, breaking, routine or unknown.",
+		}, []string{"risk"}),
 		Entries: f.NewCounter(prometheus.CounterOpts{
 			Name: "ddltail_oplog_entries_total",
 			Help: "Oplog entries received from the server, those that its filter let through.",
@@ -105,9 +112,18 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 	return m
 }
 
+// Count counts a change.
+func (m *Run) Count(c notification.Change) {
+	m.Changes.WithLabelValues(string(c.Operation)).Inc()
+	m.ChangesByRisk.WithLabelValues(string(c.Risk())).Inc()
+}
+
 func (m *Run) start(labels Labels) {
 	for _, op := range labels.Operations {
 		m.Changes.WithLabelValues(op)
+	}
+	for _, r := range labels.Risks {
+		m.ChangesByRisk.WithLabelValues(r)
 	}
 	for _, s := range labels.Sinks {
 		m.SinkErrors.WithLabelValues(s)

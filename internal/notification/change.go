@@ -26,6 +26,15 @@ type Change struct {
 	// Before and After are the definitions, collection options or index spec,
 	// where known.
 	Before, After bson.Raw
+	// Parameters are those of a collMod, an index's in a document "index"; Previous is
+	// what they changed: the options, or the fields of the index. Both are nil where not
+	// known. They decide the risk and are not stored.
+	Parameters, Previous bson.Raw
+	// Empty reports whether all that a drop removed is known to have held no documents.
+	Empty bool
+	// New reports whether an index was built with its collection, or before that held
+	// documents.
+	New bool
 	// Cause is why an index build was aborted.
 	Cause bson.Raw
 	// Build is how long an index build took; zero where its start was not read.

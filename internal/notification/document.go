@@ -97,6 +97,7 @@ func (d Document) fields(more ...bson.E) bson.D {
 	if c.Operation == DropDatabase {
 		doc = append(doc, bson.E{Key: "collections", Value: append([]string{}, c.Collections...)})
 	}
+	doc = append(doc, bson.E{Key: "risk", Value: string(c.Risk())})
 	doc = appendText(doc, "mongosh", c.Mongosh)
 	doc = appendText(doc, "undo", c.Undo)
 	doc = appendRaw(doc, "before", c.Before)

@@ -21,7 +21,7 @@ func TestGapAndInferred(t *testing.T) {
 	detected := time.Unix(300, 0)
 	gap := marshal(t, NewGap(between, origin, detected).Notification())
 	want := `{"_id":"payments-eu:gap:0000000200:0000000009","operation":"HISTORY_GAP","operation_statement":"HISTORY GAP",` +
-		`"timestamp":200.5,"processed":false,` +
+		`"timestamp":200.5,"processed":false,"risk":"unknown",` +
 		`"from":{"ts":{"$timestamp":{"t":100,"i":7}},"t":3,"wall":{"$date":"1970-01-01T00:01:40.5Z"}},` +
 		`"to":{"ts":{"$timestamp":{"t":200,"i":9}},"t":3,"wall":{"$date":"1970-01-01T00:03:20.5Z"}},` +
 		`"wall":{"$date":"1970-01-01T00:03:20.5Z"},"detected_at":{"$date":"1970-01-01T00:05:00Z"},"replica_set":"rs0","source":"snapshot"}`
@@ -31,7 +31,7 @@ func TestGapAndInferred(t *testing.T) {
 	change := Change{Operation: DropView, Database: "shop", Collection: "recent", Statement: "x", Ordinal: 4}
 	inferred := marshal(t, NewInferred(change, between, origin, detected).History())
 	want = `{"_id":"payments-eu:snapshot:0000000200:0000000009:000004","operation":"DROP_VIEW","collection":"recent",` +
-		`"operation_statement":"x","timestamp":200.5,"database":"shop","ns":"shop.recent",` +
+		`"operation_statement":"x","timestamp":200.5,"database":"shop","ns":"shop.recent","risk":"breaking",` +
 		`"not_before":{"$date":"1970-01-01T00:01:40.5Z"},"not_after":{"$date":"1970-01-01T00:03:20.5Z"},` +
 		`"wall":{"$date":"1970-01-01T00:03:20.5Z"},"detected_at":{"$date":"1970-01-01T00:05:00Z"},"replica_set":"rs0","source":"snapshot"}`
 	if inferred != want {

@@ -1,50 +1,227 @@
 package notification
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Filter decides which notifications reach queue, stdout and file. The zero
-// value passes all. History and catalog are never filtered.
+// Rules are the text form of a filter: the one grammar of environment, flags and
+// receivers. Each list holds globs, where * matches any characters, dots too. An item
+// that begins with ! excludes; \! is a name that begins with !. A list selects what
+// matches one of its items, or everything if it only excludes, less what it excludes.
+// All lists must select a change. The zero value selects everything.
+type Rules struct {
+	Operations, Namespaces, Risk, User, App []string
+}
+
+// Filter selects changes. The zero value selects all.
 type Filter struct {
-	include, exclude []*regexp.Regexp
-	operations       []Operation
+	operations, namespaces, risk, user, app choice
 }
 
-// NewFilter accepts globs on "database.collection", where * matches any
-// characters, dots too, and operations; an empty list passes all.
-func NewFilter(include, exclude []string, operations []Operation) Filter {
-	return Filter{include: globs(include), exclude: globs(exclude), operations: operations}
-}
-
-// Passes reports whether a change passes the filter: a rename by either of its names, a
-// DROP_DATABASE as "database.". HISTORY_GAP and UNKNOWN_COMMAND always pass.
-func (f Filter) Passes(c Change) bool {
-	if c.Operation == HistoryGap || c.Operation == UnknownCommand {
-		return true
+// NewFilter checks the rules: an item of Operations or Risk must match at least one that
+// exists. It returns a *RuleError for the first mistake.
+func NewFilter(r Rules) (Filter, error) {
+	operations, err := closed("operations", upper(r.Operations), names(Operations()))
+	if err != nil {
+		return Filter{}, err
 	}
-	if len(f.operations) > 0 && !slices.Contains(f.operations, c.Operation) {
+	risk, err := closed("risk", r.Risk, names(Risks()))
+	if err != nil {
+		return Filter{}, err
+	}
+	return Filter{
+		operations: operations, namespaces: newChoice(r.Namespaces), risk: risk,
+		user: newChoice(r.User), app: newChoice(r.App),
+	}, nil
+}
+
+// RuleError is an item that matches nothing that exists.
+type RuleError struct {
+	// Field is the list, Item the item as it was written, Want what exists.
+	Field, Item string
+	Want        []string
+}
+
+func (e *RuleError) Error() string {
+	return fmt.Sprintf("%s: %q matches none of %v", e.Field, e.Item, e.Want)
+}
+
+// Passes reports whether the filter selects a change, whose actor is not known.
+func (f Filter) Passes(c Change) bool {
+	return f.selects(facts{
+		operation: c.Operation, risk: c.Risk(), namespaces: namespacesOf(c.Database, c.Collection, c.To),
+	})
+}
+
+// Includes reports whether the filter selects a stored notification.
+func (f Filter) Includes(doc bson.Raw) bool {
+	text := func(path ...string) string {
+		s, _ := doc.Lookup(path...).StringValueOK()
+		return s
+	}
+	known := facts{
+		operation: Operation(text("operation")), risk: RiskOf(doc),
+		namespaces: namespacesOf(text("database"), text("collection"), text("to")),
+	}
+	if user := text("actor", "user"); user != "" {
+		known.users = []string{user}
+	}
+	if array, ok := doc.Lookup("actor", "users").ArrayOK(); ok {
+		values, _ := array.Values()
+		for _, v := range values {
+			if user, ok := v.StringValueOK(); ok {
+				known.users = append(known.users, user)
+			}
+		}
+	}
+	if app := text("actor", "app"); app != "" {
+		known.apps = []string{app}
+	}
+	return f.selects(known)
+}
+
+// facts is what a filter looks at.
+type facts struct {
+	operation   Operation
+	risk        Risk
+	namespaces  []string
+	users, apps []string
+}
+
+// namespacesOf returns the names by which a change is selected: a rename by both its
+// names, a DROP_DATABASE as "database.".
+func namespacesOf(database, collection, to string) []string {
+	found := []string{database + "." + collection}
+	if to != "" {
+		found = append(found, to)
+	}
+	return found
+}
+
+// selects applies the rules. HISTORY_GAP and UNKNOWN_COMMAND, and a risk that is not
+// known, pass unless they are excluded by name: what is not known must not be missed.
+func (f Filter) selects(known facts) bool {
+	operation, risk := string(known.operation), string(known.risk)
+	if f.operations.excludes(operation) || f.risk.excludes(risk) {
 		return false
 	}
-	names := []string{c.Database + "." + c.Collection}
-	if c.To != "" {
-		names = append(names, c.To)
+	if known.operation == HistoryGap || known.operation == UnknownCommand {
+		return true
 	}
-	return (len(f.include) == 0 || matchAny(f.include, names)) && !matchAny(f.exclude, names)
+	return f.operations.includes(operation) &&
+		(known.risk == UnknownRisk || f.risk.includes(risk)) &&
+		f.namespaces.includes(known.namespaces...) && !f.namespaces.excludes(known.namespaces...) &&
+		f.user.includes(known.users...) && !f.user.excludesAll(known.users) &&
+		f.app.includes(known.apps...) && !f.app.excludesAll(known.apps)
+}
+
+// Select returns the operations that the rules select by name, nil if they do not
+// restrict them.
+func (f Filter) Select() []Operation {
+	if f.operations.isZero() {
+		return nil
+	}
+	return slices.DeleteFunc(Operations(), func(o Operation) bool {
+		return f.operations.excludes(string(o)) ||
+			o != HistoryGap && o != UnknownCommand && !f.operations.includes(string(o))
+	})
+}
+
+// SelectRisks returns the risks that the rules select, nil if they do not restrict them.
+func (f Filter) SelectRisks() []Risk {
+	if f.risk.isZero() {
+		return nil
+	}
+	return slices.DeleteFunc(Risks(), func(r Risk) bool {
+		return f.risk.excludes(string(r)) || r != UnknownRisk && !f.risk.includes(string(r))
+	})
+}
+
+// Globs splits a list of the grammar into the globs that it includes and excludes.
+func Globs(items []string) (include, exclude []string) {
+	for _, item := range items {
+		if rest, ok := strings.CutPrefix(item, "!"); ok {
+			exclude = append(exclude, rest)
+			continue
+		}
+		if strings.HasPrefix(item, `\!`) {
+			item = item[1:]
+		}
+		include = append(include, item)
+	}
+	return include, exclude
+}
+
+// choice is one list.
+type choice struct{ include, exclude []*regexp.Regexp }
+
+func newChoice(items []string) choice {
+	include, exclude := Globs(items)
+	return choice{include: globs(include), exclude: globs(exclude)}
+}
+
+// closed returns the choice of a list whose values are known.
+func closed(field string, items, values []string) (choice, error) {
+	for _, item := range items {
+		only := newChoice([]string{strings.TrimPrefix(item, "!")})
+		if !slices.ContainsFunc(values, func(v string) bool { return only.includes(v) }) {
+			return choice{}, &RuleError{Field: field, Item: item, Want: values}
+		}
+	}
+	return newChoice(items), nil
+}
+
+func (c choice) isZero() bool { return len(c.include) == 0 && len(c.exclude) == 0 }
+
+func (c choice) includes(values ...string) bool {
+	return len(c.include) == 0 || matchAny(c.include, values)
+}
+
+func (c choice) excludes(values ...string) bool { return matchAny(c.exclude, values) }
+
+// excludesAll reports whether every value is excluded: of several users of a connection
+// any can be the one.
+func (c choice) excludesAll(values []string) bool {
+	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !c.excludes(v) })
+}
+
+func names[T ~string](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func upper(items []string) []string {
+	out := make([]string, len(items))
+	for i, item := range items {
+		out[i] = strings.ToUpper(item)
+	}
+	return out
 }
 
 func globs(patterns []string) []*regexp.Regexp {
-	out := make([]*regexp.Regexp, 0, len(patterns))
+	var out []*regexp.Regexp
 	for _, p := range patterns {
-		parts := strings.Split(p, "*")
-		for i := range parts {
-			parts[i] = regexp.QuoteMeta(parts[i])
-		}
-		out = append(out, regexp.MustCompile(`(?s)^`+strings.Join(parts, ".*")+`$`))
+		out = append(out, regexp.MustCompile("(?s)"+GlobPattern(p)))
 	}
 	return out
+}
+
+// GlobPattern returns the regular expression of a glob, for Go and for the server, with
+// the option s.
+func GlobPattern(glob string) string {
+	parts := strings.Split(glob, "*")
+	for i := range parts {
+		parts[i] = regexp.QuoteMeta(parts[i])
+	}
+	return "^" + strings.Join(parts, ".*") + `\z`
 }
 
 func matchAny(patterns []*regexp.Regexp, names []string) bool {

@@ -88,15 +88,16 @@ func (p *Pipeline) inferred(ctx context.Context, c checkpoint.Comparison) ([]not
 	between := notification.Interval{From: c.From, To: c.To}
 	var docs []notification.Document
 	if c.Gap {
-		docs = append(docs, notification.NewGap(between, p.origin(), time.Now()))
-		p.Metrics.Changes.WithLabelValues(string(notification.HistoryGap)).Inc()
+		gap := notification.NewGap(between, p.origin(), time.Now())
+		docs = append(docs, gap)
+		p.Metrics.Count(gap.Change)
 	}
 	if c.Unknown {
 		return docs, nil
 	}
 	for _, change := range p.Detector.Differences(before.All(), append(now.All(), undefined(c)...)) {
 		docs = append(docs, notification.NewInferred(change, between, p.origin(), time.Now()))
-		p.Metrics.Changes.WithLabelValues(string(change.Operation)).Inc()
+		p.Metrics.Count(change)
 	}
 	return docs, nil
 }

@@ -378,7 +378,7 @@ func (p *Pipeline) ignoreTruncatedTransaction(err error) error {
 }
 
 func (p *Pipeline) document(c notification.Change) notification.Document {
-	p.Metrics.Changes.WithLabelValues(string(c.Operation)).Inc()
+	p.Metrics.Count(c)
 	if c.Operation == notification.UnknownCommand {
 		p.Metrics.Unknown.Inc()
 		p.Log.Warn("unknown command in the oplog", zap.String("statement", c.Statement),

@@ -35,7 +35,7 @@ func some(t *testing.T) archive {
 			bson.E{Key: "mongosh", Value: "db.getSiblingDB('bank').getCollection('payments').renameCollection('paid')"}),
 		told("rs0", 22, "DROP_DATABASE", "bank", ""),
 		told("rs0", 23, "CREATE_COLLECTION", "bankrupt", "x"),
-		told("rs1", 24, "CREATE_COLLECTION", "bank", "elsewhere"),
+		told("rs1", 24, "CREATE_COLLECTION", "bank", "elsewhere", bson.E{Key: "risk", Value: "destructive"}),
 	)
 	a.insert("schema_history", docs...)
 	a.insert("schema_catalog", version("rs0", 20, 1, "bank.payments", bson.D{}), version("rs1", 24, 1, "bank.elsewhere", bson.D{}))
@@ -76,6 +76,14 @@ func TestSelection(t *testing.T) {
 		{[]string{"--operation", "rename_collection"}, []int{21}},
 		{[]string{"--operation", "CREATE_COLLECTION", "--ns", "bank.*"}, []int{20, 24}},
 		{[]string{"--limit", "2"}, []int{23, 24}},
+		{[]string{"--ns", "bank.payments", "--ns", "bankrupt.*"}, []int{20, 21, 23}},
+		{[]string{"--ns", "!bank.*", "--since", rfc(20)}, []int{23}},
+		{[]string{"--ns", "!bank.paid", "--since", rfc(20)}, []int{20, 22, 23, 24}},
+		{[]string{"--operation", "!DROP_*", "--since", rfc(20)}, []int{20, 21, 23, 24}},
+		{[]string{"--operation", "RENAME_COLLECTION,DROP_DATABASE"}, []int{21, 22}},
+		{[]string{"--risk", "breaking"}, []int{21}},
+		{[]string{"--risk", "destructive", "--since", rfc(20)}, []int{22, 24}},
+		{[]string{"--risk", "!destructive", "--ns", "bank.*", "--since", rfc(20)}, []int{20, 21, 22}},
 		{[]string{"--limit", "2", "--ns", "bank.*"}, []int{22, 24}},
 		{[]string{"--limit", "100", "--ns", "bank.payments"}, []int{20, 21}},
 		{[]string{"--source", "rs1"}, []int{24}},
@@ -202,7 +210,7 @@ func TestPipes(t *testing.T) {
 func TestUsage(t *testing.T) {
 	a := newArchive(t)
 	for _, args := range [][]string{
-		{"history", "--since", "yesterday"}, {"history", "--format", "xml"}, {"history", "--operation", "DROP_TABLE"}, {"history", "--limit", "-1"},
+		{"history", "--since", "yesterday"}, {"history", "--format", "xml"}, {"history", "--operation", "DROP_TABLE"}, {"history", "--risk", "high"}, {"history", "--limit", "-1"},
 		{"history", "--as-of", "now", "--since", "1h"}, {"history", "--follow", "--until", "now"}, {"history", "diff", "now"},
 		{"history", "diff", "now", "then"}, {"history", "show"}, {"history", "--as-of", "now", "--format", "csv"}, {"status", "--format", "csv"},
 	} {

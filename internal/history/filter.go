@@ -1,0 +1,153 @@
+package history
+
+import (
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/notification"
+)
+
+// filter is the selection as the server evaluates it. Each branch of its $or has an index
+// that also returns the order.
+func (q Query) filter() bson.D {
+	common := q.span()
+	if q.Source != "" {
+		common = append(common, ofSource(q.Source))
+	}
+	if selection := q.selection(common); selection != nil {
+		return selection
+	}
+	return common
+}
+
+// selection returns the conditions of the filter, none if it selects everything. Each of
+// its branches repeats the common conditions, which its index needs.
+func (q Query) selection(common bson.D) bson.D {
+	operations, risks := q.Filter.Select(), q.Filter.SelectRisks()
+	if operations == nil && risks == nil && len(q.Namespaces) == 0 {
+		return nil
+	}
+	branches := bson.A{}
+	if always := alwaysSelected(operations, risks); len(always) > 0 {
+		branches = append(branches, join(bson.D{{Key: "operation", Value: bson.D{{Key: "$in", Value: always}}}}, common))
+	}
+	only := bson.D{}
+	if operations != nil {
+		only = append(only, bson.E{Key: "operation", Value: anyOf(operations)})
+	}
+	if risks != nil {
+		only = append(only, ofRisk(risks))
+	}
+	for _, names := range namespaceConditions(q.Namespaces, operations) {
+		branches = append(branches, join(names, only, common))
+	}
+	return bson.D{{Key: "$or", Value: branches}}
+}
+
+// anyOf matches one of the values, by equality if there is one.
+func anyOf[T any](values []T) any {
+	if len(values) == 1 {
+		return values[0]
+	}
+	return bson.D{{Key: "$in", Value: values}}
+}
+
+// alwaysSelected returns the operations that say that something may be missing, unless
+// they are excluded.
+func alwaysSelected(operations []notification.Operation, risks []notification.Risk) bson.A {
+	if risks != nil && !slices.Contains(risks, notification.UnknownRisk) {
+		return nil
+	}
+	found := bson.A{}
+	for _, o := range []notification.Operation{notification.HistoryGap, notification.UnknownCommand} {
+		if operations == nil || slices.Contains(operations, o) {
+			found = append(found, string(o))
+		}
+	}
+	return found
+}
+
+// ofRisk selects by risk. A change that an earlier release recorded has none, and is
+// selected where its operation can have one of these risks.
+func ofRisk(risks []notification.Risk) bson.E {
+	possible := bson.A{}
+	for _, o := range notification.Operations() {
+		if slices.ContainsFunc(o.PossibleRisks(), func(r notification.Risk) bool { return slices.Contains(risks, r) }) {
+			possible = append(possible, string(o))
+		}
+	}
+	return bson.E{Key: "$or", Value: bson.A{
+		bson.D{{Key: "risk", Value: anyOf(risks)}},
+		bson.D{{Key: "risk", Value: bson.D{{Key: "$exists", Value: false}}}, {Key: "operation", Value: bson.D{{Key: "$in", Value: possible}}}},
+	}}
+}
+
+// namespaceConditions returns the alternatives by which namespaces are selected: a rename
+// by both its names, a DROP_DATABASE as "database.".
+func namespaceConditions(items []string, operations []notification.Operation) []bson.D {
+	include, exclude := notification.Globs(items)
+	none := bson.D{}
+	if len(exclude) > 0 {
+		excluded := bson.A{}
+		for _, glob := range exclude {
+			excluded = append(excluded, databaseCondition(glob))
+		}
+		not := bson.D{{Key: "$nin", Value: globFilters(exclude)}}
+		none = bson.D{{Key: "ns", Value: not}, {Key: "to", Value: not}, {Key: "$nor", Value: excluded}}
+	}
+	if len(include) == 0 {
+		return []bson.D{none}
+	}
+	matched := anyOf(globFilters(include))
+	found := []bson.D{
+		join(bson.D{{Key: "ns", Value: matched}}, none),
+		join(bson.D{{Key: "to", Value: matched}}, none),
+	}
+	if operations != nil && !slices.Contains(operations, notification.DropDatabase) {
+		return found
+	}
+	for _, glob := range include {
+		found = append(found, join(databaseCondition(glob), none))
+	}
+	return found
+}
+
+// databaseCondition selects the drops of databases whose "database." matches the glob.
+func databaseCondition(glob string) bson.D {
+	return bson.D{
+		{Key: "operation", Value: string(notification.DropDatabase)},
+		{Key: "$expr", Value: bson.D{{Key: "$regexMatch", Value: bson.D{
+			{Key: "input", Value: bson.D{{Key: "$concat", Value: bson.A{"$database", "."}}}},
+			{Key: "regex", Value: notification.GlobPattern(glob)},
+			{Key: "options", Value: "s"},
+		}}}},
+	}
+}
+
+// join joins conditions. They may name a field more than once: the server requires each.
+func join(parts ...bson.D) bson.D {
+	joined := bson.D{}
+	for _, p := range parts {
+		joined = append(joined, p...)
+	}
+	return joined
+}
+
+func globFilters(globs []string) bson.A {
+	filters := bson.A{}
+	for _, glob := range globs {
+		filters = append(filters, globFilter(glob))
+	}
+	return filters
+}
+
+// globFilter matches a field: a glob without a star by equality, others by a regular
+// expression anchored at both ends, whose beginning an index can use.
+func globFilter(glob string) any {
+	if !strings.Contains(glob, "*") {
+		return glob
+	}
+	return bson.Regex{Pattern: notification.GlobPattern(glob), Options: "s"}
+}
