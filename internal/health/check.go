@@ -71,7 +71,7 @@ func (c Check) askSink(ctx context.Context, r *Report) {
 		r.problem(c.SinkError.Error())
 		return
 	}
-	for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory, c.askQueue, c.askSinkPrivileges} {
+	for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory, c.askQueue, c.askActors, c.askSinkPrivileges} {
 		if err := ask(ctx, r); err != nil {
 			r.problem(err.Error())
 		}
@@ -124,6 +124,7 @@ func (c Check) askMember(ctx context.Context, m oplog.Member, r *Report) {
 	if err != nil {
 		r.problem(err.Error())
 	}
+	c.askActorSources(ctx, m, r)
 	if r.Position == nil {
 		return
 	}

@@ -77,6 +77,7 @@ func (r Report) writeRest(line func(string, string, terminal.Colour)) {
 		unprocessed += ", the oldest of " + stamp(*at)
 	}
 	line("notifications", unprocessed, terminal.Plain)
+	r.writeActors(line)
 	switch {
 	case !r.Catalog.Compared:
 		line("catalog", "not compared", terminal.Yellow)

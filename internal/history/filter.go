@@ -12,7 +12,7 @@ import (
 // filter is the selection as the server evaluates it. Each branch of its $or has an index
 // that also returns the order.
 func (q Query) filter() bson.D {
-	common := q.span()
+	common := join(q.span(), q.actorCondition())
 	if q.Source != "" {
 		common = append(common, ofSource(q.Source))
 	}

@@ -114,7 +114,7 @@ func (f *Follower) next(ctx context.Context, span notification.IDRange, take fun
 	if err != nil {
 		return fmt.Errorf("read what is new: %w", err)
 	}
-	if err := each(ctx, cur, take); err != nil {
+	if err := f.reader.eachWithActors(ctx, cur, f.query, take); err != nil {
 		return err
 	}
 	f.last[span.From] = newest

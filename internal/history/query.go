@@ -20,9 +20,11 @@ const batchSize = 1000
 type Query struct {
 	// Namespaces are globs on "database.collection" in the grammar of notification.Rules.
 	Namespaces []string
-	// Filter selects by operation and risk; its other rules do not apply.
+	// Filter selects by operation, risk, user and application; its rule on namespaces does not apply.
 	Filter notification.Filter
-	Source string
+	// Users and Apps are the items of Filter by user and application.
+	Users, Apps []string
+	Source      string
 	// Since and Until are inclusive; zero for no bound.
 	Since, Until time.Time
 	// Limit keeps the newest ones; 0 for no limit.
@@ -44,6 +46,9 @@ func (r Reader) changes() *mongo.Collection { return r.db.Collection(sink.Histor
 // selected by whatever namespace or operation. Memory does not grow with the number
 // of changes.
 func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (cut bool, err error) {
+	if q.Limit > 0 && q.byActor() {
+		return r.newestByActor(ctx, q, take)
+	}
 	filter := q.filter()
 	if q.Limit > 0 {
 		first, found, err := r.newest(ctx, filter, q.Limit)
@@ -59,7 +64,7 @@ func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (cut
 	if err != nil {
 		return false, fmt.Errorf("read the history: %w", err)
 	}
-	return cut, each(ctx, cur, take)
+	return cut, r.eachWithActors(ctx, cur, q, take)
 }
 
 func each(ctx context.Context, cur *mongo.Cursor, take func(Change) error) error {
