@@ -152,11 +152,11 @@ func (r Reader) newestByActor(ctx context.Context, q Query, take func(Change) er
 // ActorText is the actor for people: the user, and the application behind it; empty if no actor is known.
 func (c Change) ActorText() string {
 	text := actorName(c.Actor)
-	if c.Actor.App != "" {
-		text += " (" + c.Actor.App + ")"
-	}
 	if !c.Actor.IsZero() && !c.Actor.Exact {
 		text += "?"
+	}
+	if c.Actor.App != "" {
+		text += " (" + c.Actor.App + ")"
 	}
 	return terminal.Escape(strings.TrimSpace(text))
 }
