@@ -22,6 +22,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/usererror"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -88,7 +89,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	}
 	view, err := replicaset.Discover(ctx, seeds)
 	if err != nil {
-		return nil, pipeline.UserError(err, seeds.PathIsAuthSource)
+		return nil, usererror.Tailed(err, seeds.PathIsAuthSource)
 	}
 	db, err := openSink(ctx, client, d.cfg)
 	if err != nil {

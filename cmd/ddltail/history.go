@@ -112,7 +112,7 @@ func diffCommand(source *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "table (side by side), json, or mongosh")
-	cmd.Flags().BoolVar(&allowDestructive, "allow-destructive", false, "mongosh: drop and recreate what no collMod can change; its documents are lost")
+	cmd.Flags().BoolVar(&allowDestructive, "allow-destructive", false, "mongosh: drop collections that do not exist later, and drop and recreate what no collMod can change; their documents are lost")
 	return cmd
 }
 
@@ -169,7 +169,7 @@ func optionalMoment(flag, text string, now time.Time) (time.Time, error) {
 func moment(name, text string, now time.Time) (time.Time, error) {
 	at, err := history.ParseMoment(text, now)
 	if err != nil {
-		return at, &config.Error{Reason: name, Remedy: err.Error()}
+		return at, &config.Error{Reason: name, Remedy: err.Error(), Err: err}
 	}
 	return at, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 func setupCommand() *cobra.Command {
@@ -63,7 +64,7 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 // explainSink names what to do about an error of the sink that waiting cannot resolve.
 func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use privileges.Use, err error) error {
 	err = use.Explain(ctx, db.Client(), privileges.Sink, err)
-	return pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+	return usererror.Sink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 }
 
 // openSink returns the database of ddltail's own collections. Without a primary it
@@ -79,7 +80,7 @@ func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mo
 			err = fmt.Errorf("the sink: %w", reason)
 		}
 	}
-	return nil, pipeline.SinkUserError(err, cfg.Database, cfg.Sink.PathIsAuthSource())
+	return nil, usererror.Sink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 }
 
 func disconnect(client *mongo.Client) {

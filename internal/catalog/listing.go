@@ -22,9 +22,10 @@ const codeNamespaceNotFound = 26
 // is majority-committed, and only for namespaces that nothing happened to since
 // the moment that the listing began with.
 type Listing struct {
-	member  oplog.Member
-	session *mongo.Session
-	after   bson.Timestamp
+	member    oplog.Member
+	session   *mongo.Session
+	after     bson.Timestamp
+	generated schema.GeneratedNames
 }
 
 // NewListing begins a listing of what is there at or after a moment. The caller
@@ -34,7 +35,7 @@ func NewListing(m oplog.Member, after bson.Timestamp) (*Listing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start a session on %s: %w", m.Host, err)
 	}
-	return &Listing{member: m, session: session, after: after}, nil
+	return &Listing{member: m, session: session, after: after, generated: schema.NewGeneratedNames()}, nil
 }
 
 // Close ends the listing's session.
@@ -113,6 +114,7 @@ func (l *Listing) Collections(ctx context.Context, db string, only ...string) ([
 		if err != nil {
 			return nil, fmt.Errorf("list the collections of %s: %s: %w", db, i.Name, err)
 		}
+		def.Temporary = def.Temporary || l.generated.CreatedByServer(i.Name)
 		out = append(out, schema.Version{
 			Namespace:  schema.Namespace{Database: db, Collection: i.Name},
 			Definition: &def,

@@ -42,6 +42,7 @@ func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) (
 // that is known and not in the state is one that was dropped.
 func Changed(known *schema.Catalog, state []schema.Version, at oplog.Moment) (changed, undefined []schema.Version) {
 	there := make(map[schema.Namespace]bool, len(state))
+	generated := schema.NewGeneratedNames()
 	for _, v := range state {
 		if !v.Definition.Known() {
 			if !v.Definition.Temporary {
@@ -50,7 +51,13 @@ func Changed(known *schema.Catalog, state []schema.Version, at oplog.Moment) (ch
 			continue
 		}
 		there[v.Namespace] = true
-		if old, ok := known.Lookup(v.Namespace); !ok || !old.EquivalentIdentity(*v.Definition) {
+		old, ok := known.Lookup(v.Namespace)
+		if generated.StaysTemporary(v.Namespace.Collection, old, *v.Definition) {
+			def := *v.Definition
+			def.Temporary = true
+			v.Definition = &def
+		}
+		if !ok || !old.EquivalentIdentity(*v.Definition) {
 			v.OpTime, v.Wall = at.OpTime, at.Wall
 			changed = append(changed, v)
 		}

@@ -2,13 +2,15 @@ package config
 
 import "strings"
 
-// Error is a mistake that trying again cannot mend: the process ends with exit
-// code 2. Its text names the variable or the privilege, and never a credential.
+// Error is a mistake that a retry cannot resolve: the process ends with exit code 2. Its
+// text names the variable or the privilege, and never a credential.
 type Error struct {
 	// Reason is what is wrong.
 	Reason string
 	// Remedy is what would be right; empty where the reason says it.
 	Remedy string
+	// Err is the cause; nil where the mistake is in the configuration itself.
+	Err error
 }
 
 func (e *Error) Error() string {
@@ -17,6 +19,9 @@ func (e *Error) Error() string {
 	}
 	return e.Reason + ": " + e.Remedy
 }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
 
 // Errors are all mistakes of one configuration.
 type Errors []*Error
@@ -27,4 +32,13 @@ func (e Errors) Error() string {
 		lines[i] = one.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns each mistake.
+func (e Errors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, one := range e {
+		errs[i] = one
+	}
+	return errs
 }

@@ -87,7 +87,11 @@ func (b *Backend) request(ctx context.Context, m Message, now time.Time) (*http.
 	req.Header.Set("webhook-id", m.ID)
 	req.Header.Set("webhook-timestamp", stamp)
 	if len(b.secret) > 0 {
-		req.Header.Set("webhook-signature", b.secret.sign(m.ID, stamp, m.Body))
+		signature, err := b.secret.sign(m.ID, now, m.Body)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("webhook-signature", signature)
 	}
 	return req, nil
 }

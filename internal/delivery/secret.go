@@ -1,11 +1,13 @@
 package delivery
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
 // Secret is the key that signs requests. It is never printed.
@@ -32,9 +34,14 @@ func ParseSecret(text string) (Secret, error) {
 }
 
 // sign returns the value of the header webhook-signature.
-func (s Secret) sign(id, timestamp string, body []byte) string {
-	mac := hmac.New(sha256.New, s)
-	mac.Write([]byte(id + "." + timestamp + "."))
-	mac.Write(body)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+func (s Secret) sign(id string, at time.Time, body []byte) (string, error) {
+	webhook, err := standardwebhooks.NewWebhookRaw(s)
+	if err != nil {
+		return "", fmt.Errorf("sign %s: %w", id, err)
+	}
+	signature, err := webhook.Sign(id, at, body)
+	if err != nil {
+		return "", fmt.Errorf("sign %s: %w", id, err)
+	}
+	return signature, nil
 }

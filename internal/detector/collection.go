@@ -28,7 +28,7 @@ func create(w *detection, op operation) error {
 }
 
 func createdDefinition(op operation) (schema.Definition, error) {
-	options, err := rawdoc.Without(op.Object, "create", "idIndex", "temp", "uuid")
+	options, err := rawdoc.Without(op.Object, "create", "idIndex", "uuid")
 	if err != nil {
 		return schema.Definition{}, err
 	}
@@ -70,8 +70,9 @@ func dropCollection(w *detection, op operation) error {
 		return nil
 	}
 	def, known := w.lookup(op.ns)
+	temporary := w.isTemporary(op.ns)
 	w.put(op.ns, nil)
-	if !def.Temporary && !w.generated.Match(op.ns.Collection) {
+	if !temporary {
 		c := dropCollectionChange(op.ns, def, known)
 		c.Empty = droppedEmpty(op)
 		w.emit(op, c)

@@ -149,6 +149,15 @@ func (w *detection) lookup(ns schema.Namespace) (schema.Definition, bool) {
 	return w.known.Lookup(ns)
 }
 
+// isTemporary reports whether a namespace is one that the server made for itself: as its
+// definition says, or, of an unknown one, its name.
+func (w *detection) isTemporary(ns schema.Namespace) bool {
+	if def, known := w.lookup(ns); known {
+		return def.Temporary
+	}
+	return w.generated.CreatedByServer(ns.Collection)
+}
+
 // put sets a namespace's definition; nil drops it.
 func (w *detection) put(ns schema.Namespace, d *schema.Definition) {
 	if !w.watch.Includes(ns) {
@@ -161,9 +170,9 @@ func (w *detection) put(ns schema.Namespace, d *schema.Definition) {
 }
 
 // emit appends a change, unless its namespace is out of scope. Of ddltail's own collections
-// only the drop is reported: what they held is lost.
+// only what takes one away is reported, a drop or a rename: what it held is lost.
 func (w *detection) emit(op operation, c notification.Change) {
-	heard := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || c.Operation == notification.DropCollection && w.watch.IsOwn(c.Namespace())
+	heard := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || takesAway(c.Operation) && w.watch.IsOwn(c.Namespace())
 	if op.unreported || !heard {
 		return
 	}
@@ -171,6 +180,10 @@ func (w *detection) emit(op operation, c notification.Change) {
 		c.UUID = op.UUID
 	}
 	w.changes = append(w.changes, c)
+}
+
+func takesAway(o notification.Operation) bool {
+	return o == notification.DropCollection || o == notification.RenameCollection
 }
 
 func (w *detection) result() Result {

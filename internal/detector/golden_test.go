@@ -38,9 +38,10 @@ func TestGolden(t *testing.T) {
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			known := &detector.State{}
+			reasons := &reasons{}
 			for _, c := range readCases(t, folder) {
 				// Replayed whether or not the case is selected: later ones need its catalog.
-				documents, ignored := c.replay(t, known)
+				documents, ignored := c.replay(t, known, reasons)
 				t.Run(c.name, func(t *testing.T) { c.check(t, documents, ignored) })
 			}
 		})
@@ -111,7 +112,7 @@ func (g golden) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool, 
 
 // replay runs the entries the way that `run` does, and returns the documents as
 // indented JSON, and a line for each entry that brought none.
-func (g golden) replay(t *testing.T, known *detector.State) (documents, ignored []byte) {
+func (g golden) replay(t *testing.T, known *detector.State, why *reasons) (documents, ignored []byte) {
 	d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
 	var out, passed bytes.Buffer
 	for _, e := range g.entries {
@@ -124,8 +125,9 @@ func (g golden) replay(t *testing.T, known *detector.State) (documents, ignored 
 		known.Apply(result)
 		checkTouched(t, d.AffectedNamespaces(unit), result)
 		if len(result.Changes) == 0 {
-			fmt.Fprintln(&passed, ignoredLine(t, e))
+			fmt.Fprintln(&passed, ignoredLine(t, e, why.why(e)))
 		}
+		why.follow(e)
 		for _, c := range result.Changes {
 			doc := notification.NewDocument(c, notification.Origin{Source: "rs0", ReplicaSet: "rs0"}, c.Wall.Add(time.Second))
 			text, err := bson.MarshalExtJSON(doc.Notification(), false, false)
@@ -152,8 +154,7 @@ func checkTouched(t *testing.T, touched []schema.Namespace, r detector.Result) {
 	}
 }
 
-func ignoredLine(t *testing.T, e oplog.Entry) string {
-	reason := whyIgnored(e)
+func ignoredLine(t *testing.T, e oplog.Entry, reason string) string {
 	if reason == "" {
 		t.Errorf("%s is ignored for no reason: %s", e.OpTime, e.Raw)
 	}

@@ -1,6 +1,7 @@
 package detector_test
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 
@@ -8,8 +9,59 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// generated are the names that servers give to what they make for themselves.
-var generated = regexp.MustCompile(`^(system\.buckets\.)?(tmp\.agg_out\.[0-9a-f-]{36}|tmp\w{5}\.(renameCollection|convertToCapped\..+|create|rename)|(system\.)?resharding\..+)$`)
+// generated are the names that servers give to what they create for themselves, aside those to which they move what is in
+// the way of an applyOps.
+var (
+	generated = regexp.MustCompile(`^(system\.buckets\.)?(tmp\.agg_out\.[0-9a-f-]{36}|tmp\w{5}\.(renameCollection|convertToCapped\..+)|(system\.)?resharding\..+)$`)
+	aside     = regexp.MustCompile(`^tmp\w{5}\.(create|rename)$`)
+)
+
+// reasons says why an entry may pass without a notification. It follows the collections that servers created for themselves, and
+// knows the server's entries, not the detector.
+type reasons struct {
+	// created holds by full name what a create entry was seen of: whether it is a collection of the server's own, and whether
+	// it has the option temp.
+	created map[string]origin
+}
+
+type origin struct{ internal, temp bool }
+
+// follow keeps an entry's effect on the names in mind.
+func (r *reasons) follow(e oplog.Entry) {
+	name, target := e.Command()
+	coll, _ := target.StringValueOK()
+	if r.created == nil {
+		r.created = map[string]origin{}
+	}
+	switch name {
+	case "create":
+		temp := marked(e, "temp")
+		r.created[e.Database()+"."+coll] = origin{internal: temp || generated.MatchString(coll) || aside.MatchString(coll), temp: temp}
+	case "renameCollection":
+		to, _ := e.Object.Lookup("to").StringValueOK()
+		is := r.of(coll)
+		if is.temp = is.temp && marked(e, "stayTemp"); !is.temp && !generated.MatchString(collectionOf(to)) && !aside.MatchString(collectionOf(to)) {
+			is.internal = false
+		}
+		delete(r.created, coll)
+		r.created[to] = is
+	case "drop":
+		delete(r.created, e.Database()+"."+coll)
+	}
+}
+
+func collectionOf(ns string) string {
+	_, coll, _ := strings.Cut(ns, ".")
+	return coll
+}
+
+// of returns where a collection comes from; the name decides of one that was not seen.
+func (r *reasons) of(ns string) origin {
+	if seen, ok := r.created[ns]; ok {
+		return seen
+	}
+	return origin{internal: generated.MatchString(collectionOf(ns))}
+}
 
 // silent are the commands that say nothing of the schema by themselves.
 var silent = map[string]string{
@@ -26,25 +78,23 @@ var sharding = []string{"createDatabaseMetadata", "dropDatabaseMetadata", "inval
 	"setAllowChunkOperations", "modifyCollectionShardingIndexCatalog", "createGlobalIndex", "dropGlobalIndex", "importCollection",
 	"truncateRange", "setMultikeyMetadata", "dropIdent", "initReplicatedFastCount"}
 
-// whyIgnored gives the reason why an entry may pass without a notification; it is
-// empty where there is none. It knows the server's entries, not the detector.
-func whyIgnored(e oplog.Entry) string {
+// why gives the reason why an entry may pass without a notification; it is empty where there is none.
+func (r *reasons) why(e oplog.Entry) string {
 	switch e.Op {
 	case "n":
-		return whyNoop(e)
+		return r.whyNoop(e)
 	case "c":
-		return whyCommand(e)
+		return r.whyCommand(e)
 	case "i", "u", "d":
 		return whyDocument(e)
 	}
 	return "no letter of schema changes"
 }
 
-func whyNoop(e oplog.Entry) string {
+func (r *reasons) whyNoop(e oplog.Entry) string {
 	full, ok := e.Object2.Lookup("shardCollection").StringValueOK()
-	_, coll, _ := strings.Cut(full, ".")
 	switch {
-	case ok && generated.MatchString(coll):
+	case ok && r.of(full).internal:
 		return "the sharding of a collection that the server made for itself"
 	case ok:
 		return ""
@@ -65,7 +115,7 @@ func whyDocument(e oplog.Entry) string {
 	return ""
 }
 
-func whyCommand(e oplog.Entry) string {
+func (r *reasons) whyCommand(e oplog.Entry) string {
 	name, target := e.Command()
 	coll, _ := target.StringValueOK()
 	if reason, ok := silent[name]; ok {
@@ -78,10 +128,10 @@ func whyCommand(e oplog.Entry) string {
 	}
 	switch {
 	case name == "applyOps":
-		return whyApplyOps(e)
+		return r.whyApplyOps(e)
 	case e.Database() == "admin" || e.Database() == "config" || e.Database() == "local":
 		return "a database of the server's"
-	case ownCollection(e.Database() + "." + coll):
+	case ownCollection(e.Database()+"."+coll) && name != "drop":
 		return "ddltail's own"
 	case e.FromMigrate:
 		return "a copy that the cluster makes"
@@ -89,10 +139,10 @@ func whyCommand(e oplog.Entry) string {
 		return "where views are kept"
 	case name == "drop" && coll == "system.views":
 		return "there was no view in it"
-	case generated.MatchString(coll), name == "create" && marked(e, "temp"):
-		return "a collection that the server made for itself"
 	case name == "renameCollection":
-		return whyRename(e)
+		return r.whyRename(e)
+	case name == "create" && (marked(e, "temp") || aside.MatchString(coll)), r.of(e.Database() + "." + coll).internal:
+		return "a collection that the server made for itself"
 	case name == "collMod":
 		return whyModification(e)
 	case name == "createIndexes" && strings.Contains(string(e.Object), "control.min."):
@@ -106,10 +156,14 @@ func marked(e oplog.Entry, flag string) bool {
 	return on
 }
 
-func whyRename(e oplog.Entry) string {
+// whyRename lets pass what stays the server's own, and destroys nothing of a user's.
+func (r *reasons) whyRename(e oplog.Entry) string {
+	from, _ := e.Object.Lookup("renameCollection").StringValueOK()
 	to, _ := e.Object.Lookup("to").StringValueOK()
-	_, coll, _ := strings.Cut(to, ".")
-	if generated.MatchString(coll) {
+	after := reasons{created: maps.Clone(r.created)}
+	after.follow(e)
+	_, _, drops := e.Object.Lookup("dropTarget").BinaryOK()
+	if r.of(from).internal && after.of(to).internal && (!drops || r.of(to).internal) {
 		return "a collection that the server made for itself"
 	}
 	return ""
@@ -130,7 +184,7 @@ func whyModification(e oplog.Entry) string {
 	return "a collMod that nobody typed"
 }
 
-func whyApplyOps(e oplog.Entry) string {
+func (r *reasons) whyApplyOps(e oplog.Entry) string {
 	if marked(e, "partialTxn") {
 		return "a part of a transaction, which waits for its end"
 	}
@@ -143,7 +197,7 @@ func whyApplyOps(e oplog.Entry) string {
 	}
 	for _, v := range values {
 		inner, err := oplog.Decode(v.Document())
-		if err != nil || whyIgnored(inner) == "" {
+		if err != nil || r.why(inner) == "" {
 			return ""
 		}
 	}

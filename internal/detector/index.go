@@ -53,7 +53,7 @@ func abortIndexBuild(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("abortIndexBuild: %w", err)
 	}
-	if def, _ := w.lookup(op.ns); def.Temporary || w.generated.Match(op.ns.Collection) {
+	if w.isTemporary(op.ns) {
 		return nil
 	}
 	cause, _ := op.Object.Lookup("cause").DocumentOK()
@@ -113,7 +113,7 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 		next := def.WithIndex(spec)
 		w.put(op.ns, &next)
 	}
-	if !automatic && !def.Temporary && !w.generated.Match(op.ns.Collection) {
+	if !automatic && !w.isTemporary(op.ns) {
 		c := createIndexChange(op.ns, def, spec)
 		c.Build = took
 		c.New = onEmptyCollection(op)
@@ -166,7 +166,7 @@ func dropIndexes(w *detection, op operation) error {
 		next := def.WithoutIndex(name)
 		w.put(op.ns, &next)
 	}
-	if def.Temporary || w.generated.Match(op.ns.Collection) {
+	if w.isTemporary(op.ns) {
 		return nil
 	}
 	w.emit(op, dropIndexChange(op.ns, def, name, before))

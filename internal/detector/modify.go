@@ -61,7 +61,7 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 			w.put(op.ns, &def)
 		}
 	}
-	if !def.Temporary {
+	if !w.isTemporary(op.ns) {
 		w.emit(op, c)
 	}
 	return nil
@@ -123,7 +123,7 @@ func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 			w.put(op.ns, &next)
 		}
 	}
-	if !def.Temporary {
+	if !w.isTemporary(op.ns) {
 		w.emit(op, c)
 	}
 	return nil

@@ -27,22 +27,23 @@ func renameCollection(w *detection, op operation) error {
 	target, targetKnown := w.lookup(to)
 	r := rename{
 		from: from, to: to, source: source, known: known, target: target, targetKnown: targetKnown,
-		replaces: hasTarget(op.Object.Lookup("dropTarget")),
+		replaces:  hasTarget(op.Object.Lookup("dropTarget")),
+		temporary: w.isTemporary(from), replacesTemporary: w.isTemporary(to),
+		buckets: isBuckets(op.Object.Lookup("renameCollection")),
 	}
 	r.target.UUID = targetUUID(op, target)
-	moved := source
-	moved.UUID = op.UUID
-	moved.Temporary = rawdoc.Truthy(op.Object.Lookup("stayTemp")) || w.generated.Match(to.Collection)
+	var err error
+	if r.moved, err = w.moved(op, r); err != nil {
+		return fmt.Errorf("renameCollection: %w", err)
+	}
 	w.put(from, nil)
-	if known {
-		w.put(to, &moved)
-	} else {
+	switch {
+	case known:
+		w.put(to, &r.moved)
+	case targetKnown:
 		w.put(to, nil)
 	}
-	r.moved = moved
-	if !moved.Temporary {
-		w.emitRename(op, r)
-	}
+	w.emitRename(op, r)
 	return nil
 }
 
@@ -51,41 +52,83 @@ type rename struct {
 	from, to           schema.Namespace
 	source, target     schema.Definition
 	known, targetKnown bool
-	replaces           bool
-	moved              schema.Definition
+	// temporary and replacesTemporary are set where the server made the source, or the
+	// target, for itself.
+	temporary, replacesTemporary bool
+	replaces                     bool
+	// buckets is set where the source is the bucket collection of a time series.
+	buckets bool
+	moved   schema.Definition
+}
+
+// moved returns the definition of the source under its new name. What it was created as
+// decides whether it is temporary there: stayTemp keeps the option temp of one that has it,
+// and changes nothing for a user's collection, nor does a name that looks generated.
+func (w *detection) moved(op operation, r rename) (schema.Definition, error) {
+	moved := r.source
+	moved.UUID = op.UUID
+	stays := rawdoc.Truthy(op.Object.Lookup("stayTemp")) && r.hasTempOption(w.generated)
+	moved.Temporary = r.temporary && (stays || w.generated.Match(r.to.Collection))
+	if stays || !moved.Known() {
+		return moved, nil
+	}
+	var err error
+	moved.Options, err = rawdoc.Without(moved.Options, "temp")
+	return moved, err
+}
+
+// hasTempOption reports whether the source was created with temp: true. Catalogs of ddltail
+// 0.1.0 do not hold the option: there, a temporary collection has it unless its name is generated.
+func (r rename) hasTempOption(generated schema.GeneratedNames) bool {
+	return rawdoc.Truthy(r.source.Options.Lookup("temp")) || r.known && r.temporary && !generated.Match(r.from.Collection)
 }
 
 func (w *detection) emitRename(op operation, r rename) {
 	switch {
-	case strings.Contains(r.from.Collection, ".convertToCapped.") && w.generated.Match(r.from.Collection):
+	case r.moved.Temporary:
+		w.emitReplaced(op, r)
+	case r.temporary && strings.Contains(r.from.Collection, ".convertToCapped."):
 		w.emit(op, convertToCappedChange(r))
-	case r.source.Temporary || w.generated.Match(r.from.Collection):
+	case r.temporary:
 		w.emitFromTemporary(op, r)
 	default:
-		if r.replaces {
-			drop := dropCollectionChange(r.to, r.target, r.targetKnown)
-			drop.Empty = droppedEmpty(op)
-			w.emit(op, drop)
+		w.emitReplaced(op, r)
+		change := renameChange(r)
+		if w.watch.IsOwn(r.from.String()) {
+			change.Undo = "" // ddltail creates its own collection again: the name is taken
 		}
-		w.emit(op, renameChange(r))
+		w.emit(op, change)
+	}
+}
+
+// emitReplaced reports a user's collection that the rename took away. An applyOps without
+// dropTarget moves the target to a tmpXXXXX.rename that differs on each member and that no
+// entry names: to its users it is dropped.
+func (w *detection) emitReplaced(op operation, r rename) {
+	if (r.replaces || r.targetKnown) && !r.replacesTemporary {
+		drop := dropCollectionChange(r.to, r.target, r.targetKnown)
+		drop.Empty = droppedEmpty(op)
+		w.emit(op, drop)
 	}
 }
 
 func renameChange(r rename) notification.Change {
-	text := mongosh.RenameCollection(r.from.Database, r.from.Collection, r.to.Collection)
-	return notification.Change{
+	c := notification.Change{
 		Operation:  notification.RenameCollection,
 		Database:   r.from.Database,
 		Collection: r.from.Collection,
 		To:         r.to.String(),
-		Statement:  statementOr(text, notification.RenameCollection, r.from.Collection, r.to.Collection),
-		Mongosh:    text,
-		Undo:       mongosh.RenameCollection(r.from.Database, r.to.Collection, r.from.Collection),
 	}
+	if !r.buckets { // no user can rename a time series that has them
+		c.Mongosh = mongosh.RenameCollection(r.from.Database, r.from.Collection, r.to.Collection)
+		c.Undo = mongosh.RenameCollection(r.from.Database, r.to.Collection, r.from.Collection)
+	}
+	c.Statement = statementOr(c.Mongosh, notification.RenameCollection, r.from.Collection, r.to.Collection)
+	return c
 }
 
 func convertToCappedChange(r rename) notification.Change {
-	text := mongosh.ConvertToCapped(r.to.Database, r.to.Collection, r.source.Options)
+	text := mongosh.ConvertToCapped(r.to.Database, r.to.Collection, r.moved.Options)
 	c := notification.Change{
 		Operation:  notification.ConvertToCapped,
 		Database:   r.to.Database,
@@ -94,7 +137,7 @@ func convertToCappedChange(r rename) notification.Change {
 		Mongosh:    text,
 	}
 	if r.known {
-		c.After = r.source.Options
+		c.After = r.moved.Options
 	}
 	if r.targetKnown {
 		c.Before = r.target.Options
@@ -106,7 +149,7 @@ func convertToCappedChange(r rename) notification.Change {
 // another database, by what the user sees: a new collection with its indexes, or
 // another one in the place of the old.
 func (w *detection) emitFromTemporary(op operation, r rename) {
-	if r.replaces {
+	if r.replaces && !r.replacesTemporary {
 		w.emit(op, replaceChange(r))
 		return
 	}
@@ -161,6 +204,13 @@ func splitNamespace(v bson.RawValue) (schema.Namespace, bool) {
 	db, coll, ok := strings.Cut(full, ".")
 	coll = strings.TrimPrefix(coll, schema.BucketsPrefix)
 	return schema.Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
+}
+
+// isBuckets reports whether a full namespace is that of a time series' buckets.
+func isBuckets(v bson.RawValue) bool {
+	full, _ := v.StringValueOK()
+	_, coll, _ := strings.Cut(full, ".")
+	return strings.HasPrefix(coll, schema.BucketsPrefix)
 }
 
 // hasTarget reads dropTarget: the UUID of what is dropped, or false, or nothing.

@@ -66,7 +66,6 @@ func (r *Rewind) Versions() []schema.Version {
 
 func (r *Rewind) put(ns schema.Namespace, def schema.Definition) {
 	if r.detector.watch.Includes(ns) {
-		def.Temporary = def.Temporary || r.detector.generated.Match(ns.Collection)
 		r.state[ns] = def
 	}
 }
@@ -75,7 +74,7 @@ func (r *Rewind) put(ns schema.Namespace, def schema.Definition) {
 func (r *Rewind) restore(ns schema.Namespace, id oplog.UUID, kind schema.Kind) {
 	def, ok := r.byUUID[id]
 	if !ok {
-		def = schema.Definition{Kind: kind, UUID: id}
+		def = schema.Definition{Kind: kind, UUID: id, Temporary: r.detector.generated.CreatedByServer(ns.Collection)}
 	}
 	r.put(ns, def)
 }
@@ -163,12 +162,21 @@ func unrename(r *Rewind, op operation) {
 	moved, ok := r.state[to]
 	delete(r.state, to)
 	if ok {
-		moved.Temporary = r.byUUID[moved.UUID].Temporary
+		moved.Temporary = r.wasTemporary(from, moved)
 		r.put(from, moved)
 	}
 	if hasTarget(op.Object.Lookup("dropTarget")) {
 		r.restore(to, targetUUID(op, schema.Definition{}), schema.KindCollection)
 	}
+}
+
+// wasTemporary reports whether a collection was temporary before a rename: as last known of its
+// UUID, else by its name. A user's stays a user's whatever its name, and what is temporary now was.
+func (r *Rewind) wasTemporary(from schema.Namespace, moved schema.Definition) bool {
+	if def, known := r.byUUID[moved.UUID]; known {
+		return def.Temporary
+	}
+	return moved.Temporary || r.detector.generated.CreatedByServer(from.Collection)
 }
 
 // view takes back a write to system.views, which does not say what was there before.

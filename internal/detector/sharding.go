@@ -26,7 +26,7 @@ func shardingNoop(w *detection, op operation) error {
 			continue
 		}
 		db, coll, ok := strings.Cut(full, ".")
-		if !ok || w.generated.Match(coll) || strings.HasPrefix(coll, schema.ReshardingPrefix) {
+		if !ok || w.isTemporary(schema.Namespace{Database: db, Collection: coll}) || strings.HasPrefix(coll, schema.ReshardingPrefix) {
 			return nil
 		}
 		op.unreported = op.FromMigrate

@@ -78,8 +78,12 @@ func (c Check) differences(ctx context.Context, m oplog.Member, source string) (
 		return nil, 0, err
 	}
 	out := map[string]string{}
+	generated := schema.NewGeneratedNames()
 	for _, v := range known.All() {
 		if v.Definition.Temporary {
+			if generated.StaysTemporary(v.Namespace.Collection, *v.Definition, listed[v.Namespace]) {
+				delete(listed, v.Namespace)
+			}
 			continue
 		}
 		there, ok := listed[v.Namespace]

@@ -138,7 +138,7 @@ func WriteScript(w io.Writer, head string, notes []string, script migration.Scri
 		fmt.Fprintf(out, "// NOT COMPLETE: %s cannot be said in mongosh.\n", plural(n, "step"))
 	}
 	if n := script.Withheld(); n > 0 {
-		fmt.Fprintf(out, "// NOT COMPLETE: %s below would drop documents, marked NOT CHANGED.\n", plural(n, "difference"))
+		fmt.Fprintf(out, "// NOT COMPLETE: %s below left as comments that begin with NOT, to keep documents.\n", plural(n, "difference"))
 	}
 	_, err := out.WriteString(script.String())
 	if err == nil {

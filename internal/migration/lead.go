@@ -18,10 +18,11 @@ import (
 type Policy int
 
 const (
-	// KeepDocuments withholds every statement that would drop a collection in order to
-	// change it; a comment says why.
+	// KeepDocuments withholds every statement that would drop a collection, and those that need
+	// its name; a comment says why.
 	KeepDocuments Policy = iota
-	// AllowDestructive drops and recreates what no collMod can change.
+	// AllowDestructive drops what does not exist later, and drops and recreates what no
+	// collMod can change.
 	AllowDestructive
 )
 
@@ -31,19 +32,32 @@ type plan struct {
 	drops, moves, changes, creates, viewChanges Script
 	views                                       []schema.Named
 	renames                                     []schema.Difference
+	// kept are the names of collections that the policy keeps under them.
+	kept map[schema.Namespace]bool
 }
 
 // Lead returns the script that leads from one schema to the other: drops, renames,
 // changes, then what is new. What no collMod can change is withheld, or dropped and
 // recreated where the policy allows it.
 func Lead(from, to schema.Definitions, policy Policy) Script {
+	differences := schema.Diff(from, to, schema.ByName)
 	p := plan{policy: policy}
-	for _, d := range schema.Diff(from, to, schema.ByName) {
+	if policy == KeepDocuments {
+		p.kept = keptNames(differences)
+	}
+	for _, d := range differences {
 		switch {
+		case d.To == nil && p.kept[d.From.Namespace]:
+			p.withhold("NOT DROPPED: " + mongosh.Quote(d.From.Namespace.String()) + " does not exist later; dropping it loses its documents")
 		case d.To == nil:
 			p.drop(*d.From, "")
+		case d.From == nil && p.kept[d.To.Namespace]:
+			p.withhold("NOT CREATED: " + mongosh.Quote(d.To.Namespace.String()) + " is the name of a collection that is not dropped or renamed")
 		case d.From == nil:
 			p.create(*d.To)
+		case d.Renamed() && p.kept[d.To.Namespace]:
+			p.withhold("NOT RENAMED: " + mongosh.Quote(d.From.Namespace.String()) + " to " + mongosh.Quote(d.To.Namespace.String()) +
+				", the name of a collection that is not dropped or renamed; what else differs is left out")
 		default:
 			p.change(*d.From, *d.To)
 		}
@@ -54,6 +68,31 @@ func Lead(from, to schema.Definitions, policy Policy) Script {
 	script = append(script, p.creates...)
 	script = append(script, createViews(p.views)...)
 	return append(script, p.viewChanges...)
+}
+
+// keptNames returns the names that stay taken where no collection is dropped: its own, and those
+// of collections that would be renamed to one of them.
+func keptNames(differences []schema.Difference) map[schema.Namespace]bool {
+	kept := map[schema.Namespace]bool{}
+	for _, d := range differences {
+		if d.To == nil && d.From.Definition.Kind != schema.KindView {
+			kept[d.From.Namespace] = true
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, d := range differences {
+			if d.Renamed() && kept[d.To.Namespace] && !kept[d.From.Namespace] {
+				kept[d.From.Namespace], changed = true, true
+			}
+		}
+	}
+	return kept
+}
+
+// withhold writes a comment in place of statements that would drop a collection.
+func (p *plan) withhold(why string) {
+	p.changes = append(p.changes, Step{Withheld: true, Warning: why + " (--allow-destructive)"})
 }
 
 func (p *plan) create(n schema.Named) {
@@ -88,8 +127,8 @@ func (p *plan) rebuild(from, to schema.Named, difference string) {
 		p.create(to)
 		return
 	}
-	p.changes = append(p.changes, Step{Withheld: true, Warning: "NOT CHANGED: " + mongosh.Quote(from.Namespace.String()) + " differs " + difference +
-		"; no collMod can change that, it would have to be dropped with its documents and created again (--allow-destructive)"})
+	p.withhold("NOT CHANGED: " + mongosh.Quote(from.Namespace.String()) + " differs " + difference +
+		"; no collMod can change that, it would have to be dropped with its documents and created again")
 }
 
 // change leads from one definition to the other, in place where that can be done.

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,6 +167,28 @@ func TestKeepDocuments(t *testing.T) {
 	}
 	if text := Lead(schema.Definitions{ns("d.c"): view(t, "x", bson.A{})}, schema.Definitions{ns("d.c"): collection(t, 1, nil)}, KeepDocuments).String(); strings.Contains(text, "NOT CHANGED") {
 		t.Errorf("a view has no documents to keep:\n%s", text)
+	}
+}
+
+// TestKeepNames checks that without permission a collection that does not exist later stays, and that
+// nothing is renamed or created over it: neither over what it keeps from being renamed.
+func TestKeepNames(t *testing.T) {
+	a, b, c := collection(t, 1, nil), collection(t, 2, nil), collection(t, 3, bson.D{{Key: "capped", Value: true}, {Key: "size", Value: 5000}})
+	index := bson.D{{Key: "key", Value: bson.D{{Key: "t", Value: 1}}}, {Key: "name", Value: "t_1"}}
+	from := schema.Definitions{ns("d.gone"): a, ns("d.orders"): b, ns("d.v"): view(t, "x", bson.A{})}
+	to := schema.Definitions{ns("d.gone"): collection(t, 2, nil, index), ns("d.orders"): c}
+	want := []string{
+		"// NOT RENAMED: 'd.orders' to 'd.gone', the name of a collection that is not dropped or renamed; what else differs is left out (--allow-destructive)",
+		"// NOT CREATED: 'd.orders' is the name of a collection that is not dropped or renamed (--allow-destructive)",
+		"// NOT DROPPED: 'd.gone' does not exist later; dropping it loses its documents (--allow-destructive)",
+		"db.getSiblingDB('d').getCollection('v').drop()",
+	}
+	script := Lead(from, to, KeepDocuments)
+	got := strings.Split(strings.TrimSpace(script.String()), "\n")
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || script.Withheld() != 3 {
+		t.Errorf("withheld %d:\n%s", script.Withheld(), script)
 	}
 }
 

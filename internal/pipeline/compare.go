@@ -15,6 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // completeComparison publishes a comparison that was recorded and not yet completed: the
@@ -113,7 +114,7 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	}
 	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
 	if err != nil {
-		return listingUserError(err, p.Seeds.PathIsAuthSource)
+		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
 	p.listed = &listed
 	return nil

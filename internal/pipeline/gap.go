@@ -16,6 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // leaseRetry is the pause before a process tries again to get a lease that another holds.
@@ -93,7 +94,7 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m.Member)
 	if err != nil {
-		return resumePoint{}, listingUserError(err, p.Seeds.PathIsAuthSource)
+		return resumePoint{}, usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
 	held, err := p.held(ctx, m.Member, gone.Cause, listed.At)
 	if err != nil {

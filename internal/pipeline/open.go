@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // errReplicaSetReplaced is the cause if the checkpoint was written for a set that was replaced.
@@ -38,7 +39,7 @@ func (m member) close() {
 func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	view, err := replicaset.Discover(ctx, p.Seeds)
 	if err != nil {
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	if p.replicaSetReplaced {
 		// Two sets can have an entry of the same optime, such as the server's no-op.
@@ -96,17 +97,17 @@ func (p *Pipeline) preferred(view replicaset.View) []replicaset.Member {
 func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.Reader, error) {
 	client, err := replicaset.Connect(ctx, p.Seeds.Options, host)
 	if err != nil {
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	m := member{oplog.Member{Host: host, Client: client}}
 	if err := p.identify(ctx, m.Member); err != nil {
 		m.close()
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	reader, err := p.openReader(ctx, m.Member)
 	if err != nil {
 		m.close()
-		return member{}, nil, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	p.lostSince = time.Time{}
 	return m, reader, nil

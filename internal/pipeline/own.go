@@ -12,30 +12,43 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// noteOwnDropped records that one of ddltail's own collections was dropped: the only change
-// of them that is reported.
-func (p *Pipeline) noteOwnDropped(c notification.Change) {
-	if c.Operation == notification.DropCollection && slices.Contains(p.Own, c.Namespace()) {
-		p.ownDropped = true
+// noteOwnTaken records that one of ddltail's own collections was dropped or renamed away:
+// the only changes of them that are reported.
+func (p *Pipeline) noteOwnTaken(c notification.Change) {
+	taken := c.Operation == notification.DropCollection || c.Operation == notification.RenameCollection
+	if taken && slices.Contains(p.Own, c.Namespace()) {
+		p.ownTaken = true
 	}
 }
 
-// recreateCollections recreates dropped collections before the drop is written to them. The
-// baseline stays unset until retakeSnapshot has run, even if the process ends in between.
+// recreateCollections recreates own collections that were dropped or renamed away before
+// the change is written to them. The position comes first: without it a process that starts
+// now knows only that it was lost. The baseline stays unset until retakeSnapshot has run,
+// even if the process ends in between.
 func (p *Pipeline) recreateCollections(ctx context.Context) error {
-	if !p.ownDropped {
+	if !p.ownTaken {
 		return nil
 	}
-	p.Log.Warn("own collections were dropped; recreating them")
+	p.Log.Warn("own collections were dropped or renamed; recreating them")
 	return p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
-		if err := p.Setup(ctx); err != nil {
+		if err := p.restorePosition(ctx); err != nil {
 			return err
 		}
-		if _, err := p.restoreCheckpoint(ctx); err != nil {
+		if err := p.Setup(ctx); err != nil {
 			return err
 		}
 		return p.Checkpoints.SetBaseline(ctx, oplog.OpTime{})
 	})
+}
+
+// restorePosition stores the position at once: where the checkpoint is missing, and where an
+// old one was renamed back.
+func (p *Pipeline) restorePosition(ctx context.Context) error {
+	if _, err := p.restoreCheckpoint(ctx); err != nil || p.inclusive {
+		return err
+	}
+	_, err := p.Checkpoints.Advance(ctx, p.position, p.replicaSetID)
+	return err
 }
 
 // Setup creates ddltail's own collections and their indexes. It is idempotent.
@@ -78,10 +91,11 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 	return stored, p.Checkpoints.SetBaseline(ctx, p.baseline)
 }
 
-// retakeSnapshot takes a new catalog snapshot after the stored catalog was dropped. The
-// catalog in memory is valid until the snapshot's optime.
+// retakeSnapshot takes a new catalog snapshot after own collections were dropped or renamed:
+// the stored catalog may be gone, and what was renamed is from now on a collection like any
+// other. The catalog in memory is valid until the snapshot's optime.
 func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
-	if !p.ownDropped {
+	if !p.ownTaken {
 		return nil
 	}
 	listed, err := p.takeSnapshot(ctx, m)
@@ -91,6 +105,6 @@ func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
 	for _, v := range listed.Versions {
 		p.known.Expect(v)
 	}
-	p.ownDropped = false
+	p.ownTaken = false
 	return nil
 }

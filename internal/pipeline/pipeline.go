@@ -30,6 +30,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 const (
@@ -127,8 +128,8 @@ type state struct {
 	leaseHolder string
 	// chain is a transaction whose beginning the last member lacked.
 	chain *oplog.ChainError
-	// ownDropped is true if own collections were dropped and must be recreated.
-	ownDropped bool
+	// ownTaken is true if own collections were dropped or renamed and must be recreated.
+	ownTaken bool
 	// listed is a snapshot to be compared when the position has passed its optime;
 	// compareAt is when the next one is due.
 	listed    *catalog.Listed
@@ -162,7 +163,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if isConfiguration(err) {
+		if usererror.IsFinal(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
@@ -352,7 +353,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 		d := p.document(c)
 		ids = append(ids, d.ID)
 		o.add(d)
-		p.noteOwnDropped(c)
+		p.noteOwnTaken(c)
 	}
 	if p.Actors != nil {
 		subject := p.Actors.Subject(unit)

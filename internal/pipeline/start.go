@@ -19,6 +19,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // Prepare loads the stored checkpoint, or decides where a first run starts and stores that
@@ -87,7 +88,7 @@ func (p *Pipeline) takeSnapshot(ctx context.Context, m oplog.Member) (catalog.Li
 	began := time.Now()
 	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
 	if err != nil {
-		return listed, listingUserError(err, p.Seeds.PathIsAuthSource)
+		return listed, usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
 	at := listed.At.OpTime
 	known, err := p.Catalog.Load(ctx, at.TS)
@@ -112,7 +113,7 @@ func (p *Pipeline) connect(ctx context.Context, view replicaset.View) (member, e
 	}
 	client, err := replicaset.Connect(ctx, p.Seeds.Options, candidates[0].Host)
 	if err != nil {
-		return member{}, UserError(err, p.Seeds.PathIsAuthSource)
+		return member{}, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
 	return member{oplog.Member{Host: candidates[0].Host, Client: client}}, nil
 }
@@ -131,7 +132,7 @@ func (p *Pipeline) createCheckpoint(ctx context.Context, m oplog.Member) (checkp
 		p.Log.Warn("checkpoint missing but history exists; resuming where the history ends", zap.Stringer("position", at.At))
 	} else {
 		if at, err = p.firstPosition(ctx, m); err != nil {
-			return checkpoint.Checkpoint{}, UserError(err, p.Seeds.PathIsAuthSource)
+			return checkpoint.Checkpoint{}, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 		}
 		if at.Inclusive {
 			first.Began = at.At.OpTime
@@ -221,7 +222,7 @@ func equalSettings(a, b checkpoint.Settings) bool {
 
 func queueTakenError(err error) error {
 	if errors.Is(err, checkpoint.ErrQueueTaken) {
-		return &config.Error{Reason: "DDLTAIL_NAME: " + err.Error(),
+		return &config.Error{Reason: "DDLTAIL_NAME: " + err.Error(), Err: err,
 			Remedy: "give it another DDLTAIL_DATABASE; to hand the queue over, delete the old checkpoint document"}
 	}
 	return err
@@ -240,7 +241,7 @@ func Await(ctx context.Context, log *zap.Logger, limit time.Duration, step func(
 		case ctx.Err() != nil:
 			// The step failed because the process was asked to stop.
 			return ctx.Err()
-		case isConfiguration(err):
+		case usererror.IsFinal(err):
 			return err
 		case time.Now().After(deadline):
 			return fmt.Errorf("gave up after %s: %w", limit, err)

@@ -191,5 +191,5 @@ func (u Use) Refused(err error, d Deployment, effects ...Effect) *config.Error {
 	if len(m.Needs) > 0 {
 		reason += "; needed are " + Text(m.Privileges())
 	}
-	return &config.Error{Reason: reason, Remedy: u.script()}
+	return &config.Error{Reason: reason, Remedy: u.script(), Err: err}
 }

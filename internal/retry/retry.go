@@ -1,4 +1,4 @@
-// Package retry waits between attempts, and lets what has begun come to its end.
+// Package retry waits between attempts, and lets work in progress finish on shutdown.
 package retry
 
 import (
@@ -8,7 +8,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// firstWait is how long the first failure is waited for.
+// firstWait is the wait after the first failure.
 const firstWait = 100 * time.Millisecond
 
 // NewBackOff returns waits that double from a tenth of a second to the longest one, with
@@ -33,7 +33,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Outlasting returns a context that ends a while after its parent.
+// Outlasting returns a context that ends a grace period after its parent.
 func Outlasting(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {

@@ -32,7 +32,8 @@ type Definition struct {
 	Indexes []bson.Raw
 	// Since is the optime of this version; zero within a unit.
 	Since oplog.OpTime
-	// Temporary marks what the server created for itself, to rename or drop it.
+	// Temporary marks what was created with temp: true, or by the server under a name that
+	// it generated, to be renamed or dropped. Of the former Options has temp.
 	Temporary bool
 }
 
@@ -107,7 +108,7 @@ func ListedDefinition(kind Kind, options bson.Raw, id oplog.UUID) (Definition, e
 	if kind == "" {
 		kind = KindCollection
 	}
-	kept, err := rawdoc.Without(options, "temp", "uuid", "autoIndexId")
+	kept, err := rawdoc.Without(options, "uuid", "autoIndexId")
 	if err == nil && kind == KindTimeSeries {
 		kept, err = TimeSeriesOptions(kept)
 	}

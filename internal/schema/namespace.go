@@ -43,22 +43,38 @@ func (w Scope) Includes(ns Namespace) bool {
 	return !strings.HasPrefix(ns.Collection, "system.") || strings.HasPrefix(ns.Collection, ReshardingPrefix)
 }
 
-// generatedPattern matches the names that the server gives to collections it will
-// rename or drop by itself. Only the whole form counts: a user's tmp.agg_out.mine
-// is a user's.
+// generatedPattern matches the names that the server gives to collections by itself.
+// Only the whole form counts: a user's tmp.agg_out.mine is a user's.
 const generatedPattern = `^(` +
 	`tmp\.agg_out\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}` +
 	`|tmp[A-Za-z0-9]{5}\.(renameCollection|convertToCapped\..+|create|rename)` +
 	`|(system\.)?resharding\.[0-9a-f]{8}-.+` +
 	`)$`
 
+// asidePattern matches the generated names under which the server creates nothing: it moves
+// a collection there that is in the way of an applyOps, and leaves it.
+const asidePattern = `^tmp[A-Za-z0-9]{5}\.(create|rename)$`
+
 // GeneratedNames distinguishes generated collection names from those that users choose.
-type GeneratedNames struct{ pattern *regexp.Regexp }
+// A name alone does not make a collection temporary: users and the server may move one there.
+type GeneratedNames struct{ pattern, aside *regexp.Regexp }
 
 // NewGeneratedNames returns the generated names of all supported versions.
 func NewGeneratedNames() GeneratedNames {
-	return GeneratedNames{pattern: regexp.MustCompile(generatedPattern)}
+	return GeneratedNames{pattern: regexp.MustCompile(generatedPattern), aside: regexp.MustCompile(asidePattern)}
 }
 
 // Match reports whether a collection name, without BucketsPrefix, is generated.
 func (n GeneratedNames) Match(coll string) bool { return n.pattern.MatchString(coll) }
+
+// CreatedByServer reports whether a collection of that name, of which nothing else is
+// known, was created by the server for itself.
+func (n GeneratedNames) CreatedByServer(coll string) bool {
+	return n.Match(coll) && !n.aside.MatchString(coll)
+}
+
+// StaysTemporary reports whether a listed collection is one that is known as temporary by
+// the name alone under which it was created: a listing does not show that.
+func (n GeneratedNames) StaysTemporary(coll string, known, listed Definition) bool {
+	return known.Temporary && known.UUID == listed.UUID && n.aside.MatchString(coll)
+}

@@ -126,6 +126,12 @@ func (s *scene) startLoad() {
 // run starts a ddltail and does not wait for it.
 func (s *scene) run(variables ...string) *ddltailtest.Process {
 	s.Helper()
+	return s.runRelease(binary, variables...)
+}
+
+// runRelease starts the ddltail of another release.
+func (s *scene) runRelease(binary string, variables ...string) *ddltailtest.Process {
+	s.Helper()
 	p, err := ddltailtest.Start(binary, []string{"run"}, append(s.variables[:len(s.variables):len(s.variables)], variables...)...)
 	s.must(err)
 	s.running = append(s.running, p)

@@ -86,7 +86,10 @@ func TestDiff(t *testing.T) {
 	out := a.ask("diff", rfc(45), rfc(75))
 	contains(t, out, "bank.found: created", "bank.listed: dropped", "bank.kept: changed", "> capped: true")
 	containsNot(t, out, "bank.made")
-	script := a.ask("diff", rfc(45), rfc(75), "--format", "mongosh")
+	kept := a.ask("diff", rfc(45), rfc(75), "--format", "mongosh")
+	contains(t, kept, "// NOT DROPPED: 'bank.listed' does not exist later;", "NOT COMPLETE: 1 difference")
+	containsNot(t, kept, "drop()")
+	script := a.ask("diff", rfc(45), rfc(75), "--format", "mongosh", "--allow-destructive")
 	contains(t, script, "READ BEFORE RUNNING: documents go by 2 statements below", "DATA GOES: 'bank.listed' is dropped",
 		"DATA MAY GO: 'bank.kept' keeps only what fits its new size")
 	contains(t, a.ask("diff", rfc(80), rfc(90)), "no difference")

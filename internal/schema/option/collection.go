@@ -37,7 +37,7 @@ func CollectionOptions(yield func(Option) bool) {
 		{Name: "autoIndexId", Why: "servers keep what an old driver sent, create _id_ on a replica set whatever it says, and list it in part",
 			Origin: Server, Default: always},
 		{Name: "create", Why: "the command's own name in an entry", Origin: Server},
-		{Name: "temp", Why: "marks a temporary collection: Definition.Temporary", Origin: Server},
+		{Name: "temp", Why: "marks a temporary collection: Definition.Temporary", Origin: Server, Default: always},
 		{Name: "uuid", Why: "the collection's UUID: Definition.UUID", Origin: Server},
 		{Name: "idIndex", Why: "the _id_ index, in entries", Origin: Server},
 		{Name: "flags", Why: "of data files older than 4.2", Origin: Server},

@@ -1,0 +1,71 @@
+// Package usererror turns errors of MongoDB that waiting cannot resolve into a
+// *config.Error that says what to do. Every other error it returns unchanged.
+package usererror
+
+import (
+	"errors"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/privileges"
+	"github.com/ddltail/ddltail/internal/replicaset"
+)
+
+const remedyTooOld = "ddltail needs 4.4 or newer"
+
+// Tailed handles errors of the tailed replica set.
+func Tailed(err error, pathIsAuthSource bool) error {
+	var remedy string
+	switch {
+	case errors.Is(err, replicaset.ErrStandalone):
+		remedy = "an oplog needs a replica set, one member is enough: start mongod with --replSet rs0 and run rs.initiate()"
+	case errors.Is(err, replicaset.ErrMongos), errors.Is(err, replicaset.ErrOtherSet):
+		remedy = "set DDLTAIL_MONGODB_URI to a replica set's members"
+	case errors.Is(err, replicaset.ErrTooOld):
+		remedy = remedyTooOld
+	case errors.Is(err, replicaset.ErrAuthentication):
+		remedy = authenticationRemedy(pathIsAuthSource)
+	case privileges.IsUnauthorized(err):
+		return privileges.Use{}.Refused(err, privileges.Tailed, privileges.Required)
+	default:
+		return err
+	}
+	return &config.Error{Reason: err.Error(), Remedy: remedy, Err: err}
+}
+
+// Listing handles errors of a catalog snapshot, which needs the privileges to list and
+// none to read documents.
+func Listing(err error, pathIsAuthSource bool) error {
+	if !privileges.IsUnauthorized(err) {
+		return Tailed(err, pathIsAuthSource)
+	}
+	return privileges.Use{}.Refused(err, privileges.Tailed, privileges.RequiredOnce)
+}
+
+// Sink handles errors of the deployment that holds ddltail's collections.
+func Sink(err error, database string, pathIsAuthSource bool) error {
+	switch {
+	case errors.Is(err, replicaset.ErrStandalone), errors.Is(err, replicaset.ErrOtherSet):
+		return &config.Error{Reason: err.Error(), Remedy: "set replicaSet in the URI to the name of the set, or leave it out", Err: err}
+	case errors.Is(err, replicaset.ErrTooOld):
+		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld, Err: err}
+	case replicaset.Unauthenticated(err):
+		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource), Err: err}
+	case privileges.IsUnauthorized(err):
+		return privileges.Use{Database: database}.Refused(err, privileges.Sink, privileges.Required)
+	}
+	return err
+}
+
+// IsFinal reports whether an error is one that waiting cannot resolve.
+func IsFinal(err error) bool {
+	var c *config.Error
+	return errors.As(err, &c)
+}
+
+func authenticationRemedy(pathIsAuthSource bool) string {
+	remedy := "check user, password and authSource in the URI"
+	if pathIsAuthSource {
+		remedy += "; the URI's path is also its authSource: users made in admin need ?authSource=admin"
+	}
+	return remedy
+}

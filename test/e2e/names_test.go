@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+// TestOwnCollectionsArchived renames ddltail's own collections away one after the other, and the queue back, while `run` and
+// `listen` are up: each is reported, followed under its new name, and created again.
+func TestOwnCollectionsArchived(t *testing.T) {
+	s := newScene(t, "own_archived")
+	detector := s.start()
+	listener := s.launch([]string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+s.uri)
+	s.wantDelivered(listener.Stdout, "before")
+	for _, own := range []string{"schema_notifications", "schema_history", "schema_catalog", "schema_checkpoints"} {
+		archive := own + "_2026_11"
+		s.rename(own, archive)
+		s.wantQueued("RENAME_COLLECTION", own)
+		s.wantDefinition(archive)
+		s.index(archive, "later_idx")
+		s.wantQueued("CREATE_INDEX", archive)
+		s.wantDelivered(listener.Stdout, "after_"+own)
+	}
+	for own, indexes := range map[string][]string{
+		"schema_notifications": {"_id_", "processed_1", "timestamp_1"}, "schema_history": {"_id_"}, "schema_catalog": {"_id_"},
+		"schema_checkpoints": {"_id_"},
+	} {
+		s.wantIndexes(own, indexes...)
+	}
+	// What is in the queue now goes with it; the archive comes back with its unprocessed documents.
+	s.renameWith("schema_notifications_2026_11", "schema_notifications", "dropTarget")
+	s.wantQueued("RENAME_COLLECTION", "schema_notifications_2026_11")
+	s.wantQueued("DROP_COLLECTION", "schema_notifications")
+	s.wantDelivered(listener.Stdout, "after_all")
+	s.must(detector.Kill())
+	s.rename("schema_notifications", "while_down")
+	s.rename("schema_catalog", "catalog_while_down")
+	s.index("while_down", "while_down_idx")
+	s.start()
+	s.wantQueued("RENAME_COLLECTION", "schema_notifications")
+	s.wantQueued("RENAME_COLLECTION", "schema_catalog")
+	s.wantQueued("CREATE_INDEX", "while_down")
+	s.wantDefinition("while_down")
+	s.wantDefinition("catalog_while_down")
+	s.wantDelivered(listener.Stdout, "after_the_restart")
+	s.wantHealthy()
+}
+
+// TestCollectionsMovedAside makes the server move users' collections aside, and renames ordinary ones with stayTemp: each is
+// followed, and a comparison finds nothing.
+func TestCollectionsMovedAside(t *testing.T) {
+	s := newScene(t, "moved_aside")
+	p := s.start("DDLTAIL_RECONCILE=1s")
+	s.run(bson.D{{Key: "create", Value: "orders"}, {Key: "validator", Value: bson.D{{Key: "x", Value: 1}}}})
+	s.index("orders", "a_idx")
+	s.run(bson.D{{Key: "applyOps", Value: bson.A{bson.D{
+		{Key: "op", Value: "c"}, {Key: "ns", Value: s.db.Name() + ".$cmd"},
+		{Key: "ui", Value: bson.Binary{Subtype: 4, Data: []byte("\x01\x02\x03\x04\x05\x06\x47\x08\x89\x0a\x0b\x0c\x0d\x0e\x0f\x10")}},
+		{Key: "o", Value: bson.D{{Key: "create", Value: "orders"}}},
+	}}}})
+	aside, err := s.db.ListCollectionNames(t.Context(), bson.D{{Key: "name", Value: bson.Regex{Pattern: `^tmp.{5}\.create$`}}})
+	if err != nil || len(aside) != 1 {
+		t.Fatalf("moved aside are %q: %v", aside, err)
+	}
+	s.index(aside[0], "b_idx")
+	s.renameWith("orders", "orders_2025", "stayTemp")
+	s.index("orders_2025", "c_idx")
+	got := statements(s.documents("schema_notifications", 7))
+	want := []string{
+		"CREATE COLLECTION orders", "db.orders.createIndex({a_idx: 1}, {name: 'a_idx'})",
+		"db.getSiblingDB('moved_aside').getCollection('orders').renameCollection('" + aside[0] + "')",
+		"CREATE COLLECTION orders",
+		"db.getCollection('" + aside[0] + "').createIndex({b_idx: 1}, {name: 'b_idx'})",
+		"db.getSiblingDB('moved_aside').getCollection('orders').renameCollection('orders_2025')",
+		"db.orders_2025.createIndex({c_idx: 1}, {name: 'c_idx'})",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if v := s.wantDefinition(aside[0]); v.Lookup("temp").Boolean() || v.Lookup("definition", "options", "validator").Type == 0 {
+		t.Errorf("the catalog has %s", v)
+	}
+	matches := strings.Count(p.Stderr(), "catalog matches the server's")
+	s.until("the catalog is compared again", func() bool { return strings.Count(p.Stderr(), "catalog matches the server's") > matches })
+	if n := len(s.find("schema_notifications")); n != len(want) {
+		t.Errorf("%d notifications, want %d", n, len(want))
+	}
+	s.wantHealthy()
+}
+
+// renameWith renames with one more option of the command.
+func (s scene) renameWith(from, to, option string) {
+	s.Helper()
+	s.must(s.client.Database("admin").RunCommand(s.Context(), bson.D{
+		{Key: "renameCollection", Value: s.db.Name() + "." + from}, {Key: "to", Value: s.db.Name() + "." + to}, {Key: option, Value: true},
+	}).Err())
+}
+
+// wantQueued waits for a notification in the queue that there is now.
+func (s scene) wantQueued(operation, collection string) {
+	s.Helper()
+	s.until("the queue holds "+operation+" of "+collection, func() bool {
+		return slices.ContainsFunc(s.find("schema_notifications"), func(doc bson.Raw) bool {
+			return doc.Lookup("operation").StringValue() == operation && doc.Lookup("collection").StringValue() == collection
+		})
+	})
+}
+
+// wantDefinition waits for the definition of a collection in the catalog, with an index.
+func (s scene) wantDefinition(collection string) bson.Raw {
+	s.Helper()
+	var newest bson.Raw
+	s.until("the catalog holds "+collection, func() bool {
+		versions := s.versions(bson.D{{Key: "collection", Value: collection}})
+		if len(versions) > 0 {
+			newest = versions[len(versions)-1]
+		}
+		return len(versions) > 0 && newest.Lookup("definition").Type == bson.TypeEmbeddedDocument
+	})
+	return newest
+}
+
+// wantDelivered creates a collection and waits until the listener has delivered its notification.
+func (s scene) wantDelivered(stdout func() string, collection string) {
+	s.Helper()
+	s.run(bson.D{{Key: "create", Value: collection}})
+	s.until("the creation of "+collection+" is delivered", func() bool {
+		return strings.Contains(stdout(), `"CREATE COLLECTION `+collection+`"`)
+	})
+}
+
+// wantIndexes waits until a collection has these indexes at least.
+func (s scene) wantIndexes(collection string, want ...string) {
+	s.Helper()
+	s.until(collection+" has its indexes", func() bool {
+		specs, err := s.db.Collection(collection).Indexes().ListSpecifications(s.Context())
+		s.must(err)
+		return !slices.ContainsFunc(want, func(name string) bool { return !hasIndex(specs, name) })
+	})
+}
+
+func hasIndex(specs []mongo.IndexSpecification, name string) bool {
+	return slices.ContainsFunc(specs, func(spec mongo.IndexSpecification) bool { return spec.Name == name })
+}
+
+// wantHealthy waits until `ddltail status` exits 0.
+func (s scene) wantHealthy() {
+	s.Helper()
+	var out string
+	for end := time.Now().Add(time.Minute); ; {
+		p := s.launch([]string{"status"}, "DDLTAIL_MONGODB_URI="+s.uri)
+		code, err := p.Wait(s.Context())
+		s.must(err)
+		if out = p.Stdout(); code == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			s.Fatalf("status is not healthy:\n%s", out)
+		}
+	}
+}
