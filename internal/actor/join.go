@@ -211,7 +211,8 @@ func (s *search) result() (Actor, Outcome) {
 	}
 	first := s.found[0].actor()
 	for _, e := range s.found[1:] {
-		if !first.same(e.actor()) {
+		sameConnection := e.context == s.found[0].context && e.epoch == s.found[0].epoch
+		if !sameConnection && !first.same(e.actor()) {
 			return Actor{}, Ambiguous
 		}
 	}

@@ -295,7 +295,8 @@ func (l *Log) Confirm(mark int, s State) {
 		if _, ended := l.ended[answer.Name]; ended || !isConnection(answer.Name) {
 			continue
 		}
-		if c := l.get(answer.Name); c.epoch <= mark {
+		// What the lines say counts more: they have the mechanism, and names as the client wrote them.
+		if c := l.get(answer.Name); c.epoch <= mark && !c.confirmed {
 			c.Connection, c.confirmed = answer, true
 			l.store.confirm(c, l.gap)
 		}

@@ -105,6 +105,23 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestConfirmBetweenLines: two lines of one entry are of one connection, whatever the server says of it between them.
+func TestConfirmBetweenLines(t *testing.T) {
+	log := &Log{}
+	for _, l := range []string{start, elected(2), accept(1), auth("conn1", "ann", "admin")} {
+		log.Add([]byte(l))
+	}
+	log.Add([]byte(line(idCreated, "conn1", `{"namespace":"shop.x","uuid":{"uuid":{"$uuid":"00000000-0000-0000-0000-000000000001"}}}`)))
+	log.Confirm(log.Position(), State{Primary: true, Term: 2, Connections: []Connection{{Name: "conn1", Users: []string{"ann@admin"}, App: "written otherwise", Client: "x"}}})
+	log.Add([]byte(line(idIndexDone, "conn1", `{"buildUUID":null,"namespace":"shop.x","index":"_id_","commitTimestamp":{"$timestamp":{"t":7,"i":1}}}`)))
+	got, outcome := log.Find(Entry{
+		TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime, Command: "create", NS: "shop.x", Collection: UUID{15: 1},
+	})
+	if outcome != Found || got.User != "ann@admin" || !got.Exact {
+		t.Errorf("%s %+v", outcome, got)
+	}
+}
+
 // TestLogHostileApplication: what a client calls itself is data.
 func TestLogHostileApplication(t *testing.T) {
 	name := "a\n\x1b[31m" + auth("conn1", "root", "admin") + strings.Repeat("x", 10_000)

@@ -17,7 +17,7 @@ import (
 const (
 	// minInterval is the shortest time between two rounds while a batch waits.
 	minInterval = 50 * time.Millisecond
-	// lateInterval is the time between two rounds for what was not found in time; it doubles up to maxInterval.
+	// lateInterval is the time between two rounds for what was not found in time; it grows up to maxInterval.
 	lateInterval = time.Second
 	maxInterval  = 15 * time.Second
 	// fastEvery is how often the ring is read while lines come so fast that it would turn over.
@@ -44,7 +44,6 @@ type worker struct {
 	started      bool
 	allAt        time.Time // when everything that waits was last looked at
 	others       time.Time // when the members that are no primary were last read
-	lateWait     time.Duration
 	found        []resolved
 	settledAt    time.Time
 	missed       int64
@@ -53,7 +52,7 @@ type worker struct {
 
 // Run reads the sources until the context ends. It never fails: a source that does not work is retried.
 func (a *Attributor) Run(ctx context.Context) {
-	w := &worker{Attributor: a, lateWait: lateInterval, warnedAt: map[string]time.Time{}}
+	w := &worker{Attributor: a, warnedAt: map[string]time.Time{}}
 	defer w.close()
 	for _, path := range a.Files {
 		f := &file{path: path}
@@ -103,13 +102,16 @@ func (w *worker) next() time.Duration {
 	wait := time.Hour
 	for _, s := range w.waiting {
 		if !s.late && !s.closed {
-			w.lateWait = lateInterval
 			return minInterval
 		}
+		// What was not found at once is looked for more and more seldom.
+		wait = min(wait, max(lateInterval, time.Since(s.since)/2))
 	}
-	if len(w.waiting) > 0 || len(w.found) > 0 {
-		wait = w.lateWait
-		w.lateWait = min(2*w.lateWait, maxInterval)
+	if len(w.waiting) > 0 {
+		wait = min(wait, maxInterval)
+	}
+	if len(w.found) > 0 {
+		wait = min(wait, settleEvery)
 	}
 	for _, f := range w.files {
 		if wait = min(wait, fileInterval); f.behind {

@@ -117,6 +117,9 @@ type operation struct {
 	Client      string `bson:"client"`
 	App         string `bson:"appName"`
 	Metadata    struct {
+		Application struct {
+			Name string `bson:"name"`
+		} `bson:"application"`
 		Driver struct {
 			Name    string `bson:"name"`
 			Version string `bson:"version"`
@@ -133,6 +136,9 @@ func (o operation) connection() actor.Connection {
 	c := actor.Connection{
 		Name: o.Description, Client: o.Client, App: o.App, Mongos: len(o.Metadata.Mongos) > 0,
 		Driver: strings.TrimSpace(o.Metadata.Driver.Name + " " + o.Metadata.Driver.Version),
+	}
+	if o.Metadata.Application.Name != "" { // not escaped, as appName is by newer servers
+		c.App = o.Metadata.Application.Name
 	}
 	for _, user := range o.Users {
 		c.Users = append(c.Users, user.User+"@"+user.DB)
@@ -199,7 +205,7 @@ func connections(ctx context.Context, client *mongo.Client) (operations []operat
 		{{Key: "$match", Value: bson.D{{Key: "desc", Value: bson.D{{Key: "$regex", Value: "^conn[0-9]+$"}}}}}},
 		{{Key: "$project", Value: bson.D{
 			{Key: "desc", Value: 1}, {Key: "client", Value: 1}, {Key: "appName", Value: 1},
-			{Key: "clientMetadata.driver", Value: 1}, {Key: "clientMetadata.mongos", Value: 1}, {Key: "effectiveUsers", Value: 1},
+			{Key: "clientMetadata.application", Value: 1}, {Key: "clientMetadata.driver", Value: 1}, {Key: "clientMetadata.mongos", Value: 1}, {Key: "effectiveUsers", Value: 1},
 		}}},
 	})
 	if err != nil {
