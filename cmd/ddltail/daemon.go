@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,7 @@ type daemon struct {
 	status  *pipeline.Status
 	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
 	hangup  *hangup
+	seeds   replicaset.Seeds
 }
 
 func (d *daemon) rows() []web.Row {
@@ -41,11 +43,14 @@ func (d *daemon) rows() []web.Row {
 	if d.status.Ready() != nil {
 		ready = "no"
 	}
-	at := oplog.OpTime{TS: d.status.Position()}
+	position := notKnown
+	if at := (oplog.OpTime{TS: d.status.Position()}); !at.IsZero() {
+		position = at.Time().Format(time.RFC3339)
+	}
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "tailing", Value: ready},
-		{Name: "oplog position", Value: at.Time().Format(time.RFC3339)},
+		{Name: "oplog position", Value: position},
 	}
 }
 
@@ -77,19 +82,16 @@ func (d *daemon) detect(ctx context.Context) error {
 		d.actors.Since = actorsSince(ctx, p)
 		group.Go(func() error { d.actors.Run(ctx); return nil })
 	}
+	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
 
 // prepare does once what must work before tailing can begin. It is safe to repeat.
 func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipeline.Route) (*pipeline.Pipeline, error) {
-	seeds := replicaset.Seeds{
-		Hosts: d.cfg.MongoDB.Hosts(), Options: d.cfg.MongoDB.Options(),
-		Direct: d.cfg.MongoDB.Direct(), PathIsAuthSource: d.cfg.MongoDB.PathIsAuthSource(),
-	}
-	view, err := replicaset.Discover(ctx, seeds)
+	view, err := d.discover(ctx, client)
 	if err != nil {
-		return nil, usererror.Tailed(err, seeds.PathIsAuthSource)
+		return nil, err
 	}
 	db, err := openSink(ctx, client, d.cfg)
 	if err != nil {
@@ -102,7 +104,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
-		Seeds: seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
+		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
@@ -130,6 +132,28 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
 	}
 	return p, nil
+}
+
+// discover looks for the members to tail. If none of the URI's answers, it asks those that
+// an earlier process has recorded.
+func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset.View, error) {
+	view, err := replicaset.Discover(ctx, d.seeds)
+	if err == nil {
+		return view, nil
+	}
+	err = usererror.Tailed(err, d.seeds.PathIsAuthSource)
+	if usererror.IsFinal(err) || len(d.seeds.Known.Hosts()) > 0 || sameHosts(d.cfg) {
+		return view, err
+	}
+	db, sinkErr := sink.Database(ctx, client, d.cfg.Database)
+	if sinkErr == nil {
+		sinkErr = restoreMembers(ctx, d.cfg, db, d.seeds.Known)
+	}
+	if sinkErr != nil || len(d.seeds.Known.Hosts()) == 0 {
+		return view, errors.Join(err, sinkErr)
+	}
+	view, err = replicaset.Discover(ctx, d.seeds)
+	return view, usererror.Tailed(err, d.seeds.PathIsAuthSource)
 }
 
 func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -50,7 +51,8 @@ func listenCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return listen(cmd.Context(), cfg, delivery.NewStream(cmd.OutOrStdout()), reload, log)
+				receiver := listener.Receiver{Name: listener.StdoutReceiver, Target: delivery.NewStream(cmd.OutOrStdout())}
+				return listen(cmd.Context(), cfg, receiver, reload, log)
 			}
 			cfg, log, err := configure(config.Requirement{Variable: "BACKEND_URL",
 				Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
@@ -63,7 +65,9 @@ func listenCommand() *cobra.Command {
 			}
 			defer backend.Close()
 			log.Info("backend", zap.String("url", config.RedactURL(cfg.BackendURL)), zap.Bool("signed", cfg.WebhookSecret != ""))
-			return listen(cmd.Context(), cfg, backend, reload, log)
+			return listen(cmd.Context(), cfg, listener.Receiver{
+				Name: listener.BackendReceiver, Target: backend, Remedy: "check DDLTAIL_BACKEND_URL and what the backend expects",
+			}, reload, log)
 		},
 	}
 	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print each notification as a line of JSON instead, then mark it processed")
@@ -88,7 +92,7 @@ func backendOf(cfg config.Config) (*delivery.Backend, error) {
 }
 
 // listen is one listener: HTTP beside the work, both until the context ends.
-func listen(ctx context.Context, cfg config.Config, target listener.Target, reload *hangup, log *zap.Logger) error {
+func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, reload *hangup, log *zap.Logger) error {
 	addr := cfg.HTTPAddr
 	if addr == "" {
 		addr = defaultListenAddr
@@ -100,9 +104,10 @@ func listen(ctx context.Context, cfg config.Config, target listener.Target, relo
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	l := &listener.Listener{
-		Database: cfg.Database, Target: target, PollInterval: cfg.PollInterval,
-		Metrics: metrics.NewListen(registry, build(), listenLabels()), Status: &listener.Status{}, Log: log,
+		Database: cfg.Database, Receiver: receiver, PollInterval: cfg.PollInterval, Status: &listener.Status{}, Log: log,
 	}
+	l.Metrics = metrics.NewListen(registry, build(), listenLabels(receiver.Name), l.Status.Ready)
+	l.Metrics.SetInfo(metrics.Info{Component: "listen", Source: cfg.Source, Database: cfg.Database})
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 
@@ -135,6 +140,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *
 	if err != nil {
 		return err
 	}
+	l.Metrics.SetInfo(metrics.Info{Component: "listen", ReplicaSet: setName(ctx, db), Source: cfg.Source, Database: cfg.Database})
 	var both errgroup.Group
 	both.Go(func() error {
 		l.Run(ctx, db)
@@ -145,6 +151,17 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *
 		return nil
 	})
 	return both.Wait()
+}
+
+// setName returns the name of the replica set that holds the queue; empty if it is a
+// standalone server.
+func setName(ctx context.Context, db *mongo.Database) string {
+	var hello struct {
+		SetName string `bson:"setName"`
+	}
+	// It is only a label.
+	_ = db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	return hello.SetName
 }
 
 // cleanUp removes old notifications each hour.
@@ -170,8 +187,8 @@ func cleanUp(ctx context.Context, db *mongo.Database, age time.Duration, l *list
 	}
 }
 
-func listenLabels() metrics.ListenLabels {
-	labels := metrics.ListenLabels{Results: listener.Results(), Modes: listener.Modes()}
+func listenLabels(receivers ...string) metrics.ListenLabels {
+	labels := metrics.ListenLabels{Results: listener.Results(), Modes: listener.Modes(), Receivers: receivers}
 	for _, v := range delivery.Verdicts() {
 		labels.Verdicts = append(labels.Verdicts, v.String())
 	}
@@ -179,7 +196,10 @@ func listenLabels() metrics.ListenLabels {
 }
 
 func listenRows(s *listener.Status) []web.Row {
-	ready, mode := "yes", string(s.Mode())
+	ready, mode, unprocessed := "yes", string(s.Mode()), notKnown
+	if n, ok := s.Unprocessed(); ok {
+		unprocessed = strconv.Itoa(n)
+	}
 	if s.Ready() != nil {
 		ready = "no"
 	}
@@ -187,6 +207,6 @@ func listenRows(s *listener.Status) []web.Row {
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "handing over", Value: ready},
 		{Name: "learns of new ones by", Value: orUnknown(mode)},
-		{Name: "unprocessed", Value: strconv.Itoa(s.Unprocessed())},
+		{Name: "unprocessed", Value: unprocessed},
 	}
 }

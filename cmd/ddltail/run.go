@@ -25,6 +25,8 @@ import (
 const (
 	// startLimit is how long a command waits for servers that may yet come.
 	startLimit = time.Minute
+	// historyLimit is the same for a person who waits for an answer.
+	historyLimit = 5 * time.Second
 	// defaultRunAddr is where `run` serves HTTP.
 	defaultRunAddr = ":9797"
 )
@@ -66,7 +68,7 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d := &daemon{cfg: cfg, log: log, metrics: metrics.NewRun(registry, build(), labels(cfg)), status: &pipeline.Status{}, hangup: reload}
+	d := &daemon{cfg: cfg, log: log, metrics: metrics.NewRun(registry, build(), labels(cfg)), status: &pipeline.Status{}, hangup: reload, seeds: seedsOf(cfg)}
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("mongodb", cfg.MongoDB), zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 

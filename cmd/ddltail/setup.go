@@ -51,7 +51,11 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	}
 	defer disconnect(client)
 	var db *mongo.Database
-	err = pipeline.Await(ctx, log, startLimit, func(ctx context.Context) error {
+	limit := startLimit
+	if use.Role == privileges.History {
+		limit = historyLimit
+	}
+	err = pipeline.Await(ctx, log, limit, func(ctx context.Context) error {
 		db, err = openSink(ctx, client, cfg)
 		return err
 	})
@@ -63,6 +67,9 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 
 // explainSink names what to do about an error of the sink that waiting cannot resolve.
 func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use privileges.Use, err error) error {
+	if usererror.IsFinal(err) {
+		return err
+	}
 	err = use.Explain(ctx, db.Client(), privileges.Sink, err)
 	return usererror.Sink(err, cfg.Database, cfg.Sink.PathIsAuthSource())
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/health"
-	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
@@ -69,16 +68,19 @@ func status(ctx context.Context, cfg config.Config) (health.Report, error) {
 		return health.Report{}, err
 	}
 	defer disconnect(client)
-	db, sinkErr := sink.Database(ctx, client, cfg.Database)
+	db, sinkErr := openSink(ctx, client, cfg)
 	if sinkErr != nil {
 		db = client.Database(cfg.Database)
 	}
+	seeds := seedsOf(cfg)
+	if sinkErr == nil {
+		// A checkpoint that cannot be read is shown by the check itself.
+		_ = restoreMembers(ctx, cfg, db, seeds.Known)
+	}
 	return health.Check{
-		Seeds: replicaset.Seeds{
-			Hosts: cfg.MongoDB.Hosts(), Options: cfg.MongoDB.Options(),
-			Direct: cfg.MongoDB.Direct(), PathIsAuthSource: cfg.MongoDB.PathIsAuthSource(),
-		},
+		Seeds:          seeds,
 		ReadPreference: cfg.ReadPreference, Sink: db, SinkError: sinkErr,
 		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0, Actor: cfg.Actor, NoQueue: !writesQueue(cfg),
+		OneDeployment: cfg.Sink.Same(cfg.MongoDB),
 	}.Run(ctx), nil
 }

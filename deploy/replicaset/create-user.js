@@ -4,7 +4,7 @@
 //   export DDLTAIL_USER=ddltail DDLTAIL_DATABASE=ddltail DDLTAIL_PASSWORD_FILE=/path/to/password
 //   mongosh "$ADMIN_URI" --file create-user.js
 //
-// DDLTAIL_ROLE is what the user is for: run (the default; also for status), listen (also for setup, notify and cleanup) or history.
+// DDLTAIL_ROLE is what the user is for: run (the default; also for status), listen (also for setup, notify, redeliver and cleanup) or history.
 // DDLTAIL_DATABASE is the database of ddltail's own collections. Where DDLTAIL_HISTORY_TTL is set, as it is for `ddltail run`, the
 // role may also remove history; without it a stolen login cannot. Where DDLTAIL_ACTOR is set, it may also read what finds out who made
 // changes: the server's log, all connections with their queries, and the names of all users. DDLTAIL_PASSWORD may be given in place of the file. Run it again
@@ -90,8 +90,8 @@
     },
     listen: (own) => [
       own('schema_notifications', ['find', 'insert', 'update', 'remove', 'createIndex', 'changeStream']),
-      own('schema_checkpoints', ['find']),
-      own('schema_actors', ['find']),
+      // redeliver takes from the history what cleanup has removed.
+      ...['schema_history', 'schema_catalog', 'schema_checkpoints', 'schema_actors'].map((collection) => own(collection, ['find'])),
     ],
     history: (own) => ['schema_history', 'schema_catalog', 'schema_checkpoints', 'schema_actors'].map((collection) => own(collection, ['find'])),
   };

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -37,9 +39,13 @@ type Checkpoint struct {
 	// server's; zero where it never was.
 	Compared oplog.Moment
 	// Pending is a recorded comparison that is still to be published; nil for none.
-	Pending  *Comparison
+	Pending *Comparison
+	// Unlisted is what the server could not list the last time.
+	Unlisted []Unlisted
 	Settings Settings
-	SavedAt  time.Time
+	// Members are the members of the set's configuration as last seen.
+	Members []string
+	SavedAt time.Time
 }
 
 // Settings must be equal among detectors of one NAME.
@@ -48,6 +54,15 @@ type Settings struct {
 	Namespaces        []string `bson:"namespaces"`
 	ExcludeNamespaces []string `bson:"exclude_namespaces"`
 	Operations        []string `bson:"operations"`
+}
+
+// Filter returns the filter of these settings.
+func (s Settings) Filter() (notification.Filter, error) {
+	rules := notification.Rules{Operations: s.Operations, Namespaces: slices.Clone(s.Namespaces)}
+	for _, glob := range s.ExcludeNamespaces {
+		rules.Namespaces = append(rules.Namespaces, "!"+glob)
+	}
+	return notification.NewFilter(rules)
 }
 
 // document is a Checkpoint as it is stored.
@@ -68,7 +83,9 @@ type document struct {
 	Baseline *oplog.OpTime `bson:"baseline,omitempty"`
 	Compared *oplog.Moment `bson:"compared,omitempty"`
 	Pending  *Comparison   `bson:"comparison,omitempty"`
+	Unlisted []Unlisted    `bson:"unlisted,omitempty"`
 	Settings Settings      `bson:"wiring"`
+	Members  []string      `bson:"members,omitempty"`
 	SavedAt  time.Time     `bson:"saved_at"`
 }
 
@@ -78,7 +95,7 @@ func (d document) checkpoint() Checkpoint {
 		Inclusive: d.Inclusive, Began: valueOf(d.Began), Lost: d.Lost,
 		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID,
 		Baseline: valueOf(d.Baseline), Compared: valueOf(d.Compared), Pending: d.Pending,
-		Settings: d.Settings, SavedAt: d.SavedAt,
+		Unlisted: d.Unlisted, Settings: d.Settings, Members: d.Members, SavedAt: d.SavedAt,
 	}
 	if c.Position.Wall.IsZero() {
 		// An earlier release did not keep it.
@@ -158,7 +175,7 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position.OpTime, Wall: c.Position.Wall,
 		Inclusive: c.Inclusive, Began: pointerTo(c.Began), Lost: c.Lost,
 		ReplicaSet: c.ReplicaSet, ReplicaSetID: c.ReplicaSetID, Queue: queue,
-		Settings: c.Settings, SavedAt: time.Now().UTC(),
+		Compared: pointerTo(c.Compared), Unlisted: c.Unlisted, Settings: c.Settings, SavedAt: time.Now().UTC(),
 	})
 	if err != nil && !mongo.IsDuplicateKeyError(err) {
 		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, err)
@@ -194,11 +211,40 @@ func (s Store) RecordSettings(ctx context.Context, w Settings, queue bool) error
 	return nil
 }
 
+// RecordMembers records the members of the set's configuration.
+func (s Store) RecordMembers(ctx context.Context, hosts []string) error {
+	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "members", Value: hosts}}}}); err != nil {
+		return fmt.Errorf("record the members of %s: %w", s.id, err)
+	}
+	return nil
+}
+
 // SetBaseline records that the catalog holds all that was there at an optime; zero
 // says that it has to be listed again.
 func (s Store) SetBaseline(ctx context.Context, at oplog.OpTime) error {
 	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: at}}}}); err != nil {
 		return fmt.Errorf("record the baseline of %s: %w", s.id, err)
+	}
+	return nil
+}
+
+// Unlisted is a part of the server's catalog that it cannot list: a namespace or, without a
+// collection, a database or its views.
+type Unlisted struct {
+	Database   string `bson:"database"`
+	Collection string `bson:"collection,omitempty"`
+	Views      bool   `bson:"views,omitempty"`
+	Reason     string `bson:"reason"`
+}
+
+// SetUnlisted records what the server cannot list.
+func (s Store) SetUnlisted(ctx context.Context, unlisted []Unlisted) error {
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: "unlisted", Value: unlisted}}}}
+	if len(unlisted) == 0 {
+		update = bson.D{{Key: "$unset", Value: bson.D{{Key: "unlisted", Value: ""}}}}
+	}
+	if _, err := s.coll.UpdateByID(ctx, s.id, update); err != nil {
+		return fmt.Errorf("record what the server of %s cannot list: %w", s.id, err)
 	}
 	return nil
 }

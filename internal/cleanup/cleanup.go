@@ -19,10 +19,14 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
+// keepErrors is how long a notification with an error is kept, so that it can be delivered
+// again when its reason has been found.
+const keepErrors = 30 * 24 * time.Hour
+
 // Remove deletes the notifications that were processed and written longer than age
 // ago, and returns their number.
 func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
-	filter, err := removable(ctx, db, time.Now().Add(-age))
+	filter, err := removable(ctx, db, time.Now(), age)
 	if err != nil {
 		return 0, err
 	}
@@ -35,7 +39,7 @@ func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, 
 
 // Count returns how many notifications Remove would delete.
 func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
-	filter, err := removable(ctx, db, time.Now().Add(-age))
+	filter, err := removable(ctx, db, time.Now(), age)
 	if err != nil {
 		return 0, err
 	}
@@ -48,7 +52,7 @@ func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, e
 
 // removable selects the notifications to remove. The checkpoints are read first: they only move
 // forward, so the result remains valid.
-func removable(ctx context.Context, db *mongo.Database, before time.Time) (bson.D, error) {
+func removable(ctx context.Context, db *mongo.Database, now time.Time, age time.Duration) (bson.D, error) {
 	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(sink.Checkpoints))
 	if err != nil {
 		return nil, err
@@ -57,30 +61,32 @@ func removable(ctx context.Context, db *mongo.Database, before time.Time) (bson.
 	for _, c := range checkpoints {
 		final = append(final, finalOf(c)...)
 	}
-	return append(aged(before), bson.E{Key: "$and", Value: bson.A{
-		bson.D{{Key: "$or", Value: timestampBefore(before)}},
-		bson.D{{Key: "$or", Value: final}},
-	}}), nil
-}
-
-// aged selects notifications processed before a time. Other programs write processed_at
-// too, some as a number; without it only the timestamp counts.
-func aged(before time.Time) bson.D {
+	withoutError := bson.D{{Key: "error", Value: nil}}
 	return bson.D{
 		{Key: "processed", Value: true},
-		{Key: "$nor", Value: bson.A{
-			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: seconds(before)}}}},
-			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: before}}}},
+		{Key: "$and", Value: bson.A{
+			bson.D{{Key: "$or", Value: final}},
+			bson.D{{Key: "$or", Value: bson.A{
+				bson.D{{Key: "$and", Value: append(aged(now.Add(-age)), withoutError)}},
+				bson.D{{Key: "$and", Value: aged(now.Add(-max(age, keepErrors)))}},
+			}}},
 		}},
-	}
+	}, nil
 }
 
-// timestampBefore compares with a number and with a date: the server compares only values
-// of the same type.
-func timestampBefore(before time.Time) bson.A {
+// aged selects notifications written and processed before a time. Other programs write
+// processed_at too, some as a number; without it only the timestamp counts. The server
+// compares only values of the same type.
+func aged(before time.Time) bson.A {
 	return bson.A{
-		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(before)}}}},
-		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: before}}}},
+		bson.D{{Key: "$or", Value: bson.A{
+			bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(before)}}}},
+			bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: before}}}},
+		}}},
+		bson.D{{Key: "$nor", Value: bson.A{
+			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: seconds(before)}}}},
+			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: before}}}},
+		}}},
 	}
 }
 
@@ -97,7 +103,7 @@ func manual() bson.D {
 // compared returns the position up to which comparisons of catalogs are final: the result
 // of a pending one may be published again.
 func compared(c checkpoint.Checkpoint) oplog.OpTime {
-	if c.Pending != nil && !c.Pending.To.OpTime.After(c.Position.OpTime) {
+	if c.Pending != nil && !c.Pending.To.After(c.Position.OpTime) {
 		return c.Pending.To.Before()
 	}
 	return c.Position.OpTime

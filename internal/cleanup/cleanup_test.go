@@ -33,6 +33,8 @@ func seconds(t int) float64 {
 	return float64(t)
 }
 
+func daysAgo(n int) bson.DateTime { return bson.NewDateTimeFromTime(time.Now().AddDate(0, 0, -n)) }
+
 // document is an old, processed notification by hand, with some changes; nil removes a
 // field.
 func document(id any, changes bson.M) bson.M {
@@ -79,6 +81,10 @@ func cases() []struct {
 		{"with processed_at", document("d", bson.M{"processed_at": date}), true},
 		{"processed_at as a number", document("d2", bson.M{"processed_at": seconds(old)}), true},
 		{"malformed", document("e", bson.M{"operation": 5, "error": "operation is not a name"}), true},
+		{"with an error, marked 31 days ago", document("e2", bson.M{"error": "x", "processed_at": daysAgo(31)}), true},
+		{"with an error, marked 29 days ago", document("e3", bson.M{"error": "x", "processed_at": daysAgo(29)}), false},
+		{"with an error, 29 days old", document("e4", bson.M{"error": "x", "timestamp": daysAgo(29)}), false},
+		{"marked 29 days ago without an error", document("e5", bson.M{"error": nil, "processed_at": daysAgo(29)}), true},
 		{"unprocessed", document("f", bson.M{"processed": false}), false},
 		{"never marked", document("g", bson.M{"processed": nil}), false},
 		{"young", document("h", bson.M{"timestamp": seconds(young)}), false},

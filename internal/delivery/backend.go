@@ -108,8 +108,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// classify maps a response to an outcome. A client error is Rejected if another
-// notification could succeed, else Misconfigured.
+// classify maps a response to an outcome. A client error that is about the notification
+// alone is Rejected, one that may be is Refused, any other Misconfigured.
 func classify(resp *http.Response, now time.Time) Outcome {
 	code := resp.StatusCode
 	switch {
@@ -117,9 +117,10 @@ func classify(resp *http.Response, now time.Time) Outcome {
 		return Outcome{Verdict: Delivered}
 	case code >= 500, code == http.StatusRequestTimeout, code == http.StatusTooManyRequests:
 		return Outcome{Verdict: Retry, Reason: responseReason(code), RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now)}
-	case code == http.StatusBadRequest, code == http.StatusGone,
-		code == http.StatusRequestEntityTooLarge, code == http.StatusUnprocessableEntity:
+	case code == http.StatusGone, code == http.StatusRequestEntityTooLarge:
 		return Outcome{Verdict: Rejected, Reason: responseReason(code)}
+	case code == http.StatusBadRequest, code == http.StatusUnprocessableEntity:
+		return Outcome{Verdict: Refused, Reason: responseReason(code)}
 	default:
 		return Outcome{Verdict: Misconfigured, Reason: responseReason(code)}
 	}

@@ -93,7 +93,7 @@ func TestAnswers(t *testing.T) {
 		{408, "", delivery.Retry, 0}, {429, "3", delivery.Retry, 3 * time.Second}, {429, soon, delivery.Retry, 42 * time.Second},
 		{429, "-1", delivery.Retry, 0}, {429, "soon", delivery.Retry, 0}, {429, "999999999999", delivery.Retry, time.Hour},
 		{429, "Mon, 02 Jan 2006 15:04:05 GMT", delivery.Retry, 0},
-		{400, "", delivery.Rejected, 0}, {410, "", delivery.Rejected, 0}, {413, "", delivery.Rejected, 0}, {422, "", delivery.Rejected, 0},
+		{400, "", delivery.Refused, 0}, {410, "", delivery.Rejected, 0}, {413, "", delivery.Rejected, 0}, {422, "", delivery.Refused, 0},
 		{401, "", delivery.Misconfigured, 0}, {403, "", delivery.Misconfigured, 0}, {404, "", delivery.Misconfigured, 0},
 		{405, "", delivery.Misconfigured, 0}, {409, "", delivery.Misconfigured, 0}, {451, "", delivery.Misconfigured, 0},
 		{301, "", delivery.Misconfigured, 0}, {302, "", delivery.Misconfigured, 0}, {304, "", delivery.Misconfigured, 0},

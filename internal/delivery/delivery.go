@@ -24,6 +24,10 @@ const (
 	Delivered
 	// Rejected: the receiver will never accept this notification.
 	Rejected
+	// Refused: the receiver does not accept this body, because of the notification or of a
+	// wrong configuration. Which of both is known only from its other answers: whoever sends
+	// judges it as Rejected or Misconfigured.
+	Refused
 	// Misconfigured: the URL or the credentials are wrong. An operator has to fix it.
 	Misconfigured
 )
@@ -35,6 +39,8 @@ func (v Verdict) String() string {
 		return "delivered"
 	case Rejected:
 		return "rejected"
+	case Refused:
+		return "refused"
 	case Misconfigured:
 		return "misconfigured"
 	default:
@@ -42,7 +48,7 @@ func (v Verdict) String() string {
 	}
 }
 
-// Verdicts returns all verdicts.
+// Verdicts returns the verdicts that end an attempt: all but Refused.
 func Verdicts() []Verdict { return []Verdict{Retry, Delivered, Rejected, Misconfigured} }
 
 // Outcome is a verdict with its details.

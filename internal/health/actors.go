@@ -23,7 +23,7 @@ const actorsCounted = 1000
 
 // askActors counts the newest changes by the evidence of their actors.
 func (c Check) askActors(ctx context.Context, r *Report) error {
-	cur, err := c.Sink.Collection(sink.History).Find(ctx, bson.D{notification.IDsOfKind(r.Source, notification.IDOplog).Filter()},
+	cur, err := c.Sink.Collection(sink.History).Find(ctx, bson.D{notification.IDsOfKind(string(r.Source), notification.IDOplog).Filter()},
 		options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(actorsCounted).SetProjection(bson.D{{Key: sink.FieldActor, Value: 1}}))
 	if err != nil {
 		return fmt.Errorf("read the actors: %w", err)
@@ -109,7 +109,7 @@ func tryFile(path string) error {
 }
 
 // writeActors writes what the table says of actors.
-func (r Report) writeActors(line func(string, string, terminal.Colour)) {
+func (r Report) writeActors(line line) {
 	a := r.Actors
 	if a == nil {
 		return

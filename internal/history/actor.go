@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/notification"
@@ -29,10 +28,17 @@ type joiner struct {
 	waiting []Change
 }
 
-// eachWithActors reads changes in the order of a cursor.
-func (r Reader) eachWithActors(ctx context.Context, cur *mongo.Cursor, q Query, take func(Change) error) error {
+// eachWithActors passes every selected change of the scopes, with its actor, to take.
+func (r Reader) eachWithActors(ctx context.Context, q Query, scopes []scope, take func(Change) error) error {
 	j := &joiner{reader: r, query: q, take: take}
-	if err := each(ctx, cur, func(c Change) error { return j.add(ctx, c) }); err != nil {
+	err := r.each(ctx, q, scopes, forward, func(_ scope, s *stream) (bool, error) {
+		c, err := decodeChange(s.raw)
+		if err != nil {
+			return false, err
+		}
+		return true, j.add(ctx, c)
+	})
+	if err != nil {
 		return err
 	}
 	return j.flush(ctx)
@@ -123,30 +129,32 @@ func (q Query) actorCondition() bson.D {
 func (q Query) byActor() bool { return len(q.Users) > 0 || len(q.Apps) > 0 }
 
 // newestByActor is Each for a limit that counts changes of certain actors, which are known only after they have been read.
-func (r Reader) newestByActor(ctx context.Context, q Query, take func(Change) error) (cut bool, err error) {
+func (r Reader) newestByActor(ctx context.Context, q Query, take func(Change) error) (Extent, error) {
 	limit := q.Limit
 	q.Limit = 0
 	var newest []Change
-	_, err = r.Each(ctx, q, func(c Change) error {
+	limited := false
+	extent, err := r.Each(ctx, q, func(c Change) error {
 		if newest = append(newest, c); len(newest) > 2*limit {
-			cut = true
+			limited = true
 			newest = slices.Clone(newest[len(newest)-limit:])
 		}
 		return nil
 	})
 	if err != nil {
-		return false, err
+		return extent, err
 	}
 	if excess := len(newest) - limit; excess > 0 {
-		cut = true
+		limited = true
 		newest = newest[excess:]
 	}
+	extent.Limited = limited
 	for _, c := range newest {
 		if err := take(c); err != nil {
-			return cut, err
+			return extent, err
 		}
 	}
-	return cut, nil
+	return extent, nil
 }
 
 // ActorText is the actor for people: the user, and the application behind it; empty if no actor is known.

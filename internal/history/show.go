@@ -28,7 +28,7 @@ func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 		return Change{}, fmt.Errorf("find %s: %w", terminal.Escape(id), err)
 	}
 	var found []Change
-	err = r.eachWithActors(ctx, cur, Query{}, func(c Change) error {
+	err = eachChange(ctx, cur, func(c Change) error {
 		found = append(found, c)
 		return nil
 	})
@@ -39,6 +39,9 @@ func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 		return Change{}, fmt.Errorf("%s: %w", terminal.Escape(id), ErrNotFound)
 	case len(found) > 1:
 		return Change{}, fmt.Errorf("%s: %w: %s and %s, name the source too", terminal.Escape(id), ErrNotFound, found[0].ID, found[1].ID)
+	}
+	if found, err = r.withActors(ctx, found); err != nil {
+		return Change{}, err
 	}
 	return found[0], nil
 }

@@ -19,14 +19,14 @@ type node struct {
 	// reason is not stored in the queue.
 	until time.Time
 	fixed bool
-	// misconfiguration is set if an operator has to fix something.
-	misconfiguration string
+	// misconfigured is set if the last answer indicates a misconfiguration.
+	misconfigured bool
 	// ready is set while the node is in the ready queue.
 	ready bool
 }
 
 // failing reports whether an attempt to deliver the record has failed.
-func (n *node) failing() bool { return n.attempts > 0 || n.misconfiguration != "" }
+func (n *node) failing() bool { return n.attempts > 0 || n.misconfigured }
 
 // graph links nodes that are added in order of position. A node waits for the last node
 // before it in each of its partitions, so that a partition is a chain. Since a node waits

@@ -52,11 +52,19 @@ type Target interface {
 	Deliver(ctx context.Context, m delivery.Message) delivery.Outcome
 }
 
+// Receiver is a Target with its name in metrics and logs.
+type Receiver struct {
+	Name   string
+	Target Target
+	// Remedy says what to check if the answers indicate a misconfiguration.
+	Remedy string
+}
+
 // Listener delivers the notifications of one queue. All exported fields are required.
 type Listener struct {
 	// Database is the name of the queue's database.
 	Database string
-	Target   Target
+	Receiver Receiver
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
 	Metrics      *metrics.Listen
@@ -111,22 +119,23 @@ func (l *Listener) currentQueue() queue {
 
 // work scans the queue and starts workers. It returns when all workers have ended.
 func (l *Listener) work(ctx context.Context, wake <-chan struct{}) {
-	w := &loop{Listener: l, scheduler: newScheduler(), results: make(chan result, maxWorkers), pause: retry.NewBackOff(maxBackoff)}
+	w := &loop{Listener: l, dispatcher: l.newDispatcher(l.Receiver), results: make(chan end, maxWorkers), pause: retry.NewBackOff(maxBackoff)}
 	for ctx.Err() == nil {
 		now := time.Now()
 		if !w.scanAt.After(now) {
 			w.scan(ctx)
 		}
-		w.scheduler.wake(time.Now())
-		w.dispatch(ctx)
-		w.reportMisconfiguration()
+		w.dispatcher.start(ctx, time.Now(), func(work func() end) {
+			w.workers.Go(func() { w.results <- work() })
+		})
+		w.report()
 		timer := time.NewTimer(time.Until(w.nextWakeup()))
 		select {
 		case <-ctx.Done():
 		case <-wake:
 			w.scanBy(time.Now())
-		case end := <-w.results:
-			w.end(end)
+		case e := <-w.results:
+			w.end(e)
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -137,11 +146,9 @@ func (l *Listener) work(ctx context.Context, wake <-chan struct{}) {
 // loop is the state of the work loop.
 type loop struct {
 	*Listener
-	scheduler *scheduler
-	workers   sync.WaitGroup
-	results   chan result
-	// running is the number of running workers.
-	running int
+	dispatcher *dispatcher
+	workers    sync.WaitGroup
+	results    chan end
 	// scanAt is when the next scan is due; notBefore delays it, so that a queue that takes
 	// long to scan is not scanned continuously.
 	scanAt, notBefore time.Time
@@ -167,8 +174,8 @@ func (w *loop) scan(ctx context.Context) {
 	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*now.Sub(began))
 	w.Status.queueRead(found.total)
 	w.Metrics.Queue(found.total, found.oldest)
-	w.scheduler.update(found, now)
-	w.Metrics.Blocked.Set(float64(w.scheduler.blocked.partitions))
+	w.dispatcher.scheduler.update(found, now)
+	w.Metrics.Blocked.Set(float64(w.dispatcher.scheduler.blocked.partitions))
 }
 
 // scanBy schedules a scan at a time, or later if notBefore requires it.
@@ -181,43 +188,40 @@ func (w *loop) scanBy(at time.Time) {
 	}
 }
 
-// dispatch starts workers while records are ready and maxWorkers is not reached.
-func (w *loop) dispatch(ctx context.Context) {
-	for w.running < maxWorkers {
-		n, ok := w.scheduler.next()
-		if !ok {
-			return
-		}
-		w.running++
-		t := worker{Listener: w.Listener, queue: w.currentQueue()}
-		w.workers.Go(func() { w.results <- t.process(ctx, n) })
-	}
-}
-
-func (w *loop) end(e result) {
-	w.running--
-	if w.scheduler.finished(e, time.Now()) {
-		w.scanBy(time.Now())
-	} else if w.running == 0 {
+func (w *loop) end(e end) {
+	now := time.Now()
+	scan := e.finish(e.result, now)
+	switch {
+	case scan:
+		w.scanBy(now)
+	case e.pause.queueFailed:
+		// Whether the queue is available again shows in a scan.
+		w.scanBy(now.Add(e.pause.length))
+	case e.running == 0:
 		// The queue metrics are from before these workers.
-		w.scanBy(time.Now().Add(settleDelay))
+		w.scanBy(now.Add(settleDelay))
 	}
 }
 
 func (w *loop) nextWakeup() time.Time {
-	if wake := w.scheduler.nextWake(); !wake.IsZero() && wake.Before(w.scanAt) {
+	if wake := w.dispatcher.nextWake(time.Now()); !wake.IsZero() && wake.Before(w.scanAt) {
 		return wake
 	}
 	return w.scanAt
 }
 
-func (w *loop) reportMisconfiguration() {
-	misconfiguration := w.scheduler.misconfiguration()
-	w.Status.round(misconfiguration)
-	if misconfiguration != "" {
-		w.warnOncePerInterval("backend", "the backend's response indicates a misconfiguration (check DDLTAIL_BACKEND_URL); "+
-			"notifications stay unprocessed, retrying every minute", misconfiguration)
+// report updates what probes, metrics and the log say about the receiver.
+func (w *loop) report() {
+	d := w.dispatcher
+	reason := d.answers.misconfiguration()
+	misconfigured := 0.0
+	if reason != "" {
+		misconfigured = 1
+		w.warnOncePerInterval("receiver "+d.receiver.Name, "the answer indicates a misconfiguration ("+d.receiver.Remedy+"); "+
+			"notifications stay unprocessed, retrying every minute", reason)
 	}
+	w.Metrics.Misconfigured.WithLabelValues(d.receiver.Name).Set(misconfigured)
+	w.Status.round(d)
 }
 
 func (l *Listener) queueFailed(err error) {

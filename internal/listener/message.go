@@ -36,7 +36,8 @@ func newMessage(doc bson.Raw) (delivery.Message, error) {
 
 func ownField(name string) bool {
 	switch name {
-	case fieldProcessedAt, fieldAttempts, fieldLastError, fieldError, fieldDuplicateOf, fieldClaim:
+	case fieldProcessedAt, fieldAttempts, fieldLastError, fieldError, fieldDuplicateOf, fieldClaim,
+		fieldDeliveries, fieldRedeliveredAt:
 		return true
 	}
 	return false

@@ -16,6 +16,11 @@ const (
 	fieldError       = "error"
 	fieldDuplicateOf = "duplicate_of"
 	fieldClaim       = "claim"
+	fieldDeliveries  = "deliveries"
+	// fieldRedeliveredAt is when the notification was made unprocessed again.
+	fieldRedeliveredAt = "redelivered_at"
+	// fieldReceivers is a field of the init document: when each receiver was registered.
+	fieldReceivers = "receivers"
 )
 
 // origin is who wrote a notification.
@@ -114,6 +119,21 @@ func (n record) compare(other record) int { return n.position.Compare(other.posi
 
 // key returns the _id as a map key.
 func (n record) key() string { return string(n.id.Type) + string(n.id.Value) }
+
+// writtenAt returns when a document was written: by the detector's clock, else by the
+// timestamp of the change. It is the zero time if the document does not say.
+func writtenAt(doc bson.Raw) time.Time {
+	if at, ok := doc.Lookup("detected_at").TimeOK(); ok {
+		return at
+	}
+	if s, ok := notification.Seconds(doc.Lookup("timestamp")); ok {
+		return time.UnixMilli(int64(s * 1000))
+	}
+	if id, ok := doc.Lookup("_id").ObjectIDOK(); ok {
+		return id.Timestamp()
+	}
+	return time.Time{}
+}
 
 // malformed returns why a document is not a valid notification, empty if it is valid.
 func malformed(doc bson.Raw) string {

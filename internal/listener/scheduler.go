@@ -60,7 +60,7 @@ func (n *node) resume(before *node, now time.Time) {
 	if before == nil {
 		return
 	}
-	n.busy, n.misconfiguration = before.busy, before.misconfiguration
+	n.busy, n.misconfigured = before.busy, before.misconfigured
 	if before.fixed && before.until.After(now) {
 		n.fixed, n.until = true, before.until
 	}
@@ -110,14 +110,32 @@ func (b *scheduler) wake(now time.Time) {
 	}
 }
 
-// next returns the first ready record, and marks it as busy.
-func (b *scheduler) next() (record, bool) {
+// next returns the first ready record, and marks it as busy. It returns the one to avoid
+// only if no other is ready.
+func (b *scheduler) next(avoid string) (record, bool) {
 	if len(b.ready) == 0 {
 		return record{}, false
 	}
 	n, _ := heap.Pop(&b.ready).(*node)
+	if n.key() == avoid && len(b.ready) > 0 {
+		other, _ := heap.Pop(&b.ready).(*node)
+		heap.Push(&b.ready, n)
+		n = other
+	}
 	n.ready, n.busy = false, true
 	return n.record, true
+}
+
+// release ends the backoff of all records that indicate a misconfiguration.
+func (b *scheduler) release(now time.Time) {
+	for n := range b.misconfigured {
+		if n.busy {
+			continue
+		}
+		delete(b.misconfigured, n)
+		n.misconfigured, n.fixed, n.until = false, false, now
+		b.place(n, now)
+	}
 }
 
 // finished applies the result of a worker, and reports whether another scan is needed to
@@ -128,7 +146,7 @@ func (b *scheduler) finished(e result, now time.Time) (scan bool) {
 	if n == nil {
 		return false
 	}
-	n.busy, n.misconfiguration = false, e.pause.misconfiguration
+	n.busy, n.misconfigured = false, e.pause.misconfigured
 	b.note(n)
 	if !e.done {
 		n.fixed, n.until = e.pause.fixed, now.Add(e.pause.length)
@@ -155,19 +173,11 @@ func (b *scheduler) nextWake() time.Time {
 }
 
 func (b *scheduler) note(n *node) {
-	if n.misconfiguration != "" {
+	if n.misconfigured {
 		b.misconfigured[n] = true
 		return
 	}
 	delete(b.misconfigured, n)
-}
-
-// misconfiguration returns one of the misconfigurations, empty if there is none.
-func (b *scheduler) misconfiguration() string {
-	for n := range b.misconfigured {
-		return n.misconfiguration
-	}
-	return ""
 }
 
 // readyQueue is a heap of nodes by position.

@@ -68,10 +68,13 @@ func (s *schedulerScript) step(words []string) {
 	switch words[0] {
 	case "take":
 		got = s.take()
+	case "avoid":
+		n, _ := s.scheduler.next(s.keys[words[1]])
+		got = words[1] + " " + s.keys[n.key()]
 	case "blocked":
 		got = fmt.Sprint(s.scheduler.blocked.partitions)
-	case "misconfiguration":
-		got = s.scheduler.misconfiguration()
+	case "released":
+		s.scheduler.release(s.now)
 	case "next":
 		got = "wake " + s.scheduler.nextWake().Sub(s.now).String()
 	case "at":
@@ -87,7 +90,7 @@ func (s *schedulerScript) step(words []string) {
 	case "back":
 		s.end(words[2], pause{length: s.duration(words[3]), fixed: len(words) == 5})
 	case "misconfigured":
-		s.end(words[1], pause{length: time.Minute, fixed: true, misconfiguration: "404"})
+		s.end(words[1], pause{length: time.Minute, fixed: true, misconfigured: true})
 	default:
 		s.Fatalf("unknown step %q", line)
 	}
@@ -114,7 +117,7 @@ func (s *schedulerScript) duration(text string) time.Duration {
 func (s *schedulerScript) take() string {
 	var names []string
 	for {
-		n, ok := s.scheduler.next()
+		n, ok := s.scheduler.next("")
 		if !ok {
 			return strings.Join(names, " ")
 		}
@@ -195,7 +198,7 @@ func TestSchedulerOrder(t *testing.T) {
 			for step := 0; step < 10; step++ {
 				now = now.Add(time.Second)
 				b.wake(now)
-				n, ok := b.next()
+				n, ok := b.next("")
 				if !ok {
 					break
 				}

@@ -24,12 +24,13 @@ const stalled = 2 * scanTimeout
 
 // Status is the state of a running listener. The zero value is not started.
 type Status struct {
-	mu               sync.Mutex
-	beat             time.Time
-	mode             Mode
-	queue            error
-	misconfiguration string
-	total            int
+	mu    sync.Mutex
+	beat  time.Time
+	mode  Mode
+	queue error
+	total int
+	// receiver is asked for its misconfiguration.
+	receiver *dispatcher
 }
 
 // Ready returns nil while the queue is readable and no misconfiguration is known.
@@ -43,8 +44,10 @@ func (s *Status) Ready() error {
 	case s.beat.IsZero():
 		errs = append(errs, errors.New("not started yet"))
 	}
-	if s.misconfiguration != "" {
-		errs = append(errs, fmt.Errorf("%s (check DDLTAIL_BACKEND_URL and what the backend expects)", s.misconfiguration))
+	if d := s.receiver; d != nil {
+		if err := d.answers.problem(time.Now()); err != nil {
+			errs = append(errs, fmt.Errorf("receiver %s: %w (%s)", d.receiver.Name, err, d.receiver.Remedy))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -67,11 +70,12 @@ func (s *Status) Mode() Mode {
 	return s.mode
 }
 
-// Unprocessed returns the number of unprocessed notifications at the last scan.
-func (s *Status) Unprocessed() int {
+// Unprocessed returns the number of unprocessed notifications at the last scan, false if
+// it is not known: before the first scan, and while the queue cannot be read.
+func (s *Status) Unprocessed() (int, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.total
+	return s.total, !s.beat.IsZero() && s.queue == nil
 }
 
 // setMode sets the mode and reports whether it changed.
@@ -95,12 +99,12 @@ func (s *Status) queueFailed(err error) {
 	s.queue = err
 }
 
-// round records an iteration of the loop, and the current misconfiguration.
-func (s *Status) round(misconfiguration string) {
+// round records an iteration of the loop.
+func (s *Status) round(receiver *dispatcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.beat.IsZero() {
 		s.beat = time.Now()
 	}
-	s.misconfiguration = misconfiguration
+	s.receiver = receiver
 }

@@ -15,7 +15,9 @@ import (
 // worker delivers one record.
 type worker struct {
 	*Listener
-	queue queue
+	queue    queue
+	receiver Receiver
+	answers  *answers
 }
 
 // pause is the backoff of a record and its reason; the zero value is none.
@@ -24,8 +26,10 @@ type pause struct {
 	length time.Duration
 	// fixed reports whether only time ends it: its reason is not stored in the queue.
 	fixed bool
-	// misconfiguration is set if an operator has to fix something.
-	misconfiguration string
+	// misconfigured is set if the answer indicates a misconfiguration.
+	misconfigured bool
+	// queueFailed is set if the queue was not available.
+	queueFailed bool
 }
 
 // result is the result of a worker run.
@@ -96,11 +100,12 @@ func (w worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pa
 	if err != nil {
 		return w.finish(ctx, toMalformed(n, err.Error()), resultMalformed)
 	}
-	o := w.Target.Deliver(request, message)
+	o := w.receiver.Target.Deliver(request, message)
 	if o.Verdict != delivery.Delivered && errors.Is(request.Err(), context.Canceled) {
 		// Canceled by shutdown: whether the request was received is not known.
 		return w.release(ctx, n, pause{length: time.Second})
 	}
+	o = w.answers.judge(n.key(), writtenAt(doc), o, time.Now())
 	w.Metrics.Attempts.WithLabelValues(o.Verdict.String()).Inc()
 	switch o.Verdict {
 	case delivery.Delivered:
@@ -110,10 +115,10 @@ func (w worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pa
 		w.Log.Debug("notification delivered", zap.Stringer("_id", n.id))
 		return w.finish(ctx, toDelivered(n), resultDelivered)
 	case delivery.Rejected:
-		w.Log.Error("notification rejected by the backend", zap.Stringer("_id", n.id), zap.String("reason", o.Reason))
+		w.Log.Error("notification rejected", zap.Stringer("_id", n.id), zap.String("reason", o.Reason))
 		return w.finish(ctx, toRejected(n, o), resultRejected)
 	case delivery.Misconfigured:
-		return w.release(ctx, n, pause{length: misconfigurationBackoff, fixed: true, misconfiguration: o.Reason})
+		return w.release(ctx, n, pause{length: misconfigurationBackoff, fixed: true, misconfigured: true})
 	default:
 		return w.retry(ctx, n, o)
 	}
@@ -172,7 +177,7 @@ func (w worker) release(ctx context.Context, n record, p pause) pause {
 // queueUnavailable records an error of the queue, which is not the notification's.
 func (w worker) queueUnavailable(err error) pause {
 	w.queueFailed(err)
-	return pause{length: time.Second, fixed: true}
+	return pause{length: time.Second, fixed: true, queueFailed: true}
 }
 
 func (w worker) retryUntilDone(ctx context.Context, m transition) error {

@@ -28,7 +28,9 @@ func TestDocs(t *testing.T) {
 			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one})
 		},
 		"listen": func(r prometheus.Registerer) {
-			metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one})
+			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},
+				func() error { return nil })
+			m.SetInfo(metrics.Info{Component: "listen"})
 		},
 	} {
 		begin := fmt.Sprintf("<!-- metrics of %s: written by go test ./internal/metrics -update -->\n", command)

@@ -15,9 +15,12 @@ type Listen struct {
 	Attempts   *prometheus.CounterVec
 	Latency    prometheus.Histogram
 	Cleaned    prometheus.Counter
+	// Misconfigured is 1 for each receiver whose answers indicate a misconfiguration.
+	Misconfigured *prometheus.GaugeVec
 	// Blocked is how many partitions are held back by a failing notification.
 	Blocked prometheus.Gauge
 
+	infoGauge
 	unprocessed prometheus.Gauge
 	mode        *prometheus.GaugeVec
 	modes       []string
@@ -29,13 +32,16 @@ type Listen struct {
 type ListenLabels struct {
 	// Results are the ends of a notification's way, Verdicts those of one attempt.
 	Results, Verdicts, Modes []string
+	Receivers                []string
 }
 
-// NewListen registers the listener's metrics.
-func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels) *Listen {
+// NewListen registers the listener's metrics. ready is the probe of /readyz.
+func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, ready func() error) *Listen {
 	f := promauto.With(reg)
 	registerBuild(f, build)
+	newReady(f, ready)
 	m := &Listen{
+		infoGauge: newInfo(f),
 		Deliveries: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_deliveries_total",
 			Help: "Notifications that are done with, by how: delivered, rejected by the backend, malformed, or a duplicate.",
@@ -53,6 +59,10 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels) *Lis
 			Name: "ddltail_notifications_cleaned_total",
 			Help: "Processed notifications that this process has removed for their age.",
 		}),
+		Misconfigured: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ddltail_delivery_misconfigured",
+			Help: "1 while the receiver's answers indicate a misconfiguration, from its first such answer to its next 2xx; else 0.",
+		}, []string{"receiver"}),
 		Blocked: gauge(f, "ddltail_partitions_blocked",
 			"Collections (and databases that were dropped) with a notification whose delivery fails, or that waits for such a one."),
 		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
@@ -72,6 +82,9 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels) *Lis
 	}
 	for _, v := range labels.Verdicts {
 		m.Attempts.WithLabelValues(v)
+	}
+	for _, r := range labels.Receivers {
+		m.Misconfigured.WithLabelValues(r)
 	}
 	m.SetMode("")
 	return m

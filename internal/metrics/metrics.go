@@ -34,6 +34,7 @@ type Run struct {
 	BuildsRunning prometheus.Gauge
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
+	Unlisted      prometheus.Gauge
 	Actors        *prometheus.CounterVec
 	ActorWait     prometheus.Histogram
 	LinesMissed   prometheus.Counter
@@ -93,6 +94,7 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		}),
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
+		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
 		Actors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_actors_total",
 			Help: "Notifications by the evidence of their actor (log, lsid, or none) and whether it is exact; counted only where ACTOR is set, when the actor is found or given up.",
@@ -106,7 +108,7 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 			Name: "ddltail_actor_log_lines_missed_total",
 			Help: "Lines of a member's log that were overwritten before getLog read them; a truncated file counts as one.",
 		}),
-		Tailing: gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
+		Unlisted: gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
 	}
 	m.start(labels)
 	return m

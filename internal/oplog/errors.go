@@ -59,6 +59,10 @@ func codes() map[int32]Reason {
 // off from them, a member stops advancing without an error.
 var ErrOvertaken = errors.New("other members are far ahead")
 
+// ErrOutsidePreference ends the reading from a member that is not one of the preferred, so
+// that those are tried again.
+var ErrOutsidePreference = errors.New("it is outside the read preference; trying the preferred members again")
+
 // ReasonOf sorts an error of Open or Reader.Next.
 func ReasonOf(err error) Reason {
 	var position *PositionError
@@ -66,7 +70,7 @@ func ReasonOf(err error) Reason {
 	if errors.As(err, &position) || errors.As(err, &chain) {
 		return ReasonPosition
 	}
-	if errors.Is(err, ErrNotReadable) || errors.Is(err, ErrOvertaken) {
+	if errors.Is(err, ErrNotReadable) || errors.Is(err, ErrOvertaken) || errors.Is(err, ErrOutsidePreference) {
 		return ReasonMemberState
 	}
 	var ce mongo.CommandError

@@ -8,13 +8,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.uber.org/zap"
 
-	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -34,6 +35,7 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	if p.isForeign(stored) {
 		return false, foreignCheckpointError(stored)
 	}
+	p.enter(recovery.Publishing)
 	c := *stored.Pending
 	docs, err := p.inferred(ctx, c)
 	if err != nil {
@@ -112,7 +114,7 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	case p.listed != nil || !b.Tailing || p.compareAt.IsZero() || time.Now().Before(p.compareAt):
 		return nil
 	}
-	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
+	listed, err := p.taker().Take(ctx, m)
 	if err != nil {
 		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
@@ -131,18 +133,26 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
 	p.listed, p.compareAt = nil, nextComparison(p.Reconcile, time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
-	differences, _ := catalog.Changed(&p.known.Catalog, listed.Versions, listed.At)
-	if len(differences) == 0 {
+	found := schema.NewUpdate(&p.known.Catalog, listed.Listed, listed.At)
+	if err := p.setUnlisted(ctx, found.Unlisted); err != nil {
+		return err
+	}
+	if len(found.Versions) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
 		p.compared = listed.At.OpTime
 		return p.Checkpoints.SetCompared(ctx, listed.At)
 	}
-	return p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
+	err := p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
+	if err != nil {
+		return err
+	}
+	p.enter(recovery.Tailing)
+	return nil
 }
 
 // recordSnapshot compares again under the lease, since another process may have just
 // done so, and publishes the differences.
-func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) error {
+func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot) error {
 	stored, err := p.stored(ctx)
 	if err != nil {
 		return err
@@ -156,7 +166,7 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) er
 	}
 	err = p.recordComparison(ctx, resumePoint{
 		comparison: checkpoint.Comparison{From: from, To: listed.At, Listed: listed.At},
-		state:      listed.Versions,
+		state:      listed.Listed,
 	}, oplog.OpTime{})
 	if err != nil {
 		return err

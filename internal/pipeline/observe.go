@@ -21,6 +21,9 @@ const (
 	// stallThreshold is how old a member's newest majority-committed entry may be before other
 	// members are checked: an idle primary writes a no-op every 10 s.
 	stallThreshold = 30 * time.Second
+	// preferAgain is how long a member outside the read preference is read from before the
+	// preferred ones are tried again.
+	preferAgain = time.Minute
 	// maxCounted bounds the count of a queue without a consumer.
 	maxCounted = 100_000
 )
@@ -46,10 +49,22 @@ func (p *Pipeline) observeMember(ctx context.Context, m oplog.Member) error {
 		p.Log.Warn("newest entries are not majority-committed yet and may roll back; waiting",
 			zap.String("member", m.Host), zap.Duration("behind", lag))
 	}
+	if !p.outsideSince.IsZero() {
+		// It may be delayed: that is no stall.
+		return p.preferredDue(m)
+	}
 	if time.Since(state.Majority.Time()) > stallThreshold {
 		return p.checkStalled(ctx, m, state.Majority)
 	}
 	return nil
+}
+
+// preferredDue returns an error when the preferred members are to be tried again.
+func (p *Pipeline) preferredDue(m oplog.Member) error {
+	if time.Since(p.outsideSince) < preferAgain {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", m.Host, oplog.ErrOutsidePreference)
 }
 
 // checkStalled compares the member's newest entry with those of the other members that fit

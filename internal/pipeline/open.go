@@ -17,6 +17,9 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
+// recordTimeout bounds the recording of the members, which nothing waits for.
+const recordTimeout = 2 * time.Second
+
 // errReplicaSetReplaced is the cause if the checkpoint was written for a set that was replaced.
 var errReplicaSetReplaced = errors.New("the checkpoint was written for a replica set with another id")
 
@@ -37,10 +40,12 @@ func (m member) close() {
 // a lagging one has not reached the position. It returns a *recovery.LostError if no member
 // holds it.
 func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
+	p.enter(recovery.Verifying)
 	view, err := replicaset.Discover(ctx, p.Seeds)
 	if err != nil {
 		return member{}, nil, usererror.Tailed(err, p.Seeds.PathIsAuthSource)
 	}
+	p.recordMembers(ctx)
 	if p.replicaSetReplaced {
 		// Two sets can have an entry of the same optime, such as the server's no-op.
 		return member{}, nil, &recovery.LostError{Cause: recovery.OtherHistory, View: view, Err: errReplicaSetReplaced}
@@ -48,6 +53,7 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	if p.checkpointLost {
 		return member{}, nil, &recovery.LostError{Cause: recovery.CheckpointLost, View: view, Err: checkpoint.ErrMissing}
 	}
+	p.outsideSince = time.Time{}
 	preferred := p.preferred(view)
 	if len(preferred) == 0 {
 		return member{}, nil, fmt.Errorf("no member of %s fits the read preference %s: %w", view.SetName, p.ReadPreference, view.Reason())
@@ -61,22 +67,74 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 		failed[candidate.Host] = err
 	}
 	if slices.ContainsFunc(preferred, func(m replicaset.Member) bool { return recovery.LacksPosition(failed[m.Host]) }) {
-		for _, other := range view.Members {
-			if _, asked := failed[other.Host]; asked {
-				continue
-			}
-			m, r, err := p.openMember(ctx, other.Host)
-			if err == nil {
-				p.Log.Warn("only a member outside the read preference holds the position", zap.String("member", other.Host))
-				return m, r, nil
-			}
-			failed[other.Host] = err
+		view = p.withHidden(ctx, view)
+		if m, r, ok := p.openOther(ctx, view, failed); ok {
+			return m, r, nil
 		}
 	}
 	p.lostSince, err = recovery.Assess(recovery.Survey{
 		View: view, Failures: failed, Direct: p.Seeds.Direct, LackingSince: p.lostSince,
 	}, time.Now())
+	if !p.lostSince.IsZero() && !errors.As(err, new(*recovery.LostError)) {
+		p.enter(recovery.Undecided)
+	}
 	return member{}, nil, err
+}
+
+// recordMembers stores the members of the set's configuration when they change, for a
+// restart at which none of the URI's answers. It is tried again at the next change of member.
+func (p *Pipeline) recordMembers(ctx context.Context) {
+	hosts := p.Seeds.Known.Hosts()
+	if len(hosts) == 0 || slices.Equal(hosts, p.savedMembers) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	if err := p.Checkpoints.RecordMembers(ctx, hosts); err != nil {
+		p.Log.Debug("members cannot be recorded", zap.Error(err))
+		return
+	}
+	p.savedMembers = hosts
+}
+
+// withHidden adds the hidden members to a view: one of them may hold the position.
+func (p *Pipeline) withHidden(ctx context.Context, view replicaset.View) replicaset.View {
+	all, err := view.WithHidden(ctx, p.Seeds)
+	if err != nil && p.lostSince.IsZero() {
+		p.Log.Info("the set's configuration cannot be read; hidden members that the URI does not name are not asked", zap.Error(err))
+	}
+	return all
+}
+
+// openOther tries the members that were not asked yet, whatever the read preference, and
+// delayed ones last. It records why each failed.
+func (p *Pipeline) openOther(ctx context.Context, view replicaset.View, failed map[string]error) (member, *oplog.Reader, bool) {
+	others := slices.Clone(view.Members)
+	slices.SortStableFunc(others, func(a, b replicaset.Member) int { return reserveRank(a) - reserveRank(b) })
+	for _, other := range others {
+		if _, asked := failed[other.Host]; asked {
+			continue
+		}
+		m, r, err := p.openMember(ctx, other.Host)
+		if err == nil {
+			p.Log.Warn("only a member outside the read preference holds the position", zap.String("member", other.Host),
+				zap.Bool("hidden", other.Hidden), zap.Bool("delayed", other.Delayed))
+			p.outsideSince = time.Now()
+			return m, r, true
+		}
+		failed[other.Host] = err
+	}
+	return member{}, nil, false
+}
+
+func reserveRank(m replicaset.Member) int {
+	switch {
+	case m.Delayed:
+		return 2
+	case m.Hidden:
+		return 1
+	}
+	return 0
 }
 
 // preferred returns the members to try; a stalled one comes last.

@@ -30,6 +30,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -107,6 +108,8 @@ type Config struct {
 // state is what the pipeline learns and remembers between two reads. All of it can be
 // derived from the stored checkpoint and catalog.
 type state struct {
+	// phase is what the pipeline does about its position.
+	phase recovery.Machine
 	// shard is that of the set, if it is part of a cluster.
 	shard oplog.Shard
 	known *detector.State
@@ -132,8 +135,10 @@ type state struct {
 	ownTaken bool
 	// listed is a snapshot to be compared when the position has passed its optime;
 	// compareAt is when the next one is due.
-	listed    *catalog.Listed
+	listed    *snapshot.Snapshot
 	compareAt time.Time
+	// unlisted is what the server cannot list.
+	unlisted unlisted
 	// compared is the last comparison that known includes.
 	compared oplog.OpTime
 	// saved is the stored checkpoint, as far as this process knows.
@@ -144,6 +149,11 @@ type state struct {
 	observedAt time.Time
 	// stalledHost is the member that stalled, to be tried last.
 	stalledHost string
+	// outsideSince is when a member outside the read preference was opened; zero if the member
+	// is one of the preferred.
+	outsideSince time.Time
+	// savedMembers are the members that the checkpoint names.
+	savedMembers []string
 	// lostSince is when all members were first found without the position.
 	lostSince time.Time
 }
@@ -171,7 +181,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.Metrics.Reopens.WithLabelValues(string(reason)).Inc()
 		wait := pause.NextBackOff()
 		p.Log.Warn("oplog read failed; reopening",
-			zap.String("reason", string(reason)), zap.Duration("in", wait), zap.Error(err))
+			zap.String("reason", string(reason)), zap.String("state", string(p.phase.State())), zap.Duration("in", wait), zap.Error(err))
 		if !retry.Sleep(ctx, wait) {
 			return nil
 		}
@@ -181,6 +191,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 // tail reads from one member until an error, or until the position was changed by a
 // recovery. It calls healthy after every successful read.
 func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
+	p.enter(recovery.Reloading)
 	if err := p.reload(ctx); err != nil {
 		return err
 	}
@@ -194,6 +205,8 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	}
 	defer member.close()
 	defer reader.Close()
+	p.unlisted.next = time.Time{} // the server may be another release now
+	p.enter(recovery.Tailing)
 	p.Log.Info("reading the oplog", zap.String("member", member.Host), zap.Stringer("from", p.position))
 	for {
 		batch, err := reader.Next(ctx)
@@ -211,6 +224,9 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 		if err := p.retakeSnapshot(ctx, member.Member); err != nil {
 			return err
 		}
+		if err := p.relist(ctx, member.Member, batch); err != nil {
+			return err
+		}
 		if err := p.saveIdle(ctx, member.Member, batch.Scanned); err != nil {
 			return err
 		}
@@ -218,6 +234,19 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 	}
+}
+
+// enter moves to a state.
+func (p *Pipeline) enter(to recovery.State) {
+	from := p.phase.State()
+	if from == to && to == recovery.Tailing {
+		return
+	}
+	if !p.phase.Enter(to) {
+		p.Log.Error("unexpected state transition", zap.String("from", string(from)), zap.String("to", string(to)))
+		return
+	}
+	p.Log.Debug("state", zap.String("from", string(from)), zap.String("to", string(to)))
 }
 
 // reload brings memory in line with what is stored: it completes a comparison that was
@@ -346,6 +375,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 	p.known.AdvanceTo(unit.OpTime.TS)
 	result := p.Detector.Detect(unit, p.known)
 	p.known.Apply(result)
+	p.unlisted.touch(p.Detector.AffectedNamespaces(unit))
 	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	var ids []string

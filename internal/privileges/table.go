@@ -11,7 +11,7 @@ type Role string
 // The roles.
 const (
 	Run     Role = "run"     // run and status
-	Listen  Role = "listen"  // listen, setup, notify and cleanup
+	Listen  Role = "listen"  // listen, setup, notify, redeliver and cleanup
 	History Role = "history" // history
 )
 
@@ -209,6 +209,12 @@ func consumers(own func(string, ...string) Privilege) []Need {
 		{
 			By: "`cleanup`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("cleanup"),
 			Privileges: []Privilege{own(sink.Notifications, "find", "remove"), own(sink.Checkpoints, "find")},
+		},
+		{
+			By: "`redeliver`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("redeliver"),
+			Privileges: []Privilege{
+				own(sink.Notifications, "find", "insert", "update"), own(sink.History, "find"), own(sink.Catalog, "find"), own(sink.Checkpoints, "find"),
+			},
 		},
 		{
 			By: "`history`", Without: "exit 2", role: History, Deployment: Sink,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,16 +25,21 @@ const minWireVersion = 9
 
 // hello is what a server says of itself, to anyone, without authentication.
 type hello struct {
-	Host           string        `bson:"-"`
-	SetName        string        `bson:"setName"`
-	Hosts          []string      `bson:"hosts"`
-	Passives       []string      `bson:"passives"`
-	Primary        string        `bson:"primary"`
-	Me             string        `bson:"me"`
-	Writable       bool          `bson:"isWritablePrimary"`
-	LegacyWritable bool          `bson:"ismaster"`
-	Secondary      bool          `bson:"secondary"`
-	ArbiterOnly    bool          `bson:"arbiterOnly"`
+	Host           string   `bson:"-"`
+	SetName        string   `bson:"setName"`
+	Hosts          []string `bson:"hosts"`
+	Passives       []string `bson:"passives"`
+	Primary        string   `bson:"primary"`
+	Me             string   `bson:"me"`
+	Writable       bool     `bson:"isWritablePrimary"`
+	LegacyWritable bool     `bson:"ismaster"`
+	Secondary      bool     `bson:"secondary"`
+	ArbiterOnly    bool     `bson:"arbiterOnly"`
+	Hidden         bool     `bson:"hidden"`
+	// Delay is how many seconds the member stays behind; 4.4 has another name for it.
+	Delay          int64         `bson:"secondaryDelaySecs"`
+	LegacyDelay    int64         `bson:"slaveDelay"`
+	SetVersion     int64         `bson:"setVersion"`
 	IsReplicaSet   bool          `bson:"isreplicaset"`
 	Msg            string        `bson:"msg"`
 	MaxWireVersion int32         `bson:"maxWireVersion"`
@@ -97,6 +103,11 @@ func (h hello) primary() bool { return h.Writable || h.LegacyWritable }
 // readable reports whether reads of the oplog are answered: a member in recovery,
 // roll-back or initial sync is neither primary nor secondary.
 func (h hello) readable() bool { return !h.ArbiterOnly && (h.primary() || h.Secondary) }
+
+func (h hello) delayed() bool { return h.Delay > 0 || h.LegacyDelay > 0 }
+
+// names lists the data-bearing members that the member names: those that are not hidden.
+func (h hello) names() []string { return slices.Concat(h.Hosts, h.Passives) }
 
 // heartbeats keeps what the driver's monitor learns of a host, because the error
 // of a command only says that no server could be selected.

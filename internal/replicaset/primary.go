@@ -40,7 +40,7 @@ func NoPrimary(ctx context.Context, s Seeds) error {
 func ownNames(answers []hello) []string {
 	var names []string
 	for _, h := range answers {
-		for _, host := range slices.Concat(h.Hosts, h.Passives) {
+		for _, host := range h.names() {
 			if !slices.Contains(names, host) {
 				names = append(names, host)
 			}

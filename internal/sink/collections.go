@@ -40,6 +40,9 @@ const (
 	codeIndexKeySpecsConflict = 86
 )
 
+// InitID is the _id of the init document of the notification collection.
+const InitID = "init"
+
 // Setup creates the notification collection with its init document and its indexes. Any
 // of it may exist already, created by another ddltail at the same time or by the scripts
 // that teams used before.
@@ -70,7 +73,7 @@ func insertInit(ctx context.Context, coll *mongo.Collection) error {
 		{Key: "message", Value: "Schema change notifications, written by ddltail and by hand"},
 		{Key: "timestamp", Value: bson.NewDateTimeFromTime(time.Now())},
 	}}}
-	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: "init"}}, init, options.UpdateOne().SetUpsert(true))
+	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: InitID}}, init, options.UpdateOne().SetUpsert(true))
 	if mongo.IsDuplicateKeyError(err) {
 		// Two upserts at once: the other one made it.
 		return nil

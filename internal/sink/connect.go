@@ -13,7 +13,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
-const selectionTimeout = 5 * time.Second
+const (
+	selectionTimeout = 5 * time.Second
+	// codeMajorityDisabled is what a server up to 4.4 answers that was started without
+	// majority reads.
+	codeMajorityDisabled = 148
+)
 
 // Connect makes the client for ddltail's own collections. Whatever the URI says,
 // it writes with majority write concern, to the journal, and reads at the primary: what
@@ -50,5 +55,10 @@ func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Da
 	if hello.SetName == "" && hello.Msg != "isdbgrid" {
 		return client.Database(name), nil
 	}
-	return client.Database(name, options.Database().SetReadConcern(readconcern.Majority())), nil
+	db := client.Database(name, options.Database().SetReadConcern(readconcern.Majority()))
+	// Any other error is met, and explained, where the collection is needed.
+	if err := db.Collection(Checkpoints).FindOne(ctx, bson.D{}).Err(); hasCode(err, codeMajorityDisabled) {
+		return nil, fmt.Errorf("read from the sink: %w", err)
+	}
+	return db, nil
 }

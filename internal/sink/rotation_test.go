@@ -82,7 +82,7 @@ func TestRotation(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- rotateUntil(ctx, path, rotate) }()
-			const documents = 1000
+			const documents = 300
 			for i := range documents {
 				if err := s.Write(t.Context(), []notification.Document{document(i)}); err != nil {
 					t.Error(err)

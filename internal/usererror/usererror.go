@@ -5,12 +5,18 @@ package usererror
 import (
 	"errors"
 
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
-const remedyTooOld = "ddltail needs 4.4 or newer"
+const (
+	remedyTooOld = "ddltail needs 4.4 or newer"
+	// codeMajorityDisabled is the server's ReadConcernMajorityNotEnabled.
+	codeMajorityDisabled = 148
+)
 
 // Tailed handles errors of the tailed replica set.
 func Tailed(err error, pathIsAuthSource bool) error {
@@ -24,6 +30,8 @@ func Tailed(err error, pathIsAuthSource bool) error {
 		remedy = remedyTooOld
 	case errors.Is(err, replicaset.ErrAuthentication):
 		remedy = authenticationRemedy(pathIsAuthSource)
+	case isMajorityDisabled(err):
+		return majorityDisabled(err)
 	case privileges.IsUnauthorized(err):
 		return privileges.Use{}.Refused(err, privileges.Tailed, privileges.Required)
 	default:
@@ -50,6 +58,8 @@ func Sink(err error, database string, pathIsAuthSource bool) error {
 		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld, Err: err}
 	case replicaset.Unauthenticated(err):
 		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource), Err: err}
+	case isMajorityDisabled(err):
+		return majorityDisabled(err)
 	case privileges.IsUnauthorized(err):
 		return privileges.Use{Database: database}.Refused(err, privileges.Sink, privileges.Required)
 	}
@@ -60,6 +70,21 @@ func Sink(err error, database string, pathIsAuthSource bool) error {
 func IsFinal(err error) bool {
 	var c *config.Error
 	return errors.As(err, &c)
+}
+
+func isMajorityDisabled(err error) bool {
+	var se mongo.ServerError
+	return errors.As(err, &se) && se.HasErrorCode(codeMajorityDisabled)
+}
+
+// majorityDisabled handles a server up to 4.4 that was started without majority reads, as
+// some are where one of three members is an arbiter.
+func majorityDisabled(err error) error {
+	return &config.Error{
+		Reason: "a server runs with enableMajorityReadConcern: false, so that committed changes cannot be told from those that may roll back",
+		Remedy: "remove replication.enableMajorityReadConcern (or --enableMajorityReadConcern) from the configuration of every member, and restart them one by one",
+		Err:    err,
+	}
 }
 
 func authenticationRemedy(pathIsAuthSource bool) string {

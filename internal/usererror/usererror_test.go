@@ -30,6 +30,8 @@ func TestFinal(t *testing.T) {
 		{"standalone", tailed, replicaset.ErrStandalone, "rs.initiate()"},
 		{"mongos", tailed, replicaset.ErrMongos, "DDLTAIL_MONGODB_URI"},
 		{"another set", tailed, replicaset.ErrOtherSet, "DDLTAIL_MONGODB_URI"},
+		{"no majority reads", tailed, mongo.CommandError{Code: 148}, "enableMajorityReadConcern"},
+		{"sink: no majority reads", sink, mongo.CommandError{Code: 148}, "enableMajorityReadConcern"},
 		{"too old", tailed, replicaset.ErrTooOld, "4.4"},
 		{"authentication", tailed, replicaset.ErrAuthentication, "authSource=admin"},
 		{"no right to read the oplog", tailed, refused, "create-user.js"},

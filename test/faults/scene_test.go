@@ -81,6 +81,7 @@ func (s *scene) close() {
 		}
 	}
 	for _, p := range s.running {
+		s.transitions(p)
 		if s.Failed() {
 			s.Logf("a ddltail said last:\n%s", last(p.Stderr()))
 		}
@@ -149,10 +150,19 @@ func (s *scene) ready(p *ddltailtest.Process) {
 func (s *scene) kill(p *ddltailtest.Process) {
 	s.Helper()
 	s.must(p.Kill())
+	s.transitions(p)
 	s.said = append(s.said, last(p.Stderr()))
 	s.said = s.said[max(0, len(s.said)-3):]
 	s.forget(p)
 	s.must(p.Close())
+}
+
+// transitions fails where a ddltail left a state by a way that recovery.Transitions does not list.
+func (s *scene) transitions(p *ddltailtest.Process) {
+	s.Helper()
+	if text := p.Stderr(); strings.Contains(text, "unexpected state transition") {
+		s.Errorf("an unexpected state transition:\n%s", last(text))
+	}
 }
 
 func (s *scene) forget(p *ddltailtest.Process) {
@@ -173,6 +183,7 @@ func (s *scene) stop(p *ddltailtest.Process) {
 	s.must(err)
 	if code != 0 {
 		s.Errorf("ddltail ends with exit code %d", code)
+		s.transitions(p)
 		s.said = append(s.said, last(p.Stderr()))
 	}
 	s.forget(p)

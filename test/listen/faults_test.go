@@ -171,11 +171,20 @@ func (s scene) account(w storm) {
 	s.Logf("%d duplicates; %d refused for good", duplicates, gone)
 }
 
-// TestNotFound has a backend that answers 404 at first.
-func TestNotFound(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "not_found_db")
-	s.backend.setAnswer(func(request) reply { return reply{status: 404} })
+// TestMisconfigured has a backend that at first answers to everything what a wrong URL
+// answers. Nothing may be marked, and all be delivered when it is well.
+func TestMisconfigured(t *testing.T) {
+	for _, status := range []int{404, 400, 422} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			testMisconfigured(t, status)
+		})
+	}
+}
+
+func testMisconfigured(t *testing.T, status int) {
+	s := newScene(t, fmt.Sprint("misconfigured_db_", status))
+	s.backend.setAnswer(func(request) reply { return reply{status: status} })
 	p := s.listen()
 	const notifications = 20
 	for i := range notifications {
@@ -185,15 +194,21 @@ func TestNotFound(t *testing.T) {
 		s.must(err)
 	}
 	s.eventually("it is not ready", func() bool {
-		status, body, err := p.Get(t.Context(), "/readyz")
-		return err == nil && status == 503 && strings.Contains(body, "404 Not Found")
+		code, body, err := p.Get(t.Context(), "/readyz")
+		return err == nil && code == 503 && strings.Contains(body, fmt.Sprint("the backend answered ", status))
 	})
+	s.expectMetric(p, `ddltail_delivery_misconfigured{receiver="backend"}`, 1)
+	s.expectMetric(p, "ddltail_ready", 0)
 	began := time.Now()
 	if full() {
 		time.Sleep(time.Minute)
 	}
 	if n := s.count(bson.M{"processed": false, "attempts": nil, "last_error": nil, "error": nil}); n != notifications {
 		t.Errorf("%d of %d are unmarked", n, notifications)
+	}
+	requests := len(s.backend.got())
+	if most := 4 + int(time.Since(began)/time.Minute); requests > most {
+		t.Errorf("%d requests in %s, want at most %d", requests, time.Since(began), most)
 	}
 	s.backend.setAnswer(nil)
 	if !full() {
@@ -205,15 +220,100 @@ func TestNotFound(t *testing.T) {
 		p = s.listen()
 	}
 	s.patiently(s.done)
-	t.Logf("all taken %s after the first 404", time.Since(began).Round(time.Millisecond))
+	t.Logf("%d requests; all taken %s after the first answer", requests, time.Since(began).Round(time.Millisecond))
 	taken := 0
 	for _, r := range s.backend.got() {
 		if r.reply.taken() {
 			taken++
 		}
 	}
-	if taken != notifications {
+	if taken != notifications || s.count(bson.M{"error": bson.M{"$exists": true}}) != 0 {
 		t.Errorf("%d were taken, want %d", taken, notifications)
 	}
 	s.must(p.WaitReady(t.Context()))
+	s.expectMetric(p, `ddltail_delivery_misconfigured{receiver="backend"}`, 0)
+	s.expectMetric(p, "ddltail_ready", 1)
+}
+
+func (s scene) expectMetric(p *ddltailtest.Process, series string, want float64) {
+	s.Helper()
+	got, err := p.Metric(s.Context(), series)
+	if err != nil || got != want {
+		s.Errorf("%s is %v, %v, want %v", series, got, err, want)
+	}
+}
+
+// TestOneRefused has a backend that answers 400 to some notifications: these are marked, and
+// can be delivered again.
+func TestOneRefused(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "refused_db")
+	s.backend.setAnswer(func(r request) reply {
+		if r.Statement == "bad" {
+			return reply{status: 400}
+		}
+		return reply{}
+	})
+	p := s.listen()
+	s.insert("good", "bad", "good", "bad")
+	s.eventually("all are done", s.done)
+	if n := s.count(bson.M{"error": "the backend answered 400 Bad Request"}); n != 2 {
+		t.Errorf("%d are marked, want 2", n)
+	}
+	s.must(p.WaitReady(t.Context()))
+	s.backend.setAnswer(nil)
+	s.backend.forget()
+	would, _ := s.ddltail(0, "redeliver", "--rejected", "--dry-run")
+	if would != "2 notifications would be delivered again\n" || !s.done() {
+		t.Errorf("got %q", would)
+	}
+	if text, _ := s.ddltail(0, "redeliver", "--rejected"); text != "2 notifications will be delivered again\n" {
+		t.Errorf("got %q", text)
+	}
+	s.eventually("both are delivered", func() bool { return len(s.backend.got()) == 2 && s.done() })
+	if n := s.count(bson.M{"error": nil, "attempts": 1, "processed": true, "redelivered_at": bson.M{"$type": "date"}}); n != 2 {
+		t.Errorf("%d are left as delivered, want 2", n)
+	}
+}
+
+// TestRedeliverRemoved delivers again what cleanup has removed.
+func TestRedeliverRemoved(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "again_db")
+	s.tail()
+	s.listen()
+	for _, name := range []string{"a", "b"} {
+		s.must(s.db.CreateCollection(t.Context(), name))
+	}
+	s.eventually("both are delivered", func() bool { return len(s.backend.got()) == 2 && s.done() })
+	first := map[string]string{}
+	for _, r := range s.backend.got() {
+		first[r.header.Get("webhook-id")] = string(r.raw)
+	}
+	s.eventually("both are removed", func() bool {
+		return s.removed(s.ddltail(0, "cleanup", "--older-than", "0s")) > 0 && s.count(bson.M{"operation": bson.M{"$exists": true}}) == 0 ||
+			s.count(bson.M{"operation": bson.M{"$exists": true}}) == 0
+	})
+	s.backend.forget()
+	if text, _ := s.ddltail(0, "redeliver", "--since", "1h", "--receiver", "backend"); text != "2 notifications will be delivered again, 2 of them from the history\n" {
+		t.Errorf("got %q", text)
+	}
+	s.eventually("both are delivered again", func() bool { return len(s.backend.got()) == 2 && s.done() })
+	for _, r := range s.backend.got() {
+		if was := first[r.header.Get("webhook-id")]; was != string(r.raw) {
+			t.Errorf("got %s, was %q", r.raw, was)
+		}
+	}
+	var doc struct {
+		ID string `bson:"_id"`
+	}
+	s.must(s.queue.FindOne(t.Context(), bson.M{"collection": "a"}).Decode(&doc))
+	if text, _ := s.ddltail(0, "redeliver", "--id", doc.ID); text != "1 notifications will be delivered again\n" {
+		t.Errorf("got %q", text)
+	}
+	s.eventually("it is delivered a third time", func() bool { return len(s.backend.got()) == 3 && s.done() })
+	s.ddltail(1, "redeliver", "--id", "no such id")
+	s.ddltail(2, "redeliver", "--since", "1h", "--receiver", "unheard-of")
+	s.ddltail(2, "redeliver")
+	s.ddltail(2, "redeliver", "--since", "soon")
 }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// seedsOf returns where to begin looking for the members of the set to tail.
+func seedsOf(cfg config.Config) replicaset.Seeds {
+	return replicaset.Seeds{
+		Hosts: cfg.MongoDB.Hosts(), Options: cfg.MongoDB.Options(), Direct: cfg.MongoDB.Direct(),
+		Known: &replicaset.Known{}, PathIsAuthSource: cfg.MongoDB.PathIsAuthSource(),
+	}
+}
+
+// restoreMembers reads the members that an earlier process saw, which may be more than the
+// URI names. It helps only if the sink is another deployment: else no member is known that
+// the sink's own client could reach.
+func restoreMembers(ctx context.Context, cfg config.Config, db *mongo.Database, known *replicaset.Known) error {
+	source := cfg.Source
+	if set := cfg.MongoDB.Options().ReplicaSet; source == "" && set != nil {
+		source = *set
+	}
+	if source == "" || sameHosts(cfg) {
+		return nil
+	}
+	stored, _, err := checkpoint.NewStore(db.Collection(sink.Checkpoints), source, cfg.Name).Load(ctx)
+	known.Restore(stored.Members)
+	return err
+}
+
+func sameHosts(cfg config.Config) bool { return slices.Equal(cfg.MongoDB.Hosts(), cfg.Sink.Hosts()) }

@@ -1,0 +1,364 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// redeliverBatch is how many notifications one command changes.
+const redeliverBatch = 500
+
+const codeDuplicateKey = 11000
+
+// Redelivery selects notifications to deliver again. IDs, Rejected and Since narrow the
+// selection; at least one of them is set.
+type Redelivery struct {
+	// IDs holds whole _ids, or short forms as in the tables of history.
+	IDs []string
+	// Sources completes a short form without a source.
+	Sources []string
+	// Rejected selects those that ended undelivered.
+	Rejected bool
+	// Since selects by the timestamp of the change; zero selects all.
+	Since time.Time
+	// Receiver limits the redelivery to one receiver; empty is all.
+	Receiver string
+}
+
+// Redelivered counts what a redelivery found.
+type Redelivered struct {
+	// Queue counts notifications in the queue, History those that were removed from it and
+	// are taken from the history.
+	Queue, History int
+}
+
+// Redeliver makes the selected notifications unprocessed. With dryRun it only counts them. An
+// ID that is not found is an error, and nothing is changed.
+func Redeliver(ctx context.Context, db *mongo.Database, r Redelivery, dryRun bool) (Redelivered, error) {
+	w := redeliverer{Redelivery: r, db: db, queue: db.Collection(sink.Notifications), now: time.Now(), found: map[string]bool{}}
+	var err error
+	if w.receivers, err = registeredReceivers(ctx, w.queue); err != nil {
+		return Redelivered{}, err
+	}
+	if w.filters, err = queueFilters(ctx, db); err != nil {
+		return Redelivered{}, err
+	}
+	if r.Receiver != "" && !isPrimary(r.Receiver) && !slices.Contains(w.receivers, r.Receiver) {
+		return Redelivered{}, &UnknownReceiverError{Name: r.Receiver, Known: append([]string{BackendReceiver}, w.receivers...)}
+	}
+	updates, err := w.updates(ctx)
+	if err != nil {
+		return Redelivered{}, err
+	}
+	removed, err := w.removed(ctx)
+	if err != nil {
+		return Redelivered{}, err
+	}
+	found := Redelivered{Queue: len(updates), History: len(removed)}
+	if dryRun {
+		return found, nil
+	}
+	return found, w.write(ctx, append(updates, removed...))
+}
+
+// redeliverer is one redelivery.
+type redeliverer struct {
+	Redelivery
+	db    *mongo.Database
+	queue *mongo.Collection
+	// receivers are those that have registered.
+	receivers []string
+	now       time.Time
+	// filters are those of the detectors that fill the queue, by source: what they exclude is
+	// in the history alone.
+	filters map[string]notification.Filter
+	// found holds the _ids that the queue holds, in any state.
+	found map[string]bool
+}
+
+// UnknownReceiverError is returned for a receiver that has not registered in the queue.
+type UnknownReceiverError struct {
+	Name  string
+	Known []string
+}
+
+// Error names the receivers that are known.
+func (e *UnknownReceiverError) Error() string {
+	return fmt.Sprintf("no receiver %q has used the queue, only %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// candidates returns the _ids that an ID can stand for.
+func (w *redeliverer) candidates(id string) []any {
+	all := []any{id}
+	if oid, err := bson.ObjectIDFromHex(id); err == nil {
+		all = append(all, oid)
+	}
+	parsed, err := notification.ParseID(id)
+	if err != nil {
+		return all
+	}
+	sources := w.Sources
+	if parsed.Source != "" {
+		sources = []string{parsed.Source}
+	}
+	for _, parsed.Source = range sources {
+		all = append(all, parsed.String())
+	}
+	return all
+}
+
+// updates returns the writes for notifications that the queue holds.
+func (w *redeliverer) updates(ctx context.Context) ([]mongo.WriteModel, error) {
+	filter := bson.D{{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}}
+	if len(w.IDs) > 0 {
+		var ids bson.A
+		for _, id := range w.IDs {
+			ids = append(ids, w.candidates(id)...)
+		}
+		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}})
+	}
+	if !w.Since.IsZero() {
+		filter = append(filter, bson.E{Key: "$or", Value: timestampsSince(w.Since)})
+	}
+	fields := bson.D{{Key: "processed", Value: 1}, {Key: fieldError, Value: 1}, {Key: fieldDuplicateOf, Value: 1}, {Key: fieldDeliveries, Value: 1}}
+	cursor, err := w.queue.Find(ctx, filter, options.Find().SetProjection(fields))
+	if err != nil {
+		return nil, fmt.Errorf("read the notifications: %w", err)
+	}
+	var docs []bson.Raw
+	if err := cursor.All(ctx, &docs); err != nil {
+		return nil, fmt.Errorf("read the notifications: %w", err)
+	}
+	var updates []mongo.WriteModel
+	for _, doc := range docs {
+		w.found[idText(doc.Lookup("_id"))] = true
+		if update, ok := w.plan(doc); ok {
+			updates = append(updates, update)
+		}
+	}
+	return updates, nil
+}
+
+// idText returns an _id as candidates prints it.
+func idText(id bson.RawValue) string {
+	if oid, ok := id.ObjectIDOK(); ok {
+		return fmt.Sprint(oid)
+	}
+	s, _ := id.StringValueOK()
+	return s
+}
+
+// timestampsSince selects timestamps from a moment on, numbers and dates.
+func timestampsSince(at time.Time) bson.A {
+	seconds := float64(at.UnixMilli()) / 1000
+	return bson.A{
+		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: seconds}}}},
+		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: date(seconds)}}}},
+	}
+}
+
+// plan returns the update of one document, and whether there is anything to deliver again.
+func (w *redeliverer) plan(doc bson.Raw) (mongo.WriteModel, bool) {
+	n := parseRecord(doc)
+	states := parseStates(doc)
+	if n.processed && states[BackendReceiver] == "" && states[StdoutReceiver] == "" {
+		// Processed by an earlier release, or by hand.
+		if states == nil {
+			states = map[string]state{}
+		}
+		if states[BackendReceiver] = stateDelivered; len(states) == 1 && !doc.Lookup(fieldError).IsZero() {
+			states[BackendReceiver] = stateRejected
+		}
+	}
+	again := w.again(states)
+	if len(again) == 0 || !n.duplicateOf.IsZero() {
+		return nil, false
+	}
+	set := bson.D{{Key: "processed", Value: false}, {Key: fieldRedeliveredAt, Value: bson.NewDateTimeFromTime(w.now)}}
+	if n.processed {
+		for _, e := range w.ended(again, states) {
+			set = append(set, bson.E{Key: fieldDeliveries + "." + e.Key, Value: e.Value})
+		}
+	}
+	return mongo.NewUpdateOneModel().
+		SetFilter(bson.D{{Key: "_id", Value: n.id}, {Key: "processed", Value: doc.Lookup("processed")}}).
+		SetUpdate(bson.D{{Key: "$set", Value: set}, {Key: "$unset", Value: removedFields(again)}}), true
+}
+
+// again returns the receivers that get the notification again.
+func (w *redeliverer) again(states map[string]state) []string {
+	var again []string
+	for name, s := range states {
+		if s != "" && (w.Receiver == "" || w.Receiver == name) && (!w.Rejected || s.undelivered()) {
+			again = append(again, name)
+		}
+	}
+	slices.Sort(again)
+	return again
+}
+
+// removedFields lists what is removed so that the receivers get the notification again.
+func removedFields(receivers []string) bson.D {
+	names := []string{fieldError, fieldProcessedAt}
+	if slices.ContainsFunc(receivers, isPrimary) {
+		names = append(names, fieldAttempts, fieldLastError, fieldClaim)
+	}
+	for _, r := range receivers {
+		names = append(names, fieldDeliveries+"."+r)
+	}
+	var unset bson.D
+	for _, name := range names {
+		unset = append(unset, bson.E{Key: name, Value: ""})
+	}
+	return unset
+}
+
+// ended returns the deliveries that record for all other receivers that a notification has
+// ended. It is empty if all receivers get it again.
+func (w *redeliverer) ended(again []string, states map[string]state) bson.D {
+	if w.Receiver == "" && !w.Rejected {
+		return nil
+	}
+	var deliveries bson.D
+	for _, name := range append([]string{BackendReceiver}, w.receivers...) {
+		if slices.Contains(again, name) {
+			continue
+		}
+		s, recorded := states[name]
+		if !recorded {
+			s = stateSkipped
+		}
+		deliveries = append(deliveries, bson.E{Key: name, Value: bson.D{
+			{Key: "state", Value: string(s)}, {Key: "at", Value: bson.NewDateTimeFromTime(w.now)},
+		}})
+	}
+	return deliveries
+}
+
+// removed returns the writes for notifications that were removed from the queue. Only the
+// history still has them, without how they ended.
+func (w *redeliverer) removed(ctx context.Context) ([]mongo.WriteModel, error) {
+	missing := w.missing()
+	switch {
+	case w.Rejected && len(missing) > 0:
+		return nil, fmt.Errorf("%w: %s", ErrUnknownID, strings.Join(missing, ", "))
+	case w.Rejected, len(w.IDs) > 0 && len(missing) == 0:
+		return nil, nil
+	}
+	var filter bson.D
+	if len(w.IDs) > 0 {
+		var ids bson.A
+		for _, id := range missing {
+			ids = append(ids, w.candidates(id)...)
+		}
+		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}})
+	}
+	if !w.Since.IsZero() {
+		filter = append(filter, bson.E{Key: "$or", Value: timestampsSince(w.Since)})
+	}
+	cursor, err := w.db.Collection(sink.History).Find(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	var docs []bson.Raw
+	if err := cursor.All(ctx, &docs); err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	var inserts []mongo.WriteModel
+	for _, doc := range docs {
+		id := text(doc, "_id")
+		if !w.found[id] && (len(w.IDs) > 0 || w.queued(id, doc)) {
+			inserts = append(inserts, w.insert(doc))
+			w.found[id] = true
+		}
+	}
+	if missing := w.missing(); len(missing) > 0 && w.Since.IsZero() {
+		return nil, fmt.Errorf("%w: %s", ErrUnknownID, strings.Join(missing, ", "))
+	}
+	return inserts, nil
+}
+
+// ErrUnknownID is returned for an ID that neither the queue nor the history holds.
+var ErrUnknownID = errors.New("neither in the queue nor in the history")
+
+// missing returns the IDs that were not found so far.
+func (w *redeliverer) missing() []string {
+	return slices.DeleteFunc(slices.Clone(w.IDs), func(id string) bool {
+		return slices.ContainsFunc(w.candidates(id), func(c any) bool { return w.found[fmt.Sprint(c)] })
+	})
+}
+
+// insert returns the write of a document of the history. It is not an upsert: server 4.4
+// rejects one of a document that contains a validator.
+func (w *redeliverer) insert(doc bson.Raw) mongo.WriteModel {
+	var fields bson.D
+	elements, _ := doc.Elements() // the driver has validated it
+	for _, e := range elements {
+		fields = append(fields, bson.E{Key: e.Key(), Value: e.Value()})
+		if e.Key() == "timestamp" { // as in the queue
+			fields = append(fields, bson.E{Key: "processed", Value: false})
+		}
+	}
+	fields = append(fields, bson.E{Key: fieldRedeliveredAt, Value: bson.NewDateTimeFromTime(w.now)})
+	if deliveries := w.ended([]string{w.Receiver}, nil); deliveries != nil {
+		fields = append(fields, bson.E{Key: fieldDeliveries, Value: deliveries})
+	}
+	return mongo.NewInsertOneModel().SetDocument(fields)
+}
+
+// queued reports whether a change of the history was in the queue.
+func (w *redeliverer) queued(id string, doc bson.Raw) bool {
+	parsed, err := notification.ParseID(id)
+	if err != nil {
+		return false
+	}
+	filter, ok := w.filters[parsed.Source]
+	return ok && filter.Includes(doc)
+}
+
+// queueFilters reads the filters of the detectors that fill the queue.
+func queueFilters(ctx context.Context, db *mongo.Database) (map[string]notification.Filter, error) {
+	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(sink.Checkpoints))
+	if err != nil {
+		return nil, err
+	}
+	filters := map[string]notification.Filter{}
+	for _, c := range checkpoints {
+		if filters[c.Source], err = c.Settings.Filter(); err != nil {
+			return nil, fmt.Errorf("the filter of %s in its checkpoint: %w", c.Source, err)
+		}
+	}
+	return filters, nil
+}
+
+func (w *redeliverer) write(ctx context.Context, writes []mongo.WriteModel) error {
+	for batch := range slices.Chunk(writes, redeliverBatch) {
+		_, err := w.queue.BulkWrite(ctx, batch, options.BulkWrite().SetOrdered(false))
+		if err != nil && !duplicatesOnly(err) {
+			return fmt.Errorf("mark notifications as unprocessed: %w", err)
+		}
+	}
+	return nil
+}
+
+// duplicatesOnly reports whether an error says only that the queue holds some of the inserted
+// notifications by now.
+func duplicatesOnly(err error) bool {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return e.Code != codeDuplicateKey })
+}
