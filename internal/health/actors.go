@@ -21,8 +21,15 @@ import (
 // actorsCounted is how many of the newest changes are counted by their actors.
 const actorsCounted = 1000
 
-// askActors counts the newest changes by the evidence of their actors.
+// askActors counts the newest changes by the evidence of their actors. Where ACTOR is off, not being able to is no problem.
 func (c Check) askActors(ctx context.Context, r *Report) error {
+	if err := c.countActors(ctx, r); err != nil && c.Actor.On() {
+		return err
+	}
+	return nil
+}
+
+func (c Check) countActors(ctx context.Context, r *Report) error {
 	cur, err := c.Sink.Collection(sink.History).Find(ctx, bson.D{notification.IDsOfKind(string(r.Source), notification.IDOplog).Filter()},
 		options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(actorsCounted).SetProjection(bson.D{{Key: sink.FieldActor, Value: 1}}))
 	if err != nil {
