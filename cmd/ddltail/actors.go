@@ -8,7 +8,6 @@ import (
 
 	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/attribution"
-	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -26,10 +25,8 @@ func (d *daemon) actorsOf(db *mongo.Database, p *pipeline.Pipeline) *attribution
 		Metrics: attribution.Metrics{Actors: d.metrics.Actors, Wait: d.metrics.ActorWait, Missed: d.metrics.LinesMissed},
 		Log:     d.log,
 	}
-	for _, spec := range d.cfg.Sinks {
-		if spec.Kind == config.SinkMongoDB || spec.Kind == config.SinkHistory {
-			c.History = db.Collection(sink.History)
-		}
+	if writesHistory(d.cfg) {
+		c.History = db.Collection(sink.History)
 	}
 	return attribution.New(c)
 }

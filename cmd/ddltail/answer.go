@@ -209,14 +209,19 @@ func (q question) standingScript(ctx context.Context, a answer) error {
 	return history.WriteScript(a.out, head, notes, migration.Create(s))
 }
 
-func (a answer) show(ctx context.Context, id, format string) error {
+// find returns the change of an ID, of the selected source if it names none.
+func (a answer) find(ctx context.Context, id string) (history.Change, error) {
 	if _, err := a.sources(ctx); err != nil {
-		return err
+		return history.Change{}, err
 	}
 	if a.source != "" {
 		id = history.Qualify(id, a.source)
 	}
-	c, err := a.reader.Find(ctx, id)
+	return a.reader.Find(ctx, id)
+}
+
+func (a answer) show(ctx context.Context, id, format string) error {
+	c, err := a.find(ctx, id)
 	if err != nil {
 		return err
 	}

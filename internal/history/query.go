@@ -20,7 +20,7 @@ type Query struct {
 	Filter notification.Filter
 	// Users and Apps are the items of Filter by user and application.
 	Users, Apps []string
-	Source string
+	Source      string
 	// Since and Until are inclusive; zero for no bound. Until ends the answer before the
 	// first change in oplog order that is later.
 	Since, Until time.Time
