@@ -70,7 +70,7 @@ func workloads(t testing.TB) map[string][]Notification {
 		all[string(notification.Operations()[i])] = []Notification{sample}
 	}
 	var names []Notification
-	for i, name := range hostile() {
+	for i, name := range hostileNames() {
 		all[fmt.Sprintf("hostile %d", i)] = []Notification{named(t, name)}
 		names = append(names, named(t, name))
 	}
@@ -174,7 +174,7 @@ func TestNamesAreText(t *testing.T) {
 		if name == "json" || name == "cloudevents" {
 			continue // for programs: see TestDocuments
 		}
-		for _, hostileName := range hostile() {
+		for _, hostileName := range hostileNames() {
 			p, err := tmpl.render([]Notification{named(t, hostileName)})
 			if err != nil {
 				t.Fatal(err)
@@ -199,7 +199,7 @@ func TestNamesAreText(t *testing.T) {
 // TestDocuments checks that programs get every name as it is.
 func TestDocuments(t *testing.T) {
 	for _, name := range []string{"json", "cloudevents"} {
-		for _, hostileName := range hostile() {
+		for _, hostileName := range hostileNames() {
 			p, err := builtIn()[name].render([]Notification{named(t, hostileName)})
 			if err != nil {
 				t.Fatal(err)
