@@ -41,11 +41,14 @@ func (d *daemon) rows() []web.Row {
 	if d.status.Ready() != nil {
 		ready = "no"
 	}
-	at := oplog.OpTime{TS: d.status.Position()}
+	position := notKnown
+	if at := (oplog.OpTime{TS: d.status.Position()}); !at.IsZero() {
+		position = at.Time().Format(time.RFC3339)
+	}
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "tailing", Value: ready},
-		{Name: "oplog position", Value: at.Time().Format(time.RFC3339)},
+		{Name: "oplog position", Value: position},
 	}
 }
 
@@ -73,6 +76,7 @@ func (d *daemon) detect(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }

@@ -196,7 +196,10 @@ func listenLabels(receivers ...string) metrics.ListenLabels {
 }
 
 func listenRows(s *listener.Status) []web.Row {
-	ready, mode := "yes", string(s.Mode())
+	ready, mode, unprocessed := "yes", string(s.Mode()), notKnown
+	if n, ok := s.Unprocessed(); ok {
+		unprocessed = strconv.Itoa(n)
+	}
 	if s.Ready() != nil {
 		ready = "no"
 	}
@@ -204,6 +207,6 @@ func listenRows(s *listener.Status) []web.Row {
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "handing over", Value: ready},
 		{Name: "learns of new ones by", Value: orUnknown(mode)},
-		{Name: "unprocessed", Value: strconv.Itoa(s.Unprocessed())},
+		{Name: "unprocessed", Value: unprocessed},
 	}
 }

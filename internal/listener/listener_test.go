@@ -218,7 +218,10 @@ func TestEveryShape(t *testing.T) {
 	if s.find("2")["claim"] != nil || s.find("2")["attempts"] != int32(1) {
 		t.Errorf("left as %v", s.find("2"))
 	}
-	s.eventually("the backlog is reported", func() bool { return l.Status.Unprocessed() == 0 })
+	s.eventually("the backlog is reported", func() bool {
+		n, ok := l.Status.Unprocessed()
+		return ok && n == 0
+	})
 	if l.Status.Mode() != Streaming || l.Status.Ready() != nil || l.Status.Alive() != nil {
 		t.Errorf("mode %s, %v, %v", l.Status.Mode(), l.Status.Ready(), l.Status.Alive())
 	}

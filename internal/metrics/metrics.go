@@ -34,6 +34,7 @@ type Run struct {
 	BuildsRunning prometheus.Gauge
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
+	Unlisted      prometheus.Gauge
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -91,6 +92,7 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
+		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
 	}
 	m.start(labels)
 	return m

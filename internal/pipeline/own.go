@@ -80,6 +80,11 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 	p.Log.Warn("stored checkpoint is missing; recreating it", zap.Stringer("position", p.position))
 	first := p.First
 	first.Position, first.Inclusive, first.ReplicaSetID, first.Began = p.position, p.inclusive, p.replicaSetID, p.requestedStart
+	first.Unlisted = storedUnlisted(p.unlisted.parts)
+	if !p.compared.IsZero() {
+		// Otherwise it would look as if another process had compared since.
+		first.Compared = oplog.Moment{OpTime: p.compared, Wall: p.compared.Time()}
+	}
 	if stored, err = p.Checkpoints.Create(ctx, first, p.Queue); err != nil {
 		return stored, err
 	}

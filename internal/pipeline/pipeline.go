@@ -28,6 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -123,8 +124,10 @@ type state struct {
 	ownTaken bool
 	// listed is a snapshot to be compared when the position has passed its optime;
 	// compareAt is when the next one is due.
-	listed    *catalog.Listed
+	listed    *snapshot.Snapshot
 	compareAt time.Time
+	// unlisted is what the server cannot list.
+	unlisted unlisted
 	// compared is the last comparison that known includes.
 	compared oplog.OpTime
 	// saved is the stored checkpoint, as far as this process knows.
@@ -191,6 +194,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	}
 	defer member.close()
 	defer reader.Close()
+	p.unlisted.next = time.Time{} // the server may be another release now
 	p.enter(recovery.Tailing)
 	p.Log.Info("reading the oplog", zap.String("member", member.Host), zap.Stringer("from", p.position))
 	for {
@@ -207,6 +211,9 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 		if err := p.retakeSnapshot(ctx, member.Member); err != nil {
+			return err
+		}
+		if err := p.relist(ctx, member.Member, batch); err != nil {
 			return err
 		}
 		if err := p.saveIdle(ctx, member.Member, batch.Scanned); err != nil {
@@ -355,6 +362,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 	p.known.AdvanceTo(unit.OpTime.TS)
 	result := p.Detector.Detect(unit, p.known)
 	p.known.Apply(result)
+	p.unlisted.touch(p.Detector.AffectedNamespaces(unit))
 	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	for _, c := range result.Changes {
