@@ -105,7 +105,10 @@ func labels(cfg config.Config) metrics.Labels {
 		l.Reasons = append(l.Reasons, string(reason))
 	}
 	for _, s := range cfg.Sinks {
-		l.Sinks = append(l.Sinks, string(s.Kind))
+		l.Sinks = append(l.Sinks, s.Name)
+		if s.BestEffort {
+			l.BestEffort = append(l.BestEffort, s.Name)
+		}
 	}
 	return l
 }

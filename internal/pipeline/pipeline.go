@@ -28,6 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
@@ -45,17 +46,19 @@ const (
 	maxBytes = 1 << 20
 )
 
-// Sink is a destination of documents. Write must be idempotent, and return only after the
-// documents are durable.
-type Sink interface {
-	Name() string
-	Write(ctx context.Context, docs []notification.Document) error
-}
-
 // Route is a sink with its filter.
 type Route struct {
-	Sink   Sink
+	// Stored is true for a collection in ddltail's own database.
+	Stored bool
+	Sink   sink.Sink
 	Filter notification.Filter
+}
+
+// Credentials learns how each use of a deployment's credentials ended. It may end the
+// pipeline's context: other credentials were read, or they were refused for too long.
+type Credentials interface {
+	Failed(err error)
+	Worked()
 }
 
 // Pipeline reports the schema changes of one replica set.
@@ -88,7 +91,10 @@ type Config struct {
 	// Database holds ddltail's own collections.
 	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
-	Own     []string
+	Own []string
+	// TailCredentials are those of the set, SinkCredentials those of the sink.
+	TailCredentials, SinkCredentials Credentials
+
 	Metrics *metrics.Run
 	Status  *Status
 	Log     *zap.Logger
@@ -162,7 +168,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if usererror.IsFinal(err) {
+		p.TailCredentials.Failed(err)
+		if usererror.IsFinal(err) && !replicaset.CredentialsRefused(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
@@ -203,6 +210,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 		healthy()
+		p.TailCredentials.Worked()
 		p.recordProgress(batch)
 		if err := p.observeMember(ctx, member.Member); err != nil {
 			return err
