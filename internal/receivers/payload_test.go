@@ -75,7 +75,7 @@ func workloads(t testing.TB) map[string][]Notification {
 		names = append(names, named(t, name))
 	}
 	all["hostile digest"] = names
-	all["large"] = []Notification{named(t, strings.Repeat("<é&", 1<<17))}
+	all["large"] = []Notification{named(t, strings.Repeat("<é&", 1<<15))}
 	all["many"] = thousands(t, 5000)
 	return all
 }
