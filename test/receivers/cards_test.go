@@ -47,7 +47,9 @@ func renderCards(t *testing.T, messages [][]receivers.Notification) []rendered {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var message struct{ Attachments []struct{ Content json.RawMessage } }
+		var message struct {
+			Attachments []struct{ Content json.RawMessage }
+		}
 		if err := json.Unmarshal(body, &message); err != nil {
 			t.Fatal(err)
 		}
