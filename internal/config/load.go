@@ -86,6 +86,7 @@ func (c *checker) check(env environment) Config {
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
+		Actor:             c.actor(env),
 		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),
