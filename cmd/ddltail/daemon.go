@@ -114,6 +114,7 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 	}
 	group.Go(func() error { return d.watchPrivileges(ctx, p.Database) })
 	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
+	group.Go(func() error { return d.watchDeclared(ctx, p.Database, p.Origin.Source) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }

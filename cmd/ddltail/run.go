@@ -43,6 +43,9 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkDeclared(cfg); err != nil {
+				return err
+			}
 			return run(cmd.Context(), cfg, reload, log)
 		},
 	}

@@ -34,6 +34,9 @@ type Config struct {
 	// HistoryTTL is the age at which history goes; 0 is never.
 	HistoryTTL time.Duration
 	Actor      Actor
+	// Declared is the path of a declared schema; empty for none.
+	Declared    string
+	DriftSettle time.Duration
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string

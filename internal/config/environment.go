@@ -39,6 +39,8 @@ type environment struct {
 	Actor             string `envconfig:"DDLTAIL_ACTOR" default:"off" desc:"run: where to look for who made a change: off, or comma-separated getlog (the members' logs by command) and file:PATH (the log of a member on this host, or a container's captured output); see actor.md for the rights it needs"`
 	ActorWait         string `envconfig:"DDLTAIL_ACTOR_WAIT" default:"300ms" desc:"run: how long a batch waits at most for the actors of its changes before it is written, only if a working source can have one; 0 never waits; what is found later is stored in schema_actors"`
 	ActorFields       string `envconfig:"DDLTAIL_ACTOR_FIELDS" default:"user,app,driver,mechanism" desc:"run: what is stored of an actor: user, app, driver, client (an address, personal data in most places), mechanism"`
+	Declared          string `envconfig:"DDLTAIL_DECLARED" show:"none" desc:"run: a declared schema (a file or a folder, see docs/drift.md) to compare with; read again when it changes"`
+	DriftSettle       string `envconfig:"DDLTAIL_DRIFT_SETTLE" default:"1m" desc:"run: how long a difference must last, in the oplog's time, before it counts as drift"`
 	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
 	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`

@@ -86,6 +86,8 @@ func (c *checker) check(env environment) Config {
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
+		Declared:          env.Declared,
+		DriftSettle:       c.duration("DRIFT_SETTLE", env.DriftSettle),
 		Actor:             c.actor(env),
 		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),

@@ -54,7 +54,7 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
 		Sinks:        []sink.Spec{{Text: "mongodb", Kind: "mongodb", Name: "mongodb"}},
-		CleanupAfter: 24 * time.Hour, PollInterval: time.Second,
+		CleanupAfter: 24 * time.Hour, PollInterval: time.Second, DriftSettle: time.Minute,
 		Actor: config.Actor{Wait: 300 * time.Millisecond, Fields: []actor.Field{actor.FieldUser, actor.FieldApp, actor.FieldDriver, actor.FieldMechanism}},
 		Log:   config.Log{Level: "info"},
 	}
@@ -103,6 +103,8 @@ func TestGoodValues(t *testing.T) {
 		{"BACKEND_URL=https://host/path?q", func(c config.Config) any { return c.BackendURL }, "https://host/path?q"},
 		{"WEBHOOK_SECRET=whsec_c2VjcmV0", func(c config.Config) any { return c.WebhookSecret }, "whsec_c2VjcmV0"},
 		{"CLEANUP_AFTER=90m", func(c config.Config) any { return c.CleanupAfter }, 90 * time.Minute},
+		{"DECLARED=/etc/schema", func(c config.Config) any { return c.Declared }, "/etc/schema"},
+		{"DRIFT_SETTLE=30s", func(c config.Config) any { return c.DriftSettle }, 30 * time.Second},
 		{"HISTORY_TTL=8760h", func(c config.Config) any { return c.HistoryTTL }, 8760 * time.Hour},
 		{"HISTORY_TTL=", func(c config.Config) any { return c.HistoryTTL }, time.Duration(0)},
 		{"ACTOR=off", func(c config.Config) any { return c.Actor.On() }, false},
@@ -146,6 +148,8 @@ func bad() map[string][]string {
 		"WEBHOOK_SECRET":   {"secret", "whsec_", "whsec_!"},
 		"CLEANUP_AFTER":    {"1", "0", "-1h", "1d"},
 		"POLL_INTERVAL":    {"often", "0s"},
+		"DECLARED":         nil, // `run` reads it
+		"DRIFT_SETTLE":     {"soon", "0"},
 		"HISTORY_TTL":      {"off", "0", "-1h", "30d"},
 		"ACTOR":            {"on", "off,getlog", "file:", "profiler"},
 		"ACTOR_WAIT":       {"1", "-1s", "soon"},

@@ -117,7 +117,9 @@ func (b builder) createIndex(ns schema.Namespace, key bson.D, options bson.D) er
 }
 
 // isIDKey recognises the index on _id, which every collection has.
-func isIDKey(key bson.D) bool { return len(key) == 1 && key[0].Key == "_id" && key[0].Value != "hashed" }
+func isIDKey(key bson.D) bool {
+	return len(key) == 1 && key[0].Key == "_id" && key[0].Value != "hashed"
+}
 
 // indexSpec returns the spec that the server stores for a createIndex.
 func indexSpec(def schema.Definition, key, options bson.D) (bson.Raw, error) {

@@ -37,9 +37,11 @@ type Run struct {
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
 	Unlisted      prometheus.Gauge
-	Actors        *prometheus.CounterVec
-	ActorWait     prometheus.Histogram
-	LinesMissed   prometheus.Counter
+	// Drift is there only where a schema is declared.
+	Drift       *prometheus.GaugeVec
+	Actors      *prometheus.CounterVec
+	ActorWait   prometheus.Histogram
+	LinesMissed prometheus.Counter
 	// PrivilegesMissing is NaN until the privileges have been read.
 	PrivilegesMissing prometheus.Gauge
 	RetentionErrors   prometheus.Counter
@@ -124,6 +126,10 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 			Name: "ddltail_actor_log_lines_missed_total",
 			Help: "Lines of a member's log that were overwritten before getLog read them; a truncated file counts as one.",
 		}),
+		Drift: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ddltail_drift",
+			Help: "Objects that are not as DDLTAIL_DECLARED says, by kind; NaN while the declaration cannot be read. Absent where none is declared.",
+		}, []string{"kind"}),
 		Unlisted: gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
 		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
 			"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read."),
