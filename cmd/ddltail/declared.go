@@ -42,11 +42,10 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 	store := catalog.NewStore(db.Collection(sink.Catalog), source)
 	var settling drift.Settling
 	var logged string
+	d.driftNotKnown()
 	for {
 		if err := d.compareDeclared(ctx, store, &settling); err != nil && ctx.Err() == nil {
-			for _, kind := range drift.Kinds() {
-				d.metrics.Drift.WithLabelValues(string(kind)).Set(math.NaN())
-			}
+			d.driftNotKnown()
 			if text := err.Error(); text != logged {
 				logged = text
 				d.log.Warn("drift not known", zap.Error(err))
@@ -57,6 +56,12 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 		if !retry.Sleep(ctx, declaredEvery) {
 			return nil
 		}
+	}
+}
+
+func (d *daemon) driftNotKnown() {
+	for _, kind := range drift.Kinds() {
+		d.metrics.Drift.WithLabelValues(string(kind)).Set(math.NaN())
 	}
 }
 

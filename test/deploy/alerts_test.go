@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -30,7 +31,9 @@ func TestAlerts(t *testing.T) {
 // TestAlertsKnowTheMetrics compares the names in the rules with those that `ddltail run` and `ddltail listen` serve.
 func TestAlertsKnowTheMetrics(t *testing.T) {
 	t.Parallel()
-	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")
+	declared := filepath.Join(t.TempDir(), "schema.json")
+	ok(t, os.WriteFile(declared, []byte("[]"), 0o600))
+	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts", "DDLTAIL_DECLARED="+declared)
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
 	l := startCommand(t, []string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")
