@@ -108,18 +108,23 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
-		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
-			"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read."),
-		RetentionErrors: f.NewCounter(prometheus.CounterOpts{
-			Name: "ddltail_retention_errors_total",
-			Help: "Failed attempts to remove old history; each is tried again after a minute.",
-		}),
-		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
-		certificates: newCertificates(f),
+		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		certificates:  newCertificates(f),
 	}
-	m.PrivilegesMissing.Set(math.NaN())
+	m.rights(f)
 	m.start(labels)
 	return m
+}
+
+// rights registers what depends on the user's privileges.
+func (m *Run) rights(f promauto.Factory) {
+	m.PrivilegesMissing = gauge(f, "ddltail_privileges_missing",
+		"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read.")
+	m.PrivilegesMissing.Set(math.NaN())
+	m.RetentionErrors = f.NewCounter(prometheus.CounterOpts{
+		Name: "ddltail_retention_errors_total",
+		Help: "Failed attempts to remove old history; each is tried again after a minute.",
+	})
 }
 
 // Count counts a change.

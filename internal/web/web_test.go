@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -168,5 +169,28 @@ func certify(t *testing.T, dir string) {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestProbes: they need neither TLS nor a password, and say nothing but what they are asked.
+func TestProbes(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- web.ServeProbes(ctx, l, web.Probes{Alive: yes, Ready: func() error { return errors.New("a secret reason") }}, zaptest.NewLogger(t))
+	}()
+	for path, want := range map[string]string{"/healthz": "200 ok\n", "/readyz": "503 not ready\n", "/metrics": "404 404 page not found\n", "/": "404 404 page not found\n"} {
+		status, text := get(t, "http://"+l.Addr().String()+path, "")
+		if got := fmt.Sprintf("%d %s", status, text); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
