@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -117,19 +118,30 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, configFile strin
 	return serve(ctx, l, h, configFile, log)
 }
 
-func serve(ctx context.Context, l net.Listener, h http.Handler, configFile string, log *zap.Logger) error {
-	errorLog, err := zap.NewStdLogAt(log, zap.WarnLevel)
-	if err != nil {
-		return fmt.Errorf("serve HTTP: %w", err)
+// errorLog logs what net/http reports.
+type errorLog struct{ log *zap.Logger }
+
+// Write logs one line. A failed handshake is the client's: load balancers and scanners cause
+// it all the time, so it is no warning.
+func (e errorLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	if reason, ok := strings.CutPrefix(text, "http: TLS handshake error from "); ok {
+		e.log.Info("TLS handshake failed", zap.String("from", reason))
+	} else {
+		e.log.Warn("HTTP server", zap.String("error", text))
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: readTimeout, ErrorLog: errorLog}
+	return len(line), nil
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler, configFile string, log *zap.Logger) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: readTimeout, ErrorLog: stdlog.New(errorLog{log}, "", 0)}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		stopped <- srv.Shutdown(bounded)
 	})
-	err = toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &configFile}, slog.New(slog.DiscardHandler))
+	err := toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &configFile}, slog.New(slog.DiscardHandler))
 	if stop() {
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	}
