@@ -33,6 +33,7 @@ type Config struct {
 	SinkValues sink.Values
 	// HistoryTTL is the age at which history goes; 0 is never.
 	HistoryTTL time.Duration
+	Actor      Actor
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string

@@ -23,9 +23,9 @@ const prefix = "DDLTAIL_"
 type environment struct {
 	MongoDBURI        string `envconfig:"DDLTAIL_MONGODB_URI" default:"mongodb://localhost:27017" desc:"the replica set to tail; its path names the database that holds the notifications, unless SINK_URI's does"`
 	MongoDBURIFile    string `envconfig:"DDLTAIL_MONGODB_URI_FILE" desc:"a file that holds MONGODB_URI, for secrets that are mounted"`
-	SinkURI           string `envconfig:"DDLTAIL_SINK_URI" show:"= MONGODB_URI" desc:"the deployment that holds ddltail's four collections; its path, when set, names the database; a standalone server will do"`
+	SinkURI           string `envconfig:"DDLTAIL_SINK_URI" show:"= MONGODB_URI" desc:"the deployment that holds ddltail's own collections; its path, when set, names the database; a standalone server will do"`
 	SinkURIFile       string `envconfig:"DDLTAIL_SINK_URI_FILE" desc:"a file that holds SINK_URI"`
-	Database          string `envconfig:"DDLTAIL_DATABASE" show:"the path of SINK_URI, else of MONGODB_URI, else ddltail" desc:"the database of schema_notifications, schema_history, schema_catalog and schema_checkpoints; not admin, config or local"`
+	Database          string `envconfig:"DDLTAIL_DATABASE" show:"the path of SINK_URI, else of MONGODB_URI, else ddltail" desc:"the database of schema_notifications, schema_history, schema_catalog, schema_checkpoints and schema_actors; not admin, config or local"`
 	Source            string `envconfig:"DDLTAIL_SOURCE" for:"run status history redeliver" show:"the set's name" desc:"first part of every _id, 1 to 64 of A-Za-z0-9._-; set it where two sets of one name share a sink"`
 	Name              string `envconfig:"DDLTAIL_NAME" for:"run status" default:"default" desc:"one checkpoint per SOURCE and NAME; detectors of one name are one detector run several times and must have equal filters and sinks; another NAME for other filters or sinks, in another DATABASE if both have the sink mongodb"`
 	ReadPreference    string `envconfig:"DDLTAIL_READ_PREFERENCE" for:"run status" default:"primaryPreferred" desc:"which member to tail: primary, primaryPreferred, secondary, secondaryPreferred or nearest; one member is pinned for the life of a cursor"`
@@ -36,6 +36,9 @@ type environment struct {
 	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" for:"run" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
 	Sinks             string `envconfig:"DDLTAIL_SINKS" for:"run status" default:"mongodb" desc:"comma-separated, each kind[:target][?key=value&…], reserved characters percent-encoded"`
 	HistoryTTL        string `envconfig:"DDLTAIL_HISTORY_TTL" for:"run status" show:"never" desc:"run: age at which history goes, such as 365d; what history --as-of needs for later moments stays; needs the right to remove"`
+	Actor             string `envconfig:"DDLTAIL_ACTOR" for:"run status" default:"off" desc:"run: where to look for who made a change: off, or comma-separated getlog (the members' logs by command) and file:PATH (the log of a member on this host, or a container's captured output); see actor.md for the rights it needs"`
+	ActorWait         string `envconfig:"DDLTAIL_ACTOR_WAIT" for:"run status" default:"300ms" desc:"run: how long a batch waits at most for the actors of its changes before it is written, only if a working source can have one; 0 never waits; what is found later is stored in schema_actors"`
+	ActorFields       string `envconfig:"DDLTAIL_ACTOR_FIELDS" for:"run status" default:"user,app,driver,mechanism" desc:"run: what is stored of an actor: user, app, driver, client (an address, personal data in most places), mechanism"`
 	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" for:"run listen" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" for:"run listen" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
 	ProbeAddr         string `envconfig:"DDLTAIL_PROBE_ADDR" for:"run listen" show:"none" desc:"/healthz and /readyz alone, plain HTTP without authentication, for probes; /readyz says only ok or not ready"`

@@ -88,6 +88,7 @@ func (c *checker) check(env environment) Config {
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
+		Actor:             c.actor(env),
 		HTTPAddr:          c.address("HTTP_ADDR", env.HTTPAddr),
 		ProbeAddr:         c.address("PROBE_ADDR", env.ProbeAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),

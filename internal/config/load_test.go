@@ -11,6 +11,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -54,7 +55,8 @@ func TestDefaults(t *testing.T) {
 		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
 		Sinks:        []sink.Spec{{Text: "mongodb", Kind: "mongodb", Name: "mongodb"}},
 		CleanupAfter: 24 * time.Hour, PollInterval: time.Second,
-		Log: config.Log{Level: "info"},
+		Actor: config.Actor{Wait: 300 * time.Millisecond, Fields: []actor.Field{actor.FieldUser, actor.FieldApp, actor.FieldDriver, actor.FieldMechanism}},
+		Log:   config.Log{Level: "info"},
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got %+v\nwant %+v", cfg, want)
@@ -103,6 +105,10 @@ func TestGoodValues(t *testing.T) {
 		{"CLEANUP_AFTER=90m", func(c config.Config) any { return c.CleanupAfter }, 90 * time.Minute},
 		{"HISTORY_TTL=8760h", func(c config.Config) any { return c.HistoryTTL }, 8760 * time.Hour},
 		{"HISTORY_TTL=", func(c config.Config) any { return c.HistoryTTL }, time.Duration(0)},
+		{"ACTOR=off", func(c config.Config) any { return c.Actor.On() }, false},
+		{"ACTOR=getlog, file:/var/log/a:b.log,file:c", func(c config.Config) any { return []any{c.Actor.GetLog, c.Actor.Files} }, []any{true, []string{"/var/log/a:b.log", "c"}}},
+		{"ACTOR_WAIT=0", func(c config.Config) any { return c.Actor.Wait }, time.Duration(0)},
+		{"ACTOR_FIELDS=user,client", func(c config.Config) any { return c.Actor.Fields }, []actor.Field{actor.FieldUser, actor.FieldClient}},
 		{"POLL_INTERVAL=250ms", func(c config.Config) any { return c.PollInterval }, 250 * time.Millisecond},
 		{"LOG_LEVEL=debug", func(c config.Config) any { return c.Log.Level }, "debug"},
 		{"LOG_FORMAT=console", func(c config.Config) any { return c.Log.Format }, "console"},
@@ -142,6 +148,9 @@ func bad() map[string][]string {
 		"CLEANUP_AFTER":    {"1", "0", "-1h", "0d", "1d2h"},
 		"POLL_INTERVAL":    {"often", "0s"},
 		"HISTORY_TTL":      {"off", "0", "-1h", "30y"},
+		"ACTOR":            {"on", "off,getlog", "file:", "profiler"},
+		"ACTOR_WAIT":       {"1", "-1s", "soon"},
+		"ACTOR_FIELDS":     {"name", "user,host"},
 		"LOG_LEVEL":        {"loud", "INFO"},
 		"LOG_FORMAT":       {"xml"},
 		"MONGODB_URI_FILE": {"/no/such/file"},

@@ -92,6 +92,10 @@ const claimMargin = 2 * time.Second
 // attempt sends one request. The request has its own context: it must end before the
 // claim expires, with time left for the update.
 func (w worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pause {
+	doc, err := w.queue.withActor(ctx, doc)
+	if err != nil {
+		return w.release(ctx, n, w.queueUnavailable(err))
+	}
 	message, err := newMessage(doc)
 	if err != nil {
 		return w.finish(ctx, toMalformed(n, err.Error()), resultMalformed)
