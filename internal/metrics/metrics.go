@@ -40,13 +40,12 @@ type Run struct {
 	Actors        *prometheus.CounterVec
 	ActorWait     prometheus.Histogram
 	LinesMissed   prometheus.Counter
-
-	certificates *prometheus.GaugeVec
 	// PrivilegesMissing is NaN until the privileges have been read.
 	PrivilegesMissing prometheus.Gauge
 	RetentionErrors   prometheus.Counter
 
 	infoGauge
+	certificates *prometheus.GaugeVec
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
