@@ -236,6 +236,9 @@ func (l *Log) authenticated(c *known, line Line) {
 	user, db := line.attr.text("principalName"), line.attr.text("authenticationDatabase")
 	if line.ID == idAuthLater {
 		user, db = line.attr.text("user"), line.attr.text("db")
+		if _, named := line.attr["user"]; !named && !line.cut {
+			return // before 7.0 a line of higher verbosity, beside the one that has the user
+		}
 	}
 	c.epoch = l.seq
 	if user == "" || db == "" { // cut

@@ -2,6 +2,7 @@ package actor_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -23,7 +24,10 @@ import (
 
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(ddltailtest.WithBinary(&binary, m.Run)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(ddltailtest.WithBinary(&binary, m.Run))
+}
 
 // people are the users of a live test: their number is in every name that they use, so that the truth is in the data.
 func people() []string {
