@@ -198,11 +198,7 @@ func mistakes(errs ...error) error {
 
 // withHistory connects to the sink and answers from there.
 func withHistory(cmd *cobra.Command, source string, work func(context.Context, answer) error) error {
-	cfg, err := config.Load(time.Now())
-	if err != nil {
-		return err
-	}
-	log, err := newLogger(cfg.Log)
+	cfg, log, err := configure(cmd.Context(), historyLimit)
 	if err != nil {
 		return err
 	}

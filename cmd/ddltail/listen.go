@@ -42,20 +42,20 @@ func listenCommand() *cobra.Command {
 		Short: "Hand every unprocessed notification to the backend; until SIGINT or SIGTERM",
 		Long: "Hand every unprocessed notification to the backend at DDLTAIL_BACKEND_URL, at least once and in\n" +
 			"the order of its collection, then mark it processed; remove old processed ones each hour.\n" +
-			"Until SIGINT or SIGTERM.\n\nEnvironment:\n" + usage(),
+			"Until SIGINT or SIGTERM.",
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			reload := catchHangup()
 			if toStdout {
-				cfg, log, err := configure()
+				cfg, log, err := configure(cmd.Context(), startLimit)
 				if err != nil {
 					return err
 				}
 				receiver := listener.Receiver{Name: listener.StdoutReceiver, Target: delivery.NewStream(cmd.OutOrStdout())}
 				return listen(cmd.Context(), cfg, receiver, reload, log)
 			}
-			cfg, log, err := configure(config.Requirement{Variable: "BACKEND_URL",
+			cfg, log, err := configure(cmd.Context(), startLimit, config.Requirement{Variable: "BACKEND_URL",
 				Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
 			if err != nil {
 				return err
@@ -112,7 +112,8 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 
-	handler := web.Handler(registry, web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready},
+	probes := web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready}
+	handler := web.Handler(registry, probes,
 		web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }})
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
@@ -120,6 +121,7 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 		defer cancel()
 		return web.Serve(ctx, socket, handler, cfg.WebConfigFile, log)
 	})
+	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
 	rotation := credentials.New(cfg, log)
 	reload.call(rotation.Reread)
 	l.Credentials = rotation.Use("sink")

@@ -34,7 +34,7 @@ func statusCommand() *cobra.Command {
 			if err := oneOf(format, "table", "json"); err != nil {
 				return err
 			}
-			cfg, err := config.Load(time.Now())
+			cfg, _, err := configure(cmd.Context(), 0)
 			if err != nil {
 				return err
 			}

@@ -37,12 +37,16 @@ type Config struct {
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string
+	// ProbeAddr serves the probes alone, without TLS and authentication; empty for none.
+	ProbeAddr     string
 	BackendURL    string
 	ReceiversFile string
 	WebhookSecret string
 	CleanupAfter  time.Duration
 	PollInterval  time.Duration
 	Log           Log
+	// UnknownOptions are names of options in the URIs that the driver ignores.
+	UnknownOptions []string
 	// Unknown are variables with ddltail's prefix that mean nothing.
 	Unknown []string
 }

@@ -141,12 +141,13 @@ func bad() map[string][]string {
 		"RECONCILE":        {"never", "0s", "-1h", "24"},
 		"SINKS":            {",", "kafka", "kafka:", "nats:", "file", "file:", "stdout,mongo", "mongodb:x", "stdout?color=red"},
 		"HTTP_ADDR":        {"9797", "host", "host:http", "host:70000"},
+		"PROBE_ADDR":       {"9799", "host"},
 		"WEB_CONFIG_FILE":  {"/no/such/file"},
 		"BACKEND_URL":      {"host/path", "ftp://host", "http://", "http:///path", "http://a b"},
 		"WEBHOOK_SECRET":   {"secret", "whsec_", "whsec_!"},
-		"CLEANUP_AFTER":    {"1", "0", "-1h", "1d"},
+		"CLEANUP_AFTER":    {"1", "0", "-1h", "0d", "1d2h"},
 		"POLL_INTERVAL":    {"often", "0s"},
-		"HISTORY_TTL":      {"off", "0", "-1h", "30d"},
+		"HISTORY_TTL":      {"off", "0", "-1h", "30y"},
 		"ACTOR":            {"on", "off,getlog", "file:", "profiler"},
 		"ACTOR_WAIT":       {"1", "-1s", "soon"},
 		"ACTOR_FIELDS":     {"name", "user,host"},
@@ -238,6 +239,50 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	if _, err := load(t, "SINK_URI_FILE="+file("\n")); err == nil || !strings.Contains(err.Error(), "DDLTAIL_SINK_URI_FILE: the file is empty") {
 		t.Errorf("an empty file: %v", err)
+	}
+}
+
+// TestSetTwice: a value and its file are a mistake, whichever was meant. The default is none.
+func TestSetTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for name, value := range map[string]string{"MONGODB_URI": "mongodb://a:1", "SINK_URI": "mongodb://b:2", "WEBHOOK_SECRET": "whsec_c2VjcmV0"} {
+		if err := os.WriteFile(path, []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := load(t, name+"="+value, name+"_FILE="+path)
+		if want := "DDLTAIL_" + name + "_FILE: DDLTAIL_" + name + " is set too: unset one of them"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestAges(t *testing.T) {
+	cfg := mustLoad(t, "HISTORY_TTL=30d", "CLEANUP_AFTER=1w")
+	if cfg.HistoryTTL != 30*24*time.Hour || cfg.CleanupAfter != 7*24*time.Hour {
+		t.Errorf("got %s and %s", cfg.HistoryTTL, cfg.CleanupAfter)
+	}
+}
+
+func TestURIHints(t *testing.T) {
+	for uri, want := range map[string][]string{
+		"localhost:1":                                         {"mongodb[+srv]://"},
+		"mongodb://h/?tls=true&tlsCAFile=/no/ca":              {"the file /no/ca of the option tlsCAFile cannot be read: no such file or directory"},
+		"mongodb://h/?tls=true&tlsCertificateKeyFile=/no/key": {"/no/key", "tlsCertificateKeyFile"},
+		"mongodb+srv://no-such-host.invalid/":                 {"look up", "no-such-host.invalid"},
+	} {
+		_, err := load(t, "MONGODB_URI="+uri)
+		for _, w := range want {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: no %q in %v", uri, w, err)
+			}
+		}
+		if waits := config.OnlyUnresolved(err); waits != strings.Contains(uri, "+srv") {
+			t.Errorf("%s: waiting may resolve it: %t", uri, waits)
+		}
+	}
+	cfg := mustLoad(t, "MONGODB_URI=mongodb://h/?retryWrits=false&w=1", "SINK_URI=mongodb://h/?nosuch=x")
+	if !reflect.DeepEqual(cfg.UnknownOptions, []string{"nosuch", "retrywrits"}) {
+		t.Errorf("unknown options %q", cfg.UnknownOptions)
 	}
 }
 

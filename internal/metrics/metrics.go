@@ -124,18 +124,23 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 			Name: "ddltail_actor_log_lines_missed_total",
 			Help: "Lines of a member's log that were overwritten before getLog read them; a truncated file counts as one.",
 		}),
-		Unlisted: gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
-		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
-			"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read."),
-		RetentionErrors: f.NewCounter(prometheus.CounterOpts{
-			Name: "ddltail_retention_errors_total",
-			Help: "Failed attempts to remove old history; each is tried again after a minute.",
-		}),
+		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
 		certificates: newCertificates(f),
 	}
-	m.PrivilegesMissing.Set(math.NaN())
+	m.rights(f)
 	m.start(labels)
 	return m
+}
+
+// rights registers what depends on the user's privileges.
+func (m *Run) rights(f promauto.Factory) {
+	m.PrivilegesMissing = gauge(f, "ddltail_privileges_missing",
+		"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read.")
+	m.PrivilegesMissing.Set(math.NaN())
+	m.RetentionErrors = f.NewCounter(prometheus.CounterOpts{
+		Name: "ddltail_retention_errors_total",
+		Help: "Failed attempts to remove old history; each is tried again after a minute.",
+	})
 }
 
 // Count counts a change.
