@@ -23,6 +23,7 @@ const (
 	idAccepted      = 22943
 	idMetadata      = 51800
 	idAuthenticated = 20250   // up to 6.0
+	idCertificate   = 20429   // up to 6.0, of MONGODB-X509
 	idAuthLater     = 5286306 // from server source: "Successfully authenticated", fields user and db
 	idEnded         = 22944
 	idRestarted     = 20698
@@ -80,6 +81,7 @@ type Log struct {
 	gaps        []interval     // what was not read, in the time of the lines
 	last        time.Time      // how far the log was read
 	role        role
+	quiet       bool // see suspectQuiet
 	version     int
 	store       store
 }
@@ -172,7 +174,7 @@ func (l *Log) Add(raw []byte) {
 	switch id {
 	case idElected, idStateChange:
 		l.transition(line)
-	case idAccepted, idMetadata, idAuthenticated, idAuthLater, idEnded:
+	case idAccepted, idMetadata, idAuthenticated, idCertificate, idAuthLater, idEnded:
 		l.connection(line)
 	default:
 		l.collect(line)
@@ -181,7 +183,7 @@ func (l *Log) Add(raw []byte) {
 
 func counts(id int) bool {
 	switch id {
-	case idAccepted, idMetadata, idAuthenticated, idAuthLater, idEnded, idRestarted, idStarting, idListening, idElected, idStateChange,
+	case idAccepted, idMetadata, idAuthenticated, idCertificate, idAuthLater, idEnded, idRestarted, idStarting, idListening, idElected, idStateChange,
 		idCreated, idIndexDone, idRegistering, idIndexDropped, idTableDropped, idDropCommitted, idRenamed, idDatabaseEmptied, idDatabaseDropped,
 		idModified:
 		return true
@@ -210,14 +212,28 @@ func (l *Log) connection(line Line) {
 	}
 	switch line.ID {
 	case idAccepted:
+		l.quiet = false
 		l.put(name, &known{epoch: l.seq, began: true, Connection: Connection{Name: name, Client: line.attr.text("remote")}})
 	case idEnded:
 		l.end(name)
 	case idMetadata:
-		l.get(name).describe(line.attr)
+		c := l.get(name)
+		if !c.began {
+			c = l.suspectQuiet(name)
+		}
+		c.describe(line.attr)
 	default:
 		l.authenticated(l.get(name), line)
 	}
+}
+
+// suspectQuiet is called for a connection whose first line is missing. A server that is configured to be quiet logs neither
+// connections nor authentications: a connection could become another user's unnoticed, so none is confirmed until one is logged.
+func (l *Log) suspectQuiet(name string) *known {
+	if !l.quiet {
+		l.quiet, l.gap, l.connections = true, l.seq, nil
+	}
+	return l.get(name)
 }
 
 // end forgets a connection, but not that it ended: an answer of the server that was on its way may be older.
@@ -234,7 +250,7 @@ func (l *Log) end(name string) {
 
 func (l *Log) authenticated(c *known, line Line) {
 	user, db := line.attr.text("principalName"), line.attr.text("authenticationDatabase")
-	if line.ID == idAuthLater {
+	if line.ID != idAuthenticated {
 		user, db = line.attr.text("user"), line.attr.text("db")
 		if _, named := line.attr["user"]; !named && !line.cut {
 			return // before 7.0 a line of higher verbosity, beside the one that has the user
@@ -248,7 +264,9 @@ func (l *Log) authenticated(c *known, line Line) {
 	// A second user of the same database replaces the first; of another database it is added.
 	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(other string) bool { return strings.HasSuffix(other, "@"+db) })
 	c.Users = append(c.Users, user+"@"+db)
-	c.Mechanism = line.attr.text("mechanism")
+	if c.Mechanism = line.attr.text("mechanism"); line.ID == idCertificate {
+		c.Mechanism = "MONGODB-X509"
+	}
 	// Of a connection whose start was missed, another user may be authenticated besides.
 	c.confirmed = c.began
 }
@@ -293,6 +311,9 @@ func (l *Log) Confirm(mark int, s State) {
 	default:
 		l.role = roleSecondary
 		l.store.setTerm(noTerm, l.termSince)
+	}
+	if l.quiet {
+		s.Connections = nil
 	}
 	for _, answer := range s.Connections {
 		if _, ended := l.ended[answer.Name]; ended || !isConnection(answer.Name) {

@@ -28,6 +28,10 @@ func auth(ctx, user, db string) string {
 	return line(idAuthenticated, ctx, fmt.Sprintf(`{"mechanism":"SCRAM-SHA-256","principalName":%q,"authenticationDatabase":%q}`, user, db))
 }
 
+func metadata(ctx string) string {
+	return line(idMetadata, ctx, `{"doc":{"application":{"name":"x"}}}`)
+}
+
 func elected(term int) string {
 	return line(idElected, "ReplCoord-1", fmt.Sprintf(`{"term":%d}`, term))
 }
@@ -77,6 +81,11 @@ func TestLog(t *testing.T) {
 		{"half of the users", []string{elected(2), auth("conn1", "bob", "shop"), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"a new process counts from 1", []string{start, accept(1), auth("conn1", "ann", "admin"), start, elected(2), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"a cut authentication", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), auth("conn1", "bob", "admin")[:175], dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
+		{"by certificate", []string{start, elected(2), accept(1), line(idCertificate, "conn1", `{"client":"127.0.0.1:1","mechanism":"MONGODB-X509","user":"CN=ann","db":"$external"}`), dropIndex("conn1", 1)}, nil, 0, Found, "CN=ann@$external"},
+		{"another user by certificate", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), line(idCertificate, "conn1", `{"user":"bob","db":"admin"}`), dropIndex("conn1", 1)}, nil, 0, Found, "bob@admin"},
+		{"a quiet server", []string{elected(2), metadata("conn1"), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
+		{"a quiet server, an older connection", []string{elected(2), metadata("conn7"), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
+		{"a server that is not quiet", []string{elected(2), metadata("conn7"), dropIndex("conn1", 1), accept(8)}, &root, 4, Found, "root@admin"},
 		// Not observed: made by hand from the server's source.
 		{"7.0 by hand: 5286306", []string{start, elected(2), accept(1), line(idAuthLater, "conn1", `{"client":"127.0.0.1:1","mechanism":"SCRAM-SHA-256","user":"ann","db":"admin","result":0}`), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
 	}
