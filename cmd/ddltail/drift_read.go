@@ -45,7 +45,7 @@ func (w *driftWorld) close() {
 // connect opens the history. A comparison of servers needs none: the changes are not known
 // then.
 func (q driftQuestion) connect(ctx context.Context) (*driftWorld, error) {
-	w := &driftWorld{cfg: q.cfg, source: q.driftFlags.source}
+	w := &driftWorld{cfg: q.cfg, source: q.source}
 	if w.source == "" {
 		w.source = q.cfg.Source
 	}

@@ -2,7 +2,11 @@
 // reads what a user may do, and names what is missing and how to grant it.
 package privileges
 
-import "github.com/ddltail/ddltail/internal/sink"
+import (
+	"slices"
+
+	"github.com/ddltail/ddltail/internal/sink"
+)
 
 // Role is a set of commands that share a user. deploy/replicaset/create-user.js creates a
 // user for each.
@@ -141,6 +145,12 @@ func Table(database string) []Need {
 			Privileges: []Privilege{own(sink.History, "remove"), own(sink.Catalog, "remove")},
 			applies:    func(u Use) bool { return u.HistoryTTL },
 		},
+	}, slices.Concat(actors(own), consumers(own))...)
+}
+
+// actors are the rows of `run` with ACTOR.
+func actors(own func(string, ...string) Privilege) []Need {
+	return []Need{
 		{
 			By: "`run` with `getlog` in `DDLTAIL_ACTOR`", role: Run, Deployment: Tailed, Effect: Configured,
 			Without:    "a warning: no actor from there",
@@ -170,7 +180,7 @@ func Table(database string) []Need {
 			Privileges: []Privilege{own(sink.Actors, "remove")},
 			applies:    func(u Use) bool { return u.HistoryTTL && u.Actor },
 		},
-	}, consumers(own)...)
+	}
 }
 
 // consumers are the rows of the commands that connect to SINK_URI alone.

@@ -3,7 +3,6 @@ package drift
 
 import (
 	"context"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,13 +15,11 @@ import (
 )
 
 var (
-	set     *mongotest.ReplicaSet
-	binary  string
-	schemas = flag.Int("schemas", 6, "how many random schemas are declared, changed and compared")
+	set    *mongotest.ReplicaSet
+	binary string
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	os.Exit(ddltailtest.WithBinary(&binary, func() int { return mongotest.Main{Tests: m, Set: &set}.Run() }))
 }
 
@@ -104,13 +101,4 @@ func write(t *testing.T, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
