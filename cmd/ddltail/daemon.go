@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ddltail/ddltail/internal/attribution"
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
@@ -19,7 +20,6 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
-	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -33,6 +33,7 @@ type daemon struct {
 	log     *zap.Logger
 	metrics *metrics.Run
 	status  *pipeline.Status
+	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
 	hangup  *hangup
 	seeds   replicaset.Seeds
 	// credentials are those of cfg and seeds.
@@ -103,10 +104,17 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 	if err := wait(ctx, connect); err != nil {
 		return err
 	}
+	d.metrics.SetInfo(metrics.Info{Component: "run", ReplicaSet: p.Origin.ReplicaSet, Source: p.Origin.Source, Name: d.cfg.Name, Database: d.cfg.Database})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	if d.actors != nil {
+		d.actors.Since = actorsSince(ctx, p)
+		group.Go(func() error { d.actors.Run(ctx); return nil })
+	}
+	group.Go(func() error { return d.watchPrivileges(ctx, p.Database) })
 	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
+	group.Go(func() error { return d.watchDeclared(ctx, p.Database, p.Origin.Source) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
@@ -147,6 +155,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
 		Metrics: d.metrics, Status: d.status, Log: d.log,
 	})
+	if d.actors = d.actorsOf(db, p); d.actors != nil {
+		p.Actors = d.actors
+	}
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)
 	}
@@ -189,8 +200,7 @@ func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error)
 	if errors.As(err, &mistake) {
 		return &config.Error{Reason: mistake.Problem, Remedy: mistake.Remedy, Err: err}
 	}
-	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
-	return explainSink(ctx, db, d.cfg, use, err)
+	return explainSink(ctx, db, d.cfg, use(d.cfg), err)
 }
 
 func (d *daemon) source(setName string) (string, error) {

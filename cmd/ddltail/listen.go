@@ -42,7 +42,7 @@ func listenCommand() *cobra.Command {
 		Short: "Deliver every unprocessed notification to the backend and other receivers; until SIGINT or SIGTERM",
 		Long: "Deliver every unprocessed notification to the backend at DDLTAIL_BACKEND_URL and to the receivers of\n" +
 			"DDLTAIL_RECEIVERS_FILE, at least once and in the order of its collections, then mark it processed; remove\n" +
-			"old processed ones each hour. SIGHUP reads the receivers again. Until SIGINT or SIGTERM.\n\nEnvironment:\n" + usage(),
+			"old processed ones each hour. SIGHUP reads the receivers again. Until SIGINT or SIGTERM.",
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,7 +52,7 @@ func listenCommand() *cobra.Command {
 				required = append(required, config.Requirement{Variable: "BACKEND_URL", Or: "RECEIVERS_FILE",
 					Remedy: "set it to the URL that accepts the notifications, set DDLTAIL_RECEIVERS_FILE, or print them with --stdout"})
 			}
-			cfg, log, err := configure(required...)
+			cfg, log, err := configure(cmd.Context(), startLimit, required...)
 			if err != nil {
 				return err
 			}
@@ -96,7 +96,8 @@ func listen(
 	source.log(log, receivers)
 	reload.call(func() { source.reload(l) })
 
-	handler := web.Handler(registry, web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready},
+	probes := web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready}
+	handler := web.Handler(registry, probes,
 		web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }})
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
@@ -104,6 +105,7 @@ func listen(
 		defer cancel()
 		return web.Serve(ctx, socket, handler, cfg.WebConfigFile, log)
 	})
+	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
 	rotation := credentials.New(cfg, log)
 	reload.call(rotation.Reread)
 	l.Credentials = rotation.Use("sink")

@@ -36,6 +36,8 @@ type Report struct {
 	Gaps      *Gaps   `json:"gaps"`
 	Queue     *Queue  `json:"notifications"`
 	Catalog   Catalog `json:"catalog"`
+	// Actors is absent where ACTOR is off and no change has an actor.
+	Actors *Actors `json:"actors,omitempty"`
 
 	measured map[Fact]bool
 	// queueNote is why nothing is known of the queue.
@@ -133,6 +135,24 @@ type Gaps struct {
 	Number int        `json:"number"`
 	From   *time.Time `json:"last_from,omitempty"`
 	To     *time.Time `json:"last_to,omitempty"`
+}
+
+// Actors is who made the newest changes, as far as that is known.
+type Actors struct {
+	Sources []ActorSource `json:"sources"`
+	// Changes is how many of the newest changes were counted: those read from the oplog, not the inferred ones.
+	Changes int `json:"changes"`
+	// Exact, ByName and BySession count those with an actor by its evidence: a line of the log that joins exactly, one that joins by
+	// name and time, and the session of a transaction.
+	Exact     int `json:"log_exact"`
+	ByName    int `json:"log_by_name"`
+	BySession int `json:"lsid"`
+}
+
+// ActorSource is one source and why it does not work; an empty Problem is none.
+type ActorSource struct {
+	Name    string `json:"name"`
+	Problem string `json:"problem,omitempty"`
 }
 
 // Queue is what consumers have not processed yet.

@@ -32,6 +32,7 @@ func (r Report) Write(w io.Writer, screen terminal.Screen) error {
 	r.writePosition(line)
 	r.writeHistory(line)
 	r.writeQueue(line)
+	r.writeActors(line)
 	r.writeCatalog(line)
 	r.writePrivileges(line)
 	for _, p := range r.Problems {

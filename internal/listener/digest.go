@@ -104,7 +104,12 @@ func (w worker) isDuplicate(ctx context.Context, c claimed, counterparts []recor
 func (w worker) send(ctx, request context.Context, all []claimed) pause {
 	notifications := make([]Notification, 0, len(all))
 	for _, c := range all {
-		n, err := newNotification(c.doc)
+		doc, err := w.queue.withActor(ctx, c.doc)
+		if err != nil {
+			w.releaseAll(ctx, all)
+			return w.queueUnavailable(err)
+		}
+		n, err := newNotification(doc)
 		if err != nil {
 			w.releaseAll(ctx, all)
 			return w.queueUnavailable(err)

@@ -276,3 +276,30 @@ func (q queue) apply(ctx context.Context, r Receiver, id bson.RawValue, m transi
 	}
 	return nil
 }
+
+// withActor returns a notification with the actor that was found after it was written, if there is one and it has none.
+func (q queue) withActor(ctx context.Context, doc bson.Raw) (bson.Raw, error) {
+	id, isText := doc.Lookup("_id").StringValueOK()
+	if _, err := doc.LookupErr(sink.FieldActor); err == nil || !isText {
+		return doc, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	late, err := sink.LateActors(ctx, q.coll.Database(), []string{id})
+	if err != nil || late[id] == nil {
+		return doc, err
+	}
+	elements, err := doc.Elements()
+	if err != nil {
+		return doc, nil //nolint:nilerr // the encoding of the message reports it
+	}
+	fields := make(bson.D, 0, len(elements)+1)
+	for _, e := range elements {
+		fields = append(fields, bson.E{Key: e.Key(), Value: e.Value()})
+	}
+	whole, err := bson.Marshal(append(fields, bson.E{Key: sink.FieldActor, Value: late[id]}))
+	if err != nil {
+		return doc, fmt.Errorf("add the actor to a notification: %w", err)
+	}
+	return whole, nil
+}

@@ -128,7 +128,11 @@ func (w worker) malformed(ctx context.Context, c claimed, what string) pause {
 
 // attempt sends one request. The request has its own context.
 func (w worker) attempt(ctx, request context.Context, c claimed) pause {
-	n, err := newNotification(c.doc)
+	doc, err := w.queue.withActor(ctx, c.doc)
+	if err != nil {
+		return w.release(ctx, c, w.queueUnavailable(err))
+	}
+	n, err := newNotification(doc)
 	if err != nil {
 		return w.malformed(ctx, c, err.Error())
 	}

@@ -55,7 +55,9 @@ func newServer(ports int) (*Server, error) {
 }
 
 // Addr is host and port of the broker.
-func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.ports[0].Number) }
+func (s *Server) Addr() string { return s.addr(0) }
+
+func (s *Server) addr(port int) string { return fmt.Sprintf("127.0.0.1:%d", s.ports[port].Number) }
 
 // Dir is the broker's folder.
 func (s *Server) Dir() string { return s.group.Dir() }

@@ -17,9 +17,18 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// Kafka is a broker that is its own controller.
+// The user that the listener with SASL accepts.
+const (
+	User     = "ddltail"
+	Password = "secret"
+)
+
+// Kafka is a broker that is its own controller. It listens without authentication, with SASL,
+// and with TLS that demands a client certificate.
 type Kafka struct {
 	*Server
+	Certificates
+
 	jars string
 }
 
@@ -27,11 +36,15 @@ type Kafka struct {
 func NewKafka(tb mongotest.TB, properties ...string) Kafka {
 	tb.Helper()
 	jars := script(tb, "kafka.sh")
-	server, err := newServer(2)
+	server, err := newServer(4)
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
-	k := Kafka{Server: server, jars: jars}
+	certificates, err := newCertificates(server.Dir())
+	if err != nil {
+		tb.Fatalf("%v", err)
+	}
+	k := Kafka{Server: server, Certificates: certificates, jars: jars}
 	if err := k.format(tb.Context(), properties); err != nil {
 		tb.Fatalf("format the storage of Kafka: %v", err)
 	}
@@ -40,6 +53,12 @@ func NewKafka(tb mongotest.TB, properties ...string) Kafka {
 	start(tb, server)
 	return k
 }
+
+// SASLAddr is host and port of the listener with SASL.
+func (k Kafka) SASLAddr() string { return k.addr(2) }
+
+// TLSAddr is host and port of the listener with TLS.
+func (k Kafka) TLSAddr() string { return k.addr(3) }
 
 func (k Kafka) config() string { return filepath.Join(k.Dir(), "server.properties") }
 
@@ -51,14 +70,25 @@ func (k Kafka) java(arguments ...string) *exec.Cmd {
 }
 
 func (k Kafka) format(ctx context.Context, properties []string) error {
-	controller := fmt.Sprintf("127.0.0.1:%d", k.ports[1].Number)
+	listeners := "PLAINTEXT://" + k.Addr() + ",CONTROLLER://" + k.addr(1) + ",SASL://" + k.SASLAddr() + ",TLS://" + k.TLSAddr()
 	lines := append([]string{
 		"process.roles=broker,controller",
 		"node.id=1",
-		"controller.quorum.bootstrap.servers=" + controller,
+		"controller.quorum.bootstrap.servers=" + k.addr(1),
 		"controller.listener.names=CONTROLLER",
-		"listeners=PLAINTEXT://" + k.Addr() + ",CONTROLLER://" + controller,
-		"advertised.listeners=PLAINTEXT://" + k.Addr() + ",CONTROLLER://" + controller,
+		"listeners=" + listeners,
+		"advertised.listeners=" + listeners,
+		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL",
+		"inter.broker.listener.name=PLAINTEXT",
+		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+		"listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_" + User + "=\"" + Password + "\";",
+		"listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+		"listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+		"listener.name.tls.ssl.client.auth=required",
+		"listener.name.tls.ssl.keystore.type=PEM",
+		"listener.name.tls.ssl.keystore.location=" + k.server,
+		"listener.name.tls.ssl.truststore.type=PEM",
+		"listener.name.tls.ssl.truststore.location=" + k.CA,
 		"log.dirs=" + filepath.Join(k.Dir(), "data"),
 		"auto.create.topics.enable=false",
 		"offsets.topic.num.partitions=1",
@@ -72,12 +102,18 @@ func (k Kafka) format(ctx context.Context, properties []string) error {
 	if err := os.WriteFile(k.config(), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
-	cmd := k.java("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "ZGRsdGFpbC10ZXN0cy0xMg", "--config", k.config())
+	cmd := k.java("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "ZGRsdGFpbC10ZXN0cy0xMg", "--config", k.config(),
+		"--add-scram", scram("SCRAM-SHA-256"), "--add-scram", scram("SCRAM-SHA-512"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
 	return ctx.Err()
+}
+
+// scram returns the credentials of the user for a mechanism.
+func scram(mechanism string) string {
+	return fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, User, Password)
 }
 
 // answers reports by nil that the broker has registered itself with its controller.

@@ -18,23 +18,47 @@ import (
 // NATS is a server with JetStream.
 type NATS struct {
 	*Server
+	Certificates
 }
 
 // NewNATS starts a server.
 func NewNATS(tb mongotest.TB, arguments ...string) NATS {
 	tb.Helper()
-	binary := script(tb, "nats.sh")
+	n := newNATS(tb)
+	n.start(tb, arguments)
+	return n
+}
+
+// NewNATSWithTLS starts a server that accepts connections with TLS alone.
+func NewNATSWithTLS(tb mongotest.TB) NATS {
+	tb.Helper()
+	n := newNATS(tb)
+	n.start(tb, []string{"--tls", "--tlscert", n.ServerCert, "--tlskey", n.ServerKey}, nats.RootCAs(n.CA))
+	return n
+}
+
+func newNATS(tb mongotest.TB) NATS {
+	tb.Helper()
 	server, err := newServer(1)
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
-	n := NATS{server}
-	server.command = func() *exec.Cmd {
-		return exec.Command(binary, append([]string{"--addr", "127.0.0.1", "--port", strconv.Itoa(server.ports[0].Number),
-			"--jetstream", "--store_dir", filepath.Join(server.Dir(), "data")}, arguments...)...)
+	certificates, err := newCertificates(server.Dir())
+	if err != nil {
+		tb.Fatalf("%v", err)
 	}
-	server.ready = func(context.Context) error {
-		conn, err := nats.Connect(n.URL(), nats.NoReconnect(), nats.Timeout(time.Second))
+	return NATS{server, certificates}
+}
+
+func (n NATS) start(tb mongotest.TB, arguments []string, options ...nats.Option) {
+	tb.Helper()
+	binary := script(tb, "nats.sh")
+	n.command = func() *exec.Cmd {
+		return exec.Command(binary, append([]string{"--addr", "127.0.0.1", "--port", strconv.Itoa(n.ports[0].Number),
+			"--jetstream", "--store_dir", filepath.Join(n.Dir(), "data")}, arguments...)...)
+	}
+	n.ready = func(context.Context) error {
+		conn, err := nats.Connect(n.URL(), append(options, nats.NoReconnect(), nats.Timeout(time.Second))...)
 		if err == nil {
 			conn.Close()
 		}
@@ -43,8 +67,7 @@ func NewNATS(tb mongotest.TB, arguments ...string) NATS {
 		}
 		return err
 	}
-	start(tb, server)
-	return n
+	start(tb, n.Server)
 }
 
 // URL is the URL of the server.

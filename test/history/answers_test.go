@@ -146,8 +146,7 @@ func pages(t *testing.T, args []string, s situation) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if code, err := p.Wait(ctx); err == nil {
-		lines := strings.Split(strings.TrimSpace(p.Stderr()), "\n")
-		return fmt.Sprintf("%s\n[exit %d]\n", lines[len(lines)-1], code)
+		return fmt.Sprintf("%s[exit %d]\n", p.Failure(), code)
 	}
 	var out strings.Builder
 	for _, path := range []string{"/readyz", "/"} {

@@ -15,9 +15,20 @@ import (
 // patience bounds the reading of a topic.
 const patience = time.Minute
 
-func TestSink(t *testing.T) {
-	skipIfShort(t)
+// TestKafka runs everything that needs a broker on one.
+func TestKafka(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a broker")
+	}
 	broker := brokertest.NewKafka(t)
+	for name, test := range map[string]func(*testing.T, brokertest.Kafka){
+		"suite": suite, "missing topic": missingTopic, "authentication": authentication, "tls": encrypted,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, broker) })
+	}
+}
+
+func suite(t *testing.T, broker brokertest.Kafka) {
 	var topics atomic.Int32
 	sinktest.Run(t, func(t *testing.T) sinktest.Target {
 		topic := fmt.Sprintf("topic-%d", topics.Add(1))
@@ -38,13 +49,6 @@ func TestSink(t *testing.T) {
 		target.Read = func(t *testing.T, last string) []string { return values(consume(t, broker, topic, last)) }
 		return target
 	})
-}
-
-func skipIfShort(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs a broker")
-	}
 }
 
 func create(t *testing.T, broker brokertest.Kafka, topic string, partitions int, configs ...string) {
