@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -91,11 +92,26 @@ func (q queue) counterparts(ctx context.Context, all map[string]claimed, receive
 	return found, err
 }
 
-// applyToMany executes a transition of several notifications.
+// codeIllegalOperation is the answer of a standalone server to a transaction.
+const codeIllegalOperation = 20
+
+// applyToMany executes a transition of several notifications, all or none: a server stops an
+// update halfway if its client is gone, so it is a transaction. A standalone server has none;
+// there the update may be applied in part.
 func (q queue) applyToMany(ctx context.Context, t transition) error {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	if _, err := q.coll.UpdateMany(ctx, t.filter, t.update); err != nil {
+	update := func(ctx context.Context) (any, error) { return q.coll.UpdateMany(ctx, t.filter, t.update) }
+	session, err := q.coll.Database().Client().StartSession()
+	if err == nil {
+		defer session.EndSession(context.WithoutCancel(ctx))
+		_, err = session.WithTransaction(ctx, update)
+	}
+	var se mongo.ServerError
+	if errors.As(err, &se) && se.HasErrorCode(codeIllegalOperation) {
+		_, err = update(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("update notifications: %w", err)
 	}
 	return nil
