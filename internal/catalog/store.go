@@ -88,33 +88,19 @@ func (s Store) save(ctx context.Context, versions []schema.Version, listed bool)
 			docs[i] = doc
 		}
 		_, err := s.coll.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
-		if err != nil && !onlyDuplicates(err) {
+		if err != nil && !refusal.OnlyDuplicateIDs(err) {
 			return fmt.Errorf("write to %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), s.explain(err, docs))
 		}
 	}
 	return nil
 }
 
-func onlyDuplicates(err error) bool {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
-		return false
-	}
-	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !refusal.IsDuplicateID(e) })
-}
-
 // explain names the first version that the server refuses.
 func (s Store) explain(err error, docs []any) error {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) {
-		return err
-	}
-	for _, e := range bulk.WriteErrors {
-		if v, ok := docs[e.Index].(version); ok && !refusal.IsDuplicateID(e) {
-			return refusal.Explain(e, s.coll.Database().Name()+"."+s.coll.Name(), v.ID)
-		}
-	}
-	return err
+	return refusal.ExplainBulk(err, s.coll.Database().Name()+"."+s.coll.Name(), func(write int) string {
+		v, _ := docs[write].(version)
+		return v.ID
+	})
 }
 
 func (s Store) document(v schema.Version) version {

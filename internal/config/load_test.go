@@ -11,7 +11,9 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -48,12 +50,13 @@ func TestDefaults(t *testing.T) {
 	if got := cfg.Sink.String(); got != "mongodb://localhost:27017" {
 		t.Errorf("Sink is %s", got)
 	}
-	cfg.MongoDB, cfg.Sink = config.URI{}, config.URI{}
+	cfg.MongoDB, cfg.Sink, cfg.SinkValues = config.URI{}, config.URI{}, nil
 	want := config.Config{
 		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
-		Sinks:        []config.SinkSpec{{Kind: config.SinkMongoDB}},
-		CleanupAfter: 24 * time.Hour, PollInterval: time.Second,
-		Log: config.Log{Level: "info"},
+		Sinks:        []sink.Spec{{Text: "mongodb", Kind: "mongodb", Name: "mongodb"}},
+		CleanupAfter: 24 * time.Hour, PollInterval: time.Second, DriftSettle: time.Minute,
+		Actor: config.Actor{Wait: 300 * time.Millisecond, Fields: []actor.Field{actor.FieldUser, actor.FieldApp, actor.FieldDriver, actor.FieldMechanism}},
+		Log:   config.Log{Level: "info"},
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got %+v\nwant %+v", cfg, want)
@@ -93,14 +96,21 @@ func TestGoodValues(t *testing.T) {
 		{"RECONCILE=gap", func(c config.Config) any { return c.Reconcile }, config.Reconcile{}},
 		{"RECONCILE=start", func(c config.Config) any { return c.Reconcile }, config.Reconcile{AtStart: true}},
 		{"RECONCILE=24h", func(c config.Config) any { return c.Reconcile }, config.Reconcile{Every: 24 * time.Hour}},
-		{"SINKS=history,stdout,file:/a:b,stdout", func(c config.Config) any { return c.Sinks },
-			[]config.SinkSpec{{Kind: config.SinkHistory}, {Kind: config.SinkStdout}, {Kind: config.SinkFile, Path: "/a:b"}}},
+		{"SINKS=history, stdout,file:/a:b,stdout", func(c config.Config) any { return c.Sinks }, []sink.Spec{
+			{Text: "history", Kind: "history", Name: "history"}, {Text: "stdout", Kind: "stdout", Name: "stdout"},
+			{Text: "file:/a:b", Kind: "file", Target: "/a:b", Name: "file"}}},
 		{"HTTP_ADDR=[::1]:0", func(c config.Config) any { return c.HTTPAddr }, "[::1]:0"},
 		{"BACKEND_URL=https://host/path?q", func(c config.Config) any { return c.BackendURL }, "https://host/path?q"},
 		{"WEBHOOK_SECRET=whsec_c2VjcmV0", func(c config.Config) any { return c.WebhookSecret }, "whsec_c2VjcmV0"},
 		{"CLEANUP_AFTER=90m", func(c config.Config) any { return c.CleanupAfter }, 90 * time.Minute},
+		{"DECLARED=/etc/schema", func(c config.Config) any { return c.Declared }, "/etc/schema"},
+		{"DRIFT_SETTLE=30s", func(c config.Config) any { return c.DriftSettle }, 30 * time.Second},
 		{"HISTORY_TTL=8760h", func(c config.Config) any { return c.HistoryTTL }, 8760 * time.Hour},
 		{"HISTORY_TTL=", func(c config.Config) any { return c.HistoryTTL }, time.Duration(0)},
+		{"ACTOR=off", func(c config.Config) any { return c.Actor.On() }, false},
+		{"ACTOR=getlog, file:/var/log/a:b.log,file:c", func(c config.Config) any { return []any{c.Actor.GetLog, c.Actor.Files} }, []any{true, []string{"/var/log/a:b.log", "c"}}},
+		{"ACTOR_WAIT=0", func(c config.Config) any { return c.Actor.Wait }, time.Duration(0)},
+		{"ACTOR_FIELDS=user,client", func(c config.Config) any { return c.Actor.Fields }, []actor.Field{actor.FieldUser, actor.FieldClient}},
 		{"POLL_INTERVAL=250ms", func(c config.Config) any { return c.PollInterval }, 250 * time.Millisecond},
 		{"LOG_LEVEL=debug", func(c config.Config) any { return c.Log.Level }, "debug"},
 		{"LOG_FORMAT=console", func(c config.Config) any { return c.Log.Format }, "console"},
@@ -131,21 +141,52 @@ func bad() map[string][]string {
 		"OPERATIONS":       {"CREATE_TABLE", "CREATE_INDEX,DROP_TABLE"},
 		"START":            {"yesterday", "2026-03-01", "2026-03-01T12:00:01Z"},
 		"RECONCILE":        {"never", "0s", "-1h", "24"},
-		"SINKS":            {",", "kafka", "file", "file:", "stdout,mongo"},
+		"SINKS":            {",", "kafka", "kafka:", "nats:", "file", "file:", "stdout,mongo", "mongodb:x", "stdout?color=red"},
 		"HTTP_ADDR":        {"9797", "host", "host:http", "host:70000"},
+		"PROBE_ADDR":       {"9799", "host"},
 		"WEB_CONFIG_FILE":  {"/no/such/file"},
 		"BACKEND_URL":      {"host/path", "ftp://host", "http://", "http:///path", "http://a b"},
 		"WEBHOOK_SECRET":   {"secret", "whsec_", "whsec_!"},
-		"CLEANUP_AFTER":    {"1", "0", "-1h", "1d"},
+		"CLEANUP_AFTER":    {"1", "0", "-1h", "0d", "1d2h"},
 		"POLL_INTERVAL":    {"often", "0s"},
-		"HISTORY_TTL":      {"off", "0", "-1h", "30d"},
+		"DECLARED":         nil, // `run` reads it
+		"DRIFT_SETTLE":     {"soon", "0"},
+		"HISTORY_TTL":      {"off", "0", "-1h", "30y"},
+		"ACTOR":            {"on", "off,getlog", "file:", "profiler"},
+		"ACTOR_WAIT":       {"1", "-1s", "soon"},
+		"ACTOR_FIELDS":     {"name", "user,host"},
 		"LOG_LEVEL":        {"loud", "INFO"},
 		"LOG_FORMAT":       {"xml"},
 		"MONGODB_URI_FILE": {"/no/such/file"},
 		"SINK_URI_FILE":    {"/no/such/file", "/dev/null"},
 
 		"WEBHOOK_SECRET_FILE": {"/no/such/file"},
+
+		"KAFKA_BROKERS":       {"localhost", "http://h:1", "h:0", "user:secret@h:1", "h:1,:2"},
+		"KAFKA_TLS":           {"maybe"},
+		"KAFKA_CA_FILE":       {"/no/such/file", "/dev/null"},
+		"KAFKA_CERT_FILE":     {"/no/such/file"},
+		"KAFKA_KEY_FILE":      nil, // reported with the certificate
+		"KAFKA_SASL":          {"gssapi"},
+		"KAFKA_USER":          nil, // any text
+		"KAFKA_PASSWORD":      nil, // any text
+		"KAFKA_PASSWORD_FILE": {"/no/such/file", "/dev/null"},
+		"NATS_URL":            {"localhost:4222", "http://h", "nats://", "nats://h,nats://"},
+		"NATS_CREDS_FILE":     {"/no/such/file"},
 	}
+}
+
+// beside returns what must be set for a variable of a sink to be read.
+func beside(variable string) []string {
+	switch {
+	case strings.HasPrefix(variable, "KAFKA_PASSWORD"):
+		return []string{"SINKS=kafka:ddl", "KAFKA_BROKERS=h:1", "KAFKA_SASL=plain", "KAFKA_USER=u"}
+	case strings.HasPrefix(variable, "KAFKA_"):
+		return []string{"SINKS=kafka:ddl", "KAFKA_BROKERS=h:1"}
+	case strings.HasPrefix(variable, "NATS_"):
+		return []string{"SINKS=nats:ddl", "NATS_URL=nats://h"}
+	}
+	return nil
 }
 
 func TestBadValues(t *testing.T) {
@@ -156,7 +197,7 @@ func TestBadValues(t *testing.T) {
 			t.Errorf("no bad value of %s is tried", name)
 		}
 		for _, value := range values {
-			_, err := load(t, name+"="+value)
+			_, err := load(t, append(beside(name), name+"="+value)...)
 			var all config.Errors
 			if !errors.As(err, &all) || len(all) != 1 || !strings.Contains(err.Error(), "DDLTAIL_"+name+": ") {
 				t.Errorf("%s=%s: got %v, want one mistake with the variable's name", name, value, err)
@@ -169,7 +210,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	var variables []string
 	for name, values := range bad() {
 		// A file replaces the variable itself.
-		if len(values) > 0 && !strings.HasSuffix(name, "_URI_FILE") && !strings.HasSuffix(name, "_SECRET_FILE") {
+		if len(values) > 0 && len(beside(name)) == 0 && !strings.HasSuffix(name, "_URI_FILE") && !strings.HasSuffix(name, "_SECRET_FILE") {
 			variables = append(variables, name+"="+values[0])
 		}
 	}
@@ -202,6 +243,50 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	if _, err := load(t, "SINK_URI_FILE="+file("\n")); err == nil || !strings.Contains(err.Error(), "DDLTAIL_SINK_URI_FILE: the file is empty") {
 		t.Errorf("an empty file: %v", err)
+	}
+}
+
+// TestSetTwice: a value and its file are a mistake, whichever was meant. The default is none.
+func TestSetTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for name, value := range map[string]string{"MONGODB_URI": "mongodb://a:1", "SINK_URI": "mongodb://b:2", "WEBHOOK_SECRET": "whsec_c2VjcmV0"} {
+		if err := os.WriteFile(path, []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := load(t, name+"="+value, name+"_FILE="+path)
+		if want := "DDLTAIL_" + name + "_FILE: DDLTAIL_" + name + " is set too: unset one of them"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestAges(t *testing.T) {
+	cfg := mustLoad(t, "HISTORY_TTL=30d", "CLEANUP_AFTER=1w")
+	if cfg.HistoryTTL != 30*24*time.Hour || cfg.CleanupAfter != 7*24*time.Hour {
+		t.Errorf("got %s and %s", cfg.HistoryTTL, cfg.CleanupAfter)
+	}
+}
+
+func TestURIHints(t *testing.T) {
+	for uri, want := range map[string][]string{
+		"localhost:1":                                         {"mongodb[+srv]://"},
+		"mongodb://h/?tls=true&tlsCAFile=/no/ca":              {"the file /no/ca of the option tlsCAFile cannot be read: no such file or directory"},
+		"mongodb://h/?tls=true&tlsCertificateKeyFile=/no/key": {"/no/key", "tlsCertificateKeyFile"},
+		"mongodb+srv://no-such-host.invalid/":                 {"look up", "no-such-host.invalid"},
+	} {
+		_, err := load(t, "MONGODB_URI="+uri)
+		for _, w := range want {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: no %q in %v", uri, w, err)
+			}
+		}
+		if waits := config.OnlyUnresolved(err); waits != strings.Contains(uri, "+srv") {
+			t.Errorf("%s: waiting may resolve it: %t", uri, waits)
+		}
+	}
+	cfg := mustLoad(t, "MONGODB_URI=mongodb://h/?retryWrits=false&w=1", "SINK_URI=mongodb://h/?nosuch=x")
+	if !reflect.DeepEqual(cfg.UnknownOptions, []string{"nosuch", "retrywrits"}) {
+		t.Errorf("unknown options %q", cfg.UnknownOptions)
 	}
 }
 

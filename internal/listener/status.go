@@ -37,8 +37,8 @@ type Status struct {
 	refused   error
 	refusedAt time.Time
 	total     int
-	// receiver is asked for its misconfiguration.
-	receiver *dispatcher
+	// receivers are asked for their misconfigurations.
+	receivers []*dispatcher
 }
 
 // Ready returns nil while the queue is readable and no misconfiguration is known.
@@ -55,7 +55,7 @@ func (s *Status) Ready() error {
 	if s.refused != nil && time.Since(s.refusedAt) < refusalLength {
 		errs = append(errs, s.refused)
 	}
-	if d := s.receiver; d != nil {
+	for _, d := range s.receivers {
 		if err := d.answers.problem(time.Now()); err != nil {
 			errs = append(errs, fmt.Errorf("receiver %s: %w (%s)", d.receiver.Name, err, d.receiver.Remedy))
 		}
@@ -116,11 +116,11 @@ func (s *Status) queueFailed(err error) {
 }
 
 // round records an iteration of the loop.
-func (s *Status) round(receiver *dispatcher) {
+func (s *Status) round(receivers []*dispatcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.beat.IsZero() {
 		s.beat = time.Now()
 	}
-	s.receiver = receiver
+	s.receivers = receivers
 }

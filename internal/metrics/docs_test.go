@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,11 +26,15 @@ func TestDocs(t *testing.T) {
 	want := string(text)
 	for command, register := range map[string]func(prometheus.Registerer){
 		"run": func(r prometheus.Registerer) {
-			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one})
+			m := metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one, BestEffort: one}, func() error { return nil })
+			m.SetInfo(metrics.Info{})
+			m.Drift.WithLabelValues("x").Set(0)
+			m.Certificates(map[string]time.Time{"x": time.Now()})
 		},
 		"listen": func(r prometheus.Registerer) {
-			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},
+			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, ReceiverResults: one},
 				func() error { return nil })
+			m.SetReceivers(one)
 			m.SetInfo(metrics.Info{Component: "listen"})
 		},
 	} {

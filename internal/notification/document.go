@@ -3,10 +3,12 @@
 package notification
 
 import (
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -32,9 +34,11 @@ type Document struct {
 	Change   Change
 	Origin   Origin
 	Detected time.Time
-	source   string
-	wall     time.Time
-	between  Interval
+	// Actor is who made the change, zero where that is not known.
+	Actor   actor.Actor
+	source  string
+	wall    time.Time
+	between Interval
 }
 
 // Interval is a part of the history that no oplog holds.
@@ -75,8 +79,20 @@ func (d Document) Notification() bson.D {
 	return d.fields(bson.E{Key: "processed", Value: false})
 }
 
+// Wall is when the change took effect: of an inferred change and a gap, the end of the
+// interval.
+func (d Document) Wall() time.Time { return d.wall }
+
 // History is the same document as the audit holds it: it is never processed.
 func (d Document) History() bson.D { return d.fields() }
+
+// Clone returns a copy that shares no bytes with the oplog entry.
+func (d Document) Clone() Document {
+	c := &d.Change
+	c.Before, c.After = slices.Clone(c.Before), slices.Clone(c.After)
+	c.Cause, c.Command = slices.Clone(c.Cause), slices.Clone(c.Command)
+	return d
+}
 
 func (d Document) fields(more ...bson.E) bson.D {
 	c := d.Change
@@ -107,6 +123,9 @@ func (d Document) fields(more ...bson.E) bson.D {
 		doc = append(doc, bson.E{Key: "collection_uuid", Value: c.UUID.Binary()})
 	}
 	doc = appendRaw(doc, "command", c.Command)
+	if !d.Actor.IsZero() {
+		doc = append(doc, bson.E{Key: "actor", Value: d.Actor})
+	}
 	doc = append(doc, d.origin()...)
 	return cutToFit(doc, c.Truncated)
 }

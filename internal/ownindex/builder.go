@@ -43,40 +43,53 @@ func NewBuilder(log *zap.Logger) *Builder {
 // is in the way; if not, Run does.
 func (b *Builder) Ensure(ctx context.Context, coll *mongo.Collection, indexes ...Index) error {
 	missing, known, err := lacking(ctx, coll, indexes)
-	if err != nil || len(missing) == 0 {
-		return err
-	}
-	empty, err := isEmpty(ctx, coll)
 	if err != nil {
 		return err
 	}
-	if empty || !known { // a server answers at once if they exist
-		// The driver sends the deadline along, so that the server gives up the build as well.
-		bounded, cancel := context.WithTimeout(ctx, emptyLimit)
-		defer cancel()
-		if err = create(bounded, coll, missing); !mongo.IsTimeout(err) || ctx.Err() != nil {
+	if len(missing) > 0 {
+		if missing, err = b.createFast(ctx, coll, missing, known); err != nil {
 			return err
 		}
 	}
-	b.add(target{coll, missing})
+	b.record(coll, indexes, missing)
 	return nil
 }
 
-// add replaces the indexes that a collection lacks.
-func (b *Builder) add(t target) {
-	names := make([]string, len(t.indexes))
-	for i, index := range t.indexes {
-		names[i] = index.name()
+// createFast creates indexes if that needs no build, and returns those that it did not create.
+func (b *Builder) createFast(ctx context.Context, coll *mongo.Collection, missing []Index, known bool) ([]Index, error) {
+	empty, err := isEmpty(ctx, coll)
+	if err != nil || !empty && known { // if they exist, a server answers at once
+		return missing, err
 	}
+	// The driver sends the deadline along, so that the server gives up the build as well.
+	bounded, cancel := context.WithTimeout(ctx, emptyLimit)
+	defer cancel()
+	err = create(bounded, coll, missing)
+	if mongo.IsTimeout(err) && ctx.Err() == nil {
+		return missing, nil
+	}
+	return nil, err
+}
+
+// record replaces what is known of some indexes of a collection: which of them are missing.
+func (b *Builder) record(coll *mongo.Collection, indexes, missing []Index) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	known := len(b.missing)
-	b.missing = slices.DeleteFunc(b.missing, func(other target) bool { return other.coll.Name() == t.coll.Name() })
-	if len(b.missing) == known {
-		b.log.Info("indexes are missing; creating them in the background",
-			zap.String("collection", t.coll.Name()), zap.Strings("indexes", names))
+	i := slices.IndexFunc(b.missing, func(t target) bool { return t.coll.Name() == coll.Name() })
+	if i < 0 {
+		i = len(b.missing)
+		b.missing = append(b.missing, target{})
 	}
-	b.missing = append(b.missing, t)
+	others := without(b.missing[i].indexes, indexes)
+	if added := without(missing, b.missing[i].indexes); len(added) > 0 {
+		b.log.Info("indexes are missing; creating them in the background",
+			zap.String("collection", coll.Name()), zap.Strings("indexes", names(added)))
+	}
+	b.missing[i] = target{coll, append(others, missing...)}
+	b.missing = slices.DeleteFunc(b.missing, func(t target) bool { return len(t.indexes) == 0 })
+	if len(missing) == 0 {
+		return
+	}
 	select {
 	case b.added <- struct{}{}:
 	default:
@@ -100,7 +113,7 @@ func (b *Builder) Run(ctx context.Context) error {
 			case err != nil:
 				b.log.Warn("indexes cannot be created", zap.Duration("again_in", retryEvery), zap.Error(err))
 			default:
-				b.done(t)
+				b.record(t.coll, t.indexes, nil)
 				b.log.Info("indexes created", zap.String("collection", t.coll.Name()))
 			}
 		}
@@ -113,8 +126,17 @@ func (b *Builder) targets() []target {
 	return slices.Clone(b.missing)
 }
 
-func (b *Builder) done(t target) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.missing = slices.DeleteFunc(b.missing, func(other target) bool { return other.coll.Name() == t.coll.Name() })
+// without returns the indexes that are not among others.
+func without(indexes, others []Index) []Index {
+	return slices.DeleteFunc(slices.Clone(indexes), func(i Index) bool {
+		return slices.ContainsFunc(others, func(o Index) bool { return o.name() == i.name() })
+	})
+}
+
+func names(indexes []Index) []string {
+	all := make([]string, len(indexes))
+	for i, index := range indexes {
+		all[i] = index.name()
+	}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,6 +36,8 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 		p.detected = p.detected && o.upTo.IsZero()
 		return nil
 	}
+	// Before the stored checkpoint is read, which must be fresh when the first document is written.
+	p.findActors(ctx, &o)
 	ctx, cancel := retry.Outlasting(ctx, shutdownGrace)
 	defer cancel()
 	if err := p.recreateCollections(ctx); err != nil {
@@ -65,6 +68,17 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	p.setPosition(o.upTo)
 	p.detected = false
 	return nil
+}
+
+// findActors sets the actors of the documents, as far as they are found in time.
+func (p *Pipeline) findActors(ctx context.Context, o *batch) {
+	if p.Actors == nil || len(o.subjects) == 0 {
+		return
+	}
+	found := p.Actors.Find(ctx, o.subjects)
+	for i, d := range o.docs {
+		o.docs[i].Actor = found[d.ID]
+	}
 }
 
 // stored reads the checkpoint again before each write, since another process may have
@@ -178,7 +192,13 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 		cancel()
 		if err == nil {
 			p.Status.sinkSucceeded(name)
+			if p.isStored(name) {
+				p.SinkCredentials.Worked()
+			}
 			return nil
+		}
+		if p.isStored(name) {
+			p.SinkCredentials.Failed(err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
@@ -192,4 +212,10 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
 		}
 	}
+}
+
+// isStored reports whether a sink is one of ddltail's own collections.
+func (p *Pipeline) isStored(name string) bool {
+	return name == "checkpoint" || name == "catalog" ||
+		slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Stored && r.Sink.Name() == name })
 }

@@ -52,7 +52,7 @@ func (p *Pipeline) restorePosition(ctx context.Context) error {
 }
 
 // Setup creates ddltail's own collections and their indexes, those on collections with
-// documents in the background. It is idempotent.
+// documents in the background, and sets up the sinks. It is idempotent.
 func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Checkpoints.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
@@ -60,15 +60,16 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Catalog.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Sink.Name() == sink.HistoryName }) {
-		if err := sink.HistorySetup(ctx, p.Database, p.indexes.Ensure); err != nil {
+	own := sink.Own{Database: p.Database, Indexes: p.indexes.Ensure, OnConflict: p.Conflict}
+	for _, route := range p.Routes {
+		if err := route.Sink.Setup(ctx, own); err != nil {
 			return err
 		}
 	}
-	if !p.Queue {
+	if p.Actors == nil {
 		return nil
 	}
-	return sink.Setup(ctx, p.Database, p.indexes.Ensure)
+	return sink.ActorsSetup(ctx, p.Database)
 }
 
 // restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this

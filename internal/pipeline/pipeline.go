@@ -17,6 +17,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.uber.org/zap"
 
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/attribution"
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
@@ -29,6 +31,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
@@ -46,17 +49,27 @@ const (
 	maxBytes = 1 << 20
 )
 
-// Sink is a destination of documents. Write must be idempotent, and return only after the
-// documents are durable.
-type Sink interface {
-	Name() string
-	Write(ctx context.Context, docs []notification.Document) error
-}
-
 // Route is a sink with its filter.
 type Route struct {
-	Sink   Sink
+	// Stored is true for a collection in ddltail's own database.
+	Stored bool
+	Sink   sink.Sink
 	Filter notification.Filter
+}
+
+// Actors finds out who made changes.
+type Actors interface {
+	// Subject is called for every committed unit, in order.
+	Subject(unit oplog.Unit) attribution.Subject
+	// Find returns the actors of notifications, by _id. It waits for a bounded time.
+	Find(ctx context.Context, subjects []attribution.Subject) map[string]actor.Actor
+}
+
+// Credentials learns how each use of a deployment's credentials ended. It may end the
+// pipeline's context: other credentials were read, or they were refused for too long.
+type Credentials interface {
+	Failed(err error)
+	Worked()
 }
 
 // Pipeline reports the schema changes of one replica set.
@@ -72,7 +85,7 @@ func New(cfg Config) *Pipeline {
 	return &Pipeline{Config: cfg, indexes: ownindex.NewBuilder(cfg.Log)}
 }
 
-// Config is what a pipeline is given. All fields must be set.
+// Config is what a pipeline is given. All fields must be set but Actors.
 type Config struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
@@ -80,6 +93,7 @@ type Config struct {
 	Origin         notification.Origin
 	Detector       detector.Detector
 	Routes         []Route
+	Actors         Actors
 	Checkpoints    checkpoint.Store
 	// Catalog stores the versions of definitions; Watch decides which namespaces are included.
 	Catalog catalog.Store
@@ -93,7 +107,10 @@ type Config struct {
 	// Database holds ddltail's own collections.
 	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
-	Own     []string
+	Own []string
+	// TailCredentials are those of the set, SinkCredentials those of the sink.
+	TailCredentials, SinkCredentials Credentials
+
 	Metrics *metrics.Run
 	Status  *Status
 	Log     *zap.Logger
@@ -167,7 +184,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if usererror.IsFinal(err) {
+		p.TailCredentials.Failed(err)
+		if usererror.IsFinal(err) && !replicaset.CredentialsRefused(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
@@ -212,6 +230,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 		healthy()
+		p.TailCredentials.Worked()
 		p.recordProgress(batch)
 		if err := p.observeMember(ctx, member.Member); err != nil {
 			return err
@@ -291,6 +310,8 @@ func (p *Pipeline) recordProgress(b oplog.Batch) {
 type batch struct {
 	docs     []notification.Document
 	versions []schema.Version
+	// subjects are what the documents are about, if their actors are wanted.
+	subjects []attribution.Subject
 	upTo     oplog.Moment
 	// bytes is the approximate size of the documents.
 	bytes int
@@ -374,9 +395,18 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 	p.unlisted.touch(p.Detector.AffectedNamespaces(unit))
 	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
+	var ids []string
 	for _, c := range result.Changes {
-		o.add(p.document(c))
+		d := p.document(c)
+		ids = append(ids, d.ID)
+		o.add(d)
 		p.noteOwnTaken(c)
+	}
+	if p.Actors != nil {
+		subject := p.Actors.Subject(unit)
+		if subject.IDs = ids; len(ids) > 0 {
+			o.subjects = append(o.subjects, subject)
+		}
 	}
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -36,22 +37,33 @@ func (e *Error) Unwrap() error { return e.Err }
 // Explain returns an *Error if the write of a document was refused because of the document,
 // and every other error unchanged.
 func Explain(err error, namespace, id string) error {
-	e := &Error{Namespace: namespace, ID: id, Err: err}
-	switch {
-	case mongo.IsDuplicateKeyError(err):
-		e.By = "the unique index " + IndexOf(err)
-		e.Remedy = "drop the index; it is not ddltail's"
-	case hasCode(err, codeDocumentValidation):
-		e.By = "the validator"
-		e.Remedy = "change the validator with collMod so that it accepts ddltail's documents and the fields that `listen` adds"
-	case hasCode(err, codeCappedGrowth):
-		e.By, e.Capped = "the capped collection", true
-		e.Remedy = "documents of a capped collection cannot grow before MongoDB 5.0; stop what writes to it, " +
-			"copy it with $out into a collection that is not capped, drop it and rename the copy"
-	default:
+	e, ok := reasonOf(err)
+	if !ok {
 		return err
 	}
-	return e
+	e.Namespace, e.ID, e.Err = namespace, id, err
+	return &e
+}
+
+// Is reports whether a write was refused because of a document.
+func Is(err error) bool {
+	_, ok := reasonOf(err)
+	return ok
+}
+
+func reasonOf(err error) (Error, bool) {
+	switch {
+	case err == nil:
+		return Error{}, false
+	case mongo.IsDuplicateKeyError(err):
+		return Error{By: "the unique index " + IndexOf(err), Remedy: "drop the index; it is not ddltail's"}, true
+	case hasCode(err, codeDocumentValidation):
+		return Error{By: "the validator", Remedy: "change the validator with collMod so that it accepts ddltail's documents and the fields that `listen` adds"}, true
+	case hasCode(err, codeCappedGrowth):
+		return Error{By: "the capped collection", Capped: true, Remedy: "documents of a capped collection cannot grow before MongoDB 5.0; " +
+			"stop what writes to it, copy it with $out into a collection that is not capped, drop it and rename the copy"}, true
+	}
+	return Error{}, false
 }
 
 // IsDuplicateID reports whether a document with the same _id exists. A duplicate in another
@@ -80,6 +92,31 @@ func ByDocument(err error) (at int, cause error, ok bool) {
 		return 0, nil, false
 	}
 	return bulk.WriteErrors[0].Index, bulk.WriteErrors[0], true
+}
+
+// OnlyDuplicateIDs reports whether all documents of an unordered bulk write that were not
+// written exist already.
+func OnlyDuplicateIDs(err error) bool {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !IsDuplicateID(e) })
+}
+
+// ExplainBulk is Explain for a bulk write: it names the first document that is refused and
+// does not exist. The function id returns the _id of a write.
+func ExplainBulk(err error, namespace string, id func(write int) string) error {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) {
+		return err
+	}
+	for _, e := range bulk.WriteErrors {
+		if !IsDuplicateID(e) {
+			return Explain(e, namespace, id(e.Index))
+		}
+	}
+	return err
 }
 
 func hasCode(err error, code int) bool {

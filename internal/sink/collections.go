@@ -24,6 +24,9 @@ const (
 	Checkpoints   = "schema_checkpoints"
 )
 
+// HistoryName is the history's name among the sinks.
+const HistoryName = "history"
+
 // Collections returns the full namespaces of ddltail's own collections, which are
 // never watched.
 func Collections(database string) []string {
@@ -32,6 +35,7 @@ func Collections(database string) []string {
 		database + "." + History,
 		database + "." + Catalog,
 		database + "." + Checkpoints,
+		database + "." + Actors,
 	}
 }
 
@@ -51,26 +55,26 @@ func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure, more
 	if err := ensure(ctx, coll, indexes...); err != nil {
 		return err
 	}
-	if err := insertInit(ctx, coll); err != nil {
-		return fmt.Errorf("write the init document of %s.%s: %w", db.Name(), Notifications, err)
+	// An index or a validator of a team's own queue may refuse it: only further receivers need it.
+	if err := InsertInit(ctx, coll); !refusal.Is(err) {
+		return err
 	}
 	return nil
 }
 
-func insertInit(ctx context.Context, coll *mongo.Collection) error {
+// InsertInit writes the init document of the notification collection. It is idempotent.
+func InsertInit(ctx context.Context, coll *mongo.Collection) error {
 	init := bson.D{{Key: "$setOnInsert", Value: bson.D{
 		{Key: "type", Value: "init"},
 		{Key: "message", Value: "Schema change notifications, written by ddltail and by hand"},
 		{Key: "timestamp", Value: bson.NewDateTimeFromTime(time.Now())},
 	}}}
 	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: InitID}}, init, options.UpdateOne().SetUpsert(true))
-	var refused *refusal.Error
-	if errors.As(refusal.Explain(err, Notifications, InitID), &refused) {
-		// Two upserts at once, and the other one made it; or an index or a validator of a team's
-		// own queue does not let it in: nothing needs it.
+	if err == nil || refusal.IsDuplicateID(err) { // two upserts at once
 		return nil
 	}
-	return err
+	namespace := coll.Database().Name() + "." + coll.Name()
+	return fmt.Errorf("write the init document of %s: %w", namespace, refusal.Explain(err, namespace, InitID))
 }
 
 func hasCode(err error, code int) bool {

@@ -1,11 +1,14 @@
 package deploytest
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
 // TestAlerts has Prometheus' own tool test the rules.
@@ -27,12 +30,29 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestAlertsKnowTheMetrics compares the names in the rules with those that `ddltail run` serves.
+// TestAlertsKnowTheMetrics compares the names in the rules with those that `ddltail run` and `ddltail listen` serve.
 func TestAlertsKnowTheMetrics(t *testing.T) {
 	t.Parallel()
-	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")
+	declared := filepath.Join(t.TempDir(), "schema.json")
+	ok(t, os.WriteFile(declared, []byte("[]"), 0o600))
+	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts", "DDLTAIL_DECLARED="+declared)
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
+	listen, err := ddltailtest.Start(ddltail(t), []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),
+		"DDLTAIL_DATABASE=alerts", "DDLTAIL_BACKEND_URL=http://localhost:1")
+	ok(t, err)
+	t.Cleanup(func() { ok(t, listen.Close()) })
+	ok(t, listen.WaitReady(bounded(t)))
+	_, more, err := listen.Get(t.Context(), "/metrics")
+	ok(t, err)
+	for _, want := range []string{
+		`ddltail_info{component="run",database="alerts",name="default",replica_set="rs0",source="rs0"} 1`, "ddltail_ready 1", "ddltail_privileges_missing 0",
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("run does not serve %s", want)
+		}
+	}
+	metrics += more
 	names := regexp.MustCompile(`\bddltail_\w+`).FindAllString(read(t, filepath.Join(deploy, "prometheus-alerts.yml")), -1)
 	if len(names) == 0 {
 		t.Error("the rules name no metric")
