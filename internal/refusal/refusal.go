@@ -23,7 +23,7 @@ type Error struct {
 	Namespace, ID string
 	// By is what refuses it, and Remedy what to do about that.
 	By, Remedy string
-	// Capped is true if documents of a capped collection cannot grow (servers before 5.0).
+	// Capped is true if documents of a capped collection cannot grow (servers before 6.0).
 	Capped bool
 	Err    error
 }
@@ -60,7 +60,7 @@ func reasonOf(err error) (Error, bool) {
 	case hasCode(err, codeDocumentValidation):
 		return Error{By: "the validator", Remedy: "change the validator with collMod so that it accepts ddltail's documents and the fields that `listen` adds"}, true
 	case hasCode(err, codeCappedGrowth):
-		return Error{By: "the capped collection", Capped: true, Remedy: "documents of a capped collection cannot grow before MongoDB 5.0; " +
+		return Error{By: "the capped collection", Capped: true, Remedy: "documents of a capped collection cannot grow before MongoDB 6.0; " +
 			"stop what writes to it, copy it with $out into a collection that is not capped, drop it and rename the copy"}, true
 	}
 	return Error{}, false

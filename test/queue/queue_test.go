@@ -134,7 +134,7 @@ func major(t *testing.T) int {
 	return m
 }
 
-// TestCapped: documents of a capped collection cannot grow before 5.0. The command that the error names helps.
+// TestCapped: documents of a capped collection cannot grow before 6.0. The command that the error names helps.
 func TestCapped(t *testing.T) {
 	s := newScene(t, "capped", bson.E{Key: "capped", Value: true}, bson.E{Key: "size", Value: 1 << 20})
 	p := s.write()
@@ -145,7 +145,7 @@ func TestCapped(t *testing.T) {
 	if _, err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if major(t) > 4 {
+	if major(t) > 5 {
 		l := s.deliver()
 		s.until("the log warns", func() bool { return strings.Contains(l.Stderr(), "it is capped") })
 		return
