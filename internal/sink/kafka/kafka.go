@@ -202,7 +202,6 @@ func (t *Topic) options() ([]kgo.Opt, error) {
 		kgo.DefaultProduceTopic(t.topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ManualFlushing(),
-		kgo.AllowIdempotentProduceCancellation(),
 		kgo.ProducerBatchMaxBytes(int32(t.encoder.MaxBytes + message.Envelope)),
 		kgo.DialTimeout(attemptTimeout / 2),
 		kgo.RetryTimeout(attemptTimeout),
