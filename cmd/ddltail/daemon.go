@@ -19,7 +19,6 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
-	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -103,9 +102,11 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 	if err := wait(ctx, connect); err != nil {
 		return err
 	}
+	d.metrics.SetInfo(metrics.Info{Component: "run", ReplicaSet: p.Origin.ReplicaSet, Source: p.Origin.Source, Name: d.cfg.Name, Database: d.cfg.Database})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return d.watchPrivileges(ctx, p.Database) })
 	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
@@ -189,8 +190,7 @@ func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error)
 	if errors.As(err, &mistake) {
 		return &config.Error{Reason: mistake.Problem, Remedy: mistake.Remedy, Err: err}
 	}
-	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
-	return explainSink(ctx, db, d.cfg, use, err)
+	return explainSink(ctx, db, d.cfg, use(d.cfg), err)
 }
 
 func (d *daemon) source(setName string) (string, error) {

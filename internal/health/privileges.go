@@ -2,11 +2,9 @@ package health
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/privileges"
@@ -27,7 +25,7 @@ func (c Check) askPrivileges(ctx context.Context, tailed *mongo.Client, r *Repor
 	}
 	if tailed != nil {
 		read(privileges.Tailed, tailed)
-		major, err := majorVersion(ctx, tailed)
+		major, err := privileges.MajorVersion(ctx, tailed)
 		if err != nil {
 			r.failed(err)
 			delete(users, privileges.Tailed)
@@ -77,15 +75,4 @@ func (r *Report) addOne(m privileges.Missing) {
 	for _, n := range m.Of(privileges.Required, privileges.RequiredOnce, privileges.Configured) {
 		r.problem("privileges are missing: " + privileges.Text(n.Privileges))
 	}
-}
-
-func majorVersion(ctx context.Context, client *mongo.Client) (int, error) {
-	var info struct {
-		Version []int `bson:"versionArray"`
-	}
-	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
-	if err != nil || len(info.Version) == 0 {
-		return 0, fmt.Errorf("read the server's version: %w", err)
-	}
-	return info.Version[0], nil
 }

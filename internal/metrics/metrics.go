@@ -3,6 +3,7 @@
 package metrics
 
 import (
+	"math"
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,11 @@ type Run struct {
 	Unlisted      prometheus.Gauge
 
 	certificates *prometheus.GaugeVec
+	// PrivilegesMissing is NaN until the privileges have been read.
+	PrivilegesMissing prometheus.Gauge
+	RetentionErrors   prometheus.Counter
+
+	infoGauge
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -48,11 +54,13 @@ type Labels struct {
 	BestEffort []string
 }
 
-// NewRun registers the detector's metrics.
-func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
+// NewRun registers the detector's metrics. ready is the probe of /readyz.
+func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() error) *Run {
 	f := promauto.With(reg)
 	registerBuild(f, build)
+	newReady(f, ready)
 	m := &Run{
+		infoGauge: newInfo(f),
 		Changes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_changes_total",
 			Help: "Schema changes detected, before any filter.",
@@ -101,9 +109,16 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
-		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
-		certificates:  newCertificates(f),
+		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
+			"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read."),
+		RetentionErrors: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_retention_errors_total",
+			Help: "Failed attempts to remove old history; each is tried again after a minute.",
+		}),
+		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		certificates: newCertificates(f),
 	}
+	m.PrivilegesMissing.Set(math.NaN())
 	m.start(labels)
 	return m
 }
