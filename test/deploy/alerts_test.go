@@ -30,7 +30,7 @@ func TestAlerts(t *testing.T) {
 // TestAlertsKnowTheMetrics compares the names in the rules with those that `ddltail run` and `ddltail listen` serve.
 func TestAlertsKnowTheMetrics(t *testing.T) {
 	t.Parallel()
-	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")
+	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts", "DDLTAIL_SINKS=mongodb,stdout?required=false")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
 	l := startCommand(t, []string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -36,7 +37,8 @@ func newBrokers(t *testing.T) brokers {
 	slow(t)
 	b := brokers{scene: newScene(t), kafka: brokertest.NewKafka(t), nats: brokertest.NewNATS(t)}
 	b.must(b.kafka.CreateTopic(t.Context(), topic, 1))
-	b.must(b.nats.CreateStream(t.Context(), topic, nil))
+	// Longer than any outage: what was stored before it must still be known after it.
+	b.must(b.nats.CreateStream(t.Context(), topic, func(c *jetstream.StreamConfig) { c.Duplicates = 10 * time.Minute }))
 	return b
 }
 
