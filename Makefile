@@ -35,6 +35,7 @@ test-unit: ## run the tests that need no server; fetches nothing
 
 faults: deps ## break everything around ddltail, ROUNDS times (20), and count what was made and reported
 	go test -timeout 5h -count=1 -v ./test/faults -rounds $(ROUNDS)
+	go test -timeout 5h -count=1 -v ./test/actor -rounds $(ROUNDS)
 	DDLTAIL_FAULTS=full go test -timeout 1h -count=1 -v ./test/listen -run 'TestFaults|TestOrder|TestMisconfigured'
 
 deps: mongod mongosh
@@ -45,6 +46,7 @@ deps: mongod mongosh
 	@scripts/kafka.sh || echo 'Kafka cannot be had here: the tests of the sink kafka are skipped' >&2
 	@scripts/logrotate.sh || echo 'logrotate cannot be had here: the test of file rotation by it is skipped' >&2
 	@scripts/promtool.sh || echo 'promtool cannot be had here: the test of the alerting rules is skipped' >&2
+	@scripts/alertmanager.sh || echo 'no Alertmanager can be had here: the tests with one are skipped' >&2
 
 lint: ## check the Go code with golangci-lint, at the version in tools/go.mod
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -12,8 +12,8 @@ say() { printf 'node-deps: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
 fetch() {
-	command -v npm >/dev/null || fail "node and npm are needed for the tests of the Node example (Node 20.19 or newer)"
-	say "fetching mongodb and migrate-mongo into .cache"
+	command -v npm >/dev/null || fail "node and npm are needed for the tests in Node (Node 20.19 or newer)"
+	say "fetching the packages of scripts/node into .cache"
 	once "$target" npm_packages
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ddltail/ddltail/internal/attribution"
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
@@ -32,6 +33,7 @@ type daemon struct {
 	log     *zap.Logger
 	metrics *metrics.Run
 	status  *pipeline.Status
+	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
 	hangup  *hangup
 	seeds   replicaset.Seeds
 	// credentials are those of cfg and seeds.
@@ -106,8 +108,13 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	if d.actors != nil {
+		d.actors.Since = actorsSince(ctx, p)
+		group.Go(func() error { d.actors.Run(ctx); return nil })
+	}
 	group.Go(func() error { return d.watchPrivileges(ctx, p.Database) })
 	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
+	group.Go(func() error { return d.watchDeclared(ctx, p.Database, p.Origin.Source) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
@@ -148,6 +155,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
 		Metrics: d.metrics, Status: d.status, Log: d.log,
 	})
+	if d.actors = d.actorsOf(db, p); d.actors != nil {
+		p.Actors = d.actors
+	}
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)
 	}

@@ -26,6 +26,7 @@ const defaultLimit = 50
 type historyFlags struct {
 	source                       string
 	namespaces, operations, risk []string
+	users, apps                  []string
 	since, until, asOf           string
 	format                       string
 	limit                        int
@@ -56,6 +57,8 @@ func historyCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.namespaces, "ns", nil, "glob on db.collection, * matches any characters, dots too; a leading ! excludes; may be repeated")
 	cmd.Flags().StringSliceVar(&f.operations, "operation", nil, "operations, such as DROP_INDEX or 'DROP_*'; a leading ! excludes")
 	cmd.Flags().StringSliceVar(&f.risk, "risk", nil, "destructive, breaking, routine, unknown; a leading ! excludes; unknown is always included unless excluded")
+	cmd.Flags().StringArrayVar(&f.users, "user", nil, "glob on the user, such as 'ann@admin'; a leading ! excludes; may be repeated")
+	cmd.Flags().StringArrayVar(&f.apps, "app", nil, "glob on the application; a leading ! excludes; may be repeated")
 	cmd.Flags().StringVar(&f.since, "since", "", "TIME from which on")
 	cmd.Flags().StringVar(&f.until, "until", "", "TIME up to which")
 	cmd.Flags().IntVar(&f.limit, "limit", 0, fmt.Sprintf("the newest N only; 0 for all (default of a table without --since: %d)", defaultLimit))
@@ -125,7 +128,7 @@ type question struct {
 // parse checks all flags and reports every mistake.
 func (f historyFlags) parse(now time.Time, set func(string) bool) (question, error) {
 	q := question{format: f.format, follow: f.follow, wide: f.wide, query: history.Query{
-		Namespaces: f.namespaces, Source: f.source, Limit: f.limit}}
+		Namespaces: f.namespaces, Users: f.users, Apps: f.apps, Source: f.source, Limit: f.limit}}
 	var errs [6]error
 	q.query.Since, errs[0] = optionalMoment("--since", f.since, now)
 	q.query.Until, errs[1] = optionalMoment("--until", f.until, now)
@@ -135,7 +138,7 @@ func (f historyFlags) parse(now time.Time, set func(string) bool) (question, err
 	switch {
 	case f.limit < 0:
 		errs[5] = &config.Error{Reason: "--limit", Remedy: "want a number from 0 on"}
-	case f.asOf != "" && (f.since != "" || f.until != "" || len(f.operations) > 0 || len(f.risk) > 0 || f.follow || set("limit") || f.format == "csv"):
+	case f.asOf != "" && (f.since != "" || f.until != "" || len(f.operations) > 0 || len(f.risk) > 0 || len(f.users) > 0 || len(f.apps) > 0 || f.follow || set("limit") || f.format == "csv"):
 		errs[5] = &config.Error{Reason: "--as-of", Remedy: "it goes with --ns, --source and --format table, json or mongosh alone"}
 	case f.follow && f.until != "":
 		errs[5] = &config.Error{Reason: "--follow", Remedy: "it has no end: leave out --until"}
@@ -146,9 +149,9 @@ func (f historyFlags) parse(now time.Time, set func(string) bool) (question, err
 	return q, mistakes(errs[:]...)
 }
 
-// filter returns the filter of the flags --operation and --risk.
+// filter returns the filter of the flags but --ns.
 func (f historyFlags) filter() (notification.Filter, error) {
-	filter, err := notification.NewFilter(notification.Rules{Operations: f.operations, Risk: f.risk})
+	filter, err := notification.NewFilter(notification.Rules{Operations: f.operations, Risk: f.risk, User: f.users, App: f.apps})
 	if wrong := (*notification.RuleError)(nil); errors.As(err, &wrong) {
 		flag := map[string]string{"operations": "--operation", "risk": "--risk"}[wrong.Field]
 		return filter, &config.Error{Reason: flag, Remedy: fmt.Sprintf("%q: want one of %v", wrong.Item, wrong.Want)}
@@ -195,11 +198,7 @@ func mistakes(errs ...error) error {
 
 // withHistory connects to the sink and answers from there.
 func withHistory(cmd *cobra.Command, source string, work func(context.Context, answer) error) error {
-	cfg, err := config.Load(time.Now())
-	if err != nil {
-		return err
-	}
-	log, err := newLogger(cfg.Log)
+	cfg, log, err := configure(cmd.Context(), historyLimit)
 	if err != nil {
 		return err
 	}

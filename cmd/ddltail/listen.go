@@ -39,61 +39,43 @@ func listenCommand() *cobra.Command {
 	var toStdout bool
 	cmd := &cobra.Command{
 		Use:   "listen [--stdout]",
-		Short: "Hand every unprocessed notification to the backend; until SIGINT or SIGTERM",
-		Long: "Hand every unprocessed notification to the backend at DDLTAIL_BACKEND_URL, at least once and in\n" +
-			"the order of its collection, then mark it processed; remove old processed ones each hour.\n" +
-			"Until SIGINT or SIGTERM.\n\nEnvironment:\n" + usage(),
+		Short: "Deliver every unprocessed notification to the backend and other receivers; until SIGINT or SIGTERM",
+		Long: "Deliver every unprocessed notification to the backend at DDLTAIL_BACKEND_URL and to the receivers of\n" +
+			"DDLTAIL_RECEIVERS_FILE, at least once and in the order of its collections, then mark it processed; remove\n" +
+			"old processed ones each hour. SIGHUP reads the receivers again. Until SIGINT or SIGTERM.",
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			reload := catchHangup()
+			var required []config.Requirement
+			if !toStdout {
+				required = append(required, config.Requirement{Variable: "BACKEND_URL", Or: "RECEIVERS_FILE",
+					Remedy: "set it to the URL that accepts the notifications, set DDLTAIL_RECEIVERS_FILE, or print them with --stdout"})
+			}
+			cfg, log, err := configure(cmd.Context(), startLimit, required...)
+			if err != nil {
+				return err
+			}
+			source := &receiverSource{cfg: cfg}
 			if toStdout {
-				cfg, log, err := configure()
-				if err != nil {
-					return err
-				}
-				receiver := listener.Receiver{Name: listener.StdoutReceiver, Target: delivery.NewStream(cmd.OutOrStdout())}
-				return listen(cmd.Context(), cfg, receiver, reload, log)
+				source.stdout = delivery.NewStream(cmd.OutOrStdout())
 			}
-			cfg, log, err := configure(config.Requirement{Variable: "BACKEND_URL",
-				Remedy: "set it to the URL that takes the notifications, or print them with --stdout"})
+			first, err := source.read()
 			if err != nil {
 				return err
 			}
-			backend, err := backendOf(cfg)
-			if err != nil {
-				return err
-			}
-			defer backend.Close()
-			log.Info("backend", zap.String("url", config.RedactURL(cfg.BackendURL)), zap.Bool("signed", cfg.WebhookSecret != ""))
-			return listen(cmd.Context(), cfg, listener.Receiver{
-				Name: listener.BackendReceiver, Target: backend, Remedy: "check DDLTAIL_BACKEND_URL and what the backend expects",
-			}, reload, log)
+			defer source.close()
+			return listen(cmd.Context(), cfg, source, first, reload, log)
 		},
 	}
-	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print each notification as a line of JSON instead, then mark it processed")
+	cmd.Flags().BoolVar(&toStdout, "stdout", false, "print each notification as a line of JSON instead of sending it to DDLTAIL_BACKEND_URL")
 	return cmd
 }
 
-// backendOf makes the backend of the configuration, with all mistakes in it.
-func backendOf(cfg config.Config) (*delivery.Backend, error) {
-	var mistakes config.Errors
-	secret, err := delivery.ParseSecret(cfg.WebhookSecret)
-	if err != nil {
-		mistakes = append(mistakes, &config.Error{Reason: "DDLTAIL_WEBHOOK_SECRET", Remedy: err.Error()})
-	}
-	backend, err := delivery.NewBackend(cfg.BackendURL, secret, "ddltail/"+orUnknown(build().Version))
-	if err != nil {
-		mistakes = append(mistakes, &config.Error{Reason: "DDLTAIL_BACKEND_URL", Remedy: err.Error()})
-	}
-	if len(mistakes) > 0 {
-		return nil, mistakes
-	}
-	return backend, nil
-}
-
 // listen is one listener: HTTP beside the work, both until the context ends.
-func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, reload *hangup, log *zap.Logger) error {
+func listen(
+	ctx context.Context, cfg config.Config, source *receiverSource, receivers []listener.Receiver, reload *hangup, log *zap.Logger,
+) error {
 	addr := cfg.HTTPAddr
 	if addr == "" {
 		addr = defaultListenAddr
@@ -105,14 +87,17 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	l := &listener.Listener{
-		Database: cfg.Database, Receiver: receiver, PollInterval: cfg.PollInterval, Status: &listener.Status{}, Log: log,
+		Database: cfg.Database, Receivers: receivers, PollInterval: cfg.PollInterval, Status: &listener.Status{}, Log: log,
 	}
-	l.Metrics = metrics.NewListen(registry, build(), listenLabels(receiver.Name), l.Status.Ready)
+	l.Metrics = metrics.NewListen(registry, build(), listenLabels(), l.Status.Ready)
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", Source: cfg.Source, Database: cfg.Database})
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
+	source.log(log, receivers)
+	reload.call(func() { source.reload(l) })
 
-	handler := web.Handler(registry, web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready},
+	probes := web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready}
+	handler := web.Handler(registry, probes,
 		web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }})
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
@@ -120,6 +105,7 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 		defer cancel()
 		return web.Serve(ctx, socket, handler, cfg.WebConfigFile, log)
 	})
+	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
 	rotation := credentials.New(cfg, log)
 	reload.call(rotation.Reread)
 	l.Credentials = rotation.Use("sink")
@@ -208,8 +194,8 @@ func cleanUp(ctx context.Context, db *mongo.Database, age time.Duration, l *list
 	}
 }
 
-func listenLabels(receivers ...string) metrics.ListenLabels {
-	labels := metrics.ListenLabels{Results: listener.Results(), Modes: listener.Modes(), Receivers: receivers}
+func listenLabels() metrics.ListenLabels {
+	labels := metrics.ListenLabels{Results: listener.Results(), Modes: listener.Modes(), ReceiverResults: listener.ReceiverResults()}
 	for _, v := range delivery.Verdicts() {
 		labels.Verdicts = append(labels.Verdicts, v.String())
 	}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -11,23 +11,6 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 )
-
-// configure reads the configuration, starts logging, and warns of variables that are most
-// likely typing errors.
-func configure(required ...config.Requirement) (config.Config, *zap.Logger, error) {
-	cfg, err := config.Load(time.Now(), required...)
-	if err != nil {
-		return config.Config{}, nil, err
-	}
-	log, err := newLogger(cfg.Log)
-	if err != nil {
-		return config.Config{}, nil, err
-	}
-	if len(cfg.Unknown) > 0 {
-		log.Warn("variables that mean nothing to ddltail", zap.Strings("names", cfg.Unknown))
-	}
-	return cfg, log, nil
-}
 
 // newLogger logs to stderr: stdout is for data.
 func newLogger(c config.Log) (*zap.Logger, error) {
@@ -38,11 +21,21 @@ func newLogger(c config.Log) (*zap.Logger, error) {
 	return zap.New(zapcore.NewCore(encoder(c.Format), zapcore.Lock(os.Stderr), level)), nil
 }
 
-func encoder(format string) zapcore.Encoder {
-	if format == "" && term.IsTerminal(int(os.Stderr.Fd())) {
-		format = "console"
+// logsJSON reports whether the log is JSON.
+func logsJSON(format string) bool {
+	return format == "json" || format == "" && !term.IsTerminal(int(os.Stderr.Fd()))
+}
+
+// reportJSON writes errors as lines of the log, which is JSON.
+func reportJSON(w io.Writer, texts []string) {
+	log := zap.New(zapcore.NewCore(encoder("json"), zapcore.AddSync(w), zapcore.ErrorLevel))
+	for _, text := range texts {
+		log.Error("ddltail failed", zap.String("error", text))
 	}
-	if format == "console" {
+}
+
+func encoder(format string) zapcore.Encoder {
+	if !logsJSON(format) {
 		cfg := zap.NewDevelopmentEncoderConfig()
 		cfg.EncodeTime = zapcore.ISO8601TimeEncoder
 		return zapcore.NewConsoleEncoder(cfg)

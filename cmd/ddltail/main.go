@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,6 +21,7 @@ import (
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitDrift  = 3
 )
 
 func main() {
@@ -42,7 +44,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		},
 	}
 	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
-		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), versionCommand())
+		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
+	addEnvironment(root)
+	addCompletion(root)
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetArgs(args)
@@ -52,7 +56,10 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	report(stderr, err)
+	if errors.Is(err, errDrift) {
+		return exitDrift
+	}
+	report(stderr, err, started && logs(cmd))
 	if !started {
 		fmt.Fprintf(stderr, "usage: %s\n", cmd.UseLine())
 		return exitUsage
@@ -63,16 +70,29 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// logs reports whether stderr is the command's log alone, and that log is JSON: a person
+// reads the errors of the others.
+func logs(cmd *cobra.Command) bool {
+	return slices.Contains([]string{"run", "listen"}, cmd.Name()) && logsJSON(strings.TrimSpace(os.Getenv("DDLTAIL_LOG_FORMAT")))
+}
+
 // report prints what went wrong, a line for each mistake.
-func report(w io.Writer, err error) {
+func report(w io.Writer, err error, json bool) {
+	texts := []string{oneLine(err.Error())}
 	var mistakes config.Errors
 	if errors.As(err, &mistakes) {
+		texts = nil
 		for _, m := range mistakes {
-			fmt.Fprintf(w, "ddltail: %s\n", m)
+			texts = append(texts, m.Error())
 		}
+	}
+	if json {
+		reportJSON(w, texts)
 		return
 	}
-	fmt.Fprintf(w, "ddltail: %s\n", oneLine(err.Error()))
+	for _, text := range texts {
+		fmt.Fprintf(w, "ddltail: %s\n", text)
+	}
 }
 
 // oneLine joins the lines of a text; a suggestion follows its question without a mark.

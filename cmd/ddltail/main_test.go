@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -23,5 +24,65 @@ func TestCommandLine(t *testing.T) {
 		if code != c.code || !strings.HasPrefix(stdout.String(), c.stdout) || !strings.HasPrefix(stderr.String(), c.stderr) {
 			t.Errorf("%s: exit %d, %q, %q", c.args, code, stdout.String(), stderr.String())
 		}
+	}
+}
+
+// TestHelp: each command's help lists the variables that it reads, and no others.
+func TestHelp(t *testing.T) {
+	for args, want := range map[string]struct{ has, hasNot string }{
+		"run --help":          {"DDLTAIL_START", "DDLTAIL_BACKEND_URL"},
+		"listen --help":       {"DDLTAIL_BACKEND_URL", "DDLTAIL_START"},
+		"history --help":      {"DDLTAIL_SOURCE", "DDLTAIL_HTTP_ADDR"},
+		"history diff --help": {"DDLTAIL_SINK_URI", "DDLTAIL_HTTP_ADDR"},
+		"status --help":       {"DDLTAIL_NAME", "DDLTAIL_PROBE_ADDR"},
+		"cleanup --help":      {"DDLTAIL_DATABASE", "DDLTAIL_NAME "},
+		"version --help":      {"version", "DDLTAIL_"},
+	} {
+		var stdout bytes.Buffer
+		code := execute(t.Context(), strings.Fields(args), &stdout, &stdout)
+		if text := stdout.String(); code != 0 || !strings.Contains(text, want.has) || strings.Contains(text, want.hasNot) {
+			t.Errorf("%s: exit %d:\n%s", args, code, text)
+		}
+	}
+}
+
+// TestCompletion asks as a shell does, without a server.
+func TestCompletion(t *testing.T) {
+	t.Setenv("DDLTAIL_MONGODB_URI", "mongodb://127.0.0.1:1")
+	for args, want := range map[string]string{
+		"history --operation ":      "RENAME_COLLECTION",
+		"history --risk ":           "destructive",
+		"history --format ":         "csv",
+		"history show --format ":    "mongosh",
+		"status --format ":          "json",
+		"notify ":                   "CREATE_INDEX",
+		"history --source ":         "ShellCompDirectiveError",
+		"history diff --source ":    "ShellCompDirectiveError",
+		"notify CREATE_COLLECTION ": "ShellCompDirectiveNoFileComp",
+	} {
+		var out bytes.Buffer
+		args := append([]string{"__complete"}, strings.Split(args, " ")...)
+		if code := execute(t.Context(), args, &out, &out); code != 0 || !strings.Contains(out.String(), want) {
+			t.Errorf("%q: exit %d: %s", args, code, out.String())
+		}
+	}
+}
+
+// TestLastLine: where stderr is a log in JSON, its last line is one.
+func TestLastLine(t *testing.T) {
+	t.Setenv("DDLTAIL_MONGODB_URI", "localhost")
+	for args, format := range map[string]string{"run": "json", "listen --stdout": "json", "history": "json", "status": "json"} {
+		t.Setenv("DDLTAIL_LOG_FORMAT", format)
+		var out bytes.Buffer
+		code := execute(t.Context(), strings.Fields(args), &out, &out)
+		isJSON := json.Valid(bytes.TrimSpace(out.Bytes()))
+		if daemon := args == "run" || strings.HasPrefix(args, "listen"); code != 2 || isJSON != daemon || !strings.Contains(out.String(), "DDLTAIL_MONGODB_URI: want") {
+			t.Errorf("%s: exit %d: %s", args, code, out.String())
+		}
+	}
+	t.Setenv("DDLTAIL_LOG_FORMAT", "console")
+	var out bytes.Buffer
+	if execute(t.Context(), []string{"run"}, &out, &out); !strings.HasPrefix(out.String(), "ddltail: ") {
+		t.Errorf("on a console: %s", out.String())
 	}
 }

@@ -28,7 +28,7 @@ func notifyCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Args:                  func(_ *cobra.Command, args []string) error { return readWords(&change, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, log, err := configure()
+			cfg, log, err := configure(cmd.Context(), startLimit)
 			if err != nil {
 				return err
 			}

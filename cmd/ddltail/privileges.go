@@ -20,7 +20,7 @@ const privilegesEvery = 10 * time.Minute
 
 // use is what `run` does with a configuration.
 func use(cfg config.Config) privileges.Use {
-	return privileges.Use{Database: cfg.Database, HistoryTTL: cfg.HistoryTTL > 0, NoQueue: !writesQueue(cfg)}
+	return privileges.Use{Database: cfg.Database, HistoryTTL: cfg.HistoryTTL > 0, Actor: cfg.Actor.On(), GetLog: cfg.Actor.GetLog, NoQueue: !writesQueue(cfg)}
 }
 
 // watchPrivileges keeps the metric of missing privileges, and logs each change: a privilege

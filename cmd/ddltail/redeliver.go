@@ -42,7 +42,7 @@ func redeliverCommand() *cobra.Command {
 			return err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, log, err := configure()
+			cfg, log, err := configure(cmd.Context(), startLimit)
 			if err != nil {
 				return err
 			}

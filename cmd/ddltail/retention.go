@@ -36,6 +36,10 @@ func (d *daemon) retain(ctx context.Context, db *mongo.Database, source string) 
 			d.metrics.RetentionErrors.Inc()
 			d.log.Warn("old history cannot be removed", zap.Duration("again_in", next), zap.Error(d.explainSink(ctx, db, err)))
 		default:
+			if removed.ActorsKept != nil && d.cfg.Actor.On() {
+				d.metrics.RetentionErrors.Inc()
+				d.log.Warn("old actors cannot be removed", zap.Error(removed.ActorsKept))
+			}
 			d.log.Info("removed old history", zap.Int("changes", removed.Changes), zap.Int("versions", removed.Versions),
 				zap.Time("before", removed.Horizon))
 		}

@@ -35,25 +35,20 @@ func runCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
 		Short: "Tail the oplog, write notifications, serve /metrics; until SIGINT or SIGTERM",
-		Long:  "Tail the oplog, write notifications, serve /metrics; until SIGINT or SIGTERM.\n\nEnvironment:\n" + usage(),
+		Long:  "Tail the oplog, write notifications, serve /metrics; until SIGINT or SIGTERM.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			reload := catchHangup()
-			cfg, log, err := configure()
+			cfg, log, err := configure(cmd.Context(), startLimit)
 			if err != nil {
+				return err
+			}
+			if err := checkDeclared(cfg); err != nil {
 				return err
 			}
 			return run(cmd.Context(), cfg, reload, log)
 		},
 	}
-}
-
-func usage() string {
-	text := ""
-	for _, v := range config.Variables() {
-		text += fmt.Sprintf("  %s (%s)\n        %s\n", v.Name, v.Default, v.Description)
-	}
-	return text
 }
 
 // run is one detector: HTTP beside the pipeline, both until the context ends.
@@ -73,7 +68,8 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("mongodb", cfg.MongoDB), zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 
-	handler := web.Handler(registry, web.Probes{Alive: d.status.Alive, Ready: d.status.Ready},
+	probes := web.Probes{Alive: d.status.Alive, Ready: d.status.Ready}
+	handler := web.Handler(registry, probes,
 		web.Page{Title: "ddltail run", Rows: d.rows})
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
@@ -85,6 +81,7 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 		defer cancel()
 		return d.detect(ctx)
 	})
+	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
 	group.Go(func() error { return reload.run(ctx) })
 	err = group.Wait()
 	if err == nil || errors.Is(err, context.Canceled) {
@@ -92,6 +89,18 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 		return nil
 	}
 	return err
+}
+
+// serveProbes serves the probes alone on an address of their own, if there is one.
+func serveProbes(ctx context.Context, addr string, probes web.Probes, log *zap.Logger) error {
+	if addr == "" {
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("DDLTAIL_PROBE_ADDR: %w", err)
+	}
+	return web.ServeProbes(ctx, listener, probes, log)
 }
 
 func labels(cfg config.Config) metrics.Labels {

@@ -23,7 +23,7 @@ func setupCommand() *cobra.Command {
 		Short: "Create the notification collection, its init document and its indexes (idempotent)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, log, err := configure()
+			cfg, log, err := configure(cmd.Context(), startLimit)
 			if err != nil {
 				return err
 			}

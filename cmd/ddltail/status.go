@@ -34,7 +34,7 @@ func statusCommand() *cobra.Command {
 			if err := oneOf(format, "table", "json"); err != nil {
 				return err
 			}
-			cfg, err := config.Load(time.Now())
+			cfg, _, err := configure(cmd.Context(), 0)
 			if err != nil {
 				return err
 			}
@@ -80,7 +80,7 @@ func status(ctx context.Context, cfg config.Config) (health.Report, error) {
 	return health.Check{
 		Seeds:          seeds,
 		ReadPreference: cfg.ReadPreference, Sink: db, SinkError: sinkErr,
-		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0, NoQueue: !writesQueue(cfg),
+		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0, Actor: cfg.Actor, NoQueue: !writesQueue(cfg),
 		OneDeployment: cfg.Sink.Same(cfg.MongoDB),
 	}.Run(ctx), nil
 }

@@ -6,7 +6,8 @@
 //
 // DDLTAIL_ROLE is what the user is for: run (the default; also for status), listen (also for setup, notify, redeliver and cleanup) or history.
 // DDLTAIL_DATABASE is the database of ddltail's own collections. Where DDLTAIL_HISTORY_TTL is set, as it is for `ddltail run`, the
-// role may also remove history; without it a stolen login cannot. DDLTAIL_PASSWORD may be given in place of the file. Run it again
+// role may also remove history; without it a stolen login cannot. Where DDLTAIL_ACTOR is set, it may also read what finds out who made
+// changes: the server's log, all connections with their queries, and the names of all users. DDLTAIL_PASSWORD may be given in place of the file. Run it again
 // after an upgrade of ddltail or of the server, or to change the password: the role is brought up to date, and what else the user
 // was granted stays.
 (() => {
@@ -31,7 +32,8 @@
     if (!Object.keys(privilegesOf).includes(purpose)) {
       mistakes.push(`DDLTAIL_ROLE: want ${Object.keys(privilegesOf).join(', ')}`);
     }
-    return {user: env.DDLTAIL_USER, database: env.DDLTAIL_DATABASE, purpose, retention: Boolean(env.DDLTAIL_HISTORY_TTL), password, mistakes};
+    return {user: env.DDLTAIL_USER, database: env.DDLTAIL_DATABASE, purpose, password, mistakes,
+      retention: Boolean(env.DDLTAIL_HISTORY_TTL), actor: Boolean(env.DDLTAIL_ACTOR) && env.DDLTAIL_ACTOR !== 'off'};
   }
 
   function passwordFrom(env, mistakes) {
@@ -56,7 +58,7 @@
 
   // By DDLTAIL_ROLE. insert creates a collection too: createCollection would add nothing.
   const privilegesOf = {
-    run: (own, retention, majorVersion) => {
+    run: (own, {retention, actor, majorVersion}) => {
       const all = [
         {resource: {db: 'local', collection: 'oplog.rs'}, actions: ['find']},
         // The replica set's id, which distinguishes two sets of one name.
@@ -77,14 +79,21 @@
         // series, and refuses this resource.
         all.push({resource: {db: '', system_buckets: ''}, actions: ['listIndexes']});
       }
+      if (actor) {
+        all.push(
+          {resource: {cluster: true}, actions: ['getLog', 'inprog']},
+          {resource: {db: '', collection: ''}, actions: ['viewUser']},
+          own('schema_actors', ['find', 'insert'].concat(retention ? ['remove'] : [])),
+        );
+      }
       return all;
     },
     listen: (own) => [
       own('schema_notifications', ['find', 'insert', 'update', 'remove', 'createIndex', 'changeStream']),
       // redeliver takes from the history what cleanup has removed.
-      ...['schema_history', 'schema_catalog', 'schema_checkpoints'].map((collection) => own(collection, ['find'])),
+      ...['schema_history', 'schema_catalog', 'schema_checkpoints', 'schema_actors'].map((collection) => own(collection, ['find'])),
     ],
-    history: (own) => ['schema_history', 'schema_catalog', 'schema_checkpoints'].map((collection) => own(collection, ['find'])),
+    history: (own) => ['schema_history', 'schema_catalog', 'schema_checkpoints', 'schema_actors'].map((collection) => own(collection, ['find'])),
   };
 
   function saveRole(role, wanted) {
@@ -120,13 +129,14 @@
   }
 
   function main() {
-    const {user, database, purpose, retention, password, mistakes} = settings(process.env);
+    const {user, database, purpose, retention, actor, password, mistakes} = settings(process.env);
     if (mistakes.length > 0) {
       throw new Error(mistakes.join('\n'));
     }
     const role = `ddltail_${purpose}_${database}`;
     const own = (collection, actions) => ({resource: {db: database, collection}, actions});
-    saveRole(role, privilegesOf[purpose](own, retention, admin.runCommand({buildInfo: 1}).versionArray[0]));
+    const majorVersion = admin.runCommand({buildInfo: 1}).versionArray[0];
+    saveRole(role, privilegesOf[purpose](own, {retention, actor, majorVersion}));
     saveUser(user, password, role);
     console.log(`create-user.js: ${user} has the role ${role}, both in admin: its URI needs authSource=admin`);
   }

@@ -1,7 +1,6 @@
 package actor
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +10,13 @@ import (
 
 // renameWindow is how far the line of a rename can be from its entry: both belong to one storage transaction.
 const renameWindow = 2 * time.Second
+
+// namedBefore is how long before an entry another line of the same name makes a join by name ambiguous; modifiedBefore is how much
+// of that must have been read.
+const (
+	namedBefore    = time.Minute
+	modifiedBefore = 10 * time.Second
+)
 
 // Entry holds what an oplog entry says about itself. Of a transaction it is one operation with the transaction's optime.
 type Entry struct {
@@ -22,18 +28,13 @@ type Entry struct {
 	Index      string
 	Collection UUID // ui
 	Build      UUID // indexBuildUUID
+	// Change, of a collMod, is the entry's o as Extended JSON.
+	Change string
+	// Logged reports that the log was read after the entry could be read: a line that is written before its entry is there, if there
+	// is one.
+	Logged bool
 	// LastDrop, of a dropDatabase, is the ts of the database's last drop since its previous dropDatabase, zero if there was none.
 	LastDrop bson.Timestamp
-}
-
-// Actor is who made a change.
-type Actor struct {
-	User                           string // user@db
-	Users                          []string
-	App, Driver, Client, Mechanism string
-	Mongos, Internal               bool
-	Exact                          bool
-	Session                        bool // lsid.uid names the user
 }
 
 // Outcome says what a search ended with.
@@ -47,43 +48,171 @@ const (
 	Ambiguous   Outcome = "ambiguous"   // two connections are candidates
 )
 
+// Leaves reports whether a server writes a line for such an entry at default verbosity.
+func (entry Entry) Leaves(version int) bool {
+	switch entry.Command {
+	case "create", "createIndexes", "startIndexBuild", "commitIndexBuild", "abortIndexBuild", "drop", "dropIndexes", "dropDatabase",
+		"renameCollection":
+		return true
+	case "collMod":
+		return version == 0 || version >= 5
+	}
+	return false
+}
+
+// keys returns what an entry is joined by exactly.
+func (entry Entry) keys() []key {
+	switch entry.Command {
+	case "create", "renameCollection":
+		return []key{{ts: entry.TS}, {uuid: entry.Collection}}
+	case "startIndexBuild", "commitIndexBuild", "abortIndexBuild":
+		return []key{{uuid: entry.Build}}
+	case "dropDatabase":
+		return []key{{ts: entry.LastDrop}}
+	case "createIndexes":
+		return []key{indexKey(idIndexDone, entry.NS, entry.Index)}
+	case "dropIndexes":
+		return []key{indexKey(idIndexDropped, entry.NS, entry.Index)}
+	}
+	return []key{{ts: entry.TS}}
+}
+
+// first returns the first line of an index from an entry on, of those that join it. Indexes that one command creates or drops have
+// an entry each, and their lines all have the optime of the last one. A later line can be another command's only if the entry's
+// own, which is written first, was missed.
+func (l *Log) first(candidates []*evidence, entry Entry) []*evidence {
+	var first []*evidence
+	for _, e := range candidates {
+		switch {
+		case !e.joins(entry):
+		case len(first) == 0 || e.ts.Before(first[0].ts):
+			first = []*evidence{e}
+		case e.ts == first[0].ts:
+			first = append(first, e)
+		}
+	}
+	if len(first) > 0 && first[0].ts != entry.TS && !l.complete(entry.Wall, first[0].at) {
+		return nil
+	}
+	return first
+}
+
 // Find returns who wrote an entry.
 func (l *Log) Find(entry Entry) (Actor, Outcome) {
-	var found []*evidence
-	waiting := false
-	for _, e := range l.evidence {
+	var s search
+	candidates := l.store.candidates(entry.keys()...)
+	if entry.Command == "createIndexes" || entry.Command == "dropIndexes" {
+		candidates = l.first(candidates, entry)
+	}
+	for _, e := range candidates {
 		if !e.joins(entry) {
 			continue
 		}
-		if e.id == idRenamed && !l.complete(entry.Wall.Add(-renameWindow), entry.Wall.Add(renameWindow)) {
-			return Actor{}, None // another rename of the same names may be among the missed lines
+		if e.id == idRenamed && !l.complete(entry.Wall.Add(-renameWindow), l.until(entry, renameWindow)) {
+			continue // another rename of the same names may be among the missed lines
 		}
-		switch {
-		case e.id == idRenamed && l.last.Before(entry.Wall.Add(renameWindow)):
-			waiting = true // the entry's own line may not have been read
-		case e.id != idRegistering && e.term == 0:
-			waiting = true // an entry that rolled back can have had the same ts
-		case e.id != idRegistering && e.term != entry.Term:
-		case !isConnection(e.context):
-			// On a secondary a build is registered by the applier.
-			if e.id != idRegistering {
-				found = append(found, e)
+		if e.id == idRenamed && !entry.Logged && l.last.Before(entry.Wall.Add(renameWindow)) {
+			s.waiting = true // the entry's own line may not have been read
+			continue
+		}
+		s.consider(e, entry)
+	}
+	if found, outcome := s.result(); outcome != None {
+		return found, outcome
+	}
+	return l.findByName(entry)
+}
+
+// until returns the end of the time after an entry whose lines must have been read.
+func (l *Log) until(entry Entry, window time.Duration) time.Time {
+	if entry.Logged {
+		return entry.Wall
+	}
+	return entry.Wall.Add(window)
+}
+
+// findByName returns who wrote an entry that no line joins exactly, if exactly one is a candidate by name and time.
+func (l *Log) findByName(entry Entry) (Actor, Outcome) {
+	var s search
+	switch entry.Command {
+	case "collMod":
+		// Its line is before the entry, and has no database.
+		_, collection, _ := strings.Cut(entry.NS, ".")
+		collection = strings.TrimPrefix(collection, "system.buckets.")
+		change := parseModification(entry.Change)
+		for _, e := range l.store.candidates(key{id: idModified, name: collection}, key{id: idModified, name: "system.buckets." + collection}) {
+			if age := entry.Wall.Sub(e.at); age >= 0 && age <= namedBefore && e.change.allows(change) {
+				s.consider(e, entry)
 			}
-		case e.connection == nil:
-			waiting = true
-		default:
-			found = append(found, e)
+		}
+		if s.empty() {
+			return Actor{}, None
+		}
+		if !entry.Logged && l.last.Before(entry.Wall) {
+			return Actor{}, Unconfirmed
+		}
+		if !l.complete(entry.Wall.Add(-modifiedBefore), entry.Wall) {
+			return Actor{}, None
+		}
+	case "dropDatabase":
+		// Its line is after the entry.
+		for _, e := range l.store.candidates(key{id: idDatabaseDropped, name: entry.NS}) {
+			if e.at.Sub(entry.Wall).Abs() <= renameWindow {
+				s.consider(e, entry)
+			}
+		}
+		if s.empty() {
+			return Actor{}, None
+		}
+		if l.last.Before(entry.Wall.Add(renameWindow)) {
+			return Actor{}, Unconfirmed
+		}
+		if !l.complete(entry.Wall.Add(-renameWindow), entry.Wall.Add(renameWindow)) {
+			return Actor{}, None
 		}
 	}
+	found, outcome := s.result()
+	found.Exact = false
+	return found, outcome
+}
+
+// search collects the candidates for one entry.
+type search struct {
+	found   []*evidence
+	waiting bool
+}
+
+func (s *search) empty() bool { return len(s.found) == 0 && !s.waiting }
+
+// consider adds a candidate, unless its term excludes it.
+func (s *search) consider(e *evidence, entry Entry) {
 	switch {
-	case waiting:
+	case e.id != idRegistering && e.term == 0:
+		s.waiting = true // an entry that rolled back can have had the same ts
+	case e.id != idRegistering && e.term != entry.Term:
+	case !isConnection(e.context):
+		// On a secondary a build is registered by the applier.
+		if e.id != idRegistering {
+			s.found = append(s.found, e)
+		}
+	case e.connection == nil:
+		s.waiting = true
+	default:
+		s.found = append(s.found, e)
+	}
+}
+
+func (s *search) result() (Actor, Outcome) {
+	switch {
+	case s.waiting:
 		return Actor{}, Unconfirmed
-	case len(found) == 0:
+	case len(s.found) == 0:
 		return Actor{}, None
 	}
-	first := found[0].actor()
-	for _, e := range found[1:] {
-		if !first.same(e.actor()) {
+	first := s.found[0].actor()
+	for _, e := range s.found[1:] {
+		sameConnection := e.context == s.found[0].context && e.epoch == s.found[0].epoch
+		if !sameConnection && !first.same(e.actor()) {
 			return Actor{}, Ambiguous
 		}
 	}
@@ -93,6 +222,7 @@ func (l *Log) Find(entry Entry) (Actor, Outcome) {
 // joins reports whether a line is about an entry. The term and the connection are checked apart.
 func (e *evidence) joins(entry Entry) bool {
 	byTime := !entry.TS.IsZero() && e.ts == entry.TS
+	inCommand := !entry.TS.IsZero() && !e.ts.Before(entry.TS) && e.at.Sub(entry.Wall) <= renameWindow
 	sameCollection := e.uuid == entry.Collection && e.uuid != UUID{}
 	otherCollection := e.uuid != entry.Collection && e.uuid != UUID{} && entry.Collection != UUID{}
 	switch entry.Command {
@@ -102,13 +232,13 @@ func (e *evidence) joins(entry Entry) bool {
 		}
 		return e.id == idIndexDone && byTime && e.build == UUID{} || e.id == idCreated && sameCollection
 	case "createIndexes":
-		return e.id == idIndexDone && byTime && e.build == UUID{} && e.ns == entry.NS && !otherCollection && e.index == entry.Index
+		return e.id == idIndexDone && inCommand && e.build == UUID{} && e.ns == entry.NS && !otherCollection && e.index == entry.Index
 	case "startIndexBuild", "commitIndexBuild", "abortIndexBuild":
 		return e.id == idRegistering && e.build == entry.Build && e.build != UUID{} && e.ns == entry.NS && !otherCollection
 	case "drop":
 		return (e.id == idDropCommitted || e.id == idTableDropped) && byTime && e.ns == entry.NS && !otherCollection
 	case "dropIndexes":
-		return e.id == idIndexDropped && byTime && e.ns == entry.NS && !otherCollection && e.index == entry.Index
+		return e.id == idIndexDropped && inCommand && e.ns == entry.NS && !otherCollection && e.index == entry.Index
 	case "dropDatabase":
 		return e.id == idDatabaseDropped && e.ns == entry.NS && !entry.LastDrop.IsZero() && e.ts == entry.LastDrop
 	case "renameCollection":
@@ -124,10 +254,13 @@ func (e *evidence) joins(entry Entry) bool {
 
 func (e *evidence) actor() Actor {
 	if e.connection == nil {
-		return Actor{Internal: true, Exact: true}
+		return Actor{Internal: true, Evidence: ByLog, Exact: true}
 	}
 	c := e.connection
-	a := Actor{App: c.App, Driver: c.Driver, Client: c.Client, Mechanism: c.Mechanism, Mongos: c.Mongos, Exact: true}
+	a := Actor{App: c.App, Driver: c.Driver, Client: c.Client, Mechanism: c.Mechanism, Evidence: ByLog, Exact: true}
+	if c.Mongos {
+		a.Via = ViaMongos
+	}
 	if len(c.Users) == 1 {
 		a.User = c.Users[0]
 	} else {
@@ -135,10 +268,6 @@ func (e *evidence) actor() Actor {
 	}
 	a.Internal = a.User == "__system@local"
 	return a
-}
-
-func (a Actor) same(b Actor) bool {
-	return a.User == b.User && slices.Equal(a.Users, b.Users) && a.App == b.App && a.Client == b.Client && a.Internal == b.Internal
 }
 
 // isConnection reports whether a context is a client connection's.

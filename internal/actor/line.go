@@ -29,6 +29,7 @@ type Line struct {
 	ID      int
 	Context string
 	attr    object
+	cut     bool
 }
 
 // object is a JSON object that keeps the first of two fields of one name.
@@ -55,7 +56,8 @@ func ParseLine(raw []byte) (Line, bool) {
 	p := parser{dec: json.NewDecoder(bytes.NewReader(raw)), size: int64(len(raw))}
 	p.dec.UseNumber()
 	value, err := p.value(0)
-	if err != nil && !errors.Is(err, errCut) {
+	cut := errors.Is(err, errCut)
+	if err != nil && !cut {
 		return Line{}, false
 	}
 	root, _ := value.(object)
@@ -67,7 +69,7 @@ func ParseLine(raw []byte) (Line, bool) {
 	if err != nil {
 		return Line{}, false
 	}
-	return Line{Time: at, ID: id, Context: root.text("ctx"), attr: root.object("attr")}, true
+	return Line{Time: at, ID: id, Context: root.text("ctx"), attr: root.object("attr"), cut: cut}, true
 }
 
 var errCut = errors.New("the line is cut")

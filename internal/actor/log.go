@@ -9,20 +9,21 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// maxEvidence bounds what one Log holds.
-const maxEvidence = 20_000
-
 // maxGaps and maxEnded bound what is remembered of missed lines and of connections that ended.
 const (
 	maxGaps  = 1_000
 	maxEnded = 50_000
 )
 
+// MetadataID is the id of the line with what a client says of itself.
+const MetadataID = idMetadata
+
 // The ids of the lines that count. The message of an id changes between versions, its meaning does not.
 const (
 	idAccepted      = 22943
 	idMetadata      = 51800
 	idAuthenticated = 20250   // up to 6.0
+	idCertificate   = 20429   // up to 6.0, of MONGODB-X509
 	idAuthLater     = 5286306 // from server source: "Successfully authenticated", fields user and db
 	idEnded         = 22944
 	idRestarted     = 20698
@@ -39,8 +40,9 @@ const (
 	idDropCommitted = 20314
 	idRenamed       = 20319
 
-	idDatabaseEmptied = 20342 // has the optime of the last drop
-	idDatabaseDropped = 20336 // after the entry
+	idDatabaseEmptied = 20342   // has the optime of the last drop
+	idDatabaseDropped = 20336   // after the entry
+	idModified        = 5324200 // from 5.0: a collMod, before it begins; without its database
 )
 
 // Connection is what is known of a client connection.
@@ -56,21 +58,7 @@ type State struct {
 	Connections []Connection
 	Primary     bool
 	Term        int64
-}
-
-// evidence is what one line says about one oplog entry.
-type evidence struct {
-	seq, epoch int
-	id         int
-	at         time.Time
-	context    string
-	ns, to     string
-	index      string
-	uuid       UUID
-	build      UUID
-	ts         bson.Timestamp
-	term       int64       // 0: not known
-	connection *Connection // nil: not confirmed
+	Version     int // the major version of the server
 }
 
 // known is a connection with the position in the log since which its users cannot have changed.
@@ -92,8 +80,23 @@ type Log struct {
 	forgotten   int            // position up to which ends are no longer known
 	gaps        []interval     // what was not read, in the time of the lines
 	last        time.Time      // how far the log was read
-	evidence    []*evidence
+	role        role
+	quiet       bool // see suspectQuiet
+	version     int
+	store       store
 }
+
+// noTerm is the term of a line of a member that was no primary: what is in no entry.
+const noTerm = -1
+
+// role is what the lines say of the member's state.
+type role int
+
+const (
+	roleUnknown role = iota
+	rolePrimary
+	roleSecondary
+)
 
 // interval is a time between two lines in which others were missed. A zero end: the log does not continue yet.
 type interval struct{ from, to time.Time }
@@ -104,7 +107,7 @@ func (l *Log) Position() int { return l.seq }
 // Missed records that lines were missed here: what was known counts for nothing until it is confirmed.
 func (l *Log) Missed() {
 	l.seq++
-	l.gap, l.termSince, l.term = l.seq, l.seq, 0
+	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
 	l.connections, l.ended = nil, nil
 	if n := len(l.gaps); n == 0 || !l.gaps[n-1].to.IsZero() {
 		l.gaps = append(l.gaps, interval{from: l.last})
@@ -117,10 +120,12 @@ func (l *Log) Missed() {
 
 // restart begins with a new process, whose connections count from 1. No line of it is older than this one.
 func (l *Log) restart(at time.Time) {
-	l.gap, l.termSince, l.term = l.seq, l.seq, 0
+	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
 	l.connections, l.ended = nil, nil
-	if len(l.gaps) == 0 {
+	if n := len(l.gaps); n == 0 {
 		l.gaps = []interval{{to: time.Unix(0, 0)}}
+	} else if l.gaps[n-1] == (interval{}) {
+		l.gaps[n-1].to = time.Unix(0, 0)
 	}
 	l.ReadUntil(at)
 }
@@ -141,7 +146,7 @@ func (l *Log) ReadUntil(at time.Time) {
 // complete reports whether no line between two times was missed.
 func (l *Log) complete(from, to time.Time) bool {
 	for _, gap := range l.gaps {
-		if !gap.from.After(to) && (gap.to.IsZero() || gap.to.After(from)) {
+		if !gap.from.After(to) && (gap.to.IsZero() || !gap.to.Before(from)) {
 			return false
 		}
 	}
@@ -169,7 +174,7 @@ func (l *Log) Add(raw []byte) {
 	switch id {
 	case idElected, idStateChange:
 		l.transition(line)
-	case idAccepted, idMetadata, idAuthenticated, idAuthLater, idEnded:
+	case idAccepted, idMetadata, idAuthenticated, idCertificate, idAuthLater, idEnded:
 		l.connection(line)
 	default:
 		l.collect(line)
@@ -178,8 +183,9 @@ func (l *Log) Add(raw []byte) {
 
 func counts(id int) bool {
 	switch id {
-	case idAccepted, idMetadata, idAuthenticated, idAuthLater, idEnded, idRestarted, idStarting, idListening, idElected, idStateChange,
-		idCreated, idIndexDone, idRegistering, idIndexDropped, idTableDropped, idDropCommitted, idRenamed, idDatabaseEmptied, idDatabaseDropped:
+	case idAccepted, idMetadata, idAuthenticated, idCertificate, idAuthLater, idEnded, idRestarted, idStarting, idListening, idElected, idStateChange,
+		idCreated, idIndexDone, idRegistering, idIndexDropped, idTableDropped, idDropCommitted, idRenamed, idDatabaseEmptied, idDatabaseDropped,
+		idModified:
 		return true
 	}
 	return false
@@ -188,9 +194,11 @@ func counts(id int) bool {
 func (l *Log) transition(line Line) {
 	switch {
 	case line.ID == idElected:
-		l.term, l.termSince = number(line.attr.text("term")), l.seq
+		l.term, l.termSince, l.role = number(line.attr.text("term")), l.seq, rolePrimary
 	case line.attr.text("newState") != "PRIMARY":
-		l.term, l.termSince = 0, l.seq
+		l.term, l.termSince, l.role = 0, l.seq, roleSecondary
+	case l.role != rolePrimary:
+		l.term, l.termSince, l.role = 0, l.seq, roleUnknown
 	}
 }
 
@@ -204,14 +212,28 @@ func (l *Log) connection(line Line) {
 	}
 	switch line.ID {
 	case idAccepted:
+		l.quiet = false
 		l.put(name, &known{epoch: l.seq, began: true, Connection: Connection{Name: name, Client: line.attr.text("remote")}})
 	case idEnded:
 		l.end(name)
 	case idMetadata:
-		l.get(name).describe(line.attr)
+		c := l.get(name)
+		if !c.began {
+			c = l.suspectQuiet(name)
+		}
+		c.describe(line.attr)
 	default:
 		l.authenticated(l.get(name), line)
 	}
+}
+
+// suspectQuiet is called for a connection whose first line is missing. A server that is configured to be quiet logs neither
+// connections nor authentications: a connection could become another user's unnoticed, so none is confirmed until one is logged.
+func (l *Log) suspectQuiet(name string) *known {
+	if !l.quiet {
+		l.quiet, l.gap, l.connections = true, l.seq, nil
+	}
+	return l.get(name)
 }
 
 // end forgets a connection, but not that it ended: an answer of the server that was on its way may be older.
@@ -228,8 +250,11 @@ func (l *Log) end(name string) {
 
 func (l *Log) authenticated(c *known, line Line) {
 	user, db := line.attr.text("principalName"), line.attr.text("authenticationDatabase")
-	if line.ID == idAuthLater {
+	if line.ID != idAuthenticated {
 		user, db = line.attr.text("user"), line.attr.text("db")
+		if _, named := line.attr["user"]; !named && !line.cut {
+			return // before 7.0 a line of higher verbosity, beside the one that has the user
+		}
 	}
 	c.epoch = l.seq
 	if user == "" || db == "" { // cut
@@ -239,7 +264,9 @@ func (l *Log) authenticated(c *known, line Line) {
 	// A second user of the same database replaces the first; of another database it is added.
 	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(other string) bool { return strings.HasSuffix(other, "@"+db) })
 	c.Users = append(c.Users, user+"@"+db)
-	c.Mechanism = line.attr.text("mechanism")
+	if c.Mechanism = line.attr.text("mechanism"); line.ID == idCertificate {
+		c.Mechanism = "MONGODB-X509"
+	}
 	// Of a connection whose start was missed, another user may be authenticated besides.
 	c.confirmed = c.began
 }
@@ -275,38 +302,35 @@ func (l *Log) Confirm(mark int, s State) {
 	if mark < l.forgotten || mark < l.gap {
 		return
 	}
-	if s.Primary && l.termSince <= mark {
-		l.term = s.Term
-		for _, e := range l.evidence {
-			if e.seq > l.termSince && e.term == 0 {
-				e.term = s.Term
-			}
-		}
+	l.version = s.Version
+	switch {
+	case l.termSince > mark:
+	case s.Primary:
+		l.term, l.role = s.Term, rolePrimary
+		l.store.setTerm(s.Term, l.termSince)
+	default:
+		l.role = roleSecondary
+		l.store.setTerm(noTerm, l.termSince)
+	}
+	if l.quiet {
+		s.Connections = nil
 	}
 	for _, answer := range s.Connections {
 		if _, ended := l.ended[answer.Name]; ended || !isConnection(answer.Name) {
 			continue
 		}
-		if c := l.get(answer.Name); c.epoch <= mark {
+		// What the lines say counts more: they have the mechanism, and names as the client wrote them.
+		if c := l.get(answer.Name); c.epoch <= mark && !c.confirmed {
 			c.Connection, c.confirmed = answer, true
-			l.resolve(c)
+			l.store.confirm(c, l.gap)
 		}
 	}
 	maps.DeleteFunc(l.ended, func(_ string, at int) bool { return at <= mark })
 }
 
-func (l *Log) resolve(c *known) {
-	for _, e := range l.evidence {
-		if e.connection == nil && e.context == c.Name && e.epoch == c.epoch && e.seq > l.gap {
-			connection := c.Connection
-			e.connection = &connection
-		}
-	}
-}
-
 // lastDrop returns the ts of the last drop that a dropDatabase of a context did, zero if it dropped nothing.
 func (l *Log) lastDrop(context, db string) bson.Timestamp {
-	for _, e := range slices.Backward(l.evidence) {
+	for _, e := range slices.Backward(l.store.all) {
 		if e.seq <= l.gap {
 			break
 		}
@@ -331,6 +355,9 @@ func (l *Log) collect(line Line) {
 		e.build, e.uuid, e.ts = a.uuid("buildUUID"), a.uuid("collectionUUID"), a.timestamp("commitTimestamp")
 	case idRegistering:
 		e.build, e.uuid = a.uuid("buildUUID"), a.uuid("collectionUUID")
+	case idModified:
+		command := a.object("cmdObj")
+		e.ns, e.change = command.text("collMod"), modification{parameters: command, cut: line.cut}
 	case idRenamed:
 		e.ns, e.to = a.text("fromName"), a.text("toName")
 	case idDatabaseEmptied:
@@ -357,8 +384,29 @@ func (l *Log) collect(line Line) {
 			e.connection = &connection
 		}
 	}
-	l.evidence = append(l.evidence, e)
-	if len(l.evidence) > maxEvidence {
-		l.evidence = slices.Clone(l.evidence[maxEvidence/10:])
+	switch {
+	case e.term == 0 && l.role == roleSecondary:
+		return // in no entry
+	case line.ID == idRegistering && !isConnection(line.Context):
+		return // the applier's, or a resumed build
 	}
+	l.store.add(e)
 }
+
+// CanHave reports whether the log can have, or still get, a line for an entry: its time was not missed, and nothing says that the
+// member was no primary then.
+func (l *Log) CanHave(entry Entry) bool {
+	if l.last.Before(entry.Wall) {
+		return l.role != roleSecondary
+	}
+	return l.role != roleSecondary && l.complete(entry.Wall, entry.Wall)
+}
+
+// Ahead returns how many lines that count for entries are later than a time.
+func (l *Log) Ahead(at time.Time) int { return l.store.newer(at) }
+
+// IsSecondary reports whether the member is known to be no primary now.
+func (l *Log) IsSecondary() bool { return l.role == roleSecondary }
+
+// Version returns the major version of the server, zero while it is not known.
+func (l *Log) Version() int { return l.version }

@@ -13,6 +13,9 @@ import (
 
 const start = `{"t":{"$date":"2026-11-25T14:00:00.000+00:00"},"s":"I","c":"NETWORK","id":23015,"ctx":"listener","msg":"Listening on","attr":{}}`
 
+// lineTime is the time of every line but start.
+var lineTime = time.Date(2026, 11, 25, 14, 0, 1, 0, time.UTC)
+
 func line(id int, ctx, attr string) string {
 	return fmt.Sprintf(`{"t":{"$date":"2026-11-25T14:00:01.000+00:00"},"s":"I",  "c":"X",  "id":%d,   "ctx":%q,"msg":"m","attr":%s}`, id, ctx, attr)
 }
@@ -23,6 +26,10 @@ func accept(n int) string {
 
 func auth(ctx, user, db string) string {
 	return line(idAuthenticated, ctx, fmt.Sprintf(`{"mechanism":"SCRAM-SHA-256","principalName":%q,"authenticationDatabase":%q}`, user, db))
+}
+
+func metadata(ctx string) string {
+	return line(idMetadata, ctx, `{"doc":{"application":{"name":"x"}}}`)
 }
 
 func elected(term int) string {
@@ -52,13 +59,16 @@ func TestLog(t *testing.T) {
 		{"another user before", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), auth("conn1", "bob", "admin"), dropIndex("conn1", 1)}, nil, 0, Found, "bob@admin"},
 		{"another user after", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1), auth("conn1", "bob", "admin")}, nil, 0, Found, "ann@admin"},
 		{"users of two databases", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), auth("conn1", "bob", "shop"), dropIndex("conn1", 1)}, nil, 0, Found, ""},
-		{"another optime", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 2)}, nil, 0, None, ""},
+		{"an earlier optime", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 0)}, nil, 0, None, ""},
+		{"one of several indexes of a command", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 2)}, nil, 0, Found, "ann@admin"},
+		{"dropped twice", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), accept(2), auth("conn2", "bob", "admin"), dropIndex("conn1", 2), dropIndex("conn2", 9)}, nil, 0, Found, "ann@admin"},
+		{"a later optime, lines missed before", []string{start, elected(2), missed, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 2)}, nil, 0, None, ""},
 		{"two connections", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), accept(2), auth("conn2", "bob", "admin"), dropIndex("conn1", 1), dropIndex("conn2", 1)}, nil, 0, Ambiguous, ""},
 		{"rolled back in an earlier term", []string{start, elected(1), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, nil, 0, None, ""},
 		{"the term is not known", []string{start, accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"the server states its term", []string{start, accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, &root, 4, Found, "ann@admin"},
 		{"a term stated after a step-down", []string{start, accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1), stepDown(), elected(2)}, &root, 6, Unconfirmed, ""},
-		{"the applier's line", []string{start, elected(1), stepDown(), dropIndex("ReplWriterWorker-1", 1)}, nil, 0, Unconfirmed, ""},
+		{"the applier's line", []string{start, elected(1), stepDown(), dropIndex("ReplWriterWorker-1", 1)}, nil, 0, None, ""},
 		{"internal on a primary", []string{start, elected(2), dropIndex("TTLMonitor", 1)}, nil, 0, Found, ""},
 		{"missed lines before", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), missed, elected(2), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"confirmed after missed lines", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), missed, elected(2), dropIndex("conn1", 1)}, &root, 7, Found, "root@admin"},
@@ -66,15 +76,20 @@ func TestLog(t *testing.T) {
 		{"authenticated between query and answer", []string{start, elected(2), dropIndex("conn1", 1), auth("conn1", "root", "admin")}, &root, 3, Unconfirmed, ""},
 		{"ended between query and answer", []string{start, elected(2), dropIndex("conn1", 1), auth("conn1", "root", "admin"), line(idEnded, "conn1", `{}`)}, &root, 3, Unconfirmed, ""},
 		{"authenticated after the query, acted then", []string{start, elected(2), auth("conn1", "bob", "admin"), dropIndex("conn1", 1)}, &root, 2, Unconfirmed, ""},
-		{"stepped down after the query", []string{start, accept(1), auth("conn1", "ann", "admin"), stepDown(), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
+		{"stepped down after the query", []string{start, accept(1), auth("conn1", "ann", "admin"), stepDown(), dropIndex("conn1", 1)}, &root, 3, None, ""},
 		{"a pool opened before the start", []string{elected(2), dropIndex("conn1", 1)}, &root, 2, Found, "root@admin"},
 		{"half of the users", []string{elected(2), auth("conn1", "bob", "shop"), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"a new process counts from 1", []string{start, accept(1), auth("conn1", "ann", "admin"), start, elected(2), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"a cut authentication", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), auth("conn1", "bob", "admin")[:175], dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
+		{"by certificate", []string{start, elected(2), accept(1), line(idCertificate, "conn1", `{"client":"127.0.0.1:1","mechanism":"MONGODB-X509","user":"CN=ann","db":"$external"}`), dropIndex("conn1", 1)}, nil, 0, Found, "CN=ann@$external"},
+		{"another user by certificate", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), line(idCertificate, "conn1", `{"user":"bob","db":"admin"}`), dropIndex("conn1", 1)}, nil, 0, Found, "bob@admin"},
+		{"a quiet server", []string{elected(2), metadata("conn1"), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
+		{"a quiet server, an older connection", []string{elected(2), metadata("conn7"), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
+		{"a server that is not quiet", []string{elected(2), metadata("conn7"), dropIndex("conn1", 1), accept(8)}, &root, 4, Found, "root@admin"},
 		// Not observed: made by hand from the server's source.
 		{"7.0 by hand: 5286306", []string{start, elected(2), accept(1), line(idAuthLater, "conn1", `{"client":"127.0.0.1:1","mechanism":"SCRAM-SHA-256","user":"ann","db":"admin","result":0}`), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
 	}
-	entry := Entry{TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Command: "dropIndexes", NS: "shop.x", Index: "a_1"}
+	entry := Entry{TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime, Command: "dropIndexes", NS: "shop.x", Index: "a_1"}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			log, mark := &Log{}, 0
@@ -99,6 +114,23 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestConfirmBetweenLines: two lines of one entry are of one connection, whatever the server says of it between them.
+func TestConfirmBetweenLines(t *testing.T) {
+	log := &Log{}
+	for _, l := range []string{start, elected(2), accept(1), auth("conn1", "ann", "admin")} {
+		log.Add([]byte(l))
+	}
+	log.Add([]byte(line(idCreated, "conn1", `{"namespace":"shop.x","uuid":{"uuid":{"$uuid":"00000000-0000-0000-0000-000000000001"}}}`)))
+	log.Confirm(log.Position(), State{Primary: true, Term: 2, Connections: []Connection{{Name: "conn1", Users: []string{"ann@admin"}, App: "written otherwise", Client: "x"}}})
+	log.Add([]byte(line(idIndexDone, "conn1", `{"buildUUID":null,"namespace":"shop.x","index":"_id_","commitTimestamp":{"$timestamp":{"t":7,"i":1}}}`)))
+	got, outcome := log.Find(Entry{
+		TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime, Command: "create", NS: "shop.x", Collection: UUID{15: 1},
+	})
+	if outcome != Found || got.User != "ann@admin" || !got.Exact {
+		t.Errorf("%s %+v", outcome, got)
+	}
+}
+
 // TestLogHostileApplication: what a client calls itself is data.
 func TestLogHostileApplication(t *testing.T) {
 	name := "a\n\x1b[31m" + auth("conn1", "root", "admin") + strings.Repeat("x", 10_000)
@@ -110,7 +142,7 @@ func TestLogHostileApplication(t *testing.T) {
 	} {
 		log.Add([]byte(l))
 	}
-	got, outcome := log.Find(Entry{TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Command: "dropIndexes", NS: "shop.x", Index: "a_1"})
+	got, outcome := log.Find(Entry{TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime, Command: "dropIndexes", NS: "shop.x", Index: "a_1"})
 	if outcome != Found || got.User != "ann@admin" || got.App != name {
 		t.Errorf("%s %q %.40q", outcome, got.User, got.App)
 	}

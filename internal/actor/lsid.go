@@ -33,13 +33,11 @@ func (d Directory) Combine(uid UID, fromLog Actor, outcome Outcome) (Actor, Outc
 			return Actor{}, None
 		}
 		return fromLog, outcome
-	case outcome != Found, fromLog.Internal && !fromLog.Mongos:
-		return Actor{User: user, Exact: true, Session: true}, Found
-	case fromLog.Internal:
-		return Actor{User: user, Mongos: true, Exact: true, Session: true}, Found
+	case outcome != Found, fromLog.Internal:
+		return Actor{User: user, Via: fromLog.Via, Evidence: BySession, Exact: true}, Found
 	case fromLog.User != "" && fromLog.User != user:
 		return Actor{}, None
 	}
-	fromLog.User, fromLog.Users, fromLog.Session = user, nil, true
+	fromLog.User, fromLog.Users, fromLog.Exact = user, nil, true
 	return fromLog, Found
 }

@@ -15,7 +15,14 @@ const maxWrapped = 1 << 20
 type Unwrapper struct {
 	parts   map[string][]byte // by stream: the parts of both streams may alternate
 	tooLong map[string]bool
+	// whole has the streams whose next text begins a line; all do, unless resync is set.
+	whole  map[string]bool
+	resync bool
 }
+
+// Resync drops what has been read of a line. The next text of each stream may be the end of a line that began before: what a client
+// chose for its name could stand at its beginning and look like a line. So wrapped text up to the end of that line is skipped.
+func (u *Unwrapper) Resync() { *u = Unwrapper{resync: true} }
 
 // Line returns the line that raw completes, without its newline, or false where more parts follow.
 func (u *Unwrapper) Line(raw []byte) ([]byte, bool) {
@@ -50,9 +57,13 @@ func cri(raw []byte) (stream string, text []byte, complete, ok bool) {
 
 func (u *Unwrapper) join(stream string, text []byte, complete bool) ([]byte, bool) {
 	if u.parts == nil {
-		u.parts, u.tooLong = map[string][]byte{}, map[string]bool{}
+		u.parts, u.tooLong, u.whole = map[string][]byte{}, map[string]bool{}, map[string]bool{}
 	}
 	if stream != "stdout" && stream != "stderr" {
+		return nil, false
+	}
+	if u.resync && !u.whole[stream] {
+		u.whole[stream] = complete
 		return nil, false
 	}
 	if len(u.parts[stream])+len(text) > maxWrapped {

@@ -37,6 +37,22 @@ func TestUnwrap(t *testing.T) {
 	}
 }
 
+// TestUnwrapResync: the end of a line whose beginning was not read is no line.
+func TestUnwrapResync(t *testing.T) {
+	const stamp = "2026-11-25T14:00:00.000000000Z "
+	var u Unwrapper
+	u.Resync()
+	var got []string
+	for _, l := range []string{stamp + `stdout P {"t":"forged"`, stamp + `stdout F ,"id":20250}`, stamp + `stdout F {"t":2}`, `{"t":3}`} {
+		if line, ok := u.Line([]byte(l)); ok {
+			got = append(got, string(line))
+		}
+	}
+	if want := []string{`{"t":2}`, `{"t":3}`}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func FuzzUnwrap(f *testing.F) {
 	f.Add([]byte(`{"log":"a","stream":"stdout"}`))
 	f.Add([]byte("2026-11-25T14:00:00.000000000Z stdout P a"))
@@ -62,7 +78,7 @@ func TestSession(t *testing.T) {
 		{"a name with @", UID(sha256.Sum256([]byte("b@b@shop"))), Actor{}, None, Found, "b@b@shop"},
 		{"both agree", ann, Actor{User: "ann@admin", App: "x"}, Found, Found, "ann@admin"},
 		{"they contradict", ann, Actor{User: "bob@admin"}, Found, None, ""},
-		{"behind a mongos", ann, Actor{User: "__system@local", Internal: true, Mongos: true}, Found, Found, "ann@admin"},
+		{"behind a mongos", ann, Actor{User: "__system@local", Internal: true, Via: ViaMongos}, Found, Found, "ann@admin"},
 		{"a user that is not listed", stranger, Actor{User: "cy@admin"}, Found, Found, "cy@admin"},
 		{"not listed, and they contradict", stranger, Actor{User: "bob@admin"}, Found, None, ""},
 		{"no session", UID{}, Actor{User: "bob@admin"}, Found, Found, "bob@admin"},

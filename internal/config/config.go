@@ -33,15 +33,23 @@ type Config struct {
 	SinkValues sink.Values
 	// HistoryTTL is the age at which history goes; 0 is never.
 	HistoryTTL time.Duration
+	Actor      Actor
+	// Declared is the path of a declared schema; empty for none.
+	Declared    string
+	DriftSettle time.Duration
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string
+	// ProbeAddr serves the probes alone, without TLS and authentication; empty for none.
+	ProbeAddr     string
 	BackendURL    string
 	ReceiversFile string
 	WebhookSecret string
 	CleanupAfter  time.Duration
 	PollInterval  time.Duration
 	Log           Log
+	// UnknownOptions are names of options in the URIs that the driver ignores.
+	UnknownOptions []string
 	// Unknown are variables with ddltail's prefix that mean nothing.
 	Unknown []string
 }

@@ -23,27 +23,33 @@ const prefix = "DDLTAIL_"
 type environment struct {
 	MongoDBURI        string `envconfig:"DDLTAIL_MONGODB_URI" default:"mongodb://localhost:27017" desc:"the replica set to tail; its path names the database that holds the notifications, unless SINK_URI's does"`
 	MongoDBURIFile    string `envconfig:"DDLTAIL_MONGODB_URI_FILE" desc:"a file that holds MONGODB_URI, for secrets that are mounted"`
-	SinkURI           string `envconfig:"DDLTAIL_SINK_URI" show:"= MONGODB_URI" desc:"the deployment that holds ddltail's four collections; its path, when set, names the database; a standalone server will do"`
+	SinkURI           string `envconfig:"DDLTAIL_SINK_URI" show:"= MONGODB_URI" desc:"the deployment that holds ddltail's own collections; its path, when set, names the database; a standalone server will do"`
 	SinkURIFile       string `envconfig:"DDLTAIL_SINK_URI_FILE" desc:"a file that holds SINK_URI"`
-	Database          string `envconfig:"DDLTAIL_DATABASE" show:"the path of SINK_URI, else of MONGODB_URI, else ddltail" desc:"the database of schema_notifications, schema_history, schema_catalog and schema_checkpoints; not admin, config or local"`
-	Source            string `envconfig:"DDLTAIL_SOURCE" show:"the set's name" desc:"first part of every _id, 1 to 64 of A-Za-z0-9._-; set it where two sets of one name share a sink"`
-	Name              string `envconfig:"DDLTAIL_NAME" default:"default" desc:"one checkpoint per SOURCE and NAME; detectors of one name are one detector run several times and must have equal filters and sinks; another NAME for other filters or sinks, in another DATABASE if both have the sink mongodb"`
-	ReadPreference    string `envconfig:"DDLTAIL_READ_PREFERENCE" default:"primaryPreferred" desc:"which member to tail: primary, primaryPreferred, secondary, secondaryPreferred or nearest; one member is pinned for the life of a cursor"`
-	Namespaces        string `envconfig:"DDLTAIL_NAMESPACES" show:"all" desc:"comma-separated globs on db.collection, * matches any characters, dots too; a rename matches by either name, DROP_DATABASE as db.; a leading ! excludes"`
-	ExcludeNamespaces string `envconfig:"DDLTAIL_EXCLUDE_NAMESPACES" show:"none" desc:"namespaces to exclude; same syntax"`
-	Operations        string `envconfig:"DDLTAIL_OPERATIONS" show:"all" desc:"comma-separated operations to report, * and a leading ! as in NAMESPACES; filters decide what queue, stdout and file get, the history is complete; HISTORY_GAP and UNKNOWN_COMMAND pass unless excluded by name"`
-	Start             string `envconfig:"DDLTAIL_START" default:"now" desc:"where a first run begins: now, oldest, or an RFC 3339 time; later runs begin at the checkpoint"`
-	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
-	Sinks             string `envconfig:"DDLTAIL_SINKS" default:"mongodb" desc:"comma-separated, each kind[:target][?key=value&…], reserved characters percent-encoded"`
-	HistoryTTL        string `envconfig:"DDLTAIL_HISTORY_TTL" show:"never" desc:"run: age at which history goes, such as 8760h; what history --as-of needs for later moments stays; needs the right to remove"`
-	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
-	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
-	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`
-	ReceiversFile     string `envconfig:"DDLTAIL_RECEIVERS_FILE" show:"none" desc:"listen: a YAML file of receivers for chat, pagers and webhooks, see docs/receivers.md"`
-	WebhookSecret     string `envconfig:"DDLTAIL_WEBHOOK_SECRET" show:"none" desc:"listen: whsec_…, signs each request (Standard Webhooks headers)"`
-	WebhookSecretFile string `envconfig:"DDLTAIL_WEBHOOK_SECRET_FILE" desc:"a file that holds WEBHOOK_SECRET"`
-	CleanupAfter      string `envconfig:"DDLTAIL_CLEANUP_AFTER" default:"24h" desc:"listen: age at which processed notifications go"`
-	PollInterval      string `envconfig:"DDLTAIL_POLL_INTERVAL" default:"1s" desc:"listen: how often to look where there is no change stream"`
+	Database          string `envconfig:"DDLTAIL_DATABASE" show:"the path of SINK_URI, else of MONGODB_URI, else ddltail" desc:"the database of schema_notifications, schema_history, schema_catalog, schema_checkpoints and schema_actors; not admin, config or local"`
+	Source            string `envconfig:"DDLTAIL_SOURCE" for:"run status history redeliver" show:"the set's name" desc:"first part of every _id, 1 to 64 of A-Za-z0-9._-; set it where two sets of one name share a sink"`
+	Name              string `envconfig:"DDLTAIL_NAME" for:"run status" default:"default" desc:"one checkpoint per SOURCE and NAME; detectors of one name are one detector run several times and must have equal filters and sinks; another NAME for other filters or sinks, in another DATABASE if both have the sink mongodb"`
+	ReadPreference    string `envconfig:"DDLTAIL_READ_PREFERENCE" for:"run status" default:"primaryPreferred" desc:"which member to tail: primary, primaryPreferred, secondary, secondaryPreferred or nearest; one member is pinned for the life of a cursor"`
+	Namespaces        string `envconfig:"DDLTAIL_NAMESPACES" for:"run" show:"all" desc:"comma-separated globs on db.collection, * matches any characters, dots too; a rename matches by either name, DROP_DATABASE as db.; a leading ! excludes"`
+	ExcludeNamespaces string `envconfig:"DDLTAIL_EXCLUDE_NAMESPACES" for:"run" show:"none" desc:"namespaces to exclude; same syntax"`
+	Operations        string `envconfig:"DDLTAIL_OPERATIONS" for:"run" show:"all" desc:"comma-separated operations to report, * and a leading ! as in NAMESPACES; filters decide what queue, stdout and file get, the history is complete; HISTORY_GAP and UNKNOWN_COMMAND pass unless excluded by name"`
+	Start             string `envconfig:"DDLTAIL_START" for:"run" default:"now" desc:"where a first run begins: now, oldest, or an RFC 3339 time; later runs begin at the checkpoint"`
+	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" for:"run" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
+	Sinks             string `envconfig:"DDLTAIL_SINKS" for:"run status" default:"mongodb" desc:"comma-separated, each kind[:target][?key=value&…], reserved characters percent-encoded"`
+	HistoryTTL        string `envconfig:"DDLTAIL_HISTORY_TTL" for:"run status" show:"never" desc:"run: age at which history goes, such as 365d; what history --as-of needs for later moments stays; needs the right to remove"`
+	Actor             string `envconfig:"DDLTAIL_ACTOR" for:"run status" default:"off" desc:"run: where to look for who made a change: off, or comma-separated getlog (the members' logs by command) and file:PATH (the log of a member on this host, or a container's captured output); see actor.md for the rights it needs"`
+	ActorWait         string `envconfig:"DDLTAIL_ACTOR_WAIT" for:"run status" default:"300ms" desc:"run: how long a batch waits at most for the actors of its changes before it is written, only if a working source can have one; 0 never waits; what is found later is stored in schema_actors"`
+	ActorFields       string `envconfig:"DDLTAIL_ACTOR_FIELDS" for:"run status" default:"user,app,driver,mechanism" desc:"run: what is stored of an actor: user, app, driver, client (an address, personal data in most places), mechanism"`
+	Declared          string `envconfig:"DDLTAIL_DECLARED" for:"run" show:"none" desc:"run: a declared schema (a file or a folder, see docs/drift.md) to compare with; read again when it changes"`
+	DriftSettle       string `envconfig:"DDLTAIL_DRIFT_SETTLE" for:"run" default:"1m" desc:"run: how long a difference must last, in the oplog's time, before it counts as drift"`
+	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" for:"run listen" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
+	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" for:"run listen" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
+	ProbeAddr         string `envconfig:"DDLTAIL_PROBE_ADDR" for:"run listen" show:"none" desc:"/healthz and /readyz alone, plain HTTP without authentication, for probes; /readyz says only ok or not ready"`
+	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" for:"listen" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`
+	ReceiversFile     string `envconfig:"DDLTAIL_RECEIVERS_FILE" for:"listen receivers" show:"none" desc:"listen: a YAML file of receivers for chat, pagers and webhooks, see docs/receivers.md"`
+	WebhookSecret     string `envconfig:"DDLTAIL_WEBHOOK_SECRET" for:"listen" show:"none" desc:"listen: whsec_…, signs each request (Standard Webhooks headers)"`
+	WebhookSecretFile string `envconfig:"DDLTAIL_WEBHOOK_SECRET_FILE" for:"listen" desc:"a file that holds WEBHOOK_SECRET"`
+	CleanupAfter      string `envconfig:"DDLTAIL_CLEANUP_AFTER" for:"listen" default:"24h" desc:"listen: age at which processed notifications go"`
+	PollInterval      string `envconfig:"DDLTAIL_POLL_INTERVAL" for:"listen" default:"1s" desc:"listen: how often to look where there is no change stream"`
 	LogLevel          string `envconfig:"DDLTAIL_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat         string `envconfig:"DDLTAIL_LOG_FORMAT" show:"console on a terminal, else json" desc:"json or console"`
 }
@@ -97,6 +103,13 @@ func unknownVariables() []string {
 // Variable is one line of the configuration's documentation.
 type Variable struct {
 	Name, Default, Description string
+	// commands are those that read it; none is all.
+	commands []string
+}
+
+// Concerns reports whether a command reads the variable.
+func (v Variable) Concerns(command string) bool {
+	return len(v.commands) == 0 || slices.Contains(v.commands, command)
 }
 
 // Variables lists all that can be configured, for the README.
@@ -113,7 +126,7 @@ func Variables() []Variable {
 		if t.Field(i).Name == "Sinks" {
 			desc += ": " + registry.Kinds().Summary()
 		}
-		vars = append(vars, Variable{Name: tag.Get("envconfig"), Default: def, Description: desc})
+		vars = append(vars, Variable{Name: tag.Get("envconfig"), Default: def, Description: desc, commands: strings.Fields(tag.Get("for"))})
 	}
 	return append(vars, sinkVariables()...)
 }
@@ -122,7 +135,7 @@ func Variables() []Variable {
 func sinkVariables() []Variable {
 	var vars []Variable
 	for _, v := range registry.Kinds().Variables() {
-		vars = append(vars, Variable{Name: prefix + v.Name, Default: v.Default, Description: v.Description})
+		vars = append(vars, Variable{Name: prefix + v.Name, Default: v.Default, Description: v.Description, commands: []string{"run"}})
 	}
 	return vars
 }

@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"errors"
+	"slices"
+	"strings"
+)
 
 // Error is a mistake that a retry cannot resolve: the process ends with exit code 2. Its
 // text names the variable or the privilege, and never a credential.
@@ -22,6 +26,19 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// OnlyUnresolved reports whether all mistakes are names that DNS does not know: waiting may
+// resolve them.
+func OnlyUnresolved(err error) bool {
+	var all Errors
+	if !errors.As(err, &all) {
+		return false
+	}
+	return !slices.ContainsFunc(all, func(e *Error) bool {
+		var unresolved *ResolutionError
+		return !errors.As(e.Err, &unresolved)
+	})
+}
 
 // Errors are all mistakes of one configuration.
 type Errors []*Error

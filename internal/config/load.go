@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/ddltail/ddltail/internal/age"
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
@@ -25,8 +26,9 @@ const webhookPrefix = "whsec_"
 
 // Requirement is a variable that a command cannot do without.
 type Requirement struct {
-	// Variable is its name without the prefix.
-	Variable string
+	// Variable is its name without the prefix; Or is another that can be set in its place,
+	// if not empty.
+	Variable, Or string
 	// Remedy is what to do where it is not set.
 	Remedy string
 }
@@ -42,12 +44,13 @@ func Load(now time.Time, required ...Requirement) (Config, error) {
 	c := checker{now: now}
 	cfg := c.check(env)
 	for _, r := range required {
-		if env.value(r.Variable) == "" {
+		if env.value(r.Variable) == "" && (r.Or == "" || env.value(r.Or) == "") {
 			c.errs = append(c.errs, &Error{Reason: prefix + r.Variable + " is not set", Remedy: r.Remedy})
 		}
 	}
 	if len(c.errs) > 0 {
-		return Config{}, c.errs
+		// What logs the mistakes follows the settings of the log.
+		return Config{Log: cfg.Log}, c.errs
 	}
 	return cfg, nil
 }
@@ -86,7 +89,11 @@ func (c *checker) check(env environment) Config {
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
 		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
-		HTTPAddr:          c.address(env.HTTPAddr),
+		Declared:          env.Declared,
+		DriftSettle:       c.duration("DRIFT_SETTLE", env.DriftSettle),
+		Actor:             c.actor(env),
+		HTTPAddr:          c.address("HTTP_ADDR", env.HTTPAddr),
+		ProbeAddr:         c.address("PROBE_ADDR", env.ProbeAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),
 		ReceiversFile:     env.ReceiversFile,
@@ -104,17 +111,21 @@ func (c *checker) check(env environment) Config {
 	if sink := c.secret("SINK_URI", env.SinkURI, env.SinkURIFile); sink != "" {
 		cfg.Sink = c.uri("SINK_URI", sink)
 	}
+	cfg.UnknownOptions = unknownOptions(cfg.MongoDB, cfg.Sink)
 	cfg.Database = c.database(env.Database, cfg)
 	cfg.DatabaseNamed = env.Database != "" || cfg.Sink.database() != "" || cfg.MongoDB.database() != ""
 	return cfg
 }
 
-// secret takes a value or the content of the file that holds it. Where the value
-// is only the default, the file wins. A mistake does not show the path: it may be
+// secret returns a value or the content of the file that holds it; the default of the value
+// does not count. A mistake does not show the path: it may be
 // the secret itself.
 func (c *checker) secret(variable, value, file string) string {
 	if file == "" {
 		return value
+	}
+	if strings.TrimSpace(os.Getenv(prefix+variable)) != "" {
+		c.fail(variable+"_FILE", "%s is set too: unset one of them", prefix+variable)
 	}
 	content, err := os.ReadFile(file)
 	text := strings.TrimSpace(string(content))
@@ -151,7 +162,13 @@ func (c *checker) webConfig(path string) string {
 func (c *checker) uri(variable, raw string) URI {
 	u, err := ParseURI(raw)
 	if err != nil {
-		c.fail(variable, "want mongodb://[user:password@]host[:port][,…][/database][?options], "+
+		var unreadable *FileError
+		var unresolved *ResolutionError
+		if errors.As(err, &unreadable) || errors.As(err, &unresolved) {
+			c.errs = append(c.errs, &Error{Reason: prefix + variable, Remedy: err.Error(), Err: err})
+			return u
+		}
+		c.fail(variable, "want mongodb[+srv]://[user:password@]host[:port][,…][/database][?options], "+
 			"reserved characters in user and password percent-encoded (%v)", err)
 	}
 	return u
@@ -241,7 +258,7 @@ func (c *checker) reconcile(value string) Reconcile {
 	return Reconcile{Every: every}
 }
 
-func (c *checker) address(value string) string {
+func (c *checker) address(variable, value string) string {
 	if value == "" {
 		return ""
 	}
@@ -250,7 +267,7 @@ func (c *checker) address(value string) string {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		c.fail("HTTP_ADDR", "%s: want host:port or :port", shown(value))
+		c.fail(variable, "%s: want host:port or :port", shown(value))
 	}
 	return value
 }
@@ -275,9 +292,9 @@ func (c *checker) webhookSecret(value string) string {
 }
 
 func (c *checker) duration(variable, value string) time.Duration {
-	d, err := time.ParseDuration(value)
+	d, err := age.Parse(value)
 	if err != nil || d <= 0 {
-		c.fail(variable, "%s: want a duration such as 90s or 24h", shown(value))
+		c.fail(variable, "%s: want a duration such as 90s, 24h or 30d", shown(value))
 	}
 	return d
 }

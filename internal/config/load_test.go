@@ -11,6 +11,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -53,8 +54,9 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
 		Sinks:        []sink.Spec{{Text: "mongodb", Kind: "mongodb", Name: "mongodb"}},
-		CleanupAfter: 24 * time.Hour, PollInterval: time.Second,
-		Log: config.Log{Level: "info"},
+		CleanupAfter: 24 * time.Hour, PollInterval: time.Second, DriftSettle: time.Minute,
+		Actor: config.Actor{Wait: 300 * time.Millisecond, Fields: []actor.Field{actor.FieldUser, actor.FieldApp, actor.FieldDriver, actor.FieldMechanism}},
+		Log:   config.Log{Level: "info"},
 	}
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got %+v\nwant %+v", cfg, want)
@@ -101,8 +103,14 @@ func TestGoodValues(t *testing.T) {
 		{"BACKEND_URL=https://host/path?q", func(c config.Config) any { return c.BackendURL }, "https://host/path?q"},
 		{"WEBHOOK_SECRET=whsec_c2VjcmV0", func(c config.Config) any { return c.WebhookSecret }, "whsec_c2VjcmV0"},
 		{"CLEANUP_AFTER=90m", func(c config.Config) any { return c.CleanupAfter }, 90 * time.Minute},
+		{"DECLARED=/etc/schema", func(c config.Config) any { return c.Declared }, "/etc/schema"},
+		{"DRIFT_SETTLE=30s", func(c config.Config) any { return c.DriftSettle }, 30 * time.Second},
 		{"HISTORY_TTL=8760h", func(c config.Config) any { return c.HistoryTTL }, 8760 * time.Hour},
 		{"HISTORY_TTL=", func(c config.Config) any { return c.HistoryTTL }, time.Duration(0)},
+		{"ACTOR=off", func(c config.Config) any { return c.Actor.On() }, false},
+		{"ACTOR=getlog, file:/var/log/a:b.log,file:c", func(c config.Config) any { return []any{c.Actor.GetLog, c.Actor.Files} }, []any{true, []string{"/var/log/a:b.log", "c"}}},
+		{"ACTOR_WAIT=0", func(c config.Config) any { return c.Actor.Wait }, time.Duration(0)},
+		{"ACTOR_FIELDS=user,client", func(c config.Config) any { return c.Actor.Fields }, []actor.Field{actor.FieldUser, actor.FieldClient}},
 		{"POLL_INTERVAL=250ms", func(c config.Config) any { return c.PollInterval }, 250 * time.Millisecond},
 		{"LOG_LEVEL=debug", func(c config.Config) any { return c.Log.Level }, "debug"},
 		{"LOG_FORMAT=console", func(c config.Config) any { return c.Log.Format }, "console"},
@@ -135,12 +143,18 @@ func bad() map[string][]string {
 		"RECONCILE":        {"never", "0s", "-1h", "24"},
 		"SINKS":            {",", "kafka", "kafka:", "nats:", "file", "file:", "stdout,mongo", "mongodb:x", "stdout?color=red"},
 		"HTTP_ADDR":        {"9797", "host", "host:http", "host:70000"},
+		"PROBE_ADDR":       {"9799", "host"},
 		"WEB_CONFIG_FILE":  {"/no/such/file"},
 		"BACKEND_URL":      {"host/path", "ftp://host", "http://", "http:///path", "http://a b"},
 		"WEBHOOK_SECRET":   {"secret", "whsec_", "whsec_!"},
-		"CLEANUP_AFTER":    {"1", "0", "-1h", "1d"},
+		"CLEANUP_AFTER":    {"1", "0", "-1h", "0d", "1d2h"},
 		"POLL_INTERVAL":    {"often", "0s"},
-		"HISTORY_TTL":      {"off", "0", "-1h", "30d"},
+		"DECLARED":         nil, // `run` reads it
+		"DRIFT_SETTLE":     {"soon", "0"},
+		"HISTORY_TTL":      {"off", "0", "-1h", "30y"},
+		"ACTOR":            {"on", "off,getlog", "file:", "profiler"},
+		"ACTOR_WAIT":       {"1", "-1s", "soon"},
+		"ACTOR_FIELDS":     {"name", "user,host"},
 		"LOG_LEVEL":        {"loud", "INFO"},
 		"LOG_FORMAT":       {"xml"},
 		"MONGODB_URI_FILE": {"/no/such/file"},
@@ -229,6 +243,50 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 	if _, err := load(t, "SINK_URI_FILE="+file("\n")); err == nil || !strings.Contains(err.Error(), "DDLTAIL_SINK_URI_FILE: the file is empty") {
 		t.Errorf("an empty file: %v", err)
+	}
+}
+
+// TestSetTwice: a value and its file are a mistake, whichever was meant. The default is none.
+func TestSetTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for name, value := range map[string]string{"MONGODB_URI": "mongodb://a:1", "SINK_URI": "mongodb://b:2", "WEBHOOK_SECRET": "whsec_c2VjcmV0"} {
+		if err := os.WriteFile(path, []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := load(t, name+"="+value, name+"_FILE="+path)
+		if want := "DDLTAIL_" + name + "_FILE: DDLTAIL_" + name + " is set too: unset one of them"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestAges(t *testing.T) {
+	cfg := mustLoad(t, "HISTORY_TTL=30d", "CLEANUP_AFTER=1w")
+	if cfg.HistoryTTL != 30*24*time.Hour || cfg.CleanupAfter != 7*24*time.Hour {
+		t.Errorf("got %s and %s", cfg.HistoryTTL, cfg.CleanupAfter)
+	}
+}
+
+func TestURIHints(t *testing.T) {
+	for uri, want := range map[string][]string{
+		"localhost:1":                                         {"mongodb[+srv]://"},
+		"mongodb://h/?tls=true&tlsCAFile=/no/ca":              {"the file /no/ca of the option tlsCAFile cannot be read: no such file or directory"},
+		"mongodb://h/?tls=true&tlsCertificateKeyFile=/no/key": {"/no/key", "tlsCertificateKeyFile"},
+		"mongodb+srv://no-such-host.invalid/":                 {"look up", "no-such-host.invalid"},
+	} {
+		_, err := load(t, "MONGODB_URI="+uri)
+		for _, w := range want {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: no %q in %v", uri, w, err)
+			}
+		}
+		if waits := config.OnlyUnresolved(err); waits != strings.Contains(uri, "+srv") {
+			t.Errorf("%s: waiting may resolve it: %t", uri, waits)
+		}
+	}
+	cfg := mustLoad(t, "MONGODB_URI=mongodb://h/?retryWrits=false&w=1", "SINK_URI=mongodb://h/?nosuch=x")
+	if !reflect.DeepEqual(cfg.UnknownOptions, []string{"nosuch", "retrywrits"}) {
+		t.Errorf("unknown options %q", cfg.UnknownOptions)
 	}
 }
 

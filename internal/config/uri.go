@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -26,7 +27,14 @@ func ParseURI(raw string) (URI, error) {
 	if err == nil {
 		err = options.Client().ApplyURI(raw).Validate()
 	}
-	if err != nil {
+	var file *fs.PathError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &file):
+		return URI{}, &FileError{Option: fileOption(parsed, file.Path), Path: file.Path, Err: file.Err}
+	case errors.As(err, &dns):
+		return URI{}, &ResolutionError{Text: reason(err)}
+	case err != nil:
 		return URI{}, fmt.Errorf("parse MongoDB URI: %s", reason(err))
 	}
 	if strings.Contains(strings.Join(parsed.Hosts, ""), "@") {
@@ -36,6 +44,52 @@ func ParseURI(raw string) (URI, error) {
 		return URI{}, errors.New("parse MongoDB URI: unescaped @ sign in user info")
 	}
 	return URI{raw: raw, parsed: parsed}, nil
+}
+
+// FileError is a file named in a connection string that cannot be read.
+type FileError struct {
+	Option, Path string
+	Err          error
+}
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("the file %s of the option %s cannot be read: %v", e.Path, e.Option, e.Err)
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+func fileOption(parsed *connstring.ConnString, path string) string {
+	switch {
+	case parsed == nil:
+		return "of TLS"
+	case parsed.SSLCaFile == path:
+		return "tlsCAFile"
+	}
+	return "tlsCertificateKeyFile"
+}
+
+// ResolutionError is a name of an SRV record that DNS does not know yet.
+type ResolutionError struct{ Text string }
+
+func (e *ResolutionError) Error() string { return e.Text }
+
+// unknownOptions lists the names of options that the driver ignores, without their values.
+func unknownOptions(uris ...URI) []string {
+	name := regexp.MustCompile(`^[A-Za-z]{1,40}$`)
+	var names []string
+	for _, u := range uris {
+		if u.parsed == nil {
+			continue
+		}
+		for option := range u.parsed.UnknownOptions {
+			if !name.MatchString(option) {
+				option = "(a name that is none)"
+			}
+			names = append(names, option)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // String shows the scheme, the hosts and the path; never the credentials, nor
@@ -85,7 +139,6 @@ func (u URI) database() string {
 func reason(err error) string {
 	var addr *net.AddrError
 	var dns *net.DNSError
-	var file *fs.PathError
 	switch {
 	case errors.As(err, &addr):
 		return "invalid host: " + addr.Err
@@ -93,8 +146,6 @@ func reason(err error) string {
 		return fmt.Sprintf("look up %s: %s", dns.Name, dns.Err)
 	case errors.As(err, &dns):
 		return "look up the host: " + dns.Err
-	case errors.As(err, &file):
-		return "a file named in the options cannot be read: " + file.Err.Error()
 	}
 	option := regexp.MustCompile(`(invalid value for )"(\w+)"`)
 	quoted := regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)

@@ -127,9 +127,11 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 
 // onEmptyCollection reports whether an index was created on a collection without
 // documents: since 4.4 the server writes createIndexes only then, else an index build.
+// Entries of 4.2, which an oplog can still hold after an upgrade, have a field h.
 func onEmptyCollection(op operation) bool {
 	name, _ := op.Command()
-	return name == "createIndexes"
+	_, err := op.Raw.LookupErr("h")
+	return name == "createIndexes" && err != nil
 }
 
 // createIndexChange returns the change of a new index on a collection of that definition.

@@ -155,7 +155,7 @@ func (w *detection) emitFromTemporary(op operation, r rename) {
 	}
 	w.emit(op, createCollectionChange(r.to, r.moved))
 	for i, spec := range r.moved.Indexes {
-		if i > 0 || !isMetaIndex(r.moved, spec) {
+		if i > 0 || !schema.IsServerIndex(r.moved, spec) {
 			c := createIndexChange(r.to, r.moved, spec)
 			c.New = true
 			w.emit(op, c)

@@ -75,28 +75,7 @@ func typedField(stored, meta string) (string, bool) {
 // that has a metaField: the very next entry. The user did not type it.
 func (w *detection) ofTheServer(def schema.Definition, spec bson.Raw) bool {
 	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
-	return len(def.Indexes) == 0 && w.optime.TS == next && isMetaIndex(def, spec)
-}
-
-// isMetaIndex reports whether a spec, by the user's field names, is the one that the
-// server makes on a time series by itself.
-func isMetaIndex(def schema.Definition, spec bson.Raw) bool {
-	meta, hasMeta := def.Options.Lookup("timeseries", "metaField").StringValueOK()
-	timeField, _ := def.Options.Lookup("timeseries", "timeField").StringValueOK()
-	if def.Kind != schema.KindTimeSeries || !hasMeta || schema.IndexName(spec) != meta+"_1_"+timeField+"_1" {
-		return false
-	}
-	key, _ := spec.Lookup("key").DocumentOK()
-	elems, err := key.Elements()
-	if err != nil || len(elems) != 2 {
-		return false
-	}
-	for i, field := range []string{meta, timeField} {
-		if n, ok := elems[i].Value().AsInt64OK(); !ok || n != 1 || elems[i].Key() != field {
-			return false
-		}
-	}
-	return true
+	return len(def.Indexes) == 0 && w.optime.TS == next && schema.IsServerIndex(def, spec)
 }
 
 // changeStorageForm handles what setFeatureCompatibilityVersion does to a time series.

@@ -14,7 +14,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -42,6 +44,8 @@ type Check struct {
 	Retention bool
 	// NoQueue says that `run` does not write the queue.
 	NoQueue bool
+	// Actor says where run looks for who made changes.
+	Actor config.Actor
 	// OneDeployment says that the set holds ddltail's own collections too.
 	OneDeployment bool
 }
@@ -78,7 +82,7 @@ func (c Check) askSink(ctx context.Context, r *Report) {
 	if r.Source == "" {
 		r.problem("the source is not known while the replica set is unavailable: set DDLTAIL_SOURCE")
 	} else {
-		for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory} {
+		for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory, c.askActors} {
 			if err := ask(ctx, r); err != nil {
 				r.failed(err)
 			}
@@ -133,6 +137,7 @@ func (c Check) askMember(ctx context.Context, m oplog.Member, r *Report) {
 	if err := askOplog(ctx, m, r); err != nil {
 		r.failed(err)
 	}
+	c.askActorSources(ctx, m, r)
 	if r.Position == nil {
 		return
 	}
@@ -225,6 +230,9 @@ func (c Check) askQueue(ctx context.Context, r *Report) error {
 	q := Queue{Unprocessed: n, AtLeast: n == maxCounted}
 	if n > 0 && !q.AtLeast {
 		if q.Oldest, err = oldest(ctx, queue, waiting); err != nil {
+			return err
+		}
+		if q.Failing, err = listener.FirstFailing(ctx, queue); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // askPrivileges reads what the user may do on both deployments, and compares it with what
 // `run` needs there. A deployment that is unavailable has no client.
 func (c Check) askPrivileges(ctx context.Context, tailed *mongo.Client, r *Report) {
-	use := privileges.Use{Database: c.Sink.Name(), HistoryTTL: c.Retention, NoQueue: c.NoQueue}
+	use := privileges.Use{Database: c.Sink.Name(), HistoryTTL: c.Retention, Actor: c.Actor.On(), GetLog: c.Actor.GetLog, NoQueue: c.NoQueue}
 	users := map[privileges.Deployment]privileges.User{}
 	read := func(d privileges.Deployment, client *mongo.Client) {
 		user, err := privileges.Read(ctx, client)

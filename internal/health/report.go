@@ -9,6 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/privileges"
 )
 
@@ -35,6 +36,8 @@ type Report struct {
 	Gaps      *Gaps   `json:"gaps"`
 	Queue     *Queue  `json:"notifications"`
 	Catalog   Catalog `json:"catalog"`
+	// Actors is absent where ACTOR is off and no change has an actor.
+	Actors *Actors `json:"actors,omitempty"`
 
 	measured map[Fact]bool
 	// queueNote is why nothing is known of the queue.
@@ -134,6 +137,24 @@ type Gaps struct {
 	To     *time.Time `json:"last_to,omitempty"`
 }
 
+// Actors is who made the newest changes, as far as that is known.
+type Actors struct {
+	Sources []ActorSource `json:"sources"`
+	// Changes is how many of the newest changes were counted: those read from the oplog, not the inferred ones.
+	Changes int `json:"changes"`
+	// Exact, ByName and BySession count those with an actor by its evidence: a line of the log that joins exactly, one that joins by
+	// name and time, and the session of a transaction.
+	Exact     int `json:"log_exact"`
+	ByName    int `json:"log_by_name"`
+	BySession int `json:"lsid"`
+}
+
+// ActorSource is one source and why it does not work; an empty Problem is none.
+type ActorSource struct {
+	Name    string `json:"name"`
+	Problem string `json:"problem,omitempty"`
+}
+
 // Queue is what consumers have not processed yet.
 type Queue struct {
 	Unprocessed int64 `json:"unprocessed"`
@@ -141,6 +162,9 @@ type Queue struct {
 	AtLeast bool `json:"at_least,omitempty"`
 	// Oldest is nil also where none is unprocessed.
 	Oldest *time.Time `json:"oldest"`
+	// Failing is the first notification whose delivery fails; nil where there is none, or it
+	// is not known.
+	Failing *listener.Failing `json:"failing,omitempty"`
 }
 
 // Catalog compares what is known with what the server has.

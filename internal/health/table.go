@@ -32,6 +32,7 @@ func (r Report) Write(w io.Writer, screen terminal.Screen) error {
 	r.writePosition(line)
 	r.writeHistory(line)
 	r.writeQueue(line)
+	r.writeActors(line)
 	r.writeCatalog(line)
 	r.writePrivileges(line)
 	for _, p := range r.Problems {
@@ -123,6 +124,10 @@ func (r Report) writeQueue(line line) {
 		text += ", the age of the oldest " + notKnown
 	}
 	line("notifications", text, terminal.Plain)
+	if f := q.Failing; f != nil {
+		line("delivery", fmt.Sprintf("fails for %s at %s %s, ID %s, after %d attempts: %s; later ones of its collections wait",
+			terminal.Escape(f.Receiver), terminal.Escape(f.Operation), terminal.Escape(f.Subject), terminal.Escape(f.ID), f.Attempts, terminal.Escape(f.Reason)), terminal.Yellow)
+	}
 }
 
 func (r Report) writeCatalog(line line) {

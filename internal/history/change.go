@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
 )
@@ -27,6 +28,8 @@ type Change struct {
 	Statement, Mongosh, Undo string
 	// Risk is empty where the change was recorded by a release that did not know it.
 	Risk notification.Risk
+	// Actor is who made it, zero where that is not known.
+	Actor actor.Actor
 	// Wall is when the change took effect, as far as is known: see Inferred.
 	Wall time.Time
 	// Inferred are the moments between which a change happened that was not read but
@@ -55,6 +58,7 @@ type document struct {
 	Mongosh    string                 `bson:"mongosh"`
 	Undo       string                 `bson:"undo"`
 	Risk       notification.Risk      `bson:"risk"`
+	Actor      actor.Actor            `bson:"actor"`
 	Timestamp  float64                `bson:"timestamp"`
 	Wall       time.Time              `bson:"wall"`
 	NotBefore  time.Time              `bson:"not_before"`
@@ -76,7 +80,7 @@ func decodeChange(raw bson.Raw) (Change, error) {
 	}
 	c := Change{
 		ID: d.ID, Operation: d.Operation, Database: d.Database, Collection: d.Collection, Index: d.Index, Namespace: d.NS,
-		Statement: d.Statement, Mongosh: d.Mongosh, Undo: d.Undo, Risk: d.Risk, Wall: d.Wall, Raw: raw,
+		Statement: d.Statement, Mongosh: d.Mongosh, Undo: d.Undo, Risk: d.Risk, Actor: d.Actor, Wall: d.Wall, Raw: raw,
 	}
 	c.To, _ = d.To.StringValueOK()
 	if c.Wall.IsZero() {

@@ -14,7 +14,7 @@ import (
 func (q Query) filters(kind notification.IDKind) []bson.D {
 	operations, risks := q.Filter.Select(), q.Filter.SelectRisks()
 	if operations == nil && risks == nil && len(q.Namespaces) == 0 {
-		return []bson.D{{}}
+		return []bson.D{q.actorCondition()}
 	}
 	always := alwaysSelected(operations, risks)
 	if kind == notification.IDGap {
@@ -27,7 +27,7 @@ func (q Query) filters(kind notification.IDKind) []bson.D {
 	if slices.Contains(always, notification.UnknownCommand) {
 		filters = append(filters, bson.D{{Key: "operation", Value: string(notification.UnknownCommand)}})
 	}
-	only := bson.D{}
+	only := q.actorCondition()
 	if operations != nil {
 		only = append(only, bson.E{Key: "operation", Value: anyOf(operations)})
 	}

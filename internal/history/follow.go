@@ -79,13 +79,7 @@ func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
 		}
 		scopes = append(scopes, s)
 	}
-	err = f.reader.each(ctx, f.query, scopes, forward, func(_ scope, s *stream) (bool, error) {
-		c, err := decodeChange(s.raw)
-		if err != nil {
-			return false, err
-		}
-		return true, take(c)
-	})
+	err = f.reader.eachWithActors(ctx, f.query, scopes, take)
 	if err == nil {
 		f.last = newest
 	}

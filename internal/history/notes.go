@@ -34,7 +34,7 @@ func (b bounds) listNotes(source string, q Query, now time.Time) []string {
 		notes = append(notes, fmt.Sprintf("the oplog of %s has been read up to %s only: later changes are not known", source, stamp(b.position)))
 	}
 	if !q.Since.IsZero() && q.Since.Before(b.baseline) {
-		notes = append(notes, fmt.Sprintf("the catalog of %s was first listed at %s: what changed before its first change is not known", source, stamp(b.baseline)))
+		notes = append(notes, fmt.Sprintf("the recording of %s began at %s: changes before its first one are not known", source, stamp(b.baseline)))
 	}
 	if q.Limit == 0 && q.Since.Before(b.horizon) {
 		notes = append(notes, fmt.Sprintf("history of %s before %s has been removed for its age", source, stamp(b.horizon)))

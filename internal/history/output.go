@@ -86,13 +86,15 @@ type CSV struct{ out *csv.Writer }
 func NewCSV(w io.Writer) (CSV, error) {
 	c := CSV{out: csv.NewWriter(w)}
 	return c, c.write("time", "operation", "database", "collection", "index_name", "to", "operation_statement", "mongosh", "undo",
-		"not_before", "not_after", "id", "risk")
+		"not_before", "not_after", "id", "risk",
+		"user", "app", "driver", "client", "mechanism", "via", "evidence", "exact")
 }
 
 // Change writes one record.
 func (o CSV) Change(c Change) error {
 	return o.write(instant(c.Wall), string(c.Operation), c.Database, c.Collection, c.Index, c.To, c.Statement, c.Mongosh, c.Undo,
-		instant(c.Inferred.From), instant(c.Inferred.To), c.ID, string(c.Risk))
+		instant(c.Inferred.From), instant(c.Inferred.To), c.ID, string(c.Risk),
+		actorName(c.Actor), c.Actor.App, c.Actor.Driver, c.Actor.Client, c.Actor.Mechanism, c.Actor.Via, string(c.Actor.Evidence), exactText(c.Actor))
 }
 
 // write makes every field harmless to a terminal and to a spreadsheet, which takes

@@ -16,9 +16,11 @@ import (
 type Query struct {
 	// Namespaces are globs on "database.collection" in the grammar of notification.Rules.
 	Namespaces []string
-	// Filter selects by operation and risk; its other rules do not apply.
+	// Filter selects by operation, risk, user and application; its rule on namespaces does not apply.
 	Filter notification.Filter
-	Source string
+	// Users and Apps are the items of Filter by user and application.
+	Users, Apps []string
+	Source      string
 	// Since and Until are inclusive; zero for no bound. Until ends the answer before the
 	// first change in oplog order that is later.
 	Since, Until time.Time
@@ -48,6 +50,9 @@ type Extent struct {
 // something may be missing is selected by any namespace and operation. Memory does not grow
 // with the number of changes.
 func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (Extent, error) {
+	if q.Limit > 0 && q.byActor() {
+		return r.newestByActor(ctx, q, take)
+	}
 	var extent Extent
 	scopes, err := r.scopes(ctx, q, &extent)
 	if err != nil {
@@ -58,13 +63,7 @@ func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (Ext
 			return extent, err
 		}
 	}
-	return extent, r.each(ctx, q, scopes, forward, func(_ scope, s *stream) (bool, error) {
-		c, err := decodeChange(s.raw)
-		if err != nil {
-			return false, err
-		}
-		return true, take(c)
-	})
+	return extent, r.eachWithActors(ctx, q, scopes, take)
 }
 
 // scopes finds what a query can select in each source.

@@ -42,6 +42,8 @@ type Removed struct {
 	// Horizon is the moment from which on every answer is still promised; zero where
 	// nothing could be removed.
 	Horizon time.Time
+	// ActorsKept is why actors that are stored apart from their changes were not removed.
+	ActorsKept error
 }
 
 // Retain removes the history of a source that is older than ttl, and the versions
@@ -71,7 +73,7 @@ func (r Reader) Retain(ctx context.Context, source string, ttl time.Duration) (R
 			break
 		}
 	}
-	out.Changes, err = r.removeChanges(ctx, e)
+	err = r.removeChanges(ctx, e, &out)
 	return out, err
 }
 
@@ -185,7 +187,7 @@ func (s *superseded) end() {
 
 // removeChanges removes old changes. Those of a comparison stay as long as a
 // version that came of it: an answer with that version says so.
-func (r Reader) removeChanges(ctx context.Context, e expiry) (int, error) {
+func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error {
 	old := bson.D{
 		{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(e.before)}}},
 		ofSource(e.source),
@@ -193,11 +195,10 @@ func (r Reader) removeChanges(ctx context.Context, e expiry) (int, error) {
 	}
 	cur, err := r.changes().Find(ctx, old, options.Find().SetProjection(bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}}))
 	if err != nil {
-		return 0, fmt.Errorf("read old changes: %w", err)
+		return fmt.Errorf("read old changes: %w", err)
 	}
 	defer cur.Close(context.WithoutCancel(ctx))
 	needed := r.inferredWalls(e.source)
-	removed := 0
 	var ids []string
 	for cur.Next(ctx) {
 		var c struct {
@@ -206,31 +207,28 @@ func (r Reader) removeChanges(ctx context.Context, e expiry) (int, error) {
 			Wall   time.Time `bson:"wall"`
 		}
 		if err := cur.Decode(&c); err != nil {
-			return removed, fmt.Errorf("decode an old change: %w", err)
+			return fmt.Errorf("decode an old change: %w", err)
 		}
 		if c.Source == "snapshot" {
 			keep, err := needed.at(ctx, c.Wall)
 			if err != nil {
-				return removed, err
+				return err
 			}
 			if keep {
 				continue
 			}
 		}
 		if ids = append(ids, c.ID); len(ids) >= maxRemoved {
-			n, err := remove(ctx, r.changes(), ids)
-			removed += n
-			if err != nil {
-				return removed, err
+			if err := r.removeWithActors(ctx, ids, out); err != nil {
+				return err
 			}
 			ids = nil
 		}
 	}
 	if err := cur.Err(); err != nil {
-		return removed, fmt.Errorf("read old changes: %w", err)
+		return fmt.Errorf("read old changes: %w", err)
 	}
-	n, err := remove(ctx, r.changes(), ids)
-	return removed + n, err
+	return r.removeWithActors(ctx, ids, out)
 }
 
 // inferredWalls remembers at which moments versions came of a comparison.
@@ -265,4 +263,19 @@ func remove(ctx context.Context, coll *mongo.Collection, ids []string) (int, err
 		return 0, fmt.Errorf("remove old documents of %s: %w", coll.Name(), err)
 	}
 	return int(res.DeletedCount), nil
+}
+
+// removeWithActors removes changes and the actors that are stored apart from them. The actors are removed first: one without its
+// change would stay for ever. Without the right to that the actors stay.
+func (r Reader) removeWithActors(ctx context.Context, ids []string, out *Removed) error {
+	_, err := remove(ctx, r.db.Collection(sink.Actors), ids)
+	if sink.Unauthorized(err) {
+		out.ActorsKept, err = err, nil
+	}
+	if err != nil {
+		return err
+	}
+	n, err := remove(ctx, r.changes(), ids)
+	out.Changes += n
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -38,6 +39,9 @@ func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 		return Change{}, fmt.Errorf("%s: %w", terminal.Escape(id), ErrNotFound)
 	case len(found) > 1:
 		return Change{}, fmt.Errorf("%s: %w: %s and %s, name the source too", terminal.Escape(id), ErrNotFound, found[0].ID, found[1].ID)
+	}
+	if found, err = r.withActors(ctx, found); err != nil {
+		return Change{}, err
 	}
 	return found[0], nil
 }
@@ -91,7 +95,7 @@ func shownFields(screen terminal.Screen, c Change) []shownField {
 		fields = append(fields, shownField{"namespace", terminal.Escape(c.Namespace)})
 	}
 	fields = append(fields, shownField{"index", terminal.Escape(c.Index)}, shownField{"to", terminal.Escape(c.To)},
-		shownField{"time", when(c)}, shownField{"id", terminal.Escape(c.ID)})
+		shownField{"time", when(c)}, shownField{"actor", c.details()}, shownField{"id", terminal.Escape(c.ID)})
 	for _, el := range others(c.Raw) {
 		fields = append(fields, shownField{terminal.Escape(el.Key()), inline(el.Value())})
 	}
@@ -123,7 +127,7 @@ func others(doc bson.Raw) []bson.RawElement {
 	for _, el := range elems {
 		switch el.Key() {
 		case "_id", "operation", "collection", "index_name", "operation_statement", "timestamp", "database", "ns", "to", "from",
-			"risk", "mongosh", "undo", "before", "after", "wall", "not_before", "not_after":
+			"risk", "mongosh", "undo", "before", "after", "wall", "not_before", "not_after", sink.FieldActor:
 		default:
 			out = append(out, el)
 		}

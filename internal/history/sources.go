@@ -35,6 +35,31 @@ func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
+// maxNamespaces bounds what a shell completes.
+const maxNamespaces = 1000
+
+// Namespaces lists namespaces of the catalog, in order.
+func (r Reader) Namespaces(ctx context.Context) ([]string, error) {
+	cur, err := r.db.Collection(sink.Catalog).Aggregate(ctx, mongo.Pipeline{
+		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$ns"}}}}, {{Key: "$sort", Value: bson.D{{Key: "_id", Value: 1}}}},
+		{{Key: "$limit", Value: maxNamespaces}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the namespaces of %s: %w", sink.Catalog, err)
+	}
+	var found []struct {
+		NS string `bson:"_id"`
+	}
+	if err := cur.All(ctx, &found); err != nil {
+		return nil, fmt.Errorf("list the namespaces of %s: %w", sink.Catalog, err)
+	}
+	names := make([]string, len(found))
+	for i, f := range found {
+		names[i] = f.NS
+	}
+	return names, nil
+}
+
 // distinctSources lists the values of the field source, in no order.
 func distinctSources(ctx context.Context, coll *mongo.Collection) ([]string, error) {
 	var sources []string

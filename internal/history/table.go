@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 // lookahead is how many changes are read before the columns get their width.
 const lookahead = 200
+
+// maxActor is how wide the column of actors gets at most.
+const maxActor = 32
 
 // minRest is how narrow the last column may get.
 const minRest = 20
@@ -24,6 +28,7 @@ type Table struct {
 	style   Style
 	waiting []Change
 	widths  []int
+	actors  bool // one of the changes that decided the widths has an actor
 	spans   spans
 }
 
@@ -90,7 +95,12 @@ func (t *Table) Notes(notes ...string) error {
 
 // begin decides the widths by what has come, and writes the lines that waited.
 func (t *Table) begin() error {
-	head := []string{"TIME " + time.Now().Format("MST"), "ID", "OPERATION"}
+	t.actors = slices.ContainsFunc(t.waiting, func(c Change) bool { return !c.Actor.IsZero() })
+	head := []string{"TIME " + time.Now().Format("MST"), "ID"}
+	if t.actors {
+		head = append(head, "ACTOR")
+	}
+	head = append(head, "OPERATION")
 	t.widths = make([]int, len(head))
 	for i, h := range head {
 		t.widths[i] = terminal.Width(h)
@@ -122,7 +132,15 @@ func (t *Table) cells(c Change) []string {
 	if !inferredSpan(c).IsZero() {
 		at += "~"
 	}
-	return []string{at, terminal.Escape(id), terminal.Escape(string(c.Operation))}
+	cells := []string{at, terminal.Escape(id)}
+	if t.actors {
+		who := c.ActorText()
+		if !t.style.Wide {
+			who = terminal.Cut(who, maxActor)
+		}
+		cells = append(cells, who)
+	}
+	return append(cells, terminal.Escape(string(c.Operation)))
 }
 
 func (t *Table) line(c Change) error {

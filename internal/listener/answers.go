@@ -15,6 +15,9 @@ const (
 	// refusalPatience is how long refusals count as a misconfiguration before the
 	// notifications are marked, and how old a notification is then at least.
 	refusalPatience = 24 * time.Hour
+	// failingAfter is how long a receiver has to fail before it gives up notifications
+	// without an attempt.
+	failingAfter = time.Minute
 	// unprovenWorkers bounds concurrency before the first 2xx.
 	unprovenWorkers = 4
 )
@@ -30,6 +33,8 @@ type answers struct {
 	bad map[string]bool
 	// refusedSince is the time of the first refusal since the last 2xx.
 	refusedSince time.Time
+	// failingSince is the time of the first attempt without success since the last 2xx.
+	failingSince time.Time
 	// reason describes the last misconfiguration, empty if there is none; at is its time.
 	reason string
 	at     time.Time
@@ -42,8 +47,9 @@ func (a *answers) judge(key string, written time.Time, o delivery.Outcome, now t
 	defer a.mu.Unlock()
 	switch o.Verdict {
 	case delivery.Delivered:
-		a.proven, a.reason, a.refusedSince = true, "", time.Time{}
+		a.proven, a.reason, a.refusedSince, a.failingSince = true, "", time.Time{}, time.Time{}
 		clear(a.bad)
+		return o
 	case delivery.Refused:
 		a.note(key)
 		if a.refusedSince.IsZero() {
@@ -58,7 +64,25 @@ func (a *answers) judge(key string, written time.Time, o delivery.Outcome, now t
 		a.note(key)
 		a.reason, a.at = o.Reason, now
 	}
+	if a.failingSince.IsZero() && o.Verdict != delivery.Rejected {
+		a.failingSince = now
+	}
 	return o
+}
+
+// failing reports whether nothing was accepted for some time, although it was tried.
+func (a *answers) failing(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.failingSince.IsZero() && now.Sub(a.failingSince) >= failingAfter
+}
+
+// accepts reports whether the receiver has accepted something, and no misconfiguration is
+// known.
+func (a *answers) accepts() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.proven && !a.misconfigured()
 }
 
 // note records a notification without a usable answer, up to the number that counts.

@@ -9,13 +9,13 @@ import (
 // maxBacklog bounds the records that one scan keeps in memory.
 const maxBacklog = 20_000
 
-// backlog is the result of one scan: the first unprocessed records of each partition.
-// Records over the bound are read by a later scan.
+// backlog is what one scan found for one receiver: the first pending records of each
+// partition. Records over the bound are read by a later scan.
 type backlog struct {
 	queue string
 	heads map[sourcePartition]*head
-	// total counts all unprocessed records, kept or not; oldest is the smallest timestamp
-	// in seconds, zero if no record has one.
+	// total counts all pending records, kept or not; oldest is the smallest timestamp in
+	// seconds, zero if no record has one.
 	total  int
 	oldest float64
 
@@ -83,6 +83,12 @@ func (b *backlog) cut(h *head) {
 	b.kept -= len(h.records) - b.limit
 	clear(h.records[b.limit:])
 	h.records = h.records[:b.limit]
+}
+
+// block holds back what is after a record that can be delivered only after the next scan.
+func (b *backlog) block(n record) {
+	n.partitions = partitionsOf(n, b.queue)
+	b.omit(n)
 }
 
 func (b *backlog) omit(n record) {

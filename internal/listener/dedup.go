@@ -84,10 +84,10 @@ func decide(n record, candidates []record, queue string) (decision, record) {
 	switch {
 	case !ok:
 		return deliver, record{}
-	case counterpart.processed, counterpart.attempts > 0 && n.attempts == 0:
+	case counterpart.processed, counterpart.sent() && !n.sent():
 		// One that was sent is never skipped unless the other is processed.
 		return skip, counterpart
-	case n.attempts > 0 && counterpart.attempts == 0:
+	case n.sent() && !counterpart.sent():
 		return deliver, record{}
 	case counterpart.claimed():
 		return waitForCounterpart, counterpart

@@ -1,27 +1,10 @@
 package listener
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"slices"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-
-	"github.com/ddltail/ddltail/internal/sink"
 )
-
-// The receivers that are configured by BACKEND_URL and --stdout. Earlier releases know only
-// these, and keep their progress in fields of the document: claim, attempts, last_error.
-const (
-	BackendReceiver = "backend"
-	StdoutReceiver  = "stdout"
-)
-
-func isPrimary(receiver string) bool {
-	return receiver == BackendReceiver || receiver == StdoutReceiver
-}
 
 // state is how a notification ended for one receiver, in its field deliveries. It is empty
 // while the notification is pending.
@@ -30,17 +13,50 @@ type state string
 const (
 	stateDelivered state = "delivered"
 	stateRejected  state = "rejected"
-	// stateSkipped is that of a notification older than the receiver's registration.
+	// stateSkipped is that of a notification that is older than the receiver's registration,
+	// or whose duplicate the receiver gets.
 	stateSkipped state = "skipped"
 	// stateExpired is that of one that the receiver gave up.
 	stateExpired state = "expired"
 )
 
+// ReceiverResults returns the states that a delivery can end in.
+func ReceiverResults() []string {
+	return []string{string(stateDelivered), string(stateRejected), string(stateSkipped), string(stateExpired)}
+}
+
 // undelivered reports whether the notification ended without delivery.
 func (s state) undelivered() bool { return s == stateRejected || s == stateExpired }
 
-// parseStates returns the recorded states by receiver.
-func parseStates(doc bson.Raw) map[string]state {
+// progress is how far a notification is for one receiver.
+type progress struct {
+	state        state
+	attempts     int64
+	lastError    string
+	failingSince time.Time
+	claimedBy    string
+	// free is when the claim or backoff ends, by the server's clock; zero if there is none.
+	free time.Time
+}
+
+// sent reports whether the receiver may have got the notification.
+func (p progress) sent() bool { return p.attempts > 0 || p.state == stateDelivered }
+
+// parseProgress reads the progress in a document: the fields attempts, last_error and claim
+// of the primary receiver are those of the notification itself.
+func parseProgress(doc bson.Raw) progress {
+	p := progress{state: state(text(doc, "state")), lastError: text(doc, fieldLastError), claimedBy: text(doc, fieldClaim, "by")}
+	p.attempts, _ = doc.Lookup(fieldAttempts).AsInt64OK()
+	p.failingSince, _ = doc.Lookup(fieldClaim, "since").TimeOK()
+	if at, ok := doc.Lookup(fieldClaim, "at").TimeOK(); ok {
+		length, _ := doc.Lookup(fieldClaim, "for").AsInt64OK()
+		p.free = at.Add(min(time.Duration(length)*time.Millisecond, maxWait))
+	}
+	return p
+}
+
+// parseDeliveries reads the progress of each receiver that the notification names.
+func parseDeliveries(doc bson.Raw) map[string]progress {
 	deliveries, ok := doc.Lookup(fieldDeliveries).DocumentOK()
 	if !ok {
 		return nil
@@ -49,37 +65,11 @@ func parseStates(doc bson.Raw) map[string]state {
 	if err != nil {
 		return nil
 	}
-	states := map[string]state{}
+	all := map[string]progress{}
 	for _, e := range elements {
 		if delivery, ok := e.Value().DocumentOK(); ok {
-			states[e.Key()] = state(text(delivery, "state"))
+			all[e.Key()] = parseProgress(delivery)
 		}
 	}
-	return states
-}
-
-// registeredReceivers returns the names of the receivers that have registered in the init
-// document of a queue.
-func registeredReceivers(ctx context.Context, queue *mongo.Collection) ([]string, error) {
-	doc, err := queue.FindOne(ctx, bson.D{{Key: "_id", Value: sink.InitID}}).Raw()
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the init document: %w", err)
-	}
-	receivers, ok := doc.Lookup(fieldReceivers).DocumentOK()
-	if !ok {
-		return nil, nil
-	}
-	elements, err := receivers.Elements()
-	if err != nil {
-		return nil, fmt.Errorf("read the receivers in the init document: %w", err)
-	}
-	names := make([]string, 0, len(elements))
-	for _, e := range elements {
-		names = append(names, e.Key())
-	}
-	slices.Sort(names)
-	return names, nil
+	return all
 }

@@ -18,6 +18,13 @@ type dispatcher struct {
 	// last one.
 	closed bool
 	last   string
+	// nextSend is when the receiver accepts the next message; dueAt is when the digest that
+	// is collected is sent, zero if none is.
+	nextSend, dueAt time.Time
+	// successor has replaced this dispatcher; nil if none has.
+	successor *dispatcher
+	// loop has the other receivers.
+	loop *loop
 }
 
 // end is the result of a worker of a dispatcher.
@@ -26,30 +33,91 @@ type end struct {
 	result
 }
 
-func (l *Listener) newDispatcher(r Receiver) *dispatcher {
-	return &dispatcher{Listener: l, receiver: r, answers: &answers{}, scheduler: newScheduler()}
+// current returns the dispatcher that has replaced d, or d.
+func (d *dispatcher) current() *dispatcher {
+	for d.successor != nil {
+		d = d.successor
+	}
+	return d
 }
 
-// start starts workers while records are ready and the receiver's answers allow it.
+func (w *loop) newDispatcher(r Receiver) *dispatcher {
+	return &dispatcher{Listener: w.Listener, receiver: r, answers: &answers{}, scheduler: newScheduler(), loop: w}
+}
+
+// start starts workers while records are ready, and the receiver's answers and rate allow
+// it.
 func (d *dispatcher) start(ctx context.Context, now time.Time, run func(func() end)) {
 	d.scheduler.wake(now)
+	if d.receiver.Digest > 0 {
+		d.startDigest(ctx, now, run)
+		return
+	}
 	limit, _ := d.answers.workers(now)
-	for d.running < limit {
+	for d.running < limit && !d.nextSend.After(now) {
 		n, ok := d.scheduler.next(d.avoid())
 		if !ok {
 			return
 		}
 		d.last = n.key()
-		d.running++
-		w := worker{Listener: d.Listener, queue: d.currentQueue(), receiver: d.receiver, answers: d.answers}
+		d.begin(now)
+		w := d.worker()
 		run(func() end { return end{d, w.process(ctx, n)} })
+	}
+}
+
+// startDigest starts a worker for all that is ready, if the digest is due.
+func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(func() end)) {
+	if len(d.scheduler.ready) == 0 {
+		d.dueAt = time.Time{}
+		return
+	}
+	if d.dueAt.IsZero() {
+		// From when the first was written, so that a restart does not delay it.
+		d.dueAt = now.Add(d.receiver.Digest)
+		if written := d.scheduler.ready[0].written; !written.IsZero() && written.Before(now) {
+			d.dueAt = written.Add(d.receiver.Digest)
+		}
+	}
+	limit, _ := d.answers.workers(now)
+	if d.running > 0 || limit == 0 || d.dueAt.After(now) || d.nextSend.After(now) {
+		return
+	}
+	d.dueAt = time.Time{}
+	batch := d.scheduler.batch(maxDigest, now)
+	d.begin(now)
+	w := d.worker()
+	run(func() end { return end{d, w.digest(ctx, batch)} })
+}
+
+// begin counts a worker and a message.
+func (d *dispatcher) begin(now time.Time) {
+	d.running++
+	if d.receiver.Interval > 0 {
+		d.nextSend = now.Add(d.receiver.Interval)
+	}
+}
+
+func (d *dispatcher) worker() worker {
+	return worker{
+		Listener: d.Listener, queue: d.currentQueue(), receiver: d.receiver, answers: d.answers,
+		receivers: d.loop.receivers(), foreign: d.loop.registered.foreign,
 	}
 }
 
 // finish applies the result of a worker, and reports whether another scan is needed.
 func (d *dispatcher) finish(r result, now time.Time) (scan bool) {
 	d.running--
-	scan = d.scheduler.finished(r, now)
+	if next := now.Add(r.retryAfter); !isPrimary(d.receiver.Name) && next.After(d.nextSend) {
+		// The receiver refuses messages, not this notification.
+		d.nextSend = next
+	}
+	if r.digest != nil {
+		d.scheduler.returned(r, now)
+		scan = true
+	} else {
+		scan = d.scheduler.finished(r, now)
+	}
 	before := d.closed
 	if d.closed = d.answers.closed(); before && !d.closed {
 		// The misconfiguration has ended: what waits for its minute to end need not.
@@ -71,7 +139,16 @@ func (d *dispatcher) avoid() string {
 // that.
 func (d *dispatcher) nextWake(now time.Time) time.Time {
 	wake := d.scheduler.nextWake()
-	if _, next := d.answers.workers(now); !next.IsZero() && len(d.scheduler.ready) > 0 && (wake.IsZero() || next.Before(wake)) {
+	if len(d.scheduler.ready) == 0 {
+		return wake
+	}
+	limit, next := d.answers.workers(now)
+	for _, at := range []time.Time{d.nextSend, d.dueAt} {
+		if at.After(next) {
+			next = at
+		}
+	}
+	if next.After(now) && (limit == 0 || d.running < limit) && (wake.IsZero() || next.Before(wake)) {
 		return next
 	}
 	return wake

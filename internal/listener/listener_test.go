@@ -50,9 +50,13 @@ type posted struct {
 	Attempts   *int   `json:"attempts"`
 }
 
-func (r *received) Deliver(_ context.Context, m delivery.Message) delivery.Outcome {
+func (r *received) Deliver(_ context.Context, all []Notification) delivery.Outcome {
+	body, err := all[0].JSON()
+	if err != nil {
+		return delivery.Outcome{Verdict: delivery.Rejected, Reason: err.Error()}
+	}
 	var n posted
-	if err := json.Unmarshal(m.Body, &n); err != nil {
+	if err := json.Unmarshal(body, &n); err != nil {
 		return delivery.Outcome{Verdict: delivery.Rejected, Reason: err.Error()}
 	}
 	time.Sleep(time.Duration(rand.Int64N(int64(r.slow) + 1)))
@@ -126,11 +130,16 @@ func (s scene) must(err error) {
 // listen runs a listener until stop is called, or the test ends.
 func (s scene) listen(target Target) (l *Listener, stop func()) {
 	s.Helper()
-	labels := metrics.ListenLabels{Results: Results(), Modes: Modes()}
+	return s.listenTo(Receiver{Name: BackendReceiver, Target: target, Remedy: "check DDLTAIL_BACKEND_URL"})
+}
+
+// listenTo runs a listener for some receivers.
+func (s scene) listenTo(receivers ...Receiver) (l *Listener, stop func()) {
+	s.Helper()
+	labels := metrics.ListenLabels{Results: Results(), Modes: Modes(), ReceiverResults: ReceiverResults()}
 	log := zaptest.NewLogger(s, zaptest.Level(zap.InfoLevel))
 	l = &Listener{
-		Credentials: accepted{},
-		Database:    s.db.Name(), Receiver: Receiver{Name: "backend", Target: target, Remedy: "check DDLTAIL_BACKEND_URL"},
+		Credentials: accepted{}, Database: s.db.Name(), Receivers: receivers,
 		PollInterval: 100 * time.Millisecond, Status: &Status{}, Log: log,
 	}
 	l.Metrics = metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels, l.Status.Ready)

@@ -6,16 +6,20 @@ import (
 	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-
-	"github.com/ddltail/ddltail/internal/delivery"
 )
 
-// newMessage encodes a document as relaxed Extended JSON, without the fields that the
-// listener owns.
-func newMessage(doc bson.Raw) (delivery.Message, error) {
+// Notification is one notification to send.
+type Notification struct {
+	// ID is the same for every attempt, so that a receiver can detect duplicates.
+	ID string
+	// Document is the stored document without the fields that the listener owns.
+	Document bson.Raw
+}
+
+func newNotification(doc bson.Raw) (Notification, error) {
 	elements, err := doc.Elements()
 	if err != nil {
-		return delivery.Message{}, fmt.Errorf("read a notification: %w", err)
+		return Notification{}, fmt.Errorf("read a notification: %w", err)
 	}
 	fields := make(bson.D, 0, len(elements))
 	for _, e := range elements {
@@ -23,15 +27,24 @@ func newMessage(doc bson.Raw) (delivery.Message, error) {
 			fields = append(fields, bson.E{Key: e.Key(), Value: e.Value()})
 		}
 	}
-	body, err := bson.MarshalExtJSON(fields, false, false)
+	own, err := bson.Marshal(fields)
 	if err != nil {
-		return delivery.Message{}, fmt.Errorf("encode a notification as JSON: %w", err)
+		return Notification{}, fmt.Errorf("copy a notification: %w", err)
 	}
 	id, err := messageID(doc.Lookup("_id"))
 	if err != nil {
-		return delivery.Message{}, err
+		return Notification{}, err
 	}
-	return delivery.Message{ID: id, Body: body}, nil
+	return Notification{ID: id, Document: own}, nil
+}
+
+// JSON returns the document as relaxed Extended JSON.
+func (n Notification) JSON() ([]byte, error) {
+	body, err := bson.MarshalExtJSON(n.Document, false, false)
+	if err != nil {
+		return nil, fmt.Errorf("encode a notification as JSON: %w", err)
+	}
+	return body, nil
 }
 
 func ownField(name string) bool {

@@ -20,6 +20,9 @@ const (
 	// scanTimeout bounds a scan of all unprocessed notifications.
 	scanTimeout = time.Minute
 
+	// maxBulk is how many notifications one command changes.
+	maxBulk = 500
+
 	codePathNotViable = 28
 )
 
@@ -65,16 +68,23 @@ func unprocessed() bson.D {
 func columns() bson.D {
 	fields := bson.D{{Key: "now", Value: "$$NOW"}}
 	for _, f := range []string{
-		"operation", "database", "collection", "to", "index_name", "source", "timestamp", "processed",
-		fieldAttempts, fieldError, fieldDuplicateOf, fieldClaim,
+		"operation", "database", "collection", "to", "index_name", "source", "timestamp", "detected_at", "processed",
+		"risk", "actor.user", "actor.users", "actor.app",
+		fieldAttempts, fieldLastError, fieldError, fieldDuplicateOf, fieldClaim, fieldDeliveries, fieldProcessedAt, fieldRedeliveredAt,
 	} {
 		fields = append(fields, bson.E{Key: f, Value: 1})
+	}
+	// Without a stored risk, filters derive it from the definitions.
+	for _, f := range []string{"before", "after"} {
+		withoutRisk := bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$type", Value: "$risk"}}, "missing"}}}
+		fields = append(fields, bson.E{Key: f, Value: bson.D{{Key: "$cond", Value: bson.A{withoutRisk, "$" + f, "$$REMOVE"}}}})
 	}
 	return fields
 }
 
-// each calls visit with every matching record. The record is a copy.
-func (q queue) each(ctx context.Context, filter bson.D, visit func(record)) error {
+// each calls visit with every matching record and its document. The record is a copy, the
+// document is not.
+func (q queue) each(ctx context.Context, filter bson.D, visit func(record, bson.Raw)) error {
 	cursor, err := q.coll.Find(ctx, filter, options.Find().SetProjection(columns()))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", q.coll.Name(), err)
@@ -86,7 +96,11 @@ func (q queue) each(ctx context.Context, filter bson.D, visit func(record)) erro
 		_ = cursor.Close(closing)
 	}()
 	for cursor.Next(ctx) {
-		visit(parseRecord(slices.Clone(cursor.Current)))
+		doc, err := withoutDefinitions(cursor.Current)
+		if err != nil {
+			return err
+		}
+		visit(parseRecord(doc), cursor.Current)
 	}
 	if err := cursor.Err(); err != nil {
 		return fmt.Errorf("read %s: %w", q.coll.Name(), err)
@@ -94,50 +108,68 @@ func (q queue) each(ctx context.Context, filter bson.D, visit func(record)) erro
 	return nil
 }
 
+// withoutDefinitions returns a copy of a document without before and after, which can be
+// large.
+func withoutDefinitions(doc bson.Raw) (bson.Raw, error) {
+	if doc.Lookup("before").IsZero() && doc.Lookup("after").IsZero() {
+		return slices.Clone(doc), nil
+	}
+	elements, err := doc.Elements()
+	if err != nil {
+		return nil, fmt.Errorf("read a notification: %w", err)
+	}
+	var fields bson.D
+	for _, e := range elements {
+		if e.Key() != "before" && e.Key() != "after" {
+			fields = append(fields, bson.E{Key: e.Key(), Value: e.Value()})
+		}
+	}
+	small, err := bson.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("copy a notification: %w", err)
+	}
+	return small, nil
+}
+
 // peek reads one record and reports whether it exists.
 func (q queue) peek(ctx context.Context, id bson.RawValue) (record, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
-	defer cancel()
-	doc, err := q.coll.FindOne(ctx, bson.D{{Key: "_id", Value: id}}, options.FindOne().SetProjection(columns())).Raw()
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return record{}, false, nil
-	}
-	if err != nil {
-		return record{}, false, fmt.Errorf("read a notification of %s: %w", q.coll.Name(), err)
+	doc, ok, err := q.read(ctx, id)
+	if err != nil || !ok {
+		return record{}, false, err
 	}
 	return parseRecord(doc), true, nil
 }
 
-// claim claims an unprocessed notification without an active claim, for claimLength by
+// read reads the columns of one document and reports whether it exists.
+func (q queue) read(ctx context.Context, id bson.RawValue) (bson.Raw, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	doc, err := q.coll.FindOne(ctx, bson.D{{Key: "_id", Value: id}}, options.FindOne().SetProjection(columns())).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read a notification of %s: %w", q.coll.Name(), err)
+	}
+	return doc, true, nil
+}
+
+// claim claims a notification for a receiver, if there is no active claim, for claimLength by
 // the server's clock. It returns the whole document, and whether it was claimed.
 //
 // The update is not a pipeline, although a pipeline would not need a field for the start
 // time: server 4.4 rejects one on a document that contains a validator.
-func (q queue) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, error) {
+func (q queue) claim(ctx context.Context, r Receiver, id bson.RawValue) (bson.Raw, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	filter := append(pending(id), bson.E{Key: "$or", Value: bson.A{
-		bson.D{{Key: fieldClaim + ".by", Value: q.id}},
-		bson.D{{Key: "$expr", Value: bson.D{{Key: "$not", Value: bson.A{claimActive()}}}}},
-	}})
-	update := bson.D{
-		{Key: "$set", Value: bson.D{
-			{Key: fieldClaim + ".by", Value: q.id},
-			{Key: fieldClaim + ".for", Value: claimLength.Milliseconds()},
-		}},
-		{Key: "$currentDate", Value: bson.D{{Key: fieldClaim + ".at", Value: true}}},
-	}
-	doc, err := q.coll.FindOneAndUpdate(ctx, filter, update,
+	doc, err := q.coll.FindOneAndUpdate(ctx, append(r.open(id), q.unclaimed(r)), q.claimUpdate(r),
 		options.FindOneAndUpdate().SetReturnDocument(options.After)).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, false, nil
 	}
-	var refused mongo.ServerError
-	if errors.As(err, &refused) && refused.HasErrorCode(codePathNotViable) {
-		// The claim field has another type.
-		_, err = q.coll.UpdateOne(ctx, pending(id), bson.D{{Key: "$unset", Value: bson.D{{Key: fieldClaim, Value: ""}}}})
-		if err == nil {
-			return q.claim(ctx, id)
+	if notViable(err) {
+		if err = q.repair(ctx, r, id); err == nil {
+			return q.claim(ctx, r, id)
 		}
 	}
 	if err != nil {
@@ -146,39 +178,65 @@ func (q queue) claim(ctx context.Context, id bson.RawValue) (bson.Raw, bool, err
 	return doc, true, nil
 }
 
-func pending(id bson.RawValue) bson.D {
+// unclaimed selects notifications that this listener may claim.
+func (q queue) unclaimed(r Receiver) bson.E {
+	claim := r.field(fieldClaim)
+	return bson.E{Key: "$or", Value: bson.A{
+		bson.D{{Key: claim + ".by", Value: q.id}},
+		bson.D{{Key: "$expr", Value: bson.D{{Key: "$not", Value: bson.A{claimActive(claim)}}}}},
+	}}
+}
+
+func (q queue) claimUpdate(r Receiver) bson.D {
+	claim := r.field(fieldClaim)
 	return bson.D{
-		{Key: "_id", Value: id},
-		{Key: "processed", Value: bson.D{{Key: "$in", Value: bson.A{false, nil}}}},
+		{Key: "$set", Value: bson.D{
+			{Key: claim + ".by", Value: q.id},
+			{Key: claim + ".for", Value: claimLength.Milliseconds()},
+		}},
+		{Key: "$currentDate", Value: bson.D{{Key: claim + ".at", Value: true}}},
 	}
 }
 
+// notViable reports whether an error says that a field of the listener has another type.
+func notViable(err error) bool {
+	var refused mongo.ServerError
+	return errors.As(err, &refused) && refused.HasErrorCode(codePathNotViable)
+}
+
+// repair removes fields of the listener that have a type in which it cannot write.
+func (q queue) repair(ctx context.Context, r Receiver, id bson.RawValue) error {
+	for _, path := range []string{fieldDeliveries, fieldDeliveries + "." + r.Name, r.field(fieldClaim)} {
+		notDocument := bson.D{{Key: "_id", Value: id}, {Key: path, Value: bson.D{{Key: "$exists", Value: true}, {Key: "$not", Value: bson.D{{Key: "$type", Value: "object"}}}}}}
+		_, err := q.coll.UpdateOne(ctx, notDocument, bson.D{{Key: "$unset", Value: bson.D{{Key: path, Value: ""}}}})
+		if err != nil {
+			return fmt.Errorf("remove the field %s of a notification: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func pending(id bson.RawValue) bson.D { return bson.D{{Key: "_id", Value: id}, isPending()} }
+
+func isPending() bson.E {
+	return bson.E{Key: "processed", Value: bson.D{{Key: "$in", Value: bson.A{false, nil}}}}
+}
+
 // claimActive is an expression that is true while a claim or a backoff is active.
-func claimActive() bson.D {
-	length := bson.D{{Key: "$min", Value: bson.A{"$" + fieldClaim + ".for", maxWait.Milliseconds()}}}
+func claimActive(claim string) bson.D {
+	length := bson.D{{Key: "$min", Value: bson.A{"$" + claim + ".for", maxWait.Milliseconds()}}}
 	return bson.D{{Key: "$and", Value: bson.A{
-		bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$type", Value: "$" + fieldClaim + ".at"}}, "date"}}},
-		bson.D{{Key: "$isNumber", Value: "$" + fieldClaim + ".for"}},
+		bson.D{{Key: "$eq", Value: bson.A{bson.D{{Key: "$type", Value: "$" + claim + ".at"}}, "date"}}},
+		bson.D{{Key: "$isNumber", Value: "$" + claim + ".for"}},
 		bson.D{{Key: "$gt", Value: bson.A{
-			bson.D{{Key: "$add", Value: bson.A{"$" + fieldClaim + ".at", length}}}, "$$NOW",
+			bson.D{{Key: "$add", Value: bson.A{"$" + claim + ".at", length}}}, "$$NOW",
 		}}},
 	}}}
 }
 
-// scan reads all unprocessed notifications.
-func (q queue) scan(ctx context.Context, queue string) (*backlog, error) {
-	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
-	defer cancel()
-	found := newBacklog(queue)
-	if err := q.each(ctx, unprocessed(), found.add); err != nil {
-		return nil, err
-	}
-	return found, nil
-}
-
 // candidates reads the possible counterparts of n, and the records that are already
 // marked as duplicates of these.
-func (q queue) candidates(ctx context.Context, n record) ([]record, error) {
+func (q queue) candidates(ctx context.Context, n record, receivers []Receiver) ([]record, error) {
 	if !n.timed || n.origin == fromSnapshot {
 		return nil, nil
 	}
@@ -190,25 +248,58 @@ func (q queue) candidates(ctx context.Context, n record) ([]record, error) {
 	}
 	var found []record
 	var ids bson.A
-	err := q.each(ctx, append(sameChangeFilter(n, dedupWindow), bson.E{Key: "source", Value: other}), func(o record) {
-		found = append(found, o)
+	err := q.each(ctx, append(sameChangeFilter(n, dedupWindow), bson.E{Key: "source", Value: other}), func(o record, doc bson.Raw) {
+		found = append(found, o.excludedBy(receivers, doc))
 		ids = append(ids, o.id)
 	})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	second := bson.E{Key: fieldDuplicateOf, Value: bson.D{{Key: "$in", Value: ids}}}
-	err = q.each(ctx, append(sameChangeFilter(n, 2*dedupWindow), second), func(o record) { found = append(found, o) })
+	err = q.each(ctx, append(sameChangeFilter(n, 2*dedupWindow), second), func(o record, _ bson.Raw) { found = append(found, o) })
 	return found, err
 }
 
 // apply executes one transition. A document that changed its state meanwhile, or was
 // removed, is not modified.
-func (q queue) apply(ctx context.Context, m transition) error {
+func (q queue) apply(ctx context.Context, r Receiver, id bson.RawValue, m transition) error {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	if _, err := q.coll.UpdateOne(ctx, m.filter, m.update); err != nil {
+	_, err := q.coll.UpdateOne(ctx, m.filter, m.update)
+	if notViable(err) {
+		if err = q.repair(ctx, r, id); err == nil {
+			_, err = q.coll.UpdateOne(ctx, m.filter, m.update)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("update a notification: %w", err)
 	}
 	return nil
+}
+
+// withActor returns a notification with the actor that was found after it was written, if there is one and it has none.
+func (q queue) withActor(ctx context.Context, doc bson.Raw) (bson.Raw, error) {
+	id, isText := doc.Lookup("_id").StringValueOK()
+	if _, err := doc.LookupErr(sink.FieldActor); err == nil || !isText {
+		return doc, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	late, err := sink.LateActors(ctx, q.coll.Database(), []string{id})
+	if err != nil || late[id] == nil {
+		return doc, err
+	}
+	elements, err := doc.Elements()
+	if err != nil {
+		return doc, nil //nolint:nilerr // the encoding of the message reports it
+	}
+	fields := make(bson.D, 0, len(elements)+1)
+	for _, e := range elements {
+		fields = append(fields, bson.E{Key: e.Key(), Value: e.Value()})
+	}
+	whole, err := bson.Marshal(append(fields, bson.E{Key: sink.FieldActor, Value: late[id]}))
+	if err != nil {
+		return doc, fmt.Errorf("add the actor to a notification: %w", err)
+	}
+	return whole, nil
 }

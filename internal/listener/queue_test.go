@@ -14,6 +14,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
+var backendOnly = Receiver{Name: BackendReceiver}
+
 func value(id any) bson.RawValue {
 	kind, data, err := bson.MarshalValue(id)
 	if err != nil {
@@ -68,7 +70,7 @@ func testClaim(s scene) {
 		me := queue{coll: s.queue, id: "me"}
 		n, there, err := me.peek(s.Context(), value(id))
 		s.must(err)
-		got, ok, err := me.claim(s.Context(), value(id))
+		got, ok, err := me.claim(s.Context(), backendOnly, value(id))
 		if err != nil || !there || ok != c.free {
 			s.Errorf("%d, %v: claimed %v, %v", id, c.claim, ok, err)
 		}
@@ -76,7 +78,8 @@ func testClaim(s scene) {
 			s.Errorf("%d, %v: seen as free %v", id, c.claim, free)
 		}
 		if ok {
-			s.must(me.apply(s.Context(), me.toFailed(parseRecord(got), delivery.Outcome{Reason: "x"}, time.Second)))
+			failed := me.toFailed(backendOnly, parseRecord(got), delivery.Outcome{Reason: "x"}, time.Second)
+			s.must(me.apply(s.Context(), backendOnly, value(id), failed))
 		}
 	}
 	if n := s.count(bson.M{"attempts": 1, "claim.since": bson.M{"$type": "date"}, "claim.by": nil, "claim.for": 1000}); n != 9 {
@@ -97,7 +100,7 @@ func TestClaimedOnce(t *testing.T) {
 		me := queue{coll: s.queue, id: fmt.Sprint(i)}
 		all.Go(func() {
 			for id := range 20 {
-				if _, ok, err := me.claim(t.Context(), value(id)); err != nil {
+				if _, ok, err := me.claim(t.Context(), backendOnly, value(id)); err != nil {
 					t.Error(err)
 				} else if ok {
 					mu.Lock()

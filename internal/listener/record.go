@@ -1,6 +1,8 @@
 package listener
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -51,18 +53,106 @@ type record struct {
 	seconds float64
 	timed   bool
 
+	// written is when it was written, or made unprocessed again.
+	written time.Time
+
 	// processed and pending are the two states of a notification. A document whose
 	// `processed` has any other value is in neither.
 	processed, pending bool
-	attempts           int64
-	failingSince       time.Time
+	processedAt        time.Time
 	duplicateOf        bson.RawValue
 	// neverSent reports whether it failed validation and was never sent.
 	neverSent bool
-	claimedBy string
-	// free is when the claim or backoff ends, by the server's clock, and now the time of
-	// that clock. Both are zero if not read.
-	free, now time.Time
+	// progress is that of one receiver: of the primary one, unless it is a view of another.
+	progress
+	// deliveries holds the progress of each receiver in the field deliveries.
+	deliveries map[string]progress
+	// now is the time of the server's clock; zero if not read.
+	now time.Time
+	// excluded holds the receivers whose filters exclude the notification. It is set only
+	// where a counterpart is looked for.
+	excluded []string
+}
+
+// byListener reports whether a processed notification was marked by a listener after an
+// attempt. Other programs mark notifications too, and mean it.
+func (n record) byListener() bool {
+	if n.attempts > 0 {
+		return true
+	}
+	for _, p := range n.deliveries {
+		if p.state != "" && p.state != stateSkipped {
+			return true
+		}
+	}
+	return false
+}
+
+// excludedBy sets the receivers that exclude the notification.
+func (n record) excludedBy(receivers []Receiver, doc bson.Raw) record {
+	for _, r := range receivers {
+		if !r.includes(doc) {
+			n.excluded = append(n.excluded, r.Name)
+		}
+	}
+	return n
+}
+
+// after returns the record with the end of the notification for a receiver.
+func (n record) after(receiver string, e ending) record {
+	deliveries := maps.Clone(n.deliveries)
+	if deliveries == nil {
+		deliveries = map[string]progress{}
+	}
+	own := deliveries[receiver]
+	own.state, own.lastError = e.state, e.reason
+	deliveries[receiver] = own
+	n.deliveries = deliveries
+	return n
+}
+
+// endedFor reports whether the notification has ended for all receivers.
+func (n record) endedFor(receivers []Receiver) bool { return n.endedForAll(names(receivers)) }
+
+func (n record) endedForAll(receivers []string) bool {
+	return !slices.ContainsFunc(receivers, func(name string) bool { return n.deliveries[name].state == "" })
+}
+
+// view returns the record with the progress of a receiver.
+func (n record) view(receiver string) record {
+	own := n.deliveries[receiver]
+	if isPrimary(receiver) {
+		n.state = own.state
+		return n
+	}
+	n.progress = own
+	return n
+}
+
+// sent reports whether any receiver may have got the notification.
+func (n record) sent() bool {
+	if n.progress.sent() {
+		return true
+	}
+	for _, p := range n.deliveries {
+		if p.sent() {
+			return true
+		}
+	}
+	return false
+}
+
+// claimed reports whether a listener has an active claim for any receiver.
+func (n record) claimed() bool {
+	if n.claimedBy != "" && n.wait() > 0 {
+		return true
+	}
+	for _, p := range n.deliveries {
+		if p.claimedBy != "" && p.free.After(n.now) {
+			return true
+		}
+	}
+	return false
 }
 
 func parseRecord(doc bson.Raw) record {
@@ -75,8 +165,11 @@ func parseRecord(doc bson.Raw) record {
 		to:          text(doc, "to"),
 		index:       text(doc, "index_name"),
 		duplicateOf: doc.Lookup(fieldDuplicateOf),
-		claimedBy:   text(doc, fieldClaim, "by"),
+		written:     writtenAt(doc),
+		progress:    parseProgress(doc),
+		deliveries:  parseDeliveries(doc),
 	}
+	n.state = "" // a field of that name is not the listener's
 	switch text(doc, "source") {
 	case "oplog":
 		n.origin = fromOplog
@@ -84,19 +177,14 @@ func parseRecord(doc bson.Raw) record {
 		n.origin = fromSnapshot
 	}
 	n.seconds, n.timed = notification.Seconds(doc.Lookup("timestamp"))
-	n.attempts, _ = doc.Lookup(fieldAttempts).AsInt64OK()
-	n.neverSent = n.attempts == 0 && !doc.Lookup(fieldError).IsZero()
-	n.failingSince, _ = doc.Lookup(fieldClaim, "since").TimeOK()
-	n.state(doc.Lookup("processed"))
+	n.neverSent = !doc.Lookup(fieldError).IsZero() && !n.sent()
+	n.setState(doc.Lookup("processed"))
+	n.processedAt, _ = doc.Lookup(fieldProcessedAt).TimeOK()
 	n.now, _ = doc.Lookup("now").TimeOK()
-	if at, ok := doc.Lookup(fieldClaim, "at").TimeOK(); ok {
-		length, _ := doc.Lookup(fieldClaim, "for").AsInt64OK()
-		n.free = at.Add(min(time.Duration(length)*time.Millisecond, maxWait))
-	}
 	return n
 }
 
-func (n *record) state(processed bson.RawValue) {
+func (n *record) setState(processed bson.RawValue) {
 	value, isBool := processed.BooleanOK()
 	n.processed = isBool && value
 	n.pending = isBool && !value || processed.IsZero() || processed.Type == bson.TypeNull
@@ -105,9 +193,6 @@ func (n *record) state(processed bson.RawValue) {
 // wait returns how long the notification cannot be claimed: another listener has claimed
 // it, or its backoff is not over.
 func (n record) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
-
-// claimed reports whether a listener has an active claim.
-func (n record) claimed() bool { return n.claimedBy != "" && n.wait() > 0 }
 
 func text(doc bson.Raw, path ...string) string {
 	s, _ := doc.Lookup(path...).StringValueOK()
@@ -120,9 +205,13 @@ func (n record) compare(other record) int { return n.position.Compare(other.posi
 // key returns the _id as a map key.
 func (n record) key() string { return string(n.id.Type) + string(n.id.Value) }
 
-// writtenAt returns when a document was written: by the detector's clock, else by the
-// timestamp of the change. It is the zero time if the document does not say.
+// writtenAt returns when a document was written, or made unprocessed again: by the clock of
+// who did, else by the timestamp of the change. It is the zero time if the document does not
+// say.
 func writtenAt(doc bson.Raw) time.Time {
+	if at, ok := doc.Lookup(fieldRedeliveredAt).TimeOK(); ok {
+		return at
+	}
 	if at, ok := doc.Lookup("detected_at").TimeOK(); ok {
 		return at
 	}

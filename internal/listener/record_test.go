@@ -90,15 +90,19 @@ func TestPartitionsOf(t *testing.T) {
 
 // TestBody checks that all of a document is sent but what the listener wrote into it.
 func TestBody(t *testing.T) {
-	m, err := newMessage(raw(t, bson.D{
+	m, err := newNotification(raw(t, bson.D{
 		{Key: "_id", Value: "rs0:1"}, {Key: "operation", Value: "DROP_COLLECTION"}, {Key: "timestamp", Value: 12.5},
 		{Key: "processed", Value: false}, {Key: "mine", Value: bson.D{{Key: "claim", Value: int32(1)}}},
 		{Key: "claim", Value: bson.D{{Key: "by", Value: "x"}}}, {Key: "attempts", Value: int32(2)}, {Key: "last_error", Value: "x"},
+		{Key: "deliveries", Value: bson.D{}}, {Key: "redelivered_at", Value: bson.DateTime(0)},
 		{Key: "error", Value: "x"}, {Key: "duplicate_of", Value: "x"}, {Key: "processed_at", Value: bson.DateTime(0)},
 	}))
 	const want = `{"_id":"rs0:1","operation":"DROP_COLLECTION","timestamp":12.5,"processed":false,"mine":{"claim":1}}`
-	if err != nil || string(m.Body) != want {
-		t.Errorf("got %s, %v", m.Body, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := m.JSON(); err != nil || string(body) != want {
+		t.Errorf("got %s, %v", body, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,9 +17,6 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
-
-// redeliverBatch is how many notifications one command changes.
-const redeliverBatch = 500
 
 const codeDuplicateKey = 11000
 
@@ -49,7 +47,7 @@ type Redelivered struct {
 func Redeliver(ctx context.Context, db *mongo.Database, r Redelivery, dryRun bool) (Redelivered, error) {
 	w := redeliverer{Redelivery: r, db: db, queue: db.Collection(sink.Notifications), now: time.Now(), found: map[string]bool{}}
 	var err error
-	if w.receivers, err = registeredReceivers(ctx, w.queue); err != nil {
+	if w.receivers, err = w.registered(ctx); err != nil {
 		return Redelivered{}, err
 	}
 	if w.filters, err = queueFilters(ctx, db); err != nil {
@@ -97,6 +95,12 @@ type UnknownReceiverError struct {
 // Error names the receivers that are known.
 func (e *UnknownReceiverError) Error() string {
 	return fmt.Sprintf("no receiver %q has used the queue, only %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// registered returns the names of the registered receivers.
+func (w *redeliverer) registered(ctx context.Context) ([]string, error) {
+	found, err := registry{w.queue}.read(ctx)
+	return slices.Sorted(maps.Keys(found.since)), err
 }
 
 // candidates returns the _ids that an ID can stand for.
@@ -172,12 +176,12 @@ func timestampsSince(at time.Time) bson.A {
 // plan returns the update of one document, and whether there is anything to deliver again.
 func (w *redeliverer) plan(doc bson.Raw) (mongo.WriteModel, bool) {
 	n := parseRecord(doc)
-	states := parseStates(doc)
+	states := map[string]state{}
+	for name, p := range n.deliveries {
+		states[name] = p.state
+	}
 	if n.processed && states[BackendReceiver] == "" && states[StdoutReceiver] == "" {
 		// Processed by an earlier release, or by hand.
-		if states == nil {
-			states = map[string]state{}
-		}
 		if states[BackendReceiver] = stateDelivered; len(states) == 1 && !doc.Lookup(fieldError).IsZero() {
 			states[BackendReceiver] = stateRejected
 		}
@@ -201,7 +205,8 @@ func (w *redeliverer) plan(doc bson.Raw) (mongo.WriteModel, bool) {
 func (w *redeliverer) again(states map[string]state) []string {
 	var again []string
 	for name, s := range states {
-		if s != "" && (w.Receiver == "" || w.Receiver == name) && (!w.Rejected || s.undelivered()) {
+		selected := w.Receiver == name || w.Receiver == "" && s != stateSkipped
+		if s != "" && selected && (!w.Rejected || s.undelivered()) {
 			again = append(again, name)
 		}
 	}
@@ -344,7 +349,7 @@ func queueFilters(ctx context.Context, db *mongo.Database) (map[string]notificat
 }
 
 func (w *redeliverer) write(ctx context.Context, writes []mongo.WriteModel) error {
-	for batch := range slices.Chunk(writes, redeliverBatch) {
+	for batch := range slices.Chunk(writes, maxBulk) {
 		_, err := w.queue.BulkWrite(ctx, batch, options.BulkWrite().SetOrdered(false))
 		if err != nil && !duplicatesOnly(err) {
 			return fmt.Errorf("mark notifications as unprocessed: %w", err)

@@ -2,6 +2,8 @@ package listener
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -15,14 +17,9 @@ type scheduler struct {
 	waiting map[*node]bool
 	// misconfigured holds the records whose response indicates a misconfiguration.
 	misconfigured map[*node]bool
-	blocked       blocked
-}
-
-// blocked is what is held back by failing notifications, as of the last scan.
-type blocked struct {
-	// partitions counts the partitions with a notification that is failing, or that waits
-	// for a failing one.
-	partitions int
+	// blocked holds the partitions with a notification that was failing at the last scan, or
+	// that waited for such a one.
+	blocked map[sourcePartition]bool
 }
 
 func newScheduler() *scheduler {
@@ -66,8 +63,11 @@ func (n *node) resume(before *node, now time.Time) {
 	}
 }
 
-// blockedOf counts the partitions that are held back. The nodes are in order of position.
-func blockedOf(nodes []*node) blocked {
+// addBlocked adds the blocked partitions to a set.
+func (b *scheduler) addBlocked(all map[sourcePartition]bool) { maps.Copy(all, b.blocked) }
+
+// blockedOf returns the partitions that are held back. The nodes are in order of position.
+func blockedOf(nodes []*node) map[sourcePartition]bool {
 	held := map[*node]bool{}
 	partitions := map[sourcePartition]bool{}
 	for _, n := range nodes {
@@ -81,7 +81,7 @@ func blockedOf(nodes []*node) blocked {
 			partitions[sourcePartition{n.position.Source, p}] = true
 		}
 	}
-	return blocked{partitions: len(partitions)}
+	return partitions
 }
 
 // place adds a record that is neither busy nor blocked to ready or waiting. It reports
@@ -138,6 +138,38 @@ func (b *scheduler) release(now time.Time) {
 	}
 }
 
+// batch returns up to a number of records that can be delivered as one message, in order of
+// position: those that are ready, and those that wait only for others of the batch. They are
+// busy until returned.
+func (b *scheduler) batch(limit int, now time.Time) []record {
+	var all []record
+	for len(all) < limit {
+		n, ok := b.next("")
+		if !ok {
+			break
+		}
+		all = append(all, n)
+		for _, later := range b.nodes[n.key()].after {
+			later.blockers--
+			b.place(later, now)
+		}
+	}
+	slices.SortFunc(all, record.compare)
+	return all
+}
+
+// returned ends a batch. What comes of its records is known after the next scan.
+func (b *scheduler) returned(e result, now time.Time) {
+	for _, key := range e.digest {
+		n := b.nodes[key]
+		if n == nil {
+			continue
+		}
+		n.busy, n.misconfigured = false, e.misconfigured
+		n.fixed, n.until = e.fixed, now.Add(e.length)
+	}
+}
+
 // finished applies the result of a worker, and reports whether another scan is needed to
 // continue a partition. A result of a record that the last scan did not find is ignored: it
 // was processed before the scan.
@@ -146,10 +178,10 @@ func (b *scheduler) finished(e result, now time.Time) (scan bool) {
 	if n == nil {
 		return false
 	}
-	n.busy, n.misconfigured = false, e.pause.misconfigured
+	n.busy, n.misconfigured = false, e.misconfigured
 	b.note(n)
 	if !e.done {
-		n.fixed, n.until = e.pause.fixed, now.Add(e.pause.length)
+		n.fixed, n.until = e.fixed, now.Add(e.length)
 		b.place(n, now)
 		return false
 	}

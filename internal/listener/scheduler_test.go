@@ -72,7 +72,7 @@ func (s *schedulerScript) step(words []string) {
 		n, _ := s.scheduler.next(s.keys[words[1]])
 		got = words[1] + " " + s.keys[n.key()]
 	case "blocked":
-		got = fmt.Sprint(s.scheduler.blocked.partitions)
+		got = fmt.Sprint(len(s.scheduler.blocked))
 	case "released":
 		s.scheduler.release(s.now)
 	case "next":

@@ -29,8 +29,8 @@ type Status struct {
 	mode  Mode
 	queue error
 	total int
-	// receiver is asked for its misconfiguration.
-	receiver *dispatcher
+	// receivers are asked for their misconfigurations.
+	receivers []*dispatcher
 }
 
 // Ready returns nil while the queue is readable and no misconfiguration is known.
@@ -44,7 +44,7 @@ func (s *Status) Ready() error {
 	case s.beat.IsZero():
 		errs = append(errs, errors.New("not started yet"))
 	}
-	if d := s.receiver; d != nil {
+	for _, d := range s.receivers {
 		if err := d.answers.problem(time.Now()); err != nil {
 			errs = append(errs, fmt.Errorf("receiver %s: %w (%s)", d.receiver.Name, err, d.receiver.Remedy))
 		}
@@ -100,11 +100,11 @@ func (s *Status) queueFailed(err error) {
 }
 
 // round records an iteration of the loop.
-func (s *Status) round(receiver *dispatcher) {
+func (s *Status) round(receivers []*dispatcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.beat.IsZero() {
 		s.beat = time.Now()
 	}
-	s.receiver = receiver
+	s.receivers = receivers
 }

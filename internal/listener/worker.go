@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -12,12 +13,16 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// worker delivers one record.
+// worker delivers to one receiver.
 type worker struct {
 	*Listener
 	queue    queue
 	receiver Receiver
-	answers  *answers
+	// receivers are all of the listener.
+	receivers []Receiver
+	// foreign are the receivers that only other listeners have.
+	foreign []string
+	answers *answers
 }
 
 // pause is the backoff of a record and its reason; the zero value is none.
@@ -30,15 +35,21 @@ type pause struct {
 	misconfigured bool
 	// queueFailed is set if the queue was not available.
 	queueFailed bool
+	// scan is set if only a scan shows when to try again.
+	scan bool
+	// retryAfter is what the receiver asked for.
+	retryAfter time.Duration
 }
 
 // result is the result of a worker run.
 type result struct {
-	// key is that of the record.
-	key string
-	// done reports whether the record is processed. If not, pause says when to try again.
-	done  bool
-	pause pause
+	// key is that of the record, digest those of a digest.
+	key    string
+	digest []string
+	// done reports whether the record has ended for the receiver. If not, the pause says
+	// when to try again.
+	done bool
+	pause
 }
 
 // process delivers a record, unless the context is canceled.
@@ -50,110 +61,216 @@ func (w worker) process(ctx context.Context, n record) result {
 	return result{key: n.key(), done: p.length == 0, pause: p}
 }
 
+// claimed is a notification that this listener has claimed, with its whole document.
+type claimed struct {
+	record
+	doc bson.Raw
+	// at is when it was claimed, by this process's clock.
+	at time.Time
+}
+
 // handle processes one record, or returns its backoff.
 func (w worker) handle(stopping context.Context, n record) pause {
 	ctx, cancel := retry.Outlasting(stopping, stopGrace+updateGrace)
 	defer cancel()
-	doc, ok, err := w.queue.claim(ctx, n.id)
+	doc, ok, err := w.queue.claim(ctx, w.receiver, n.id)
 	if err != nil {
 		return w.queueUnavailable(err)
 	}
 	if !ok {
 		return w.whyNotClaimed(ctx, n.id)
 	}
-	claimed := time.Now()
-	n = parseRecord(doc)
+	c := claimed{record: parseRecord(doc).view(w.receiver.Name), doc: doc, at: time.Now()}
 	if what := malformed(doc); what != "" {
-		w.Log.Error("notification is malformed", zap.Stringer("_id", n.id), zap.String("reason", what))
-		return w.finish(ctx, toMalformed(n, what), resultMalformed)
+		return w.malformed(ctx, c, what)
 	}
-	candidates, err := w.queue.candidates(ctx, n)
+	candidates, err := w.queue.candidates(ctx, c.record, w.receivers)
 	if err != nil {
-		return w.release(ctx, n, w.queueUnavailable(err))
+		return w.release(ctx, c, w.queueUnavailable(err))
 	}
-	switch what, counterpart := decide(n, candidates, w.Database); what {
+	switch what, counterpart := decide(c.record, candidates, w.Database); what {
 	case skip:
-		w.Log.Info("skipped a duplicate notification",
-			zap.Stringer("_id", n.id), zap.Stringer("duplicate_of", counterpart.id))
-		return w.finish(ctx, toDuplicate(n, counterpart), resultDuplicate)
+		if w.getsCounterpart(counterpart) {
+			return w.skip(ctx, c, counterpart)
+		}
 	case waitForCounterpart:
-		return w.release(ctx, n, pause{length: counterpartBackoff, fixed: true})
+		return w.release(ctx, c, pause{length: counterpartBackoff, fixed: true})
 	}
+	request, cancel := w.requestContext(stopping, c.at)
+	defer cancel()
+	return w.attempt(ctx, request, c)
+}
+
+// requestContext returns the context of a request: it must end before the claim expires,
+// with time left for the update.
+func (w worker) requestContext(stopping context.Context, claimedAt time.Time) (context.Context, context.CancelFunc) {
 	request, cancel := retry.Outlasting(stopping, stopGrace)
-	defer cancel()
-	request, cancel = context.WithDeadline(request, claimed.Add(claimLength-claimMargin))
-	defer cancel()
-	return w.attempt(ctx, request, n, doc)
+	request, cancelDeadline := context.WithDeadline(request, claimedAt.Add(claimLength-claimMargin))
+	return request, func() {
+		cancelDeadline()
+		cancel()
+	}
 }
 
 // claimMargin is the minimum validity of a claim after the end of the request.
 const claimMargin = 2 * time.Second
 
-// attempt sends one request. The request has its own context: it must end before the
-// claim expires, with time left for the update.
-func (w worker) attempt(ctx, request context.Context, n record, doc bson.Raw) pause {
-	message, err := newMessage(doc)
+// getsCounterpart reports whether the receiver also gets the counterpart of a notification:
+// its filter may select only one of them.
+func (w worker) getsCounterpart(counterpart record) bool {
+	return !slices.Contains(counterpart.excluded, w.receiver.Name)
+}
+
+func (w worker) malformed(ctx context.Context, c claimed, what string) pause {
+	w.Log.Error("notification is malformed", zap.Stringer("_id", c.id), zap.String("reason", what))
+	return w.finish(ctx, c, toMalformed(c.record, what), resultMalformed)
+}
+
+// attempt sends one request. The request has its own context.
+func (w worker) attempt(ctx, request context.Context, c claimed) pause {
+	doc, err := w.queue.withActor(ctx, c.doc)
 	if err != nil {
-		return w.finish(ctx, toMalformed(n, err.Error()), resultMalformed)
+		return w.release(ctx, c, w.queueUnavailable(err))
 	}
-	o := w.receiver.Target.Deliver(request, message)
+	n, err := newNotification(doc)
+	if err != nil {
+		return w.malformed(ctx, c, err.Error())
+	}
+	o := w.receiver.Target.Deliver(request, []Notification{n})
 	if o.Verdict != delivery.Delivered && errors.Is(request.Err(), context.Canceled) {
 		// Canceled by shutdown: whether the request was received is not known.
-		return w.release(ctx, n, pause{length: time.Second})
+		return w.release(ctx, c, pause{length: time.Second})
 	}
-	o = w.answers.judge(n.key(), writtenAt(doc), o, time.Now())
+	o = w.answers.judge(c.key(), c.written, o, time.Now())
 	w.Metrics.Attempts.WithLabelValues(o.Verdict.String()).Inc()
 	switch o.Verdict {
 	case delivery.Delivered:
-		if n.timed {
-			w.Metrics.Latency.Observe(max(0, float64(time.Now().UnixMilli())/1000-n.seconds))
-		}
-		w.Log.Debug("notification delivered", zap.Stringer("_id", n.id))
-		return w.finish(ctx, toDelivered(n), resultDelivered)
+		w.observeLatency(c.record)
+		w.Log.Debug("notification delivered", zap.Stringer("_id", c.id), zap.String("receiver", w.receiver.Name))
+		return w.conclude(ctx, c, ending{state: stateDelivered, attempted: true})
 	case delivery.Rejected:
-		w.Log.Error("notification rejected", zap.Stringer("_id", n.id), zap.String("reason", o.Reason))
-		return w.finish(ctx, toRejected(n, o), resultRejected)
-	case delivery.Misconfigured:
-		return w.release(ctx, n, pause{length: misconfigurationBackoff, fixed: true, misconfigured: true})
-	default:
-		return w.retry(ctx, n, o)
+		return w.conclude(ctx, c, ending{state: stateRejected, reason: o.Reason, attempted: true})
+	}
+	if w.receiver.tooOld(c.record, time.Now()) {
+		return w.conclude(ctx, c, ending{state: stateExpired, reason: "expired: " + o.Reason, attempted: true})
+	}
+	if o.Verdict == delivery.Misconfigured {
+		return w.release(ctx, c, pause{length: misconfigurationBackoff, fixed: true, misconfigured: true})
+	}
+	return w.retry(ctx, c, o)
+}
+
+func (w worker) observeLatency(n record) {
+	if n.timed {
+		w.Metrics.Latency.Observe(max(0, float64(time.Now().UnixMilli())/1000-n.seconds))
 	}
 }
 
-func (w worker) retry(ctx context.Context, n record, o delivery.Outcome) pause {
+func (w worker) retry(ctx context.Context, c claimed, o delivery.Outcome) pause {
+	wait := w.backoff(c.record, o)
+	level := zap.DebugLevel
+	if tries := c.attempts + 1; tries&(tries-1) == 0 { // the first, second, fourth, eighth, …
+		level = zap.WarnLevel
+	}
+	w.Log.Log(level, "delivery failed, retrying", zap.Stringer("_id", c.id), zap.String("receiver", w.receiver.Name),
+		zap.Int64("attempts", c.attempts+1), zap.Duration("retry_in", wait), zap.String("reason", o.Reason))
+	if err := w.retryUntilDone(ctx, c.id, w.queue.toFailed(w.receiver, c.record, o, wait)); err != nil {
+		return w.queueUnavailable(err)
+	}
+	return pause{length: wait, retryAfter: o.RetryAfter}
+}
+
+// backoff returns the wait after a failed attempt.
+func (w worker) backoff(n record, o delivery.Outcome) time.Duration {
 	var failing time.Duration
 	if !n.failingSince.IsZero() {
 		failing = time.Since(n.failingSince)
 	}
-	wait := retryWait(n.attempts+1, failing, o.RetryAfter)
-	level := zap.DebugLevel
-	if tries := n.attempts + 1; tries&(tries-1) == 0 { // the first, second, fourth, eighth, …
-		level = zap.WarnLevel
-	}
-	w.Log.Log(level, "delivery failed, retrying", zap.Stringer("_id", n.id),
-		zap.Int64("attempts", n.attempts+1), zap.Duration("retry_in", wait), zap.String("reason", o.Reason))
-	if err := w.retryUntilDone(ctx, w.queue.toFailed(n, o, wait)); err != nil {
-		return w.queueUnavailable(err)
-	}
-	return pause{length: wait}
+	return retryWait(n.attempts+1, failing, o.RetryAfter)
 }
 
 // whyNotClaimed returns the backoff after a claim that did not succeed.
 func (w worker) whyNotClaimed(ctx context.Context, id bson.RawValue) pause {
 	n, ok, err := w.queue.peek(ctx, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return w.queueUnavailable(err)
-	case !ok || !n.pending:
+	}
+	own := n.view(w.receiver.Name)
+	switch {
+	case !ok || own.state != "":
+		return pause{}
+	case n.processed && !isPrimary(w.receiver.Name) && n.byListener() && n.duplicateOf.IsZero():
+		// By a listener that does not know the receiver: a scan reopens it.
+		return pause{length: time.Second, scan: true}
+	case !n.pending:
 		return pause{}
 	}
-	return pause{length: max(n.wait(), time.Millisecond)}
+	return pause{length: max(own.wait(), time.Millisecond)}
 }
 
-// finish applies a final transition. It retries until that succeeds: a delivered
-// notification must not be delivered again.
-func (w worker) finish(ctx context.Context, m transition, label string) pause {
-	if err := w.retryUntilDone(ctx, m); err != nil {
+// conclude ends a notification for the receiver, and marks it as processed if it has ended
+// for all.
+func (w worker) conclude(ctx context.Context, c claimed, e ending) pause {
+	if e.state.undelivered() {
+		w.Log.Error("notification "+string(e.state), zap.Stringer("_id", c.id), zap.String("receiver", w.receiver.Name), zap.String("reason", e.reason))
+	}
+	after := c.after(w.receiver.Name, e)
+	receivers := receiversOf(w.receivers, c.doc)
+	e.processed = w.endedForAll(after, receivers)
+	e.failure = failureOf(after, receivers)
+	if err := w.retryUntilDone(ctx, c.id, w.receiver.toEnded(c.record, e)); err != nil {
+		return w.queueUnavailable(err)
+	}
+	w.Metrics.ReceiverDeliveries.WithLabelValues(w.receiver.Name, string(e.state)).Inc()
+	if e.processed {
+		w.Metrics.Deliveries.WithLabelValues(resultOf(after, receivers)).Inc()
+		return pause{}
+	}
+	return w.complete(ctx, c.id)
+}
+
+// endedForAll reports whether a notification has ended for these receivers, which get it,
+// and for those of other listeners.
+func (w worker) endedForAll(n record, receivers []Receiver) bool {
+	return n.endedFor(receivers) && n.endedForAll(w.foreign)
+}
+
+// complete marks a notification as processed if it has ended for all receivers by now.
+// Should it fail, the next scan does it.
+func (w worker) complete(ctx context.Context, id bson.RawValue) pause {
+	doc, ok, err := w.queue.read(ctx, id)
+	if err != nil || !ok {
+		return pause{}
+	}
+	n := parseRecord(doc)
+	receivers := receiversOf(w.receivers, doc)
+	if !n.pending || !w.endedForAll(n, receivers) {
+		return pause{}
+	}
+	changed, err := w.queue.applyAll(ctx, []transition{toComplete(n, receivers)})
+	if err == nil && changed > 0 {
+		w.Metrics.Deliveries.WithLabelValues(resultOf(n, receivers)).Inc()
+	}
+	return pause{}
+}
+
+// skip ends a duplicate: for all receivers if all of them get its counterpart, else for this
+// one.
+func (w worker) skip(ctx context.Context, c claimed, counterpart record) pause {
+	for _, r := range receiversOf(w.receivers, c.doc) {
+		if slices.Contains(counterpart.excluded, r.Name) {
+			return w.conclude(ctx, c, ending{state: stateSkipped})
+		}
+	}
+	w.Log.Info("skipped a duplicate notification",
+		zap.Stringer("_id", c.id), zap.Stringer("duplicate_of", counterpart.id))
+	return w.finish(ctx, c, toDuplicate(c.record, counterpart), resultDuplicate)
+}
+
+// finish applies a final transition of the notification itself. It retries until that
+// succeeds: a delivered notification must not be delivered again.
+func (w worker) finish(ctx context.Context, c claimed, m transition, label string) pause {
+	if err := w.retryUntilDone(ctx, c.id, m); err != nil {
 		return w.queueUnavailable(err)
 	}
 	w.Metrics.Deliveries.WithLabelValues(label).Inc()
@@ -161,11 +278,11 @@ func (w worker) finish(ctx context.Context, m transition, label string) pause {
 }
 
 // release releases a claim and returns p. If that fails, the claim expires.
-func (w worker) release(ctx context.Context, n record, p pause) pause {
+func (w worker) release(ctx context.Context, c claimed, p pause) pause {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateGrace)
 	defer cancel()
-	if err := w.queue.apply(ctx, w.queue.toReleased(n)); err != nil {
-		w.Log.Debug("could not release a claim", zap.Stringer("_id", n.id), zap.Error(err))
+	if err := w.queue.apply(ctx, w.receiver, c.id, w.queue.toReleased(w.receiver, c.record)); err != nil {
+		w.Log.Debug("could not release a claim", zap.Stringer("_id", c.id), zap.Error(err))
 	}
 	return p
 }
@@ -176,10 +293,10 @@ func (w worker) queueUnavailable(err error) pause {
 	return pause{length: time.Second, fixed: true, queueFailed: true}
 }
 
-func (w worker) retryUntilDone(ctx context.Context, m transition) error {
+func (w worker) retryUntilDone(ctx context.Context, id bson.RawValue, m transition) error {
 	b := retry.NewBackOff(maxBackoff)
 	for {
-		err := w.queue.apply(ctx, m)
+		err := w.queue.apply(ctx, w.receiver, id, m)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

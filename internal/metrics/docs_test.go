@@ -28,11 +28,13 @@ func TestDocs(t *testing.T) {
 		"run": func(r prometheus.Registerer) {
 			m := metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one, BestEffort: one}, func() error { return nil })
 			m.SetInfo(metrics.Info{})
+			m.Drift.WithLabelValues("x").Set(0)
 			m.Certificates(map[string]time.Time{"x": time.Now()})
 		},
 		"listen": func(r prometheus.Registerer) {
-			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},
+			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, ReceiverResults: one},
 				func() error { return nil })
+			m.SetReceivers(one)
 			m.SetInfo(metrics.Info{Component: "listen"})
 		},
 	} {

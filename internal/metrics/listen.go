@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,15 +16,19 @@ type Listen struct {
 	Attempts   *prometheus.CounterVec
 	Latency    prometheus.Histogram
 	Cleaned    prometheus.Counter
-	// Misconfigured is 1 for each receiver whose answers indicate a misconfiguration.
-	Misconfigured *prometheus.GaugeVec
+	// ReceiverDeliveries counts the ends of notifications, by receiver and result.
+	ReceiverDeliveries *prometheus.CounterVec
 	// Blocked is how many partitions are held back by a failing notification.
 	Blocked prometheus.Gauge
 
 	infoGauge
-	unprocessed prometheus.Gauge
-	mode        *prometheus.GaugeVec
-	modes       []string
+	misconfigured *prometheus.GaugeVec
+	oldestPending *prometheus.GaugeVec
+	// results are those of ReceiverDeliveries, receivers the current ones.
+	results, receivers []string
+	unprocessed        prometheus.Gauge
+	mode               *prometheus.GaugeVec
+	modes              []string
 	// oldest holds the bits of a float64, epoch seconds, zero if there is none.
 	oldest *atomic.Uint64
 }
@@ -32,7 +37,8 @@ type Listen struct {
 type ListenLabels struct {
 	// Results are the ends of a notification's way, Verdicts those of one attempt.
 	Results, Verdicts, Modes []string
-	Receivers                []string
+	// ReceiverResults are the ends of a notification's way to one receiver.
+	ReceiverResults []string
 }
 
 // NewListen registers the listener's metrics. ready is the probe of /readyz.
@@ -44,7 +50,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 		infoGauge: newInfo(f),
 		Deliveries: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_deliveries_total",
-			Help: "Notifications that are done with, by how: delivered, rejected by the backend, malformed, or a duplicate.",
+			Help: "Notifications that are done with, by how: delivered, rejected or given up by a receiver, malformed, a duplicate, or skipped by all receivers.",
 		}, []string{"result"}),
 		Attempts: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_delivery_attempts_total",
@@ -59,7 +65,16 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 			Name: "ddltail_notifications_cleaned_total",
 			Help: "Processed notifications that this process has removed for their age.",
 		}),
-		Misconfigured: f.NewGaugeVec(prometheus.GaugeOpts{
+		results: labels.ReceiverResults,
+		ReceiverDeliveries: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_receiver_deliveries_total",
+			Help: "Notifications that ended for a receiver, by how: delivered, rejected by it, skipped, or expired.",
+		}, []string{"receiver", "result"}),
+		oldestPending: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ddltail_receiver_oldest_pending_seconds",
+			Help: "Age of the oldest notification that a receiver has not got yet, by its timestamp; 0 if there is none.",
+		}, []string{"receiver"}),
+		misconfigured: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_delivery_misconfigured",
 			Help: "1 while the receiver's answers indicate a misconfiguration, from its first such answer to its next 2xx; else 0.",
 		}, []string{"receiver"}),
@@ -83,11 +98,47 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 	for _, v := range labels.Verdicts {
 		m.Attempts.WithLabelValues(v)
 	}
-	for _, r := range labels.Receivers {
-		m.Misconfigured.WithLabelValues(r)
-	}
 	m.SetMode("")
 	return m
+}
+
+// SetReceivers creates the series of all receivers, and deletes those of receivers that are
+// no longer there.
+func (m *Listen) SetReceivers(receivers []string) {
+	for _, r := range m.receivers {
+		if !slices.Contains(receivers, r) {
+			m.misconfigured.DeleteLabelValues(r)
+			m.oldestPending.DeleteLabelValues(r)
+			m.ReceiverDeliveries.DeletePartialMatch(prometheus.Labels{"receiver": r})
+		}
+	}
+	m.receivers = receivers
+	for _, r := range receivers {
+		m.misconfigured.WithLabelValues(r)
+		m.oldestPending.WithLabelValues(r)
+		for _, result := range m.results {
+			m.ReceiverDeliveries.WithLabelValues(r, result)
+		}
+	}
+}
+
+// SetMisconfigured says whether a receiver's answers indicate a misconfiguration.
+func (m *Listen) SetMisconfigured(receiver string, is bool) {
+	value := 0.0
+	if is {
+		value = 1
+	}
+	m.misconfigured.WithLabelValues(receiver).Set(value)
+}
+
+// Pending says what the timestamp of the oldest pending notification of a receiver is, in
+// epoch seconds, zero if there is none.
+func (m *Listen) Pending(receiver string, oldest float64) {
+	age := 0.0
+	if oldest > 0 {
+		age = max(0, float64(time.Now().UnixMilli())/1000-oldest)
+	}
+	m.oldestPending.WithLabelValues(receiver).Set(age)
 }
 
 // SetMode says which of the modes is the one; none of them before it is known.

@@ -37,13 +37,17 @@ type Run struct {
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
 	Unlisted      prometheus.Gauge
-
-	certificates *prometheus.GaugeVec
+	// Drift is there only where a schema is declared.
+	Drift       *prometheus.GaugeVec
+	Actors      *prometheus.CounterVec
+	ActorWait   prometheus.Histogram
+	LinesMissed prometheus.Counter
 	// PrivilegesMissing is NaN until the privileges have been read.
 	PrivilegesMissing prometheus.Gauge
 	RetentionErrors   prometheus.Counter
 
 	infoGauge
+	certificates *prometheus.GaugeVec
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -90,14 +94,6 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 			Help:    "From a change's wall clock on the primary to its document acknowledged by every sink.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600},
 		}),
-		SinkErrors: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "ddltail_sink_errors_total",
-			Help: "Failed attempts to write to a sink; each is tried again. A document refused for its content counts too.",
-		}, []string{"sink"}),
-		SinkDropped: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "ddltail_sink_dropped_total",
-			Help: "Documents that a sink with required=false did not write: its queue was full, or the process ended.",
-		}, []string{"sink"}),
 		Reopens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_cursor_reopens_total",
 			Help: "How often the oplog had to be opened again, by reason.",
@@ -109,18 +105,58 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
-		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
-			"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read."),
-		RetentionErrors: f.NewCounter(prometheus.CounterOpts{
-			Name: "ddltail_retention_errors_total",
-			Help: "Failed attempts to remove old history; each is tried again after a minute.",
-		}),
+		Drift: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "ddltail_drift",
+			Help: "Objects that are not as DDLTAIL_DECLARED says, by kind; NaN while the declaration cannot be read. Absent where none is declared.",
+		}, []string{"kind"}),
 		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
 		certificates: newCertificates(f),
 	}
-	m.PrivilegesMissing.Set(math.NaN())
+	m.sinks(f)
+	m.actors(f)
+	m.rights(f)
 	m.start(labels)
 	return m
+}
+
+// sinks registers what becomes of writes to sinks.
+func (m *Run) sinks(f promauto.Factory) {
+	m.SinkErrors = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "ddltail_sink_errors_total",
+		Help: "Failed attempts to write to a sink; each is tried again. A document refused for its content counts too.",
+	}, []string{"sink"})
+	m.SinkDropped = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "ddltail_sink_dropped_total",
+		Help: "Documents that a sink with required=false did not write: its queue was full, or the process ended.",
+	}, []string{"sink"})
+}
+
+// actors registers the search for who made a change.
+func (m *Run) actors(f promauto.Factory) {
+	m.Actors = f.NewCounterVec(prometheus.CounterOpts{
+		Name: "ddltail_actors_total",
+		Help: "Notifications by the evidence of their actor (log, lsid, or none) and whether it is exact; counted only where ACTOR is set, when the actor is found or given up.",
+	}, []string{"evidence", "exact"})
+	m.ActorWait = f.NewHistogram(prometheus.HistogramOpts{
+		Name:    "ddltail_actor_wait_seconds",
+		Help:    "How long a batch waited for the actors of its changes before it was written.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .2, .3, .5, 1, 5},
+	})
+	m.LinesMissed = f.NewCounter(prometheus.CounterOpts{
+		Name: "ddltail_actor_log_lines_missed_total",
+		Help: "Lines of a member's log that were overwritten before getLog read them; a truncated file counts as one.",
+	})
+}
+
+// rights registers what depends on the user's privileges.
+func (m *Run) rights(f promauto.Factory) {
+	m.PrivilegesMissing = gauge(f, "ddltail_privileges_missing",
+		"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read.")
+	m.PrivilegesMissing.Set(math.NaN())
+	m.RetentionErrors = f.NewCounter(prometheus.CounterOpts{
+		Name: "ddltail_retention_errors_total",
+		Help: "Failed attempts to remove old history; each is tried again after a minute.",
+	})
 }
 
 // Count counts a change.

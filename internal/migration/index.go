@@ -1,38 +1,77 @@
 package migration
 
 import (
+	"slices"
+
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// changeIndexes leads to the indexes of a collection: what is to be dropped comes
-// apart from what is to be made, because two indexes may want one key.
-func changeIndexes(to schema.Named, from schema.Definition) (drops, creates Script) {
-	ns := to.Namespace
-	dropIt := func(name string) {
-		drops = append(drops, step(mongosh.DropIndex(ns.Database, ns.Collection, name), "drop the index "+name+" of", ns))
-	}
-	for _, old := range from.Indexes {
-		if to.Definition.Index(nameOf(old)) == nil {
-			dropIt(nameOf(old))
-		}
-	}
+// indexChanges are the steps that change the indexes of a collection.
+type indexChanges struct {
+	// first are the drops that a new index needs: of its name, or of its key.
+	first, creates Script
+	// last are the other drops, so that a query has an index throughout.
+	last Script
+}
+
+// changeIndexes leads to the indexes of a collection.
+func changeIndexes(to schema.Named, from schema.Definition) indexChanges {
+	var c indexChanges
+	var created []bson.Raw
 	for _, spec := range to.Definition.Indexes {
 		old := from.Index(nameOf(spec))
 		switch {
 		case old == nil:
-			creates = append(creates, createIndex(to, spec))
+			created = append(created, spec)
+			c.creates = append(c.creates, createIndex(to, spec))
 		case schema.EquivalentIndex(old, spec):
 		case canModify(old, spec):
-			creates = append(creates, modifyIndex(ns, old, spec)...)
+			c.creates = append(c.creates, modifyIndex(to.Namespace, old, spec)...)
 		default:
-			dropIt(nameOf(spec))
-			creates = append(creates, createIndex(to, spec))
+			c.first = append(c.first, dropIndex(to.Namespace, nameOf(spec)))
+			s := createIndex(to, spec)
+			s.Drops = true
+			c.creates = append(c.creates, s)
 		}
 	}
-	return drops, creates
+	for _, old := range from.Indexes {
+		if to.Definition.Index(nameOf(old)) != nil {
+			continue
+		}
+		drop := dropIndex(to.Namespace, nameOf(old))
+		if i := slices.IndexFunc(created, func(spec bson.Raw) bool { return sameKey(old, spec) }); i >= 0 {
+			c.first = append(c.first, drop)
+			c.needsDrop(nameOf(created[i]), to)
+			continue
+		}
+		c.last = append(c.last, drop)
+	}
+	return c
+}
+
+// needsDrop marks the creation of an index that the server refuses beside the old one.
+func (c *indexChanges) needsDrop(name string, to schema.Named) {
+	text := createIndex(to, to.Definition.Index(name)).Text
+	for i := range c.creates {
+		if c.creates[i].Text == text {
+			c.creates[i].Drops = true
+		}
+	}
+}
+
+func sameKey(a, b bson.Raw) bool {
+	one, _ := a.Lookup("key").DocumentOK()
+	other, _ := b.Lookup("key").DocumentOK()
+	return string(one) == string(other)
+}
+
+func dropIndex(ns schema.Namespace, name string) Step {
+	s := step(mongosh.DropIndex(ns.Database, ns.Collection, name), "drop the index "+name+" of", ns)
+	s.Drops = true
+	return s
 }
 
 func createIndex(to schema.Named, spec bson.Raw) Step {

@@ -32,6 +32,8 @@ type plan struct {
 	drops, moves, changes, creates, viewChanges Script
 	views                                       []schema.Named
 	renames                                     []schema.Difference
+	// rebuilt are the views that are dropped first.
+	rebuilt map[schema.Namespace]bool
 	// kept are the names of collections that the policy keeps under them.
 	kept map[schema.Namespace]bool
 }
@@ -66,7 +68,7 @@ func Lead(from, to schema.Definitions, policy Policy) Script {
 	script := append(p.drops, p.moves...)
 	script = append(script, p.changes...)
 	script = append(script, p.creates...)
-	script = append(script, createViews(p.views)...)
+	script = append(script, createViews(p.views, p.rebuilt)...)
 	return append(script, p.viewChanges...)
 }
 
@@ -107,7 +109,9 @@ func (p *plan) create(n schema.Named) {
 func (p *plan) drop(n schema.Named, why string) {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	if n.Definition.Kind == schema.KindView {
-		p.drops = append(p.drops, step(mongosh.DropView(db, coll), "drop the view", n.Namespace))
+		s := step(mongosh.DropView(db, coll), "drop the view", n.Namespace)
+		s.Drops = true
+		p.drops = append(p.drops, s)
 		return
 	}
 	s := step(mongosh.DropCollection(db, coll, n.Definition.Options), "drop", n.Namespace)
@@ -115,8 +119,17 @@ func (p *plan) drop(n schema.Named, why string) {
 		s.Warning += "; "
 	}
 	s.Warning += "DATA GOES: " + mongosh.Quote(n.Namespace.String()) + " is dropped with its documents" + why
-	s.Destroys = true
+	s.Destroys, s.Drops = true, true
 	p.drops = append(p.drops, s)
+}
+
+// recreateView creates a view that was dropped for it.
+func (p *plan) recreateView(n schema.Named) {
+	p.views = append(p.views, n)
+	if p.rebuilt == nil {
+		p.rebuilt = map[schema.Namespace]bool{}
+	}
+	p.rebuilt[n.Namespace] = true
 }
 
 // rebuild drops a namespace and creates it again, if the policy allows that or if it is a
@@ -140,7 +153,7 @@ func (p *plan) change(from, to schema.Named) {
 			return
 		}
 		p.drop(from, "")
-		p.create(to)
+		p.recreateView(to)
 		return
 	}
 	var toCapped Script
@@ -163,11 +176,12 @@ func (p *plan) change(from, to schema.Named) {
 	if from.Namespace != to.Namespace {
 		p.renames = append(p.renames, schema.Difference{From: &from, To: &to})
 	}
-	drops, creates := changeIndexes(to, from.Definition)
+	indexes := changeIndexes(to, from.Definition)
 	p.changes = append(p.changes, toCapped...)
-	p.changes = append(p.changes, drops...)
+	p.changes = append(p.changes, indexes.first...)
 	p.changes = append(p.changes, options...)
-	p.changes = append(p.changes, creates...)
+	p.changes = append(p.changes, indexes.creates...)
+	p.changes = append(p.changes, indexes.last...)
 }
 
 // move orders the renames so that no name is taken when it is needed. Where they go

@@ -16,6 +16,8 @@ type Step struct {
 	Warning string
 	// Destroys says that documents go.
 	Destroys bool
+	// Drops says that the step drops an object, or is part of a rebuild.
+	Drops bool
 	// Withheld says that the statement would drop documents, and was left out.
 	Withheld bool
 }
@@ -33,6 +35,23 @@ func (s Script) Unsaid() int {
 
 // Withheld counts the differences that the policy left as a comment.
 func (s Script) Withheld() int { return s.count(func(st Step) bool { return st.Withheld }) }
+
+// WithoutDrops returns the script with a comment in place of each step that drops or
+// rebuilds an object, or that documents go with.
+func (s Script) WithoutDrops() Script {
+	out := make(Script, len(s))
+	for i, st := range s {
+		if st.Text != "" && (st.Drops || st.Destroys) {
+			why := "NOT DONE (--allow-destructive): "
+			if st.Warning != "" {
+				why += st.Warning + ": "
+			}
+			st = Step{Withheld: true, Warning: why + st.Text}
+		}
+		out[i] = st
+	}
+	return out
+}
 
 func (s Script) count(is func(Step) bool) int {
 	n := 0
@@ -80,7 +99,7 @@ func Create(s schema.Definitions) Script {
 		}
 		script = append(script, create(n)...)
 	}
-	return append(script, createViews(views)...)
+	return append(script, createViews(views, nil)...)
 }
 
 // create creates a collection or a time series with its indexes.

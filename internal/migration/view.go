@@ -10,8 +10,9 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// createViews creates views, each after those it is based on.
-func createViews(views []schema.Named) Script {
+// createViews creates views, each after those it is based on. Those rebuilt were dropped
+// first.
+func createViews(views []schema.Named, rebuilt map[schema.Namespace]bool) Script {
 	byName := map[schema.Namespace]schema.Named{}
 	for _, v := range views {
 		byName[v.Namespace] = v
@@ -30,7 +31,9 @@ func createViews(views []schema.Named) Script {
 			}
 		}
 		text := mongosh.CreateView(v.Namespace.Database, v.Namespace.Collection, v.Definition.Options)
-		script = append(script, step(text, "create the view", v.Namespace))
+		s := step(text, "create the view", v.Namespace)
+		s.Drops = rebuilt[v.Namespace]
+		script = append(script, s)
 	}
 	for _, v := range views {
 		visit(v)

@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
@@ -33,9 +34,11 @@ type Document struct {
 	Change   Change
 	Origin   Origin
 	Detected time.Time
-	source   string
-	wall     time.Time
-	between  Interval
+	// Actor is who made the change, zero where that is not known.
+	Actor   actor.Actor
+	source  string
+	wall    time.Time
+	between Interval
 }
 
 // Interval is a part of the history that no oplog holds.
@@ -120,6 +123,9 @@ func (d Document) fields(more ...bson.E) bson.D {
 		doc = append(doc, bson.E{Key: "collection_uuid", Value: c.UUID.Binary()})
 	}
 	doc = appendRaw(doc, "command", c.Command)
+	if !d.Actor.IsZero() {
+		doc = append(doc, bson.E{Key: "actor", Value: d.Actor})
+	}
 	doc = append(doc, d.origin()...)
 	return cutToFit(doc, c.Truncated)
 }

@@ -2,6 +2,7 @@ package oplog
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,9 @@ type Unit struct {
 	OpTime     OpTime
 	Wall       time.Time
 	Operations []Entry
+	// SessionUser is the lsid.uid of a transaction, the SHA-256 of its user as name@db;
+	// zero where it has none.
+	SessionUser [sha256.Size]byte
 }
 
 // Fetcher reads the entry at one timestamp. Member is one.
@@ -56,6 +60,9 @@ func unitOf(ctx context.Context, raw bson.Raw, from Fetcher) (Unit, error) {
 // read. The error is a *ChainError where an entry of the chain is gone.
 func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 	u := Unit{OpTime: e.OpTime, Wall: e.Wall}
+	if _, uid, ok := e.Raw.Lookup("lsid", "uid").BinaryOK(); ok && len(uid) == len(u.SessionUser) {
+		copy(u.SessionUser[:], uid)
+	}
 	name, _ := e.Command()
 	if name == "applyOps" && !e.takesEffect() {
 		return u, nil

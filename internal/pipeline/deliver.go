@@ -36,6 +36,8 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 		p.detected = p.detected && o.upTo.IsZero()
 		return nil
 	}
+	// Before the stored checkpoint is read, which must be fresh when the first document is written.
+	p.findActors(ctx, &o)
 	ctx, cancel := retry.Outlasting(ctx, shutdownGrace)
 	defer cancel()
 	if err := p.recreateCollections(ctx); err != nil {
@@ -66,6 +68,17 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	p.setPosition(o.upTo)
 	p.detected = false
 	return nil
+}
+
+// findActors sets the actors of the documents, as far as they are found in time.
+func (p *Pipeline) findActors(ctx context.Context, o *batch) {
+	if p.Actors == nil || len(o.subjects) == 0 {
+		return
+	}
+	found := p.Actors.Find(ctx, o.subjects)
+	for i, d := range o.docs {
+		o.docs[i].Actor = found[d.ID]
+	}
 }
 
 // stored reads the checkpoint again before each write, since another process may have

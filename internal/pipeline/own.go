@@ -65,7 +65,10 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if p.Actors == nil {
+		return nil
+	}
+	return sink.ActorsSetup(ctx, p.Database)
 }
 
 // restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this

@@ -17,6 +17,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.uber.org/zap"
 
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/attribution"
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
@@ -54,6 +56,14 @@ type Route struct {
 	Filter notification.Filter
 }
 
+// Actors finds out who made changes.
+type Actors interface {
+	// Subject is called for every committed unit, in order.
+	Subject(unit oplog.Unit) attribution.Subject
+	// Find returns the actors of notifications, by _id. It waits for a bounded time.
+	Find(ctx context.Context, subjects []attribution.Subject) map[string]actor.Actor
+}
+
 // Credentials learns how each use of a deployment's credentials ended. It may end the
 // pipeline's context: other credentials were read, or they were refused for too long.
 type Credentials interface {
@@ -70,7 +80,7 @@ type Pipeline struct {
 // New creates a pipeline. It does no I/O: Setup and Prepare do.
 func New(cfg Config) *Pipeline { return &Pipeline{Config: cfg} }
 
-// Config is what a pipeline is given. All fields must be set.
+// Config is what a pipeline is given. All fields must be set but Actors.
 type Config struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
@@ -78,6 +88,7 @@ type Config struct {
 	Origin         notification.Origin
 	Detector       detector.Detector
 	Routes         []Route
+	Actors         Actors
 	Checkpoints    checkpoint.Store
 	// Catalog stores the versions of definitions; Watch decides which namespaces are included.
 	Catalog catalog.Store
@@ -290,6 +301,8 @@ func (p *Pipeline) recordProgress(b oplog.Batch) {
 type batch struct {
 	docs     []notification.Document
 	versions []schema.Version
+	// subjects are what the documents are about, if their actors are wanted.
+	subjects []attribution.Subject
 	upTo     oplog.Moment
 	// bytes is the approximate size of the documents.
 	bytes int
@@ -373,9 +386,18 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 	p.unlisted.touch(p.Detector.AffectedNamespaces(unit))
 	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
+	var ids []string
 	for _, c := range result.Changes {
-		o.add(p.document(c))
+		d := p.document(c)
+		ids = append(ids, d.ID)
+		o.add(d)
 		p.noteOwnTaken(c)
+	}
+	if p.Actors != nil {
+		subject := p.Actors.Subject(unit)
+		if subject.IDs = ids; len(ids) > 0 {
+			o.subjects = append(o.subjects, subject)
+		}
 	}
 	for _, v := range result.Versions {
 		o.versions = append(o.versions, v.Clone())

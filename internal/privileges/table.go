@@ -2,7 +2,11 @@
 // reads what a user may do, and names what is missing and how to grant it.
 package privileges
 
-import "github.com/ddltail/ddltail/internal/sink"
+import (
+	"slices"
+
+	"github.com/ddltail/ddltail/internal/sink"
+)
 
 // Role is a set of commands that share a user. deploy/replicaset/create-user.js creates a
 // user for each.
@@ -64,6 +68,10 @@ type Use struct {
 	MajorVersion int
 	// HistoryTTL says that old history is removed.
 	HistoryTTL bool
+	// Actor says that ACTOR is set, so that who made changes is looked for.
+	Actor bool
+	// GetLog says that ACTOR has getlog.
+	GetLog bool
 	// NoQueue says that nothing is written to the queue: SINKS lacks mongodb.
 	NoQueue bool
 }
@@ -137,7 +145,42 @@ func Table(database string) []Need {
 			Privileges: []Privilege{own(sink.History, "remove"), own(sink.Catalog, "remove")},
 			applies:    func(u Use) bool { return u.HistoryTTL },
 		},
-	}, consumers(own)...)
+	}, slices.Concat(actors(own), consumers(own))...)
+}
+
+// actors are the rows of `run` with ACTOR.
+func actors(own func(string, ...string) Privilege) []Need {
+	return []Need{
+		{
+			By: "`run` with `getlog` in `DDLTAIL_ACTOR`", role: Run, Deployment: Tailed, Effect: Configured,
+			Without:    "a warning: no actor from there",
+			Privileges: []Privilege{{cluster(), []string{"getLog"}}},
+			applies:    func(u Use) bool { return u.GetLog },
+		},
+		{
+			By: "`run` with `DDLTAIL_ACTOR`", role: Run, Deployment: Tailed, Effect: Configured,
+			Without:    "a warning: connections that are older than what is read of the log have no user",
+			Privileges: []Privilege{{cluster(), []string{"inprog"}}},
+			applies:    func(u Use) bool { return u.Actor },
+		},
+		{
+			By: "`run` with `DDLTAIL_ACTOR`", role: Run, Deployment: Tailed, Effect: Configured,
+			Without:    "a warning: the session of a transaction names no user",
+			Privileges: []Privilege{{on("", ""), []string{"viewUser"}}},
+			applies:    func(u Use) bool { return u.Actor },
+		},
+		{
+			By: "`run` with `DDLTAIL_ACTOR`", role: Run, Deployment: Sink, Effect: Required, Without: "exit 2",
+			Privileges: []Privilege{own(sink.Actors, "find", "insert")},
+			applies:    func(u Use) bool { return u.Actor },
+		},
+		{
+			By: "`run` with `DDLTAIL_ACTOR` and `DDLTAIL_HISTORY_TTL`", role: Run, Deployment: Sink, Effect: Configured,
+			Without:    "a warning and `ddltail_retention_errors_total`: actors are not removed with their changes",
+			Privileges: []Privilege{own(sink.Actors, "remove")},
+			applies:    func(u Use) bool { return u.HistoryTTL && u.Actor },
+		},
+	}
 }
 
 // consumers are the rows of the commands that connect to SINK_URI alone.
@@ -154,6 +197,11 @@ func consumers(own func(string, ...string) Privilege) []Need {
 			By: "`listen`", role: Listen, Deployment: Sink, Effect: Optional, applies: only("listen"),
 			Without:    "new notifications are found by polling; healthy",
 			Privileges: []Privilege{own(sink.Notifications, "changeStream")},
+		},
+		{
+			By: "`listen`", role: Listen, Deployment: Sink, Effect: Optional, applies: only("listen"),
+			Without:    "an actor that was found after its notification was written is not delivered; healthy",
+			Privileges: []Privilege{own(sink.Actors, "find")},
 		},
 		{
 			By: "`listen`", role: Listen, Deployment: Sink, Effect: Configured, applies: only("listen"),
@@ -181,6 +229,11 @@ func consumers(own func(string, ...string) Privilege) []Need {
 		{
 			By: "`history`", Without: "exit 2", role: History, Deployment: Sink,
 			Privileges: []Privilege{own(sink.History, "find"), own(sink.Catalog, "find"), own(sink.Checkpoints, "find")},
+		},
+		{
+			By: "`history`", role: History, Deployment: Sink, Effect: Optional,
+			Without:    "an actor that was found after its notification was written is not shown; healthy",
+			Privileges: []Privilege{own(sink.Actors, "find")},
 		},
 	}
 }

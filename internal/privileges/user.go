@@ -148,6 +148,9 @@ func (u Use) script() string {
 	if u.HistoryTTL {
 		with = append(with, "DDLTAIL_HISTORY_TTL set")
 	}
+	if u.Actor {
+		with = append(with, "DDLTAIL_ACTOR set")
+	}
 	if len(with) == 0 {
 		return "run " + Script
 	}

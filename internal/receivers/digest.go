@@ -179,7 +179,11 @@ func groupsOf(changes []Change) []string {
 	var texts []string
 	for i, g := range groups {
 		if i == maxGroups {
-			texts = append(texts, fmt.Sprintf("and %s more groups", number(len(groups)-i)))
+			others := 0
+			for _, g := range groups[i:] {
+				others += counts[g]
+			}
+			texts = append(texts, fmt.Sprintf("%s others in %s groups", number(others), number(len(groups)-i)))
 			break
 		}
 		text := fmt.Sprintf("%s %s %s", number(counts[g]), g.risk, Change{Operation: g.operation}.operation())

@@ -93,7 +93,7 @@ func TestTemplateMistakes(t *testing.T) {
 
 // TestHostileTemplates renders every hostile name with templates of both kinds.
 func TestHostileTemplates(t *testing.T) {
-	for _, name := range hostile() {
+	for _, name := range hostileNames() {
 		body, err := render(t, kindJSON, `{"in": "<{{.Namespace}}>", "out": {{.Namespace}}, "user": "{{.User}}", "all": {{.Document}}}`, named(t, name))
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
@@ -119,7 +119,7 @@ func TestHostileTemplates(t *testing.T) {
 
 // FuzzEscaped checks that no name changes the structure of a JSON template's result.
 func FuzzEscaped(f *testing.F) {
-	for _, name := range hostile() {
+	for _, name := range hostileNames() {
 		f.Add(name)
 	}
 	parsed, err := parseTemplate(kindJSON, `{"a": "{{.Namespace}}", "b": [{{.Namespace}}, {{if .Undo}}"{{.Undo}}"{{else}}0{{end}}], "{{.Operation}}": {{.Document}}}`)

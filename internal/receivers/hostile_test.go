@@ -1,30 +1,15 @@
 package receivers
 
 import (
-	"strings"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/test/hostile"
 )
 
-// hostile are names that no target may interpret: as markup, a mention, a template, an
-// end of line, a direction of text, or a command to a terminal.
-func hostile() []string {
-	return []string{
-		"<script>alert(1)</script>",
-		"*bold*|<!channel>",
-		"{{.}} {{template \"x\"}}",
-		"two\nlines\r\n\ttab",
-		strings.Repeat("long", 50),
-		"\u202egnirts\u202c مرحبا",
-		"\x1b[2J\x1b]0;title\x07",
-		`"quotes" \ and 'quotes' \u0022`,
-		"[link](https://example.com) @everyone <at>all</at>",
-		"&lt;b&gt; &amp; <b>",
-		"_it_ ~no~ `code` > quote\u2028",
-		"\xff\xfe not UTF-8",
-	}
-}
+// hostileNames are those of all tests, and one that is not UTF-8, which no server stores.
+func hostileNames() []string { return append(hostile.Names(), "\xff\xfe not UTF-8") }
 
 // raw parses Extended JSON.
 func raw(t testing.TB, text string) bson.Raw {

@@ -143,8 +143,8 @@ func (l *loader) name(s scalar, before []Receiver) string {
 	switch {
 	case !regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(s.text):
 		l.fail(max(s.line, 1), "name", "want 1 to 64 of A-Z a-z 0-9 _ -")
-	case s.text == reserved:
-		l.fail(s.line, "name", "%q is the receiver of DDLTAIL_BACKEND_URL", reserved)
+	case s.text == reserved || s.text == "stdout":
+		l.fail(s.line, "name", "%q is the receiver of DDLTAIL_BACKEND_URL or of --stdout", s.text)
 	case slices.ContainsFunc(before, func(r Receiver) bool { return r.Name == s.text }):
 		l.fail(s.line, "name", "%q occurs twice", s.text)
 	}

@@ -37,6 +37,21 @@ func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mo
 	return client, nil
 }
 
+// Announce opens a connection to a host without authentication, under the name of an application, which the server then logs.
+func Announce(ctx context.Context, base *options.ClientOptions, host, application string) error {
+	client, err := mongo.Connect(unauthenticated(base, host).SetAppName(application))
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", host, err)
+	}
+	defer disconnect(client)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Err(); err != nil {
+		return fmt.Errorf("connect to %s: %w", host, err)
+	}
+	return nil
+}
+
 // Unauthenticated reports whether an error means that the credentials are wrong.
 func Unauthenticated(err error) bool {
 	var fromServer driver.Error

@@ -33,6 +33,7 @@ func Collections(database string) []string {
 		database + "." + History,
 		database + "." + Catalog,
 		database + "." + Checkpoints,
+		database + "." + Actors,
 	}
 }
 

@@ -267,6 +267,11 @@ func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) erro
 	return cur.All(ctx, into)
 }
 
+// readConcern waits for the optime after which the listing begins; of a server without an
+// oplog that is zero, and nothing is waited for.
 func (l *Listing) readConcern() bson.E {
+	if l.after.IsZero() {
+		return bson.E{Key: "readConcern", Value: bson.D{{Key: "level", Value: "local"}}}
+	}
 	return bson.E{Key: "readConcern", Value: bson.D{{Key: "level", Value: "local"}, {Key: "afterClusterTime", Value: l.after}}}
 }

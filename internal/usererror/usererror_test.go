@@ -58,7 +58,7 @@ func TestFinal(t *testing.T) {
 	}
 	temporary := errors.New("connection refused")
 	for _, of := range []func(error) error{tailed, listing, sink} {
-		if err := of(temporary); err != temporary || usererror.IsFinal(err) {
+		if err := of(temporary); !errors.Is(err, temporary) || err.Error() != temporary.Error() || usererror.IsFinal(err) {
 			t.Errorf("got %v, want it unchanged", err)
 		}
 	}

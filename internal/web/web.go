@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -65,6 +66,22 @@ func probe(ask func() error) http.Handler {
 	})
 }
 
+// ServeProbes serves /healthz and /readyz alone on the listener until the context ends:
+// plain HTTP without authentication, for probes that can do neither. /readyz does not say
+// why, since anyone can read it.
+func ServeProbes(ctx context.Context, l net.Listener, probes Probes, log *zap.Logger) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", probe(probes.Alive))
+	mux.Handle("GET /readyz", probe(func() error {
+		if probes.Ready() != nil {
+			return errors.New("not ready")
+		}
+		return nil
+	}))
+	log.Info("serving probes", zap.Stringer("address", l.Addr()))
+	return serve(ctx, l, mux, "", log)
+}
+
 const pageText = `<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{{.Title}}</title>
@@ -97,19 +114,34 @@ func (p Page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // Serve answers on the listener until the context ends. configFile, if any, asks
 // for TLS and basic auth in the exporter toolkit's format.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, configFile string, log *zap.Logger) error {
-	errorLog, err := zap.NewStdLogAt(log, zap.WarnLevel)
-	if err != nil {
-		return fmt.Errorf("serve HTTP: %w", err)
+	log.Info("serving HTTP", zap.Stringer("address", l.Addr()), zap.Bool("web_config", configFile != ""))
+	return serve(ctx, l, h, configFile, log)
+}
+
+// errorLog logs what net/http reports.
+type errorLog struct{ log *zap.Logger }
+
+// Write logs one line. A failed handshake is the client's: load balancers and scanners cause
+// it all the time, so it is no warning.
+func (e errorLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	if reason, ok := strings.CutPrefix(text, "http: TLS handshake error from "); ok {
+		e.log.Info("TLS handshake failed", zap.String("from", reason))
+	} else {
+		e.log.Warn("HTTP server", zap.String("error", text))
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: readTimeout, ErrorLog: errorLog}
+	return len(line), nil
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler, configFile string, log *zap.Logger) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: readTimeout, ErrorLog: stdlog.New(errorLog{log}, "", 0)}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		stopped <- srv.Shutdown(bounded)
 	})
-	log.Info("serving HTTP", zap.Stringer("address", l.Addr()), zap.Bool("web_config", configFile != ""))
-	err = toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &configFile}, slog.New(slog.DiscardHandler))
+	err := toolkit.Serve(l, srv, &toolkit.FlagConfig{WebConfigFile: &configFile}, slog.New(slog.DiscardHandler))
 	if stop() {
 		return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -120,8 +122,9 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestWebConfig asks with and without the password, over TLS.
-func TestWebConfig(t *testing.T) {
+// webConfig writes a configuration with TLS and basic auth.
+func webConfig(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	certify(t, dir)
 	config := filepath.Join(dir, "web.yml")
@@ -129,6 +132,12 @@ func TestWebConfig(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return config
+}
+
+// TestWebConfig asks with and without the password, over TLS.
+func TestWebConfig(t *testing.T) {
+	config := webConfig(t)
 	addr := serve(t, web.Probes{Alive: yes, Ready: yes}, config)
 	for _, path := range paths {
 		if status, body := get(t, "https://"+addr+path, ""); status != http.StatusUnauthorized || strings.Contains(body, "member") {
@@ -168,5 +177,53 @@ func certify(t *testing.T, dir string) {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestHandshake: a client that fails the handshake is no warning.
+func TestHandshake(t *testing.T) {
+	core, logged := observer.New(zap.InfoLevel)
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- web.Serve(ctx, l, http.NotFoundHandler(), webConfig(t), zap.New(core))
+	}()
+	get(t, "http://"+l.Addr().String()+"/", "")
+	found := func() []observer.LoggedEntry { return logged.FilterMessage("TLS handshake failed").All() }
+	for end := time.Now().Add(5 * time.Second); len(found()) == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	}
+	if entries := found(); len(entries) == 0 || entries[0].Level != zap.InfoLevel {
+		t.Errorf("logged %v", logged.All())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestProbes: they need neither TLS nor a password, and say nothing but what they are asked.
+func TestProbes(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- web.ServeProbes(ctx, l, web.Probes{Alive: yes, Ready: func() error { return errors.New("a secret reason") }}, zaptest.NewLogger(t))
+	}()
+	for path, want := range map[string]string{"/healthz": "200 ok\n", "/readyz": "503 not ready\n", "/metrics": "404 404 page not found\n", "/": "404 404 page not found\n"} {
+		status, text := get(t, "http://"+l.Addr().String()+path, "")
+		if got := fmt.Sprintf("%d %s", status, text); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -116,6 +116,21 @@ func (p *Process) Stdout() string { return contents(p.stdout) }
 // Stderr is what the process has logged so far.
 func (p *Process) Stderr() string { return contents(p.stderr) }
 
+// Failure is what the process said as it failed, a line for each mistake.
+func (p *Process) Failure() string {
+	var out strings.Builder
+	for line := range strings.Lines(p.Stderr()) {
+		var entry struct{ Msg, Error string }
+		switch text, ok := strings.CutPrefix(line, "ddltail: "); {
+		case ok:
+			out.WriteString(text)
+		case json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "ddltail failed":
+			out.WriteString(entry.Error + "\n")
+		}
+	}
+	return out.String()
+}
+
 // contents is empty for a file that cannot be read: its process then has not said
 // what the test looks for.
 func contents(path string) string {

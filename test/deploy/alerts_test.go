@@ -1,11 +1,14 @@
 package deploytest
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
 // TestAlerts has Prometheus' own tool test the rules.
@@ -30,12 +33,18 @@ func TestAlerts(t *testing.T) {
 // TestAlertsKnowTheMetrics compares the names in the rules with those that `ddltail run` and `ddltail listen` serve.
 func TestAlertsKnowTheMetrics(t *testing.T) {
 	t.Parallel()
-	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts", "DDLTAIL_SINKS=mongodb,stdout?required=false")
+	declared := filepath.Join(t.TempDir(), "schema.json")
+	ok(t, os.WriteFile(declared, []byte("[]"), 0o600))
+	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts", "DDLTAIL_DECLARED="+declared,
+		"DDLTAIL_SINKS=mongodb,stdout?required=false")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
-	l := startCommand(t, []string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts")
-	ok(t, l.WaitReady(bounded(t)))
-	_, more, err := l.Get(t.Context(), "/metrics")
+	listen, err := ddltailtest.Start(ddltail(t), []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),
+		"DDLTAIL_DATABASE=alerts", "DDLTAIL_BACKEND_URL=http://localhost:1")
+	ok(t, err)
+	t.Cleanup(func() { ok(t, listen.Close()) })
+	ok(t, listen.WaitReady(bounded(t)))
+	_, more, err := listen.Get(t.Context(), "/metrics")
 	ok(t, err)
 	for _, want := range []string{
 		`ddltail_info{component="run",database="alerts",name="default",replica_set="rs0",source="rs0"} 1`, "ddltail_ready 1", "ddltail_privileges_missing 0",

@@ -29,12 +29,7 @@ func wantExit(t *testing.T, p *ddltailtest.Process, code int, said ...string) {
 	if got != code {
 		t.Errorf("exit code %d, want %d:\n%s", got, code, text)
 	}
-	var last string
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "ddltail: ") {
-			last += line
-		}
-	}
+	last := p.Failure()
 	for _, want := range said {
 		if !strings.Contains(last, want) {
 			t.Errorf("it does not say %q:\n%s", want, text)

@@ -237,10 +237,10 @@ func testMisconfigured(t *testing.T, status int) {
 
 func (s scene) expectMetric(p *ddltailtest.Process, series string, want float64) {
 	s.Helper()
-	got, err := p.Metric(s.Context(), series)
-	if err != nil || got != want {
-		s.Errorf("%s is %v, %v, want %v", series, got, err, want)
-	}
+	s.eventually(fmt.Sprintf("%s is %v", series, want), func() bool {
+		got, err := p.Metric(s.Context(), series)
+		return err == nil && got == want
+	})
 }
 
 // TestOneRefused has a backend that answers 400 to some notifications: these are marked, and

@@ -24,6 +24,7 @@
 package mongotest
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -73,11 +74,13 @@ func (o Options) name() string {
 func (o Options) dataMembers() int { return max(o.Members, 1) }
 
 func (o Options) args() []string {
-	args := []string{
-		"--bind_ip", "127.0.0.1", "--nounixsocket",
-		"--wiredTigerCacheSizeGB", "0.25",
-		"--setParameter", "diagnosticDataCollectionEnabled=false",
+	var args []string
+	if !slices.Contains(o.Args, "--bind_ip") {
+		args = append(args, "--bind_ip", "127.0.0.1", "--nounixsocket")
 	}
+	args = append(args,
+		"--wiredTigerCacheSizeGB", "0.25",
+		"--setParameter", "diagnosticDataCollectionEnabled=false")
 	if o.OplogSizeMB > 0 {
 		args = append(args, "--oplogSize", strconv.Itoa(o.OplogSizeMB))
 	}

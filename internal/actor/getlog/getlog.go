@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -15,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor"
 )
 
-// Reader reads what was logged since its last call.
+// Reader reads what was logged since its last call. Client must be set.
 type Reader struct {
 	Client *mongo.Client
 
@@ -28,8 +29,14 @@ type Batch struct {
 	Lines []string
 	// Missed is the number of lines that the ring lost before these.
 	Missed int64
+	// First reports that no lines were read before.
+	First bool
 	// Restarted reports that these lines are another server process's than those before.
 	Restarted bool
+	// Until is the server's clock before these lines were read: every earlier line is among those returned so far.
+	Until time.Time
+	// Ring is how many lines the server held.
+	Ring int
 }
 
 // ring determines which lines of a reply are new. The zero value has read nothing.
@@ -56,6 +63,8 @@ func (r *ring) next(total int64, lines []string) ([]string, int64) {
 
 type hello struct {
 	Primary  bool          `bson:"isWritablePrimary"`
+	Clock    time.Time     `bson:"localTime"`
+	Wire     int           `bson:"maxWireVersion"`
 	Election bson.ObjectID `bson:"electionId"`
 	Topology struct {
 		Process bson.ObjectID `bson:"processId"`
@@ -65,8 +74,8 @@ type hello struct {
 // term is in the last eight bytes of the electionId.
 func (h hello) term() int64 { return int64(binary.BigEndian.Uint64(h.Election[4:])) } //nolint:gosec // a term is never negative
 
-func (r *Reader) hello(ctx context.Context) (h hello, err error) {
-	if err := r.Client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&h); err != nil {
+func readHello(ctx context.Context, client *mongo.Client) (h hello, err error) {
+	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&h); err != nil {
 		return h, fmt.Errorf("read the state of the member (hello): %w", err)
 	}
 	return h, nil
@@ -74,7 +83,7 @@ func (r *Reader) hello(ctx context.Context) (h hello, err error) {
 
 // Read returns the lines that were logged since the last call.
 func (r *Reader) Read(ctx context.Context) (b Batch, err error) {
-	h, err := r.hello(ctx)
+	h, err := readHello(ctx, r.Client)
 	if err != nil {
 		return b, err
 	}
@@ -86,17 +95,18 @@ func (r *Reader) Read(ctx context.Context) (b Batch, err error) {
 		return b, fmt.Errorf("read the log of the member (getLog): %w", err)
 	}
 	// A restart between the two commands shows in a second hello.
-	after, err := r.hello(ctx)
+	after, err := readHello(ctx, r.Client)
 	if err != nil {
 		return b, err
 	}
 	if h.Topology.Process != after.Topology.Process {
-		return b, errors.New("the member restarted while its log was read: retry")
+		return b, errRestarted
 	}
 	if h.Topology.Process != r.process {
 		b.Restarted = !r.process.IsZero()
 		r.process, r.ring = h.Topology.Process, ring{}
 	}
+	b.First, b.Until, b.Ring = !r.ring.begun && !b.Restarted, h.Clock, len(reply.Lines)
 	b.Lines, b.Missed = r.ring.next(reply.Total, reply.Lines)
 	return b, nil
 }
@@ -107,6 +117,9 @@ type operation struct {
 	Client      string `bson:"client"`
 	App         string `bson:"appName"`
 	Metadata    struct {
+		Application struct {
+			Name string `bson:"name"`
+		} `bson:"application"`
 		Driver struct {
 			Name    string `bson:"name"`
 			Version string `bson:"version"`
@@ -124,6 +137,9 @@ func (o operation) connection() actor.Connection {
 		Name: o.Description, Client: o.Client, App: o.App, Mongos: len(o.Metadata.Mongos) > 0,
 		Driver: strings.TrimSpace(o.Metadata.Driver.Name + " " + o.Metadata.Driver.Version),
 	}
+	if o.Metadata.Application.Name != "" { // not escaped, as appName is by newer servers
+		c.App = o.Metadata.Application.Name
+	}
 	for _, user := range o.Users {
 		c.Users = append(c.Users, user.User+"@"+user.DB)
 	}
@@ -131,39 +147,88 @@ func (o operation) connection() actor.Connection {
 }
 
 // State returns what the member says of itself and of its connections.
-func (r *Reader) State(ctx context.Context) (s actor.State, err error) {
-	h, err := r.hello(ctx)
+func (r *Reader) State(ctx context.Context) (actor.State, error) {
+	s, process, err := state(ctx, r.Client)
+	if err == nil && process != r.process {
+		err = errRestarted
+	}
+	return s, err
+}
+
+// State returns what a member says of itself and of its connections.
+func State(ctx context.Context, client *mongo.Client) (actor.State, error) {
+	s, _, err := state(ctx, client)
+	return s, err
+}
+
+var errRestarted = errors.New("the member restarted meanwhile: retry")
+
+func state(ctx context.Context, client *mongo.Client) (s actor.State, process bson.ObjectID, err error) {
+	before, err := readHello(ctx, client)
 	if err != nil {
-		return s, err
+		return s, process, err
 	}
-	if h.Topology.Process != r.process {
-		return s, errors.New("the member restarted since its log was read: retry")
+	operations, err := connections(ctx, client)
+	if err != nil {
+		return s, process, fmt.Errorf("read the connections of the member ($currentOp): %w", err)
 	}
-	cursor, err := r.Client.Database("admin").Aggregate(ctx, mongo.Pipeline{
+	after, err := readHello(ctx, client)
+	if err != nil {
+		return s, process, err
+	}
+	if after.Topology.Process != before.Topology.Process {
+		return s, process, errRestarted
+	}
+	s.Primary = before.Primary && after.Primary && before.Election == after.Election
+	s.Term, s.Version = before.term(), major(before.Wire)
+	for _, o := range operations {
+		s.Connections = append(s.Connections, o.connection())
+	}
+	return s, after.Topology.Process, nil
+}
+
+// major returns the server's major version, of those before 5.0 only that.
+func major(wire int) int {
+	const wire5, wire6 = 13, 17
+	switch {
+	case wire < wire5:
+		return 4
+	case wire < wire6:
+		return 5
+	}
+	return 6
+}
+
+func connections(ctx context.Context, client *mongo.Client) (operations []operation, err error) {
+	cursor, err := client.Database("admin").Aggregate(ctx, mongo.Pipeline{
 		{{Key: "$currentOp", Value: bson.D{{Key: "allUsers", Value: true}, {Key: "idleConnections", Value: true}}}},
 		{{Key: "$match", Value: bson.D{{Key: "desc", Value: bson.D{{Key: "$regex", Value: "^conn[0-9]+$"}}}}}},
 		{{Key: "$project", Value: bson.D{
 			{Key: "desc", Value: 1}, {Key: "client", Value: 1}, {Key: "appName", Value: 1},
-			{Key: "clientMetadata.driver", Value: 1}, {Key: "clientMetadata.mongos", Value: 1}, {Key: "effectiveUsers", Value: 1},
+			{Key: "clientMetadata.application", Value: 1}, {Key: "clientMetadata.driver", Value: 1}, {Key: "clientMetadata.mongos", Value: 1}, {Key: "effectiveUsers", Value: 1},
 		}}},
 	})
 	if err != nil {
-		return s, fmt.Errorf("read the connections of the member ($currentOp): %w", err)
+		return nil, err
 	}
-	var operations []operation
-	if err := cursor.All(ctx, &operations); err != nil {
-		return s, fmt.Errorf("read the connections of the member ($currentOp): %w", err)
+	return operations, cursor.All(ctx, &operations)
+}
+
+// Users returns the users of all databases, each as user@db.
+func Users(ctx context.Context, client *mongo.Client) ([]string, error) {
+	var reply struct {
+		Users []struct {
+			User string `bson:"user"`
+			DB   string `bson:"db"`
+		} `bson:"users"`
 	}
-	after, err := r.hello(ctx)
-	if err != nil {
-		return s, err
+	command := bson.D{{Key: "usersInfo", Value: bson.D{{Key: "forAllDBs", Value: true}}}}
+	if err := client.Database("admin").RunCommand(ctx, command).Decode(&reply); err != nil {
+		return nil, fmt.Errorf("read the names of the users (usersInfo): %w", err)
 	}
-	if after.Topology.Process != r.process {
-		return s, errors.New("the member restarted while its connections were read: retry")
+	users := make([]string, len(reply.Users))
+	for i, u := range reply.Users {
+		users[i] = u.User + "@" + u.DB
 	}
-	s.Primary, s.Term = h.Primary && after.Primary && h.Election == after.Election, h.term()
-	for _, o := range operations {
-		s.Connections = append(s.Connections, o.connection())
-	}
-	return s, nil
+	return users, nil
 }

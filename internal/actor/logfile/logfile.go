@@ -15,6 +15,9 @@ import (
 // maxLine bounds a line that has no end. What is longer is returned in part: its ids are at the beginning.
 const maxLine = 1 << 20
 
+// maxRead bounds what one Read returns, so that memory does not grow with the log.
+const maxRead = 4 << 20
+
 // fingerprintLength is how much of a file's beginning distinguishes it from what replaced it by copytruncate.
 const fingerprintLength = 512
 
@@ -35,7 +38,13 @@ type Result struct {
 	Lines [][]byte
 	// Missed reports that lines may have been lost before these.
 	Missed bool
+	// More reports that the end of the log was not reached.
+	More bool
+
+	size int
 }
+
+func (r Result) full() bool { return r.size >= maxRead }
 
 // Close closes the file.
 func (f *Follower) Close() error {
@@ -68,7 +77,9 @@ func (f *Follower) Read() (r Result, err error) {
 	if err := f.drain(&r); err != nil {
 		return r, err
 	}
-	return r, f.advance(&r)
+	err = f.advance(&r)
+	r.More = r.full()
+	return r, err
 }
 
 func (f *Follower) open(path string) error {
@@ -106,15 +117,16 @@ func head(file *os.File, length int) ([]byte, error) {
 	return raw[:n], nil
 }
 
-// drain reads to the end of the open file.
+// drain reads to the end of the open file, or until the result is full.
 func (f *Follower) drain(r *Result) error {
 	chunk := make([]byte, 64<<10)
-	for {
+	for !r.full() {
 		n, err := f.file.ReadAt(chunk, f.offset)
-		if missing := fingerprintLength - len(f.fingerprint); missing > 0 {
+		if missing := fingerprintLength - len(f.fingerprint); missing > 0 && f.offset == int64(len(f.fingerprint)) {
 			f.fingerprint = append(f.fingerprint, chunk[:min(n, missing)]...)
 		}
 		f.offset += int64(n)
+		r.size += n
 		f.split(chunk[:n], r)
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -123,6 +135,7 @@ func (f *Follower) drain(r *Result) error {
 			return fmt.Errorf("read the log: %w", err)
 		}
 	}
+	return nil
 }
 
 func (f *Follower) split(raw []byte, r *Result) {
@@ -144,13 +157,13 @@ func (f *Follower) split(raw []byte, r *Result) {
 
 // advance goes on to the files that replaced the one that was read to its end, oldest first.
 func (f *Follower) advance(r *Result) error {
-	for {
+	for !r.full() {
 		next, err := f.next()
 		if err != nil || next == "" {
 			return err
 		}
 		// A last write may have come between the last read and the rotation.
-		if err := f.drain(r); err != nil {
+		if err := f.drain(r); err != nil || r.full() {
 			return err
 		}
 		if len(f.rest) > 0 {
@@ -166,6 +179,7 @@ func (f *Follower) advance(r *Result) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // rotated is a file that was or is the log.
@@ -187,9 +201,9 @@ func (f *Follower) next() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("identify the log: %w", err)
 	}
-	siblings, err := filepath.Glob(globQuote(f.Path) + ".*")
+	siblings, err := f.siblings()
 	if err != nil {
-		return "", fmt.Errorf("list the rotated logs of %s: %w", f.Path, err)
+		return "", err
 	}
 	from := lineTime(f.fingerprint)
 	var later []rotated
@@ -204,6 +218,15 @@ func (f *Follower) next() (string, error) {
 		return "", nil
 	}
 	return later[0].path, nil
+}
+
+// siblings returns the files that a rotation may have made of the log: PATH.SUFFIX and PATH-SUFFIX.
+func (f *Follower) siblings() ([]string, error) {
+	paths, err := filepath.Glob(globQuote(f.Path) + `[.\-]*`)
+	if err != nil {
+		return nil, fmt.Errorf("list the rotated logs of %s: %w", f.Path, err)
+	}
+	return paths, nil
 }
 
 func identify(path string, open os.FileInfo) (began time.Time, same bool) {

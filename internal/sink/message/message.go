@@ -10,6 +10,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/ddltail/ddltail/internal/cloudevent"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -54,12 +55,9 @@ type Message struct {
 	To          string
 	ContentType string
 	// Attributes are those of a CloudEvent in binary mode.
-	Attributes []Attribute
+	Attributes []cloudevent.Attribute
 	Body       []byte
 }
-
-// Attribute is an attribute of a CloudEvent; its name has no prefix.
-type Attribute struct{ Name, Value string }
 
 // Namespace is "database.collection", the database alone, or empty.
 func (m Message) Namespace() string {

@@ -14,9 +14,16 @@ import (
 // corpus holds entries as a server wrote them, each case with the documents that ddltail makes of it.
 const corpus = "../../../internal/detector/testdata/corpus/6.0.5/*.txtar"
 
-// beyond is a case of what the load never does: a rename to another database goes through a collection under a generated name that
-// is not marked as temporary.
-const beyond = "rename-cross-db"
+// beyond are cases of what the load never does, so that the ledger need not know it.
+func beyond() map[string]string {
+	return map[string]string{
+		"rename-cross-db":                     "goes through a collection under a generated name that is not marked as temporary",
+		"stay-temp-of-an-ordinary-collection": "renames to another database among them",
+		"temporary-collection-of-a-user":      "a user's own temporary collection is renamed",
+		"own-collection-archived":             "ddltail's own collections are renamed",
+		"applyops-create-over-a-time-series":  "the buckets are renamed, and not the time series",
+	}
+}
 
 type corpusCase struct {
 	name      string
@@ -39,7 +46,7 @@ func TestCorpus(t *testing.T) {
 	d := newDecoder("banking_db")
 	changes := 0
 	for _, c := range cases {
-		if c.name == beyond {
+		if _, never := beyond()[c.name]; never {
 			continue
 		}
 		d.changes = nil
@@ -53,7 +60,7 @@ func TestCorpus(t *testing.T) {
 			t.Errorf("%s: %s\n%s", c.name, counts, counts.Explain())
 		}
 	}
-	t.Logf("%d changes in %d cases", changes, len(cases)-1)
+	t.Logf("%d changes in %d cases", changes, len(cases)-len(beyond()))
 }
 
 func placeOf(c corpusCase) OpTime {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/attribution"
+	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// actorsOf returns what finds out who made the changes of a pipeline; nil where DDLTAIL_ACTOR is off.
+func (d *daemon) actorsOf(db *mongo.Database, p *pipeline.Pipeline) *attribution.Attributor {
+	if !d.cfg.Actor.On() {
+		return nil
+	}
+	startActorMetrics(d.metrics)
+	c := attribution.Config{
+		GetLog: d.cfg.Actor.GetLog, Files: d.cfg.Actor.Files, Wait: d.cfg.Actor.Wait, Fields: d.cfg.Actor.Fields,
+		Seeds: p.Seeds, Source: p.Origin.Source, Actors: db.Collection(sink.Actors),
+		Metrics: attribution.Metrics{Actors: d.metrics.Actors, Wait: d.metrics.ActorWait, Missed: d.metrics.LinesMissed},
+		Log:     d.log,
+	}
+	if writesHistory(d.cfg) {
+		c.History = db.Collection(sink.History)
+	}
+	return attribution.New(c)
+}
+
+// startActorMetrics lets the series of DDLTAIL_ACTOR begin at zero.
+func startActorMetrics(m *metrics.Run) {
+	for _, labels := range [][]string{{string(actor.ByLog), "true"}, {string(actor.ByLog), "false"}, {string(actor.BySession), "true"}, {attribution.None, "false"}} {
+		m.Actors.WithLabelValues(labels...)
+	}
+}
+
+// actorsSince is how long before the checkpoint, or before now, a log is read from the start: the clocks of lines and entries differ
+// little, and the process before this one may have been killed before it stored what it had found.
+const (
+	beforeCheckpoint = time.Minute
+	beforeNow        = 11 * time.Minute
+)
+
+// actorsSince returns the time from which on the logs are read.
+func actorsSince(ctx context.Context, p *pipeline.Pipeline) time.Time {
+	since := time.Now().Add(-beforeNow)
+	stored, ok, err := p.Checkpoints.Load(ctx)
+	if at := stored.Position.Time().Add(-beforeCheckpoint); err == nil && ok && at.Before(since) {
+		since = at
+	}
+	return since
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// completionLimit bounds how long a shell waits for values that the sink holds.
+const completionLimit = 2 * time.Second
+
+type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+
+// addCompletion lets a shell complete the values of flags.
+func addCompletion(root *cobra.Command) {
+	values := map[string]completion{
+		"operation": fixed(names(notification.Operations())...),
+		"risk":      fixed(names(notification.Risks())...),
+		"source":    stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Sources(ctx) }),
+		"ns":        stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Namespaces(ctx) }),
+	}
+	formats := map[string][]string{
+		"history": {"table", "json", "mongosh", "csv"}, "show": {"table", "json", "mongosh"}, "diff": {"table", "json", "mongosh"}, "status": {"table", "json"},
+	}
+	var add func(*cobra.Command)
+	add = func(cmd *cobra.Command) {
+		for flag, complete := range values {
+			if cmd.LocalFlags().Lookup(flag) != nil {
+				// It fails only for a flag that does not exist, or is registered twice.
+				_ = cmd.RegisterFlagCompletionFunc(flag, complete)
+			}
+		}
+		if all, ok := formats[cmd.Name()]; ok {
+			_ = cmd.RegisterFlagCompletionFunc("format", fixed(all...))
+		}
+		if cmd.Name() == "notify" {
+			cmd.ValidArgsFunction = first(names(notification.Operations()))
+		}
+		for _, sub := range cmd.Commands() {
+			add(sub)
+		}
+	}
+	add(root)
+}
+
+func names[T ~string](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}
+
+func fixed(values ...string) completion {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return values, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// first completes the first argument alone.
+func first(values []string) completion {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return values, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// stored completes what the sink holds. Without a sink there is nothing to complete.
+func stored(read func(context.Context, history.Reader) ([]string, error)) completion {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(commandContext(cmd)), completionLimit)
+		defer cancel()
+		cfg, err := config.Load(time.Now())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		client, err := sink.Connect(cfg.Sink.Options())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		defer disconnect(client)
+		found, err := read(ctx, history.NewReader(ownDatabase(client, cfg)))
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		slices.Sort(found)
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func ownDatabase(client *mongo.Client, cfg config.Config) *mongo.Database {
+	return client.Database(cfg.Database)
+}
+
+// commandContext is nil for a command that cobra completes.
+func commandContext(cmd *cobra.Command) context.Context {
+	if ctx := cmd.Context(); ctx != nil {
+		return ctx
+	}
+	return context.Background()
+}

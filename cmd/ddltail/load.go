@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/retry"
+)
+
+// configure reads the configuration, starts logging, and warns of what is most likely a
+// typing error.
+func configure(ctx context.Context, limit time.Duration, required ...config.Requirement) (config.Config, *zap.Logger, error) {
+	cfg, err := load(ctx, limit, required...)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	log, err := newLogger(cfg.Log)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	if len(cfg.Unknown) > 0 {
+		log.Warn("variables that mean nothing to ddltail", zap.Strings("names", cfg.Unknown))
+	}
+	if len(cfg.UnknownOptions) > 0 {
+		log.Warn("options in the URI that mean nothing to the driver", zap.Strings("names", cfg.UnknownOptions))
+	}
+	return cfg, log, nil
+}
+
+// load reads the configuration. A name of an SRV record that DNS does not know may yet
+// come, like a host: it waits for it up to the limit.
+func load(ctx context.Context, limit time.Duration, required ...config.Requirement) (config.Config, error) {
+	deadline := time.Now().Add(limit)
+	waiting := false
+	for {
+		cfg, err := config.Load(time.Now(), required...)
+		if !config.OnlyUnresolved(err) {
+			return cfg, err
+		}
+		// The text alone: it is no mistake that ends with the exit code of one.
+		text := oneLine(err.Error())
+		if limit == 0 {
+			return cfg, errors.New(text)
+		}
+		if time.Now().After(deadline) {
+			return cfg, fmt.Errorf("gave up after %s: %s", limit, text)
+		}
+		if !waiting {
+			waiting = true
+			if log, err := newLogger(cfg.Log); err == nil {
+				log.Info("waiting", zap.Duration("at_most", limit), zap.String("for", text))
+			}
+		}
+		if !retry.Sleep(ctx, time.Second) {
+			return cfg, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package actor
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+)
+
+// modification is what a collMod changes, by its parameters. Two are compared leniently: what cannot be compared counts as equal,
+// which makes one candidate more and never a wrong actor.
+type modification struct {
+	parameters object
+	cut        bool // the line is cut: parameters may be missing
+}
+
+// parseModification reads the parameters of a collMod from its entry's o, as Extended JSON.
+func parseModification(raw string) modification {
+	if raw == "" {
+		return modification{cut: true}
+	}
+	p := parser{dec: json.NewDecoder(bytes.NewReader([]byte(raw))), size: int64(len(raw)) + 1}
+	p.dec.UseNumber()
+	value, err := p.value(0)
+	parameters, _ := value.(object)
+	return modification{parameters: parameters, cut: err != nil}
+}
+
+// allows reports whether a line's command can have written an entry: of what both name, nothing differs, and both name something.
+func (m modification) allows(entry modification) bool {
+	shared := 0
+	for name, want := range entry.parameters {
+		have, exists := m.parameters[name]
+		if name == "collMod" || !exists {
+			continue
+		}
+		if !mayEqual(want, have) {
+			return false
+		}
+		shared++
+	}
+	return shared > 0 || m.cut || entry.cut || len(entry.parameters) <= 1
+}
+
+// mayEqual reports whether two values can be the same one. The log writes some types otherwise than an entry has them, and the
+// server adds defaults.
+func mayEqual(a, b any) bool {
+	switch x := a.(type) {
+	case string:
+		y, ok := b.(string)
+		if !ok {
+			return true
+		}
+		m, errM := strconv.ParseFloat(x, 64)
+		n, errN := strconv.ParseFloat(y, 64)
+		if errM == nil && errN == nil {
+			return m == n
+		}
+		return x == y
+	case bool:
+		y, ok := b.(bool)
+		return !ok || x == y
+	case object:
+		y, ok := b.(object)
+		if !ok {
+			return true
+		}
+		for name, value := range x {
+			if other, exists := y[name]; exists && !mayEqual(value, other) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,87 @@
+package attribution
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/actor/getlog"
+)
+
+// requestTimeout bounds what one member is asked.
+const requestTimeout = 5 * time.Second
+
+// confirmEvery is how often the connections of one member are read at most.
+const confirmEvery = 250 * time.Millisecond
+
+// member is one member of the set.
+type member struct {
+	host    string
+	client  *mongo.Client
+	primary bool
+	ring    ring
+}
+
+// ring is the log of a member by getLog.
+type ring struct {
+	log         actor.Log
+	reader      getlog.Reader
+	readAt      time.Time
+	began       bool
+	confirmedAt time.Time
+	// unconfirmed reports that a line was found whose connection or term is not known.
+	unconfirmed bool
+	// fast reports that the ring turned over in less than fastEvery.
+	fast     bool
+	err      error
+	failedAt time.Time
+}
+
+// read adds the lines since the last call.
+func (r *ring) read(ctx context.Context) (missed int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	began := time.Now()
+	batch, err := r.reader.Read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if batch.First || batch.Restarted || batch.Missed > 0 {
+		r.log.Missed()
+		r.unconfirmed = true
+	}
+	for _, line := range batch.Lines {
+		r.log.Add([]byte(line))
+	}
+	r.log.ReadUntil(batch.Until)
+	if !r.readAt.IsZero() {
+		rate := float64(int64(len(batch.Lines))+batch.Missed) / began.Sub(r.readAt).Seconds()
+		r.fast = rate*fastEvery.Seconds() > float64(batch.Ring)
+	}
+	r.readAt = began
+	if !batch.First {
+		missed = batch.Missed
+	}
+	return missed, nil
+}
+
+// confirm reads the state of the member, and then the lines up to its answer.
+func (r *ring) confirm(ctx context.Context) (missed int64, err error) {
+	r.confirmedAt, r.unconfirmed = time.Now(), false
+	bounded, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	mark := r.log.Position()
+	state, err := r.reader.State(bounded)
+	if err != nil {
+		return 0, err
+	}
+	missed, err = r.read(ctx)
+	if err != nil {
+		return missed, fmt.Errorf("read the log after the connections: %w", err)
+	}
+	r.log.Confirm(mark, state)
+	return missed, nil
+}

@@ -1,0 +1,123 @@
+package attribution
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// recentTimeout bounds the look back at a start.
+const recentTimeout = time.Minute
+
+// recent searches the actors of notifications that were written shortly before this process started, by one that was killed before
+// it stored them or by one without a source.
+func (w *worker) recent(ctx context.Context) {
+	if w.History == nil || len(w.members) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, recentTimeout)
+	defer cancel()
+	subjects, err := w.withoutActor(ctx)
+	if err != nil {
+		w.Log.Warn("recent notifications without an actor cannot be read", zap.Error(err))
+	}
+	if len(subjects) > 0 {
+		w.register(subjects, true)
+	}
+}
+
+func (w *worker) withoutActor(ctx context.Context) ([]Subject, error) {
+	ids, err := w.idsWithoutActor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	from := w.members[0]
+	if primary := w.primary(); primary != nil {
+		from = primary
+	}
+	m := oplog.Member{Host: from.host, Client: from.client}
+	var drops Drops
+	var subjects []Subject
+	for _, of := range ids {
+		e, ok, err := m.Fetch(ctx, of.ts)
+		if err != nil {
+			return subjects, err
+		}
+		if !ok {
+			continue
+		}
+		unit, err := oplog.Assemble(ctx, e, m)
+		if err != nil {
+			continue // its beginning is no longer in the oplog
+		}
+		subject := drops.Subject(unit)
+		subject.IDs = of.ids
+		subjects = append(subjects, subject)
+	}
+	return subjects, nil
+}
+
+// idsAt are the notifications of one optime.
+type idsAt struct {
+	ts  bson.Timestamp
+	ids []string
+}
+
+func (w *worker) idsWithoutActor(ctx context.Context) ([]idsAt, error) {
+	since := bson.Timestamp{T: uint32(time.Now().Add(-maxAge).Unix())} //nolint:gosec // until 2106
+	found, err := idsOf(ctx, w.History, bson.D{
+		notification.IDsOfKind(w.Source, notification.IDOplog).After(since).Filter(),
+		{Key: "actor", Value: bson.D{{Key: "$exists", Value: false}}},
+	})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	stored, err := idsOf(ctx, w.Actors, bson.D{notification.IDsOfKind(w.Source, notification.IDOplog).After(since).Filter()})
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]bool, len(stored))
+	for _, id := range stored {
+		known[id] = true
+	}
+	var all []idsAt
+	for _, text := range found {
+		id, err := notification.ParseID(text)
+		if err != nil || known[text] {
+			continue
+		}
+		if n := len(all); n > 0 && all[n-1].ts == id.TS {
+			all[n-1].ids = append(all[n-1].ids, text)
+		} else {
+			all = append(all, idsAt{id.TS, []string{text}})
+		}
+	}
+	return all, nil
+}
+
+func idsOf(ctx context.Context, coll *mongo.Collection, filter bson.D) ([]string, error) {
+	cursor, err := coll.Find(ctx, filter, options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}).
+		SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(maxWaiting))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", coll.Name(), err)
+	}
+	var docs []struct {
+		ID string `bson:"_id"`
+	}
+	if err := cursor.All(ctx, &docs); err != nil {
+		return nil, fmt.Errorf("read %s: %w", coll.Name(), err)
+	}
+	ids := make([]string, len(docs))
+	for i, d := range docs {
+		ids[i] = d.ID
+	}
+	return ids, nil
+}

@@ -1,0 +1,140 @@
+package attribution
+
+import (
+	"context"
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/actor/getlog"
+)
+
+// source is a log as the joins see it.
+type source struct {
+	log *actor.Log
+	// readAt is a time before which everything that was logged has been read.
+	readAt      time.Time
+	unconfirmed *bool
+	works       bool
+}
+
+func (w *worker) sources() []source {
+	var all []source
+	for _, f := range w.files {
+		all = append(all, source{&f.log, f.readAt, &f.unconfirmed, f.err == nil})
+	}
+	for _, m := range w.members {
+		if m.ring.began {
+			all = append(all, source{&m.ring.log, m.ring.readAt, &m.ring.unconfirmed, m.ring.err == nil})
+		}
+	}
+	return all
+}
+
+// resolve looks for the actors of searches.
+func (w *worker) resolve(ctx context.Context, open []*search) {
+	sources := w.sources()
+	for _, s := range open {
+		if s.outcome == actor.Found || s.outcome == actor.Ambiguous {
+			continue
+		}
+		found, outcome := s.find(sources)
+		if s.Session != (actor.UID{}) && s.Session != sha256.Sum256(nil) {
+			w.readUsers(ctx, s.Session)
+		}
+		combined, result := w.users.Combine(s.Session, found, outcome)
+		w.mu.Lock()
+		switch {
+		case result == actor.Found && outcome == actor.Found:
+			s.actor, s.outcome = combined, actor.Found
+			s.close()
+		case result == actor.Found: // the session names the user; a line would name the application too
+			s.actor = combined
+		case outcome == actor.Found || outcome == actor.Ambiguous: // session and line contradict, or two lines
+			s.actor, s.outcome = actor.Actor{}, actor.Ambiguous
+		}
+		w.mu.Unlock()
+	}
+}
+
+// find returns who wrote a subject, by all sources. Of two different answers none counts.
+func (s *search) find(sources []source) (actor.Actor, actor.Outcome) {
+	best, outcome := actor.Actor{}, actor.None
+	for _, from := range sources {
+		for _, entry := range s.Entries {
+			entry.Logged = from.readAt.After(s.since)
+			found, result := from.log.Find(entry)
+			switch {
+			case result == actor.Unconfirmed:
+				*from.unconfirmed = true
+				if outcome == actor.None {
+					outcome = actor.Unconfirmed
+				}
+			case result == actor.Ambiguous:
+				return actor.Actor{}, actor.Ambiguous
+			case result == actor.Found && outcome == actor.Found && !best.Agrees(found):
+				return actor.Actor{}, actor.Ambiguous
+			case result == actor.Found && (outcome != actor.Found || found.Exact && !best.Exact):
+				best, outcome = found, actor.Found
+			}
+		}
+	}
+	return best, outcome
+}
+
+// readUsers reads the names of the users where a session is of none that is known.
+func (w *worker) readUsers(ctx context.Context, session actor.UID) {
+	if _, known := w.users.User(session); known || time.Since(w.usersReadAt) < usersEvery {
+		return
+	}
+	m := w.primary()
+	if m == nil {
+		return
+	}
+	w.usersReadAt = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	users, err := getlog.Users(ctx, m.client)
+	if err != nil {
+		w.warn("users cannot be listed: transactions have no actor by their session", "", zap.Error(err))
+		return
+	}
+	w.users = actor.NewDirectory(users)
+}
+
+// finish takes the searches that are over out of those that wait, and ends the wait for those without prospect.
+func (w *worker) finish(open []*search) {
+	sources := w.sources()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range open {
+		if !s.closed && !s.hopeful(sources) {
+			s.close()
+		}
+	}
+	w.waiting = slices.DeleteFunc(w.waiting, func(s *search) bool {
+		over := s.outcome == actor.Found || s.outcome == actor.Ambiguous || s.late && !s.actor.IsZero() ||
+			time.Since(s.since) > maxAge || time.Since(s.since) > hopelessAge && !s.hopeful(sources)
+		if !over {
+			return false
+		}
+		s.close()
+		if s.actor.IsZero() {
+			w.giveUp(s)
+			return true
+		}
+		w.count(s.actor, len(s.IDs))
+		w.found = append(w.found, resolved{s, time.Now()})
+		return true
+	})
+}
+
+// hopeful reports whether a working source can still get a line.
+func (s *search) hopeful(sources []source) bool {
+	return slices.ContainsFunc(sources, func(from source) bool {
+		return from.works && slices.ContainsFunc(s.Entries, func(e actor.Entry) bool { return e.Leaves(from.log.Version()) && from.log.CanHave(e) })
+	})
+}

@@ -1,0 +1,93 @@
+package attribution
+
+import (
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// maxEntries bounds how many operations of one transaction are joined: one is sufficient.
+const maxEntries = 20
+
+// Subject is what took effect at one optime. It has one actor: a single entry, or a transaction, which belongs to one session.
+type Subject struct {
+	// IDs are those of its notifications.
+	IDs     []string
+	Entries []actor.Entry
+	// Session is the lsid.uid of a transaction.
+	Session actor.UID
+}
+
+// Drops remembers the last drop in each database: a dropDatabase follows the drops of its collections. The zero value remembers
+// none.
+type Drops struct{ last map[string]bson.Timestamp }
+
+// Subject returns the subject of a committed unit. Call it for each in order.
+func (d *Drops) Subject(u oplog.Unit) Subject {
+	s := Subject{Session: u.SessionUser}
+	for _, op := range u.Operations {
+		entry := entryOf(op)
+		entry.TS, entry.Term, entry.Wall = u.OpTime.TS, u.OpTime.Term, u.Wall
+		switch entry.Command {
+		case "":
+			continue
+		case "drop":
+			if d.last == nil {
+				d.last = map[string]bson.Timestamp{}
+			}
+			d.last[op.Database()] = entry.TS
+		case "dropDatabase":
+			entry.LastDrop = d.last[op.Database()]
+			delete(d.last, op.Database())
+		}
+		if len(s.Entries) < maxEntries {
+			s.Entries = append(s.Entries, entry)
+		}
+	}
+	return s
+}
+
+// entryOf returns what an operation says about itself. Its names are those of the entry, not those that users see: the log has them
+// too.
+func entryOf(op oplog.Entry) actor.Entry {
+	name, target := op.Command()
+	e := actor.Entry{Command: name, Collection: actor.UUID(op.UUID), NS: op.Database()}
+	if coll, ok := target.StringValueOK(); ok {
+		e.NS += "." + coll
+	}
+	switch name {
+	case "deleteIndexes":
+		e.Command = "dropIndexes"
+		e.Index, _ = op.Object.Lookup("index").StringValueOK()
+	case "dropIndexes":
+		e.Index, _ = op.Object.Lookup("index").StringValueOK()
+	case "createIndexes":
+		e.Index, _ = op.Object.Lookup("name").StringValueOK()
+	case "startIndexBuild", "commitIndexBuild", "abortIndexBuild":
+		if _, id, ok := op.Object.Lookup("indexBuildUUID").BinaryOK(); ok && len(id) == len(e.Build) {
+			e.Build = actor.UUID(id)
+		}
+	case "renameCollection":
+		e.NS, _ = target.StringValueOK()
+		e.To, _ = op.Object.Lookup("to").StringValueOK()
+	case "collMod":
+		if text, err := bson.MarshalExtJSON(op.Object, false, false); err == nil {
+			e.Change = string(text)
+		}
+	case "dropDatabase":
+		e.NS = op.Database()
+	case "":
+		e = modifiedView(op)
+	}
+	return e
+}
+
+// modifiedView returns the entry of a changed view, which a collMod writes; of any other document it is zero.
+func modifiedView(op oplog.Entry) actor.Entry {
+	full, ok := op.Object.Lookup("_id").StringValueOK()
+	if op.Op != oplog.OpUpdate || !ok {
+		return actor.Entry{}
+	}
+	return actor.Entry{Command: "collMod", NS: full}
+}

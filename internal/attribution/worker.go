@@ -1,0 +1,313 @@
+package attribution
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/actor/getlog"
+	"github.com/ddltail/ddltail/internal/replicaset"
+)
+
+const (
+	// minInterval is the shortest time between two rounds while a batch waits.
+	minInterval = 50 * time.Millisecond
+	// lateInterval is the time between two rounds for what was not found in time; it grows up to maxInterval.
+	lateInterval = time.Second
+	maxInterval  = 15 * time.Second
+	// fastEvery is how often the ring is read while lines come so fast that it would turn over.
+	fastEvery = 10 * time.Second
+	// fileInterval is how often files are read while nothing is wanted, so that no rotation is missed.
+	fileInterval = time.Second
+	// discoverEvery is how often the members are looked up at most, usersEvery the same of the users' names.
+	discoverEvery = time.Second
+	usersEvery    = time.Minute
+	// failedEvery is how often a member that failed is tried again.
+	failedEvery = 2 * time.Second
+	// warnEvery is how often one warning is repeated at most.
+	warnEvery = time.Minute
+)
+
+// worker is the goroutine that owns the logs.
+type worker struct {
+	*Attributor
+	members      []*member
+	files        []*file
+	discoveredAt time.Time
+	users        actor.Directory
+	usersReadAt  time.Time
+	started      bool
+	allAt        time.Time // when everything that waits was last looked at
+	others       time.Time // when the members that are no primary were last read
+	found        []resolved
+	settledAt    time.Time
+	missed       int64
+	warnedAt     map[string]time.Time
+}
+
+// Run reads the sources until the context ends. It never fails: a source that does not work is retried.
+func (a *Attributor) Run(ctx context.Context) {
+	w := &worker{Attributor: a, warnedAt: map[string]time.Time{}}
+	defer w.close()
+	for _, path := range a.Files {
+		f := &file{path: path}
+		skipped, err := f.open(a.Since)
+		f.err = err
+		if len(skipped) > 0 {
+			a.Log.Warn("rotated logs are compressed and not read: older changes have no actor from there",
+				zap.Strings("files", skipped), zap.Time("since", a.Since))
+		}
+		w.files = append(w.files, f)
+	}
+	w.discover(ctx)
+	w.recent(ctx)
+	for {
+		began := time.Now()
+		w.round(ctx)
+		timer := time.NewTimer(w.next())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			w.flush(ctx)
+			return
+		case <-a.arrived:
+			timer.Stop()
+			// One round serves all that arrive within the interval.
+			if pause := minInterval - time.Since(began); pause > 0 && a.GetLog {
+				time.Sleep(pause)
+			}
+		case <-timer.C:
+		}
+	}
+}
+
+func (w *worker) close() {
+	for _, m := range w.members {
+		disconnect(m.client)
+	}
+	for _, f := range w.files {
+		_ = f.follower.Close()
+	}
+}
+
+// next returns how long the next round can wait for a change.
+func (w *worker) next() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	wait := time.Hour
+	for _, s := range w.waiting {
+		if !s.late && !s.closed {
+			return minInterval
+		}
+		// What was not found at once is looked for more and more seldom.
+		wait = min(wait, max(lateInterval, time.Since(s.since)/2))
+	}
+	if len(w.waiting) > 0 {
+		wait = min(wait, maxInterval)
+	}
+	if len(w.found) > 0 {
+		wait = min(wait, settleEvery)
+	}
+	for _, f := range w.files {
+		if wait = min(wait, fileInterval); f.behind {
+			return time.Millisecond
+		}
+	}
+	for _, m := range w.members {
+		if m.ring.fast && w.GetLog {
+			wait = min(wait, fastEvery)
+		}
+	}
+	return wait
+}
+
+// round reads the sources once and resolves what waits.
+func (w *worker) round(ctx context.Context) {
+	open := w.open()
+	w.readFiles(ctx)
+	first := !w.started
+	w.started = true
+	if w.GetLog && (len(open) > 0 || w.isFast() || first) {
+		w.readRings(ctx, open)
+	}
+	w.resolve(ctx, open)
+	if (len(open) > 0 || first) && w.confirm(ctx) {
+		w.resolve(ctx, open)
+	}
+	w.finish(open)
+	w.settle(ctx)
+}
+
+// open returns the searches that are not over: those that a batch waits for, and now and then the others too.
+func (w *worker) open() []*search {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.allAt) > lateInterval/2 {
+		w.allAt = time.Now()
+		return slices.Clone(w.waiting)
+	}
+	return slices.DeleteFunc(slices.Clone(w.waiting), func(s *search) bool { return s.late })
+}
+
+func (w *worker) isFast() bool {
+	return slices.ContainsFunc(w.members, func(m *member) bool { return m.ring.fast })
+}
+
+func (w *worker) readFiles(ctx context.Context) {
+	newest := w.newestWall()
+	for _, f := range w.files {
+		missed, err := f.read(ctx, newest)
+		if missed {
+			w.Metrics.Missed.Inc()
+			w.warn("log lines missed", "the file was truncated", zap.String("source", "file:"+f.path))
+		}
+		w.working("file:"+f.path, &f.err, err)
+	}
+}
+
+// readRings reads the log of the primary, and those of the others while something is not found there.
+func (w *worker) readRings(ctx context.Context, open []*search) {
+	if w.primary() == nil {
+		w.discover(ctx)
+	}
+	others := time.Since(w.others) > lateInterval && slices.ContainsFunc(open, func(s *search) bool { return time.Since(s.since) > lateInterval })
+	if others {
+		w.others = time.Now()
+		w.discover(ctx)
+	}
+	for _, m := range w.members {
+		if m.primary || others || !m.ring.began {
+			w.readRing(ctx, m, m.ring.read)
+		}
+	}
+	old := w.primary()
+	if old == nil || !old.ring.log.IsSecondary() {
+		return
+	}
+	w.discover(ctx)
+	if m := w.primary(); m != nil && m != old {
+		w.readRing(ctx, m, m.ring.read)
+	}
+}
+
+func (w *worker) readRing(ctx context.Context, m *member, read func(context.Context) (int64, error)) {
+	if m.ring.reader.Client == nil {
+		m.ring.reader = getlog.Reader{Client: m.client}
+	}
+	if m.ring.err != nil && time.Since(m.ring.failedAt) < failedEvery {
+		return
+	}
+	missed, err := read(ctx)
+	if missed > 0 {
+		w.Metrics.Missed.Add(float64(missed))
+		w.missed += missed
+		if w.warn("log lines missed", "getlog "+m.host, zap.String("source", "getlog"), zap.String("member", m.host), zap.Int64("lines", w.missed)) {
+			w.missed = 0
+		}
+	}
+	if err == nil {
+		m.ring.began = true
+	} else {
+		m.ring.failedAt = time.Now()
+		m.primary = m.primary && refused(err)
+	}
+	w.working("getlog "+m.host, &m.ring.err, err)
+}
+
+// refused reports whether a server answered, with an error.
+func refused(err error) bool {
+	var answer mongo.ServerError
+	return errors.As(err, &answer) && !mongo.IsNetworkError(err)
+}
+
+func disconnect(client *mongo.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	// The connections are closed either way; the error does not matter.
+	_ = client.Disconnect(ctx)
+}
+
+// confirm reads the state of the members whose lines are not sufficient, and reports whether there were any.
+func (w *worker) confirm(ctx context.Context) bool {
+	did := false
+	for _, m := range w.members {
+		if w.GetLog && m.ring.unconfirmed && m.ring.err == nil && time.Since(m.ring.confirmedAt) > confirmEvery {
+			w.readRing(ctx, m, m.ring.confirm)
+			did = true
+		}
+	}
+	newest := w.newestWall()
+	for _, f := range w.files {
+		if f.unconfirmed && f.err == nil && !f.behind && time.Since(f.confirmedAt) > confirmEvery {
+			if len(w.members) == 0 {
+				w.discover(ctx)
+			}
+			if err := f.confirm(ctx, w.members, w.Seeds, newest); err != nil {
+				w.warn("connections cannot be read: changes of connections older than the log have no actor", f.path, zap.Error(err))
+			}
+			did = true
+		}
+	}
+	return did
+}
+
+func (w *worker) primary() *member {
+	for _, m := range w.members {
+		if m.primary {
+			return m
+		}
+	}
+	return nil
+}
+
+// discover looks up the members of the set and which is the primary.
+func (w *worker) discover(ctx context.Context) {
+	if time.Since(w.discoveredAt) < discoverEvery {
+		return
+	}
+	w.discoveredAt = time.Now()
+	view, err := replicaset.Discover(ctx, w.Seeds)
+	if err != nil {
+		w.warn("members cannot be found", "discover", zap.Error(err))
+		return
+	}
+	for _, found := range view.Members {
+		at := slices.IndexFunc(w.members, func(m *member) bool { return m.host == found.Host })
+		if at < 0 {
+			client, err := replicaset.Connect(ctx, w.Seeds.Options, found.Host)
+			if err != nil {
+				w.warn("a member cannot be reached", found.Host, zap.Error(err))
+				continue
+			}
+			w.members = append(w.members, &member{host: found.Host, client: client})
+			at = len(w.members) - 1
+		}
+		w.members[at].primary = found.Primary
+	}
+}
+
+// working logs when a source stops working and when it works again.
+func (w *worker) working(source string, last *error, err error) {
+	switch {
+	case err != nil && *last == nil:
+		w.Log.Warn("actor source does not work", zap.String("source", source), zap.Error(err))
+	case err == nil && *last != nil:
+		w.Log.Info("actor source works again", zap.String("source", source))
+	}
+	*last = err
+}
+
+// warn logs a warning at most once in warnEvery, and reports whether it did.
+func (w *worker) warn(message, about string, fields ...zap.Field) bool {
+	if time.Since(w.warnedAt[message+about]) < warnEvery {
+		return false
+	}
+	w.warnedAt[message+about] = time.Now()
+	w.Log.Warn(message, fields...)
+	return true
+}

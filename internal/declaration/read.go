@@ -1,0 +1,176 @@
+package declaration
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ddltail/ddltail/internal/schema"
+)
+
+// maxFile bounds what is read of one file.
+const maxFile = 256 << 20
+
+// Read reads files and folders as one declaration.
+func Read(paths ...string) (Declaration, error) {
+	into := newBuilder()
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return Declaration{}, fmt.Errorf("read the declaration: %w", err)
+		}
+		if info.IsDir() {
+			err = readFolder(path, into)
+		} else {
+			err = readFile(path, "", into)
+		}
+		if err != nil {
+			return Declaration{}, err
+		}
+	}
+	return Declaration{Definitions: into.definitions}, nil
+}
+
+// kind is how a file is read, by the end of its name.
+type kind int
+
+const (
+	unreadable kind = iota
+	asScript
+	asJSON
+	asYAML
+	asDump
+	// alongside is what mongodump writes beside its metadata.
+	alongside
+)
+
+func kindOf(path string) kind {
+	name := strings.TrimSuffix(filepath.Base(path), ".gz")
+	switch {
+	case strings.HasSuffix(name, ".metadata.json"):
+		return asDump
+	case name == "prelude.json", strings.HasSuffix(name, ".bson"):
+		return alongside
+	}
+	switch filepath.Ext(name) {
+	case ".js", ".mongodb", ".mongosh":
+		return asScript
+	case ".json":
+		return asJSON
+	case ".yaml", ".yml":
+		return asYAML
+	}
+	return unreadable
+}
+
+// readFolder reads every file below a folder, in the order of names. What is no
+// declaration is left out, but a folder without any is a mistake.
+func readFolder(folder string, into builder) error {
+	found := false
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case strings.HasPrefix(entry.Name(), ".") && path != folder:
+			// A ConfigMap is mounted as links into such folders.
+			if entry.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		case kindOf(path) == unreadable || kindOf(path) == alongside:
+			return nil
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() {
+			return err
+		}
+		found = true
+		return readFile(path, filepath.Base(filepath.Dir(path)), into)
+	})
+	if err != nil {
+		return err
+	}
+	if !found {
+		return &Error{File: folder, Problem: "no declaration; expected files *.js, *.json, *.yaml or *.metadata.json"}
+	}
+	return nil
+}
+
+// readFile reads one file; db is the name of its folder, for files that name no database.
+func readFile(path, db string, into builder) error {
+	data, err := contents(path)
+	if err != nil {
+		return err
+	}
+	l := listing{builder: into, file: path, db: db}
+	var n node
+	switch kindOf(path) {
+	case asScript:
+		return readScript(path, string(data), into)
+	case asYAML:
+		n, err = parseYAML(path, data)
+	case asDump:
+		if db == "" {
+			l.db = filepath.Base(filepath.Dir(path))
+		}
+		if l.name, err = dumpedName(path); err != nil {
+			return err
+		}
+		n, err = parseJSON(path, data)
+	case asJSON:
+		n, err = parseJSON(path, data)
+	default:
+		return &Error{File: path, Problem: "not a declaration; expected *.js, *.json, *.yaml, *.metadata.json or a folder"}
+	}
+	if err != nil {
+		return err
+	}
+	return l.read(n)
+}
+
+// dumpedName is the collection of a metadata file, whose name is percent-encoded. Time
+// series are dumped under their own name, their documents under that of the buckets.
+func dumpedName(path string) (string, error) {
+	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".metadata.json")
+	plain, err := url.QueryUnescape(name)
+	if err != nil {
+		return "", &Error{File: path, Problem: "the file's name is not percent-encoded"}
+	}
+	return strings.TrimPrefix(plain, schema.BucketsPrefix), nil
+}
+
+func contents(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the declaration: %w", err)
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return nil, &Error{File: path, Problem: "not gzip: " + err.Error()}
+		}
+		r = z
+	}
+	var b bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Size() < maxFile {
+		b.Grow(int(info.Size()) + bytes.MinRead)
+	}
+	n, err := b.ReadFrom(io.LimitReader(r, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	case n > maxFile:
+		return nil, &Error{File: path, Problem: fmt.Sprintf("larger than %d MB", maxFile>>20)}
+	case len(bytes.TrimSpace(b.Bytes())) == 0:
+		return nil, &Error{File: path, Problem: "empty; a declaration that holds nothing is written as []"}
+	}
+	return b.Bytes(), nil
+}

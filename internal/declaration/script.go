@@ -1,0 +1,248 @@
+package declaration
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/file"
+	"github.com/dop251/goja/parser"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/schema"
+)
+
+// script is a mongosh script while it is read.
+type script struct {
+	builder
+	name string
+	// file finds the line and column of a position.
+	file *file.File
+	// db is the selected database.
+	db        string
+	constants map[string]any
+}
+
+// handle is a database or a collection that an expression names.
+type handle struct {
+	schema.Namespace
+	isCollection bool
+}
+
+// readScript reads a sequence of createCollection, createIndex(es), createView, collMod
+// and runCommand of those, with literal arguments. Every other construct is an error.
+func readScript(name, text string, into builder) error {
+	program, err := parser.ParseFile(nil, name, useStatements(text), 0)
+	if err != nil {
+		return syntaxError(name, err)
+	}
+	s := &script{builder: into, name: name, file: program.File, constants: map[string]any{}}
+	for _, statement := range program.Body {
+		if err := s.statement(statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syntaxError(name string, err error) error {
+	var list parser.ErrorList
+	if errors.As(err, &list) && len(list) > 0 {
+		return &Error{File: name, Line: list[0].Position.Line, Column: list[0].Position.Column, Problem: "not a script: " + list[0].Message}
+	}
+	return &Error{File: name, Problem: "not a script: " + err.Error()}
+}
+
+// useStatements turns the shell's own `use NAME` into a call, in place.
+func useStatements(text string) string {
+	use := regexp.MustCompile(`(?m)^([ \t]*)use[ \t]+([A-Za-z0-9_.\-]+)[ \t]*;?[ \t]*(\r?)$`)
+	return use.ReplaceAllString(text, "${1}use('${2}');${3}")
+}
+
+func (s *script) at(node ast.Node) file.Position {
+	return s.file.Position(int(node.Idx0()) - s.file.Base())
+}
+
+func (s *script) mistake(node ast.Node, format string, args ...any) error {
+	p := s.at(node)
+	return &Error{File: s.name, Line: p.Line, Column: p.Column, Problem: fmt.Sprintf(format, args...)}
+}
+
+// construct names a node for people.
+func construct(node ast.Node) string {
+	name := strings.TrimPrefix(fmt.Sprintf("%T", node), "*ast.")
+	for _, suffix := range []string{"Statement", "Expression", "Declaration", "Literal"} {
+		if rest, ok := strings.CutSuffix(name, suffix); ok && rest != "" {
+			return "a " + strings.ToLower(rest) + " " + strings.ToLower(suffix)
+		}
+	}
+	return "a " + strings.ToLower(name)
+}
+
+func (s *script) statement(node ast.Statement) error {
+	switch node := node.(type) {
+	case *ast.EmptyStatement:
+		return nil
+	case *ast.ExpressionStatement:
+		return s.expression(node.Expression)
+	case *ast.LexicalDeclaration:
+		return s.bind(node.List)
+	case *ast.VariableStatement:
+		return s.bind(node.List)
+	}
+	return s.mistake(node, "%s is not read; a declaration is a sequence of createCollection, createIndex, createIndexes, createView and "+
+		"runCommand with literal arguments", construct(node))
+}
+
+// bind keeps constants of literals, databases and collections.
+func (s *script) bind(list []*ast.Binding) error {
+	for _, b := range list {
+		target, ok := b.Target.(*ast.Identifier)
+		if !ok || b.Initializer == nil {
+			return s.mistake(b, "expected NAME = a literal")
+		}
+		if h, isHandle, err := s.handle(b.Initializer); err != nil {
+			return err
+		} else if isHandle {
+			s.constants[target.Name.String()] = h
+			continue
+		}
+		v, err := s.literal(b.Initializer)
+		if err != nil {
+			return err
+		}
+		s.constants[target.Name.String()] = v
+	}
+	return nil
+}
+
+func (s *script) expression(node ast.Expression) error {
+	if assign, ok := node.(*ast.AssignExpression); ok {
+		return s.assign(assign)
+	}
+	call, ok := node.(*ast.CallExpression)
+	if !ok {
+		return s.mistake(node, "%s is not read; expected a call such as db.createCollection('NAME')", construct(node))
+	}
+	if id, ok := call.Callee.(*ast.Identifier); ok && id.Name == "use" {
+		name, err := s.stringArgument(call, 0, "the name of a database")
+		s.db = name
+		return err
+	}
+	method, ok := call.Callee.(*ast.DotExpression)
+	if !ok {
+		return s.mistake(call, "%s is not read; expected a method of db or of a collection", construct(call.Callee))
+	}
+	on, isHandle, err := s.handle(method.Left)
+	if err != nil {
+		return err
+	}
+	if !isHandle {
+		return s.mistake(call, "%s is not read; expected a method of db or of a collection", construct(method.Left))
+	}
+	return s.call(on, method.Identifier.Name.String(), call)
+}
+
+// assign accepts db = db.getSiblingDB('NAME'), as scripts for the legacy shell have it.
+func (s *script) assign(node *ast.AssignExpression) error {
+	id, ok := node.Left.(*ast.Identifier)
+	h, isHandle, err := s.handle(node.Right)
+	if err != nil {
+		return err
+	}
+	if !ok || id.Name != "db" || !isHandle || h.isCollection {
+		return s.mistake(node, "an assignment is not read, but for db = db.getSiblingDB('NAME')")
+	}
+	s.db = h.Database
+	return nil
+}
+
+// handle reads an expression that names a database or a collection.
+func (s *script) handle(node ast.Expression) (handle, bool, error) {
+	switch node := node.(type) {
+	case *ast.Identifier:
+		if node.Name == "db" {
+			return handle{Namespace: schema.Namespace{Database: s.db}}, true, nil
+		}
+		h, ok := s.constants[node.Name.String()].(handle)
+		return h, ok, nil
+	case *ast.DotExpression:
+		on, ok, err := s.handle(node.Left)
+		return on.collection(node.Identifier.Name.String()), ok, err
+	case *ast.BracketExpression:
+		on, ok, err := s.handle(node.Left)
+		if err != nil || !ok {
+			return on, ok, err
+		}
+		name, err := s.literal(node.Member)
+		text, isText := name.(string)
+		if err == nil && !isText {
+			err = s.mistake(node.Member, "expected the name of a collection")
+		}
+		return on.collection(text), true, err
+	case *ast.CallExpression:
+		return s.handleCall(node)
+	}
+	return handle{}, false, nil
+}
+
+func (h handle) collection(name string) handle {
+	if h.isCollection {
+		name = h.Collection + "." + name
+	}
+	h.Collection, h.isCollection = name, true
+	return h
+}
+
+func (s *script) handleCall(node *ast.CallExpression) (handle, bool, error) {
+	method, ok := node.Callee.(*ast.DotExpression)
+	if !ok {
+		return handle{}, false, nil
+	}
+	name := method.Identifier.Name.String()
+	if name != "getSiblingDB" && name != "getCollection" {
+		return handle{}, false, nil
+	}
+	on, ok, err := s.handle(method.Left)
+	if err != nil || !ok {
+		return on, ok, err
+	}
+	argument, err := s.stringArgument(node, 0, "a name")
+	if name == "getSiblingDB" {
+		return handle{Namespace: schema.Namespace{Database: argument}}, true, err
+	}
+	return on.collection(argument), true, err
+}
+
+func (s *script) stringArgument(call *ast.CallExpression, i int, what string) (string, error) {
+	if i >= len(call.ArgumentList) {
+		return "", s.mistake(call, "expected %s as argument %d", what, i+1)
+	}
+	v, err := s.literal(call.ArgumentList[i])
+	if err != nil {
+		return "", err
+	}
+	text, ok := v.(string)
+	if !ok || text == "" {
+		return "", s.mistake(call.ArgumentList[i], "expected %s", what)
+	}
+	return text, nil
+}
+
+// documentArgument reads a document; an argument that is left out is an empty one.
+func (s *script) documentArgument(call *ast.CallExpression, i int, what string) (bson.D, error) {
+	if i >= len(call.ArgumentList) {
+		return nil, nil
+	}
+	v, err := s.literal(call.ArgumentList[i])
+	if err != nil {
+		return nil, err
+	}
+	doc, ok := v.(bson.D)
+	if !ok && v != nil {
+		return nil, s.mistake(call.ArgumentList[i], "expected %s as a document", what)
+	}
+	return doc, nil
+}

@@ -1,0 +1,287 @@
+package declaration
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/migration"
+	"github.com/ddltail/ddltail/internal/schema"
+)
+
+// Write writes definitions as a declaration that Read reads: by the end of the path as a
+// script (*.js), as JSON, or as a folder with a JSON file for each namespace. The same
+// definitions give the same bytes; names are sorted, so that a change is a few lines of a
+// diff. A folder gets new files, and loses none.
+func Write(path string, all schema.Definitions) error {
+	switch kindOf(path) {
+	case asScript:
+		script := migration.Create(all)
+		if n := script.Unsaid(); n > 0 {
+			return fmt.Errorf("%d of the definitions cannot be written in mongosh; write *.json", n)
+		}
+		return writeFile(path, []byte(script.String()))
+	case asJSON:
+		return writeFile(path, asListing(all))
+	case unreadable:
+		if filepath.Ext(path) != "" && !isFolder(path) {
+			return &Error{File: path, Problem: "expected *.js, *.json or a folder"}
+		}
+		return writeFolder(path, all)
+	}
+	return &Error{File: path, Problem: "expected *.js, *.json or a folder"}
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// writeFile replaces the file as a whole.
+func writeFile(path string, text []byte) error {
+	temporary := path + ".tmp"
+	if err := os.WriteFile(temporary, text, 0o644); err != nil {
+		return fmt.Errorf("write the declaration: %w", err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return fmt.Errorf("write the declaration: %w", err)
+	}
+	return nil
+}
+
+func writeFolder(folder string, all schema.Definitions) error {
+	for _, ns := range all.Namespaces() {
+		dir := filepath.Join(folder, url.PathEscape(ns.Database))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("write the declaration: %w", err)
+		}
+		var b bytes.Buffer
+		w := writer{out: &b}
+		w.collection(ns, all[ns], pair{"db", ns.Database})
+		b.WriteByte('\n')
+		if err := writeFile(filepath.Join(dir, fileName(ns.Collection)), b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fileName escapes a name; mongodump's own endings would be read as its files.
+func fileName(collection string) string {
+	name := url.PathEscape(collection)
+	if strings.HasPrefix(name, ".") || name == "prelude" || strings.HasSuffix(name, ".metadata") {
+		name = "%" + fmt.Sprintf("%02X", name[0]) + name[1:]
+	}
+	return name + ".json"
+}
+
+func asListing(all schema.Definitions) []byte {
+	var b bytes.Buffer
+	w := writer{out: &b}
+	w.open("{")
+	w.key("databases")
+	w.open("[")
+	var databases []string
+	for _, ns := range all.Namespaces() {
+		databases = append(databases, ns.Database)
+	}
+	slices.Sort(databases)
+	for _, db := range slices.Compact(databases) {
+		w.next()
+		w.open("{")
+		w.key("db")
+		w.text(db)
+		w.key("collections")
+		w.open("[")
+		for _, ns := range all.Namespaces() {
+			if ns.Database == db {
+				w.next()
+				w.collection(ns, all[ns])
+			}
+		}
+		w.close("]")
+		w.close("}")
+	}
+	w.close("]")
+	w.close("}")
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+type pair struct{ key, value string }
+
+// writer writes indented JSON. A document that holds only scalars and is short is one line:
+// a key, a collation.
+type writer struct {
+	out   *bytes.Buffer
+	depth int
+	// first is true behind an opening bracket.
+	first bool
+}
+
+const maxInline = 100
+
+func (w *writer) open(bracket string) {
+	w.out.WriteString(bracket)
+	w.depth++
+	w.first = true
+}
+
+func (w *writer) close(bracket string) {
+	w.depth--
+	if !w.first {
+		w.line()
+	}
+	w.out.WriteString(bracket)
+	w.first = false
+}
+
+func (w *writer) line() { w.out.WriteString("\n" + strings.Repeat("  ", w.depth)) }
+
+func (w *writer) next() {
+	if !w.first {
+		w.out.WriteByte(',')
+	}
+	w.first = false
+	w.line()
+}
+
+func (w *writer) key(name string) {
+	w.next()
+	w.text(name)
+	w.out.WriteString(": ")
+}
+
+func (w *writer) text(s string) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	// A string always encodes.
+	_ = enc.Encode(s)
+	w.out.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}
+
+func (w *writer) collection(ns schema.Namespace, def schema.Definition, more ...pair) {
+	w.open("{")
+	for _, f := range more {
+		w.key(f.key)
+		w.text(f.value)
+	}
+	w.key("name")
+	w.text(ns.Collection)
+	w.key("type")
+	w.text(string(def.Kind))
+	w.key("options")
+	w.document(def.Options)
+	if def.Kind != schema.KindView {
+		w.key("indexes")
+		w.indexes(def.Indexes)
+	}
+	w.close("}")
+}
+
+func (w *writer) indexes(specs []bson.Raw) {
+	sorted := slices.SortedFunc(slices.Values(specs), func(a, b bson.Raw) int {
+		return strings.Compare(schema.IndexName(a), schema.IndexName(b))
+	})
+	w.open("[")
+	for _, spec := range sorted {
+		w.next()
+		w.document(spec)
+	}
+	w.close("]")
+}
+
+func (w *writer) document(doc bson.Raw) {
+	elems, err := doc.Elements()
+	if err != nil || len(elems) == 0 {
+		w.out.WriteString("{}")
+		return
+	}
+	if inline, ok := inlined(doc); ok && w.depth > 3 {
+		w.out.WriteString(inline)
+		return
+	}
+	w.open("{")
+	for _, el := range elems {
+		w.key(el.Key())
+		w.value(el.Value())
+	}
+	w.close("}")
+}
+
+// inlined returns a document on one line if it is short and holds no other document.
+func inlined(doc bson.Raw) (string, bool) {
+	var b bytes.Buffer
+	w := writer{out: &b}
+	elems, err := doc.Elements()
+	if err != nil {
+		return "", false
+	}
+	b.WriteByte('{')
+	for i, el := range elems {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		w.text(el.Key())
+		b.WriteString(": ")
+		if el.Value().Type == bson.TypeEmbeddedDocument || el.Value().Type == bson.TypeArray {
+			return "", false
+		}
+		w.value(el.Value())
+	}
+	b.WriteByte('}')
+	return b.String(), b.Len() <= maxInline
+}
+
+func (w *writer) value(v bson.RawValue) {
+	switch v.Type {
+	case bson.TypeEmbeddedDocument:
+		doc, _ := v.DocumentOK()
+		w.document(doc)
+	case bson.TypeArray:
+		array, _ := v.ArrayOK()
+		w.array(array)
+	case bson.TypeString:
+		w.text(v.StringValue())
+	default:
+		w.out.WriteString(scalar(v))
+	}
+}
+
+func (w *writer) array(array bson.RawArray) {
+	values, err := array.Values()
+	if err != nil || len(values) == 0 {
+		w.out.WriteString("[]")
+		return
+	}
+	w.open("[")
+	for _, v := range values {
+		w.next()
+		w.value(v)
+	}
+	w.close("]")
+}
+
+// scalar writes a value in relaxed Extended JSON where that is read as the same type, and in
+// the canonical form elsewhere: {"$numberLong": "5"}.
+func scalar(v bson.RawValue) string {
+	for _, canonical := range []bool{false, true} {
+		text, err := bson.MarshalExtJSON(bson.D{{Key: "v", Value: v}}, canonical, false)
+		var back bson.Raw
+		if err != nil || bson.UnmarshalExtJSON(text, false, &back) != nil {
+			continue
+		}
+		if canonical || back.Lookup("v").Equal(v) {
+			return strings.TrimSuffix(strings.TrimPrefix(string(text), `{"v":`), "}")
+		}
+	}
+	return "null"
+}

@@ -1,0 +1,131 @@
+package drift
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+)
+
+// Ignored is one line of a file of accepted differences.
+type Ignored struct {
+	// Pattern is an ID, or a glob on IDs: unexpected:shop.*:debug_*.
+	Pattern string
+	Reason  string
+}
+
+// Ignore is what a team has accepted.
+type Ignore []Ignored
+
+// ReadIgnore reads a file of lines "PATTERN # REASON". Every line needs its reason. An
+// empty line, or one that begins with #, is a comment.
+func ReadIgnore(file string) (Ignore, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the accepted differences: %w", err)
+	}
+	defer f.Close()
+	list, err := parseIgnore(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return list, nil
+}
+
+func parseIgnore(r io.Reader) (Ignore, error) {
+	var out Ignore
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		pattern, reason, _ := strings.Cut(line, " #")
+		one := Ignored{Pattern: strings.TrimSpace(pattern), Reason: strings.TrimSpace(reason)}
+		if err := one.check(); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		out = append(out, one)
+	}
+	return out, lines.Err()
+}
+
+func (i Ignored) check() error {
+	if i.Reason == "" {
+		return errors.New("expected a reason: PATTERN # REASON")
+	}
+	if _, err := path.Match(i.Pattern, ""); err != nil {
+		return fmt.Errorf("the pattern %q: %w", i.Pattern, err)
+	}
+	return i.checkKind()
+}
+
+func (i Ignored) checkKind() error {
+	kind, rest, ok := strings.Cut(i.Pattern, ":")
+	if !ok || rest == "" {
+		return errors.New("expected KIND:DATABASE.COLLECTION or KIND:DATABASE.COLLECTION:INDEX")
+	}
+	for _, k := range Kinds() {
+		if match, _ := path.Match(kind, string(k)); match {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no kind of difference; expected missing, unexpected or different", kind)
+}
+
+// Split separates the differences that are accepted from the others.
+func (list Ignore) Split(all []Difference) (open, accepted []Difference) {
+	for _, d := range all {
+		if list.accepts(d) {
+			accepted = append(accepted, d)
+		} else {
+			open = append(open, d)
+		}
+	}
+	return open, accepted
+}
+
+func (list Ignore) accepts(d Difference) bool {
+	id := d.ID()
+	for _, i := range list {
+		if i.Pattern == id {
+			return true
+		}
+		// A name may hold a slash, which a glob does not cross.
+		if ok, _ := path.Match(strings.ReplaceAll(i.Pattern, "/", "\x00"), strings.ReplaceAll(id, "/", "\x00")); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Accept appends differences to a file, which it creates if there is none.
+func Accept(file string, ids []string, reason string) error {
+	var text strings.Builder
+	for _, id := range ids {
+		one := Ignored{Pattern: escapeGlob(id), Reason: reason}
+		if err := one.check(); err != nil {
+			return fmt.Errorf("%q: %w", id, err)
+		}
+		if strings.ContainsAny(id, "\r\n") || strings.Contains(id, " #") || strings.ContainsAny(reason, "\r\n") {
+			return fmt.Errorf("%q cannot be written as one line", id)
+		}
+		text.WriteString(one.Pattern + " # " + one.Reason + "\n")
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("write the accepted differences: %w", err)
+	}
+	if _, err := f.WriteString(text.String()); err != nil {
+		return errors.Join(fmt.Errorf("write the accepted differences: %w", err), f.Close())
+	}
+	return f.Close()
+}
+
+// escapeGlob writes an ID so that a glob matches it alone.
+func escapeGlob(id string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(id)
+}

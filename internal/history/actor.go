@@ -1,0 +1,213 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/actor"
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/terminal"
+)
+
+// joinBatch is how many changes are read before their actors are.
+const joinBatch = 200
+
+// joiner completes changes with the actors that were found after the changes were written, and passes on those that a query selects
+// by them.
+type joiner struct {
+	reader Reader
+	query  Query
+	take   func(Change) error
+	// waiting are changes in their order whose actors have not been looked up.
+	waiting []Change
+}
+
+// eachWithActors passes every selected change of the scopes, with its actor, to take.
+func (r Reader) eachWithActors(ctx context.Context, q Query, scopes []scope, take func(Change) error) error {
+	j := &joiner{reader: r, query: q, take: take}
+	err := r.each(ctx, q, scopes, forward, func(_ scope, s *stream) (bool, error) {
+		c, err := decodeChange(s.raw)
+		if err != nil {
+			return false, err
+		}
+		return true, j.add(ctx, c)
+	})
+	if err != nil {
+		return err
+	}
+	return j.flush(ctx)
+}
+
+func (j *joiner) add(ctx context.Context, c Change) error {
+	j.waiting = append(j.waiting, c)
+	if len(j.waiting) < joinBatch {
+		return nil
+	}
+	return j.flush(ctx)
+}
+
+func (j *joiner) flush(ctx context.Context) error {
+	changes, err := j.reader.withActors(ctx, j.waiting)
+	j.waiting = nil
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if j.query.byActor() && !j.query.Filter.Includes(c.Raw) {
+			continue
+		}
+		if err := j.take(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withActors adds the actors that were found late to the changes that have none.
+func (r Reader) withActors(ctx context.Context, changes []Change) ([]Change, error) {
+	var ids []string
+	for _, c := range changes {
+		if c.Actor.IsZero() {
+			ids = append(ids, c.ID)
+		}
+	}
+	late, err := sink.LateActors(ctx, r.db, ids)
+	if err != nil || len(late) == 0 {
+		return changes, err
+	}
+	for i, c := range changes {
+		if raw, ok := late[c.ID]; ok {
+			if changes[i], err = c.withActor(raw); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return changes, nil
+}
+
+// withActor returns the change with an actor, which its document has then too.
+func (c Change) withActor(raw bson.Raw) (Change, error) {
+	var doc bson.D
+	if err := bson.Unmarshal(c.Raw, &doc); err != nil {
+		return c, fmt.Errorf("decode the change %s: %w", c.ID, err)
+	}
+	whole, err := bson.Marshal(append(doc, bson.E{Key: sink.FieldActor, Value: raw}))
+	if err != nil {
+		return c, fmt.Errorf("add the actor to the change %s: %w", c.ID, err)
+	}
+	return decodeChange(whole)
+}
+
+// actorCondition selects on the server what can have an actor that the query wants: a change without one may have one in another
+// collection.
+func (q Query) actorCondition() bson.D {
+	condition := bson.D{}
+	for _, by := range []struct{ items, fields []string }{{q.Users, []string{"actor.user", "actor.users"}}, {q.Apps, []string{"actor.app"}}} {
+		include, _ := notification.Globs(by.items)
+		if len(include) == 0 {
+			continue
+		}
+		ways := bson.A{
+			bson.D{{Key: sink.FieldActor, Value: bson.D{{Key: "$exists", Value: false}}}},
+			bson.D{{Key: "operation", Value: bson.D{{Key: "$in", Value: bson.A{string(notification.HistoryGap), string(notification.UnknownCommand)}}}}},
+		}
+		for _, field := range by.fields {
+			ways = append(ways, bson.D{{Key: field, Value: anyOf(globFilters(include))}})
+		}
+		condition = append(condition, bson.E{Key: "$or", Value: ways})
+	}
+	return condition
+}
+
+// byActor reports whether the query selects by actors.
+func (q Query) byActor() bool { return len(q.Users) > 0 || len(q.Apps) > 0 }
+
+// newestByActor is Each for a limit that counts changes of certain actors, which are known only after they have been read.
+func (r Reader) newestByActor(ctx context.Context, q Query, take func(Change) error) (Extent, error) {
+	limit := q.Limit
+	q.Limit = 0
+	var newest []Change
+	limited := false
+	extent, err := r.Each(ctx, q, func(c Change) error {
+		if newest = append(newest, c); len(newest) > 2*limit {
+			limited = true
+			newest = slices.Clone(newest[len(newest)-limit:])
+		}
+		return nil
+	})
+	if err != nil {
+		return extent, err
+	}
+	if excess := len(newest) - limit; excess > 0 {
+		limited = true
+		newest = newest[excess:]
+	}
+	extent.Limited = limited
+	for _, c := range newest {
+		if err := take(c); err != nil {
+			return extent, err
+		}
+	}
+	return extent, nil
+}
+
+// ActorText is the actor for people: the user, and the application behind it; empty if no actor is known.
+func (c Change) ActorText() string {
+	text := actorName(c.Actor)
+	if !c.Actor.IsZero() && !c.Actor.Exact {
+		text += "?"
+	}
+	if c.Actor.App != "" {
+		text += " (" + c.Actor.App + ")"
+	}
+	return terminal.Escape(strings.TrimSpace(text))
+}
+
+// exactText is empty where no actor is known.
+func exactText(a actor.Actor) string {
+	if a.IsZero() {
+		return ""
+	}
+	return strconv.FormatBool(a.Exact)
+}
+
+// details is the actor in full for people.
+func (c Change) details() string {
+	if c.Actor.IsZero() {
+		return ""
+	}
+	parts := []string{actorName(c.Actor)}
+	if parts[0] == "" {
+		parts[0] = "no user"
+	}
+	for _, part := range []struct{ name, value string }{
+		{"application", c.Actor.App}, {"driver", c.Actor.Driver}, {"client", c.Actor.Client}, {"mechanism", c.Actor.Mechanism}, {"via", c.Actor.Via},
+		{"evidence", string(c.Actor.Evidence)},
+	} {
+		if part.value != "" {
+			parts = append(parts, part.name+" "+part.value)
+		}
+	}
+	if !c.Actor.Exact {
+		parts = append(parts, "by name and time, not exact")
+	}
+	return terminal.Escape(strings.Join(parts, ", "))
+}
+
+func actorName(a actor.Actor) string {
+	switch {
+	case a.User != "":
+		return a.User
+	case len(a.Users) > 0:
+		return strings.Join(a.Users, " or ")
+	case a.Internal:
+		return "the server"
+	}
+	return ""
+}

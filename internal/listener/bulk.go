@@ -1,0 +1,136 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// claimAll claims those of the records that it can, and returns them with their documents.
+func (q queue) claimAll(ctx context.Context, r Receiver, records []record) (map[string]claimed, error) {
+	all := map[string]claimed{}
+	for chunk := range slices.Chunk(records, maxBulk) {
+		ids := make(bson.A, len(chunk))
+		for i, n := range chunk {
+			ids[i] = n.id
+		}
+		if err := q.claimChunk(ctx, r, ids, all); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// claimChunk claims notifications with one command, and adds those that were claimed.
+func (q queue) claimChunk(ctx context.Context, r Receiver, ids bson.A, all map[string]claimed) error {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	filter := append(r.openAmong(ids), q.unclaimed(r))
+	_, err := q.coll.UpdateMany(ctx, filter, q.claimUpdate(r))
+	if notViable(err) {
+		for _, id := range ids {
+			if value, ok := id.(bson.RawValue); ok && err != nil {
+				if err := q.repair(ctx, r, value); err != nil {
+					return err
+				}
+			}
+		}
+		_, err = q.coll.UpdateMany(ctx, filter, q.claimUpdate(r))
+	}
+	if err != nil {
+		return fmt.Errorf("claim notifications: %w", err)
+	}
+	cursor, err := q.coll.Find(ctx, append(r.openAmong(ids), bson.E{Key: r.field(fieldClaim) + ".by", Value: q.id}))
+	if err != nil {
+		return fmt.Errorf("read the claimed notifications: %w", err)
+	}
+	var docs []bson.Raw
+	if err := cursor.All(ctx, &docs); err != nil {
+		return fmt.Errorf("read the claimed notifications: %w", err)
+	}
+	for _, doc := range docs {
+		c := claimed{record: parseRecord(doc).view(r.Name), doc: doc}
+		all[c.key()] = c
+	}
+	return nil
+}
+
+// openAmong selects those that have not ended for the receiver.
+func (r Receiver) openAmong(ids bson.A) bson.D {
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, isPending(), r.notEnded()}
+}
+
+// counterparts reads all records that can be counterparts of claimed notifications, or
+// duplicates of these.
+func (q queue) counterparts(ctx context.Context, all map[string]claimed, receivers []Receiver) ([]record, error) {
+	from, to := math.Inf(1), math.Inf(-1)
+	byHandOnly := true
+	for _, c := range all {
+		if !c.timed || c.origin == fromSnapshot {
+			continue
+		}
+		from, to = min(from, c.seconds), max(to, c.seconds)
+		byHandOnly = byHandOnly && c.origin == fromOplog
+	}
+	if from > to {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	filter := bson.D{{Key: "$or", Value: timestampsNear((from+to)/2, (to-from)/2+2*dedupWindow)}}
+	if byHandOnly {
+		filter = append(filter, bson.E{Key: "source", Value: bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}})
+	}
+	var found []record
+	err := q.each(ctx, filter, func(o record, doc bson.Raw) { found = append(found, o.excludedBy(receivers, doc)) })
+	return found, err
+}
+
+// codeIllegalOperation is the answer of a standalone server to a transaction.
+const codeIllegalOperation = 20
+
+// applyToMany executes a transition of several notifications, all or none: a server stops an
+// update halfway if its client is gone, so it is a transaction. A standalone server has none;
+// there the update may be applied in part.
+func (q queue) applyToMany(ctx context.Context, t transition) error {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	update := func(ctx context.Context) (any, error) { return q.coll.UpdateMany(ctx, t.filter, t.update) }
+	session, err := q.coll.Database().Client().StartSession()
+	if err == nil {
+		defer session.EndSession(context.WithoutCancel(ctx))
+		_, err = session.WithTransaction(ctx, update)
+	}
+	var se mongo.ServerError
+	if errors.As(err, &se) && se.HasErrorCode(codeIllegalOperation) {
+		_, err = update(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("update notifications: %w", err)
+	}
+	return nil
+}
+
+// applyAll executes transitions in bulk, and returns how many documents changed.
+func (q queue) applyAll(ctx context.Context, all []transition) (changed int64, err error) {
+	for chunk := range slices.Chunk(all, maxBulk) {
+		writes := make([]mongo.WriteModel, len(chunk))
+		for i, t := range chunk {
+			writes[i] = mongo.NewUpdateOneModel().SetFilter(t.filter).SetUpdate(t.update)
+		}
+		ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+		done, err := q.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+		cancel()
+		if err != nil {
+			return changed, fmt.Errorf("update notifications: %w", err)
+		}
+		changed += done.ModifiedCount
+	}
+	return changed, nil
+}

@@ -1,0 +1,253 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/delivery"
+	"github.com/ddltail/ddltail/internal/retry"
+)
+
+const (
+	// maxDigest is how many notifications one message is made of, and maxDigestBytes how
+	// large their documents may be together.
+	maxDigest      = 5000
+	maxDigestBytes = 32 << 20
+)
+
+// digest sends records as one message. They are in order of position, and nothing before
+// them is pending in their partitions.
+func (w worker) digest(stopping context.Context, records []record) result {
+	keys := make([]string, len(records))
+	for i, n := range records {
+		keys[i] = n.key()
+	}
+	if stopping.Err() != nil {
+		return result{digest: keys, pause: pause{length: time.Second}}
+	}
+	ctx, cancel := retry.Outlasting(stopping, stopGrace+updateGrace)
+	defer cancel()
+	return result{digest: keys, pause: w.collect(ctx, stopping, records)}
+}
+
+// collect claims the records and sends those that it got.
+func (w worker) collect(ctx, stopping context.Context, records []record) pause {
+	began := time.Now()
+	got, err := w.queue.claimAll(ctx, w.receiver, records)
+	if err != nil {
+		return w.queueUnavailable(err)
+	}
+	all, rest := w.sendable(ctx, records, got, began)
+	w.releaseAll(ctx, rest)
+	if len(all) == 0 {
+		return pause{length: counterpartBackoff, fixed: true}
+	}
+	request, cancel := w.requestContext(stopping, began)
+	defer cancel()
+	return w.send(ctx, request, all)
+}
+
+// sendable splits what was claimed into the notifications to send, the first ones, and the
+// rest. Order ends at the first that another listener has, or whose counterpart has to be
+// waited for. Malformed ones and duplicates end here.
+func (w worker) sendable(ctx context.Context, records []record, all map[string]claimed, began time.Time) (send, rest []claimed) {
+	counterparts, err := w.queue.counterparts(ctx, all, w.receivers)
+	if err != nil {
+		w.queueFailed(err)
+	}
+	open, bytes := err == nil, 0
+	for _, n := range records {
+		c, ok := all[n.key()]
+		if !ok {
+			open = open && w.whyNotClaimed(ctx, n.id).length == 0
+			continue
+		}
+		c.at = began
+		bytes += len(c.doc)
+		open = open && (bytes <= maxDigestBytes || len(send) == 0)
+		switch {
+		case !open:
+			rest = append(rest, c)
+		case malformed(c.doc) != "":
+			w.malformed(ctx, c, malformed(c.doc))
+		case w.isDuplicate(ctx, c, counterparts, &open):
+		case !open:
+			rest = append(rest, c)
+		default:
+			send = append(send, c)
+		}
+	}
+	return send, rest
+}
+
+// isDuplicate ends a notification whose counterpart was delivered. It sets open to false if
+// that has to be waited for.
+func (w worker) isDuplicate(ctx context.Context, c claimed, counterparts []record, open *bool) bool {
+	switch what, counterpart := decide(c.record, counterparts, w.Database); what {
+	case skip:
+		if w.getsCounterpart(counterpart) {
+			w.skip(ctx, c, counterpart)
+			return true
+		}
+	case waitForCounterpart:
+		*open = false
+	}
+	return false
+}
+
+// send sends one message. One that is rejected is sent again in two halves, since a single
+// notification can be at fault.
+func (w worker) send(ctx, request context.Context, all []claimed) pause {
+	notifications := make([]Notification, 0, len(all))
+	for _, c := range all {
+		doc, err := w.queue.withActor(ctx, c.doc)
+		if err != nil {
+			w.releaseAll(ctx, all)
+			return w.queueUnavailable(err)
+		}
+		n, err := newNotification(doc)
+		if err != nil {
+			w.releaseAll(ctx, all)
+			return w.queueUnavailable(err)
+		}
+		notifications = append(notifications, n)
+	}
+	o := w.receiver.Target.Deliver(request, notifications)
+	if o.Verdict != delivery.Delivered && request.Err() != nil {
+		w.releaseAll(ctx, all)
+		if errors.Is(request.Err(), context.Canceled) {
+			return pause{length: time.Second}
+		}
+	}
+	if rejected := o.Verdict == delivery.Rejected || o.Verdict == delivery.Refused && w.answers.accepts(); rejected && len(all) > 1 {
+		half := len(all) / 2
+		if p := w.send(ctx, request, all[:half]); p.length > 0 {
+			w.releaseAll(ctx, all[half:])
+			return p
+		}
+		return w.send(ctx, request, all[half:])
+	}
+	o = w.answers.judge(all[0].key(), all[0].written, o, time.Now())
+	w.Metrics.Attempts.WithLabelValues(o.Verdict.String()).Inc()
+	return w.endDigest(ctx, all, o)
+}
+
+// endDigest records the outcome of a message for all its notifications.
+func (w worker) endDigest(ctx context.Context, all []claimed, o delivery.Outcome) pause {
+	switch o.Verdict {
+	case delivery.Delivered:
+		w.Log.Debug("digest delivered", zap.String("receiver", w.receiver.Name), zap.Int("notifications", len(all)))
+		return w.concludeAll(ctx, all, ending{state: stateDelivered, attempted: true})
+	case delivery.Rejected:
+		return w.concludeAll(ctx, all, ending{state: stateRejected, reason: o.Reason, attempted: true})
+	}
+	expired, pending := w.splitExpired(all)
+	if len(expired) > 0 {
+		if p := w.concludeAll(ctx, expired, ending{state: stateExpired, reason: "expired: " + o.Reason, attempted: true}); p.length > 0 {
+			return p
+		}
+	}
+	if len(pending) == 0 {
+		return pause{}
+	}
+	if o.Verdict == delivery.Misconfigured {
+		w.releaseAll(ctx, pending)
+		return pause{length: misconfigurationBackoff, fixed: true, misconfigured: true}
+	}
+	return w.retryAll(ctx, pending, o)
+}
+
+func (w worker) splitExpired(all []claimed) (expired, pending []claimed) {
+	for _, c := range all {
+		if w.receiver.tooOld(c.record, time.Now()) {
+			expired = append(expired, c)
+		} else {
+			pending = append(pending, c)
+		}
+	}
+	return expired, pending
+}
+
+func (w worker) retryAll(ctx context.Context, all []claimed, o delivery.Outcome) pause {
+	wait := w.backoff(all[0].record, o)
+	w.Log.Warn("digest failed, retrying", zap.String("receiver", w.receiver.Name), zap.Int("notifications", len(all)),
+		zap.Duration("retry_in", wait), zap.String("reason", o.Reason))
+	failed := make([]transition, len(all))
+	for i, c := range all {
+		failed[i] = w.queue.toFailed(w.receiver, c.record, o, wait)
+	}
+	if _, err := w.queue.applyAll(ctx, failed); err != nil {
+		return w.queueUnavailable(err)
+	}
+	return pause{length: wait, retryAfter: o.RetryAfter}
+}
+
+// concludeAll ends notifications for the receiver, all or none.
+func (w worker) concludeAll(ctx context.Context, all []claimed, e ending) pause {
+	ids := make(bson.A, len(all))
+	after := make([]record, len(all))
+	alike := true
+	for i, c := range all {
+		ids[i], after[i] = c.id, c.after(w.receiver.Name, e)
+		receivers := receiversOf(w.receivers, c.doc)
+		processed, failure := w.endedForAll(after[i], receivers), failureOf(after[i], receivers)
+		if i == 0 {
+			e.processed, e.failure = processed, failure
+		}
+		alike = alike && processed == e.processed && failure == e.failure
+	}
+	if !alike {
+		e.processed, e.failure = false, ""
+	}
+	if err := w.endTogether(ctx, all, ids, e); err != nil {
+		return w.queueUnavailable(err)
+	}
+	w.Metrics.ReceiverDeliveries.WithLabelValues(w.receiver.Name, string(e.state)).Add(float64(len(all)))
+	if e.state.undelivered() {
+		w.Log.Error("notifications "+string(e.state), zap.String("receiver", w.receiver.Name), zap.Int("number", len(all)),
+			zap.String("reason", e.reason))
+	}
+	for i, c := range all {
+		if e.processed {
+			w.Metrics.Deliveries.WithLabelValues(resultOf(after[i], receiversOf(w.receivers, c.doc))).Inc()
+		}
+	}
+	return pause{} // the scan that follows marks as processed what has ended for all
+}
+
+// endTogether marks notifications with one command, and retries until that succeeds. If it
+// fails they are marked one by one.
+func (w worker) endTogether(ctx context.Context, all []claimed, ids bson.A, e ending) error {
+	err := w.queue.applyToMany(ctx, w.receiver.toEndedTogether(ids, e))
+	b := retry.NewBackOff(maxBackoff)
+	for err != nil && ctx.Err() == nil {
+		w.queueFailed(err)
+		endings := make([]transition, len(all))
+		for i, c := range all {
+			endings[i] = w.receiver.toEnded(c.record, e)
+		}
+		if _, err = w.queue.applyAll(ctx, endings); err != nil {
+			retry.Sleep(ctx, b.NextBackOff())
+		}
+	}
+	return err
+}
+
+func (w worker) releaseAll(ctx context.Context, all []claimed) {
+	if len(all) == 0 {
+		return
+	}
+	released := make([]transition, len(all))
+	for i, c := range all {
+		released[i] = w.queue.toReleased(w.receiver, c.record)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateGrace)
+	defer cancel()
+	if _, err := w.queue.applyAll(ctx, released); err != nil {
+		w.Log.Debug("could not release claims", zap.Error(err)) // they expire
+	}
+}

@@ -1,0 +1,259 @@
+package listener
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/retry"
+)
+
+// loop scans the queue and starts workers, in one goroutine.
+type loop struct {
+	*Listener
+	// dispatchers holds one for each receiver, in their order.
+	dispatchers []*dispatcher
+	// registered holds the receivers that are not primary; its map is nil until they are
+	// registered.
+	registered registered
+	workers    sync.WaitGroup
+	results    chan end
+	// updated is sent to when the updates of a scan are done; updating is set until then.
+	updated  chan struct{}
+	updating bool
+	// scanAt is when the next scan is due; notBefore delays it, so that a queue that takes
+	// long to scan is not scanned continuously.
+	scanAt, notBefore time.Time
+	// scanned is the server's time before the last scan, zero before the first.
+	scanned time.Time
+	pause   interface {
+		NextBackOff() time.Duration
+		Reset()
+	}
+}
+
+// work runs the loop until the context is canceled, and returns when all workers have ended.
+func (l *Listener) work(ctx context.Context) {
+	w := &loop{Listener: l, results: make(chan end), updated: make(chan struct{}, 1), pause: retry.NewBackOff(maxBackoff)}
+	w.adopt(l.currentReceivers())
+	for ctx.Err() == nil {
+		if replaced := l.takeReplaced(); replaced != nil {
+			w.adopt(replaced)
+		}
+		if !w.scanAt.After(time.Now()) {
+			w.scan(ctx)
+		}
+		for _, d := range w.dispatchers {
+			d.start(ctx, time.Now(), w.run)
+		}
+		w.report()
+		w.wait(ctx)
+	}
+	go func() {
+		w.workers.Wait()
+		close(w.results)
+	}()
+	for range w.results { // the results of a stopped loop change nothing
+	}
+}
+
+// run starts a worker.
+func (w *loop) run(work func() end) { w.workers.Go(func() { w.results <- work() }) }
+
+// wait returns when there may be something to do.
+func (w *loop) wait(ctx context.Context) {
+	timer := time.NewTimer(time.Until(w.nextWakeup()))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-w.wakeups():
+		w.scanBy(time.Now())
+	case e := <-w.results:
+		w.end(e)
+	case <-w.updated:
+		w.updating = false
+		w.scanBy(time.Now())
+	case <-timer.C:
+	}
+}
+
+// adopt replaces the receivers. Those of the same name keep their scheduler.
+func (w *loop) adopt(receivers []Receiver) {
+	before := w.dispatchers
+	w.dispatchers = nil
+	for _, r := range receivers {
+		d := w.newDispatcher(r)
+		if i := slices.IndexFunc(before, func(b *dispatcher) bool { return b.receiver.Name == r.Name }); i >= 0 {
+			d.scheduler, d.running = before[i].scheduler, before[i].running
+			d.scheduler.release(time.Now())
+			before[i].successor = d
+		}
+		w.dispatchers = append(w.dispatchers, d)
+	}
+	w.registered = registered{}
+	w.scanAt, w.notBefore = time.Time{}, time.Time{}
+	w.Metrics.SetReceivers(names(receivers))
+}
+
+func names(receivers []Receiver) []string {
+	all := make([]string, len(receivers))
+	for i, r := range receivers {
+		all[i] = r.Name
+	}
+	return all
+}
+
+// receivers returns the current ones.
+func (w *loop) receivers() []Receiver {
+	all := make([]Receiver, len(w.dispatchers))
+	for i, d := range w.dispatchers {
+		all[i] = d.receiver
+	}
+	return all
+}
+
+func (w *loop) scan(ctx context.Context) {
+	began := time.Now()
+	found, err := w.read(ctx)
+	now := time.Now()
+	if err != nil {
+		if ctx.Err() == nil {
+			w.queueFailed(err)
+		}
+		w.scanAt = now.Add(w.pause.NextBackOff())
+		w.notBefore = w.scanAt
+		return
+	}
+	w.pause.Reset()
+	w.Credentials.Worked()
+	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*now.Sub(began))
+	w.Status.queueRead(found.total)
+	w.Metrics.Queue(found.total, found.oldest)
+	held := map[sourcePartition]bool{}
+	for _, d := range w.dispatchers {
+		b := found.backlogs[d.receiver.Name]
+		d.scheduler.update(b, now)
+		d.scheduler.addBlocked(held)
+		w.Metrics.Pending(d.receiver.Name, b.oldest)
+	}
+	w.Metrics.Blocked.Set(float64(len(held)))
+	w.update(ctx, found)
+}
+
+// read registers the receivers if necessary, and scans the queue.
+func (w *loop) read(ctx context.Context) (*scan, error) {
+	queue := w.currentQueue()
+	registry := registry{queue.coll}
+	var err error
+	if w.registered.since == nil {
+		w.registered, err = registry.register(ctx, slices.DeleteFunc(names(w.receivers()), isPrimary))
+	} else {
+		w.registered, err = registry.keep(ctx, w.registered)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := scanner{
+		queue: queue, database: w.Database, receivers: w.receivers(), registered: w.registered,
+		failing: func(receiver string) bool {
+			return slices.ContainsFunc(w.dispatchers, func(d *dispatcher) bool {
+				return d.receiver.Name == receiver && d.answers.failing(time.Now())
+			})
+		},
+	}
+	since := w.scanned.Add(-lookBack)
+	if w.scanned.IsZero() {
+		since = w.registered.now.Add(-maxLookBack)
+	}
+	found, err := s.run(ctx, since)
+	if err == nil {
+		w.scanned = w.registered.now
+	}
+	return found, err
+}
+
+// update executes what a scan found to be done without a delivery, concurrently. A scan
+// finds again what is not executed.
+func (w *loop) update(ctx context.Context, found *scan) {
+	others := slices.Concat(found.reopened, found.skipped)
+	if w.updating || len(found.complete)+len(found.expired)+len(others) == 0 {
+		return
+	}
+	w.updating = true
+	queue := w.currentQueue()
+	w.workers.Go(func() {
+		w.apply(ctx, queue, others)
+		for receiver, transitions := range found.expired {
+			n := w.apply(ctx, queue, transitions)
+			w.Metrics.ReceiverDeliveries.WithLabelValues(receiver, string(stateExpired)).Add(float64(n))
+			if n > 0 {
+				w.Log.Error("notifications expired", zap.String("receiver", receiver), zap.Int64("number", n))
+			}
+		}
+		for result, transitions := range found.complete {
+			n := w.apply(ctx, queue, transitions)
+			w.Metrics.Deliveries.WithLabelValues(result).Add(float64(n))
+		}
+		w.updated <- struct{}{}
+	})
+}
+
+func (w *loop) apply(ctx context.Context, queue queue, transitions []transition) int64 {
+	n, err := queue.applyAll(ctx, transitions)
+	if err != nil && ctx.Err() == nil {
+		w.queueFailed(err)
+	}
+	return n
+}
+
+// scanBy schedules a scan at a time, or later if notBefore requires it.
+func (w *loop) scanBy(at time.Time) {
+	if at.Before(w.notBefore) {
+		at = w.notBefore
+	}
+	if at.Before(w.scanAt) {
+		w.scanAt = at
+	}
+}
+
+func (w *loop) end(e end) {
+	now := time.Now()
+	scan := e.current().finish(e.result, now)
+	switch {
+	case scan, e.scan:
+		w.scanBy(now)
+	case e.pause.queueFailed:
+		// Whether the queue is available again shows in a scan.
+		w.scanBy(now.Add(e.length))
+	case e.current().running == 0:
+		// The queue metrics are from before these workers.
+		w.scanBy(now.Add(settleDelay))
+	}
+}
+
+func (w *loop) nextWakeup() time.Time {
+	first := w.scanAt
+	for _, d := range w.dispatchers {
+		if wake := d.nextWake(time.Now()); !wake.IsZero() && wake.Before(first) {
+			first = wake
+		}
+	}
+	return first
+}
+
+// report updates what probes, metrics and the log say about the receivers.
+func (w *loop) report() {
+	for _, d := range w.dispatchers {
+		reason := d.answers.misconfiguration()
+		w.Metrics.SetMisconfigured(d.receiver.Name, reason != "")
+		if reason != "" {
+			w.warnOncePerInterval("receiver "+d.receiver.Name,
+				"the receiver "+d.receiver.Name+" seems to be misconfigured ("+d.receiver.Remedy+"); "+
+					"notifications stay pending, retrying every minute", reason)
+		}
+	}
+	w.Status.round(w.dispatchers)
+}

@@ -1,0 +1,77 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/delivery"
+)
+
+// Receiver is one destination of notifications, with its own order, retries and end.
+type Receiver struct {
+	// Name is unique. It is part of the names of fields: no dots, no dollar signs.
+	Name   string
+	Target Target
+	// Includes reports whether the receiver gets a notification; nil: it gets all.
+	Includes func(doc bson.Raw) bool
+	// Digest is how long notifications are collected to be sent as one message; zero: each
+	// is sent alone.
+	Digest time.Duration
+	// Interval is the minimum time between two messages.
+	Interval time.Duration
+	// GiveUpAfter is the age at which an undelivered notification expires; zero: never.
+	GiveUpAfter time.Duration
+	// Remedy says what to check if the answers indicate a misconfiguration.
+	Remedy string
+}
+
+// Target sends notifications as one message, all or none. Deliver must be safe for
+// concurrent use.
+type Target interface {
+	Deliver(ctx context.Context, all []Notification) delivery.Outcome
+}
+
+// The receivers that are configured by BACKEND_URL and --stdout. Earlier releases know only
+// these, and keep their progress in fields of the document: claim, attempts, last_error.
+const (
+	BackendReceiver = "backend"
+	StdoutReceiver  = "stdout"
+)
+
+func isPrimary(receiver string) bool {
+	return receiver == BackendReceiver || receiver == StdoutReceiver
+}
+
+func (r Receiver) includes(doc bson.Raw) bool { return r.Includes == nil || r.Includes(doc) }
+
+// field returns the path of a field with the receiver's progress.
+func (r Receiver) field(name string) string {
+	if isPrimary(r.Name) {
+		return name
+	}
+	return r.delivery(name)
+}
+
+// delivery returns the path of a field of the receiver in deliveries.
+func (r Receiver) delivery(name string) string { return fieldDeliveries + "." + r.Name + "." + name }
+
+// describe returns an undelivered notification's reason as it is stored in the field error.
+func (r Receiver) describe(reason string) string {
+	if isPrimary(r.Name) {
+		return reason
+	}
+	return fmt.Sprintf("%s: %s", r.Name, reason)
+}
+
+// tooOld reports whether the receiver gives up a notification. One that does not say when it
+// was written is as old as its first failed attempt.
+func (r Receiver) tooOld(n record, now time.Time) bool {
+	since := n.written
+	if since.IsZero() {
+		since = n.failingSince
+	}
+	return r.GiveUpAfter > 0 && !since.IsZero() && now.Sub(since) >= r.GiveUpAfter
+}

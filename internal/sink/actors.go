@@ -1,0 +1,57 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// Actors is the collection of who made changes, where that was found after the notification was written.
+const Actors = "schema_actors"
+
+// FieldActor is where a notification, and a document of Actors, has its actor.
+const FieldActor = "actor"
+
+const codeUnauthorized = 13
+
+// Unauthorized reports whether the user lacks the right to what was tried.
+func Unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }
+
+// ActorsSetup creates the collection. It is idempotent.
+func ActorsSetup(ctx context.Context, db *mongo.Database) error {
+	if err := db.CreateCollection(ctx, Actors); err != nil && !hasCode(err, codeNamespaceExists) {
+		return fmt.Errorf("create %s.%s: %w", db.Name(), Actors, err)
+	}
+	return nil
+}
+
+// LateActors returns the actors of notifications that were found after these were written, by _id. Without the right to read them
+// there are none.
+func LateActors(ctx context.Context, db *mongo.Database, ids []string) (map[string]bson.Raw, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	cur, err := db.Collection(Actors).Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}},
+		options.Find().SetProjection(bson.D{{Key: FieldActor, Value: 1}}))
+	if Unauthorized(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s.%s: %w", db.Name(), Actors, err)
+	}
+	var docs []struct {
+		ID    string   `bson:"_id"`
+		Actor bson.Raw `bson:"actor"`
+	}
+	if err := cur.All(ctx, &docs); err != nil {
+		return nil, fmt.Errorf("read %s.%s: %w", db.Name(), Actors, err)
+	}
+	found := make(map[string]bson.Raw, len(docs))
+	for _, d := range docs {
+		found[d.ID] = d.Actor
+	}
+	return found, nil
+}
