@@ -76,7 +76,7 @@ func (c *Collection) coll() *mongo.Collection { return c.own.Database.Collection
 // namespace is the collection's full name.
 func (c *Collection) namespace() string { return c.own.Database.Name() + "." + c.collection }
 
-// Write inserts documents in their order. Those already there, from a run that
+// Write inserts documents in their order. Those already stored, by a run that
 // was interrupted or from another ddltail, count as written if they are the same change;
 // else the error is a *sink.ConflictError.
 func (c *Collection) Write(ctx context.Context, docs []notification.Document) error {
@@ -110,7 +110,7 @@ func (c *Collection) writeChunk(ctx context.Context, docs []notification.Documen
 	return nil
 }
 
-// duplicateAt returns the index of the document that was there already. With a write
+// duplicateAt returns the index of the document that was already stored. With a write
 // concern error beside it, nothing is known to be durable yet, and the whole write
 // is to be tried again.
 func duplicateAt(err error) (int, bool) {
@@ -132,18 +132,18 @@ func (c *Collection) settle(err error) error {
 // same reads the stored document of d's _id and compares the fields that identify a
 // change.
 func (c *Collection) same(ctx context.Context, d notification.Document) error {
-	var there struct {
+	var stored struct {
 		Operation string       `bson:"operation"`
 		NS        string       `bson:"ns"`
 		OpTime    oplog.OpTime `bson:"optime"`
 		UUID      bson.Binary  `bson:"collection_uuid"`
 	}
-	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&there); err != nil {
+	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&stored); err != nil {
 		return fmt.Errorf("compare the document %s: %w", d.ID, err)
 	}
 	uuid := d.Change.UUID
-	if there.Operation != string(d.Change.Operation) || there.NS != d.Change.Namespace() ||
-		there.OpTime != d.Change.OpTime || (!uuid.IsZero() && !there.UUID.Equal(uuid.Binary())) {
+	if stored.Operation != string(d.Change.Operation) || stored.NS != d.Change.Namespace() ||
+		stored.OpTime != d.Change.OpTime || (!uuid.IsZero() && !stored.UUID.Equal(uuid.Binary())) {
 		return &sink.ConflictError{Namespace: c.namespace(), ID: d.ID}
 	}
 	return nil
