@@ -125,3 +125,23 @@ func (s *ReplicaSet) URIOf(user, password, database string) string {
 	u := uri{hosts: s.Hosts(), database: database, query: "replicaSet=" + s.Name()}
 	return u.as(user, password).String()
 }
+
+// Upgrade shuts the members down in good order and starts another version on the same data, as people upgrade in place. The feature
+// compatibility version stays what it was.
+func (s *ReplicaSet) Upgrade(ctx context.Context, version string) error {
+	path, err := binary(ctx, version)
+	if err != nil {
+		return fmt.Errorf("upgrade to %s: %w", version, err)
+	}
+	s.binary = path
+	for _, m := range s.members {
+		if err := m.Shutdown(ctx); err != nil {
+			return fmt.Errorf("upgrade to %s: %w", version, err)
+		}
+		m.binary = path
+		if err := m.Restart(ctx); err != nil {
+			return fmt.Errorf("upgrade to %s: %w", version, err)
+		}
+	}
+	return s.WaitReady(ctx)
+}
