@@ -13,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/credentials"
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
@@ -34,6 +35,8 @@ type daemon struct {
 	status  *pipeline.Status
 	hangup  *hangup
 	seeds   replicaset.Seeds
+	// credentials are those of cfg and seeds.
+	credentials *credentials.Rotation
 }
 
 func (d *daemon) rows() []web.Row {
@@ -41,44 +44,81 @@ func (d *daemon) rows() []web.Row {
 	if d.status.Ready() != nil {
 		ready = "no"
 	}
-	at := oplog.OpTime{TS: d.status.Position()}
+	position := notKnown
+	if at := (oplog.OpTime{TS: d.status.Position()}); !at.IsZero() {
+		position = at.Time().Format(time.RFC3339)
+	}
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "tailing", Value: ready},
-		{Name: "oplog position", Value: at.Time().Format(time.RFC3339)},
+		{Name: "oplog position", Value: position},
 	}
 }
 
-// detect connects, finds where to begin, and runs the pipeline.
+// detect opens the files, then runs sessions until the process ends.
 func (d *daemon) detect(ctx context.Context) error {
-	routes, closeRoutes, err := openFiles(d.cfg, d.log)
+	outputs, err := openSinks(d.cfg, sinkReport{d.log, d.metrics})
 	if err != nil {
 		return err
 	}
-	defer closeRoutes()
-	d.hangup.call(func() { reopenFiles(routes, d.log) })
+	defer d.closeSinks(outputs)
+	if holdsAudit(outputs) {
+		d.log.Warn("the history waits for a broker; give the broker's sink a DDLTAIL_NAME of its own")
+	}
+	d.credentials = credentials.New(d.cfg, d.log)
+	d.credentials.Changed = func(mongoDB, stored config.URI) {
+		tailed, own := mongoDB.Expiry(), stored.Expiry()
+		d.metrics.Certificates(map[string]time.Time{
+			"mongodb_client": tailed.Client, "mongodb_ca": tailed.CA, "sink_client": own.Client, "sink_ca": own.CA,
+		})
+	}
+	d.hangup.call(func() {
+		reopenFiles(outputs, d.log)
+		d.credentials.Reread()
+	})
+	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, stored config.URI, again bool) error {
+		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, stored, mongoDB.Options()
+		return d.session(ctx, outputs, again)
+	})
+}
+
+// session connects, finds where to begin, and runs the pipeline, all with one set of
+// credentials.
+func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool) error {
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
 	}
 	defer disconnect(client)
 	var p *pipeline.Pipeline
-	err = pipeline.Await(ctx, d.log, startLimit, func(ctx context.Context) error {
-		p, err = d.prepare(ctx, client, routes)
+	connect := func(ctx context.Context) error {
+		p, err = d.prepare(ctx, client, outputs)
 		return err
-	})
-	if err != nil {
+	}
+	wait := atStart(d.log)
+	if again {
+		d.status.Interrupted(errors.New("connecting with other credentials"))
+		wait = d.credentials.Connect
+	}
+	if err := wait(ctx, connect); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
 
+func (d *daemon) closeSinks(outputs []sink.Output) {
+	if err := sink.Close(outputs); err != nil {
+		d.log.Warn("sinks not closed cleanly", zap.Error(err))
+	}
+}
+
 // prepare does once what must work before tailing can begin. It is safe to repeat.
-func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipeline.Route) (*pipeline.Pipeline, error) {
+func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []sink.Output) (*pipeline.Pipeline, error) {
 	view, err := d.discover(ctx, client)
 	if err != nil {
 		return nil, err
@@ -91,21 +131,22 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	if err != nil {
 		return nil, err
 	}
-	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
 		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
-		Queue:   queue, Own: sink.Collections(d.cfg.Database),
+		Routes:  routesOf(d.cfg, outputs), Queue: writesQueue(d.cfg),
+		Own:         sink.Collections(d.cfg.Database),
 		Reconcile:   d.cfg.Reconcile,
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
-		Metrics:     d.metrics, Status: d.status, Log: d.log,
+
+		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
+		Metrics: d.metrics, Status: d.status, Log: d.log,
 	})
-	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)
 	}
@@ -144,6 +185,10 @@ func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset
 }
 
 func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
+	var mistake *sink.ConfigurationError
+	if errors.As(err, &mistake) {
+		return &config.Error{Reason: mistake.Problem, Remedy: mistake.Remedy, Err: err}
+	}
 	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
 	return explainSink(ctx, db, d.cfg, use, err)
 }

@@ -18,10 +18,11 @@ import (
 
 	"github.com/ddltail/ddltail/internal/cleanup"
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/credentials"
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/metrics"
-	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -119,9 +120,20 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 		defer cancel()
 		return web.Serve(ctx, socket, handler, cfg.WebConfigFile, log)
 	})
+	rotation := credentials.New(cfg, log)
+	reload.call(rotation.Reread)
+	l.Credentials = rotation.Use("sink")
 	group.Go(func() error {
 		defer cancel()
-		return withSink(ctx, cfg, log, consumer(cfg, "listen"), func(ctx context.Context, db *mongo.Database) error { return handOver(ctx, cfg, l, db) })
+		return rotation.Run(ctx, func(ctx context.Context, _, stored config.URI, again bool) error {
+			session := cfg
+			session.Sink = stored
+			wait := atStart(log)
+			if again {
+				wait = rotation.Connect
+			}
+			return handOver(ctx, session, l, wait)
+		})
 	})
 	group.Go(func() error { return reload.run(ctx) })
 	err = group.Wait()
@@ -132,9 +144,18 @@ func listen(ctx context.Context, cfg config.Config, receiver listener.Receiver, 
 	return err
 }
 
-// handOver listens and cleans up.
-func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, db *mongo.Database) error {
-	err := pipeline.Await(ctx, l.Log, startLimit, func(ctx context.Context) error {
+// handOver connects with one set of credentials, listens and cleans up.
+func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait await) error {
+	client, err := sink.Connect(cfg.Sink.Options())
+	if err != nil {
+		return err
+	}
+	defer disconnect(client)
+	var db *mongo.Database
+	err = wait(ctx, func(ctx context.Context) error {
+		if db, err = openSink(ctx, client, cfg); err != nil {
+			return err
+		}
 		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db))
 	})
 	if err != nil {
@@ -196,7 +217,10 @@ func listenLabels(receivers ...string) metrics.ListenLabels {
 }
 
 func listenRows(s *listener.Status) []web.Row {
-	ready, mode := "yes", string(s.Mode())
+	ready, mode, unprocessed := "yes", string(s.Mode()), notKnown
+	if n, ok := s.Unprocessed(); ok {
+		unprocessed = strconv.Itoa(n)
+	}
 	if s.Ready() != nil {
 		ready = "no"
 	}
@@ -204,6 +228,6 @@ func listenRows(s *listener.Status) []web.Row {
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "handing over", Value: ready},
 		{Name: "learns of new ones by", Value: orUnknown(mode)},
-		{Name: "unprocessed", Value: strconv.Itoa(s.Unprocessed())},
+		{Name: "unprocessed", Value: unprocessed},
 	}
 }

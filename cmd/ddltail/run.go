@@ -25,6 +25,8 @@ import (
 const (
 	// startLimit is how long a command waits for servers that may yet come.
 	startLimit = time.Minute
+	// historyLimit is the same for a person who waits for an answer.
+	historyLimit = 5 * time.Second
 	// defaultRunAddr is where `run` serves HTTP.
 	defaultRunAddr = ":9797"
 )
@@ -103,7 +105,10 @@ func labels(cfg config.Config) metrics.Labels {
 		l.Reasons = append(l.Reasons, string(reason))
 	}
 	for _, s := range cfg.Sinks {
-		l.Sinks = append(l.Sinks, string(s.Kind))
+		l.Sinks = append(l.Sinks, s.Name)
+		if s.BestEffort {
+			l.BestEffort = append(l.BestEffort, s.Name)
+		}
 	}
 	return l
 }

@@ -51,7 +51,11 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	}
 	defer disconnect(client)
 	var db *mongo.Database
-	err = pipeline.Await(ctx, log, startLimit, func(ctx context.Context) error {
+	limit := startLimit
+	if use.Role == privileges.History {
+		limit = historyLimit
+	}
+	err = within(log, limit)(ctx, func(ctx context.Context) error {
 		db, err = openSink(ctx, client, cfg)
 		return err
 	})
@@ -59,6 +63,18 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 		return err
 	}
 	return explainSink(ctx, db, cfg, use, work(ctx, db))
+}
+
+// await repeats a step that needs a server until it succeeds or does not any more.
+type await func(ctx context.Context, step func(context.Context) error) error
+
+// atStart waits for servers that may still come up, for startLimit.
+func atStart(log *zap.Logger) await { return within(log, startLimit) }
+
+func within(log *zap.Logger, limit time.Duration) await {
+	return func(ctx context.Context, step func(context.Context) error) error {
+		return pipeline.Await(ctx, log, limit, step)
+	}
 }
 
 // explainSink names what to do about an error of the sink that waiting cannot resolve.

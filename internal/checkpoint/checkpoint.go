@@ -39,7 +39,9 @@ type Checkpoint struct {
 	// server's; zero where it never was.
 	Compared oplog.Moment
 	// Pending is a recorded comparison that is still to be published; nil for none.
-	Pending  *Comparison
+	Pending *Comparison
+	// Unlisted is what the server could not list the last time.
+	Unlisted []Unlisted
 	Settings Settings
 	// Members are the members of the set's configuration as last seen.
 	Members []string
@@ -81,6 +83,7 @@ type document struct {
 	Baseline *oplog.OpTime `bson:"baseline,omitempty"`
 	Compared *oplog.Moment `bson:"compared,omitempty"`
 	Pending  *Comparison   `bson:"comparison,omitempty"`
+	Unlisted []Unlisted    `bson:"unlisted,omitempty"`
 	Settings Settings      `bson:"wiring"`
 	Members  []string      `bson:"members,omitempty"`
 	SavedAt  time.Time     `bson:"saved_at"`
@@ -92,7 +95,7 @@ func (d document) checkpoint() Checkpoint {
 		Inclusive: d.Inclusive, Began: valueOf(d.Began), Lost: d.Lost,
 		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID,
 		Baseline: valueOf(d.Baseline), Compared: valueOf(d.Compared), Pending: d.Pending,
-		Settings: d.Settings, Members: d.Members, SavedAt: d.SavedAt,
+		Unlisted: d.Unlisted, Settings: d.Settings, Members: d.Members, SavedAt: d.SavedAt,
 	}
 	if c.Position.Wall.IsZero() {
 		// An earlier release did not keep it.
@@ -172,7 +175,7 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position.OpTime, Wall: c.Position.Wall,
 		Inclusive: c.Inclusive, Began: pointerTo(c.Began), Lost: c.Lost,
 		ReplicaSet: c.ReplicaSet, ReplicaSetID: c.ReplicaSetID, Queue: queue,
-		Settings: c.Settings, SavedAt: time.Now().UTC(),
+		Compared: pointerTo(c.Compared), Unlisted: c.Unlisted, Settings: c.Settings, SavedAt: time.Now().UTC(),
 	})
 	if err != nil && !mongo.IsDuplicateKeyError(err) {
 		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, err)
@@ -221,6 +224,27 @@ func (s Store) RecordMembers(ctx context.Context, hosts []string) error {
 func (s Store) SetBaseline(ctx context.Context, at oplog.OpTime) error {
 	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: at}}}}); err != nil {
 		return fmt.Errorf("record the baseline of %s: %w", s.id, err)
+	}
+	return nil
+}
+
+// Unlisted is a part of the server's catalog that it cannot list: a namespace or, without a
+// collection, a database or its views.
+type Unlisted struct {
+	Database   string `bson:"database"`
+	Collection string `bson:"collection,omitempty"`
+	Views      bool   `bson:"views,omitempty"`
+	Reason     string `bson:"reason"`
+}
+
+// SetUnlisted records what the server cannot list.
+func (s Store) SetUnlisted(ctx context.Context, unlisted []Unlisted) error {
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: "unlisted", Value: unlisted}}}}
+	if len(unlisted) == 0 {
+		update = bson.D{{Key: "$unset", Value: bson.D{{Key: "unlisted", Value: ""}}}}
+	}
+	if _, err := s.coll.UpdateByID(ctx, s.id, update); err != nil {
+		return fmt.Errorf("record what the server of %s cannot list: %w", s.id, err)
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ type Comparison struct {
 	Listed oplog.Moment `bson:"listed"`
 	// Undefined is what was there at To, and gone before it could be listed.
 	Undefined []Undefined `bson:"undefined,omitempty"`
+	// Unlisted is what the server could not list. It is stored beside the comparison, and
+	// stays when that is completed.
+	Unlisted []Unlisted `bson:"-"`
 }
 
 // Undefined is a namespace of which no definition is known.
@@ -83,7 +86,7 @@ func (s Store) uncompared(at oplog.OpTime) bson.D {
 // set's id is recorded with it: behind a gap there may be another set.
 func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Comparison, set bson.ObjectID) (bool, error) {
 	filter := append(s.uncompared(at), bson.E{Key: "lease.holder", Value: holder})
-	fields := bson.D{{Key: "comparison", Value: c}}
+	fields := bson.D{{Key: "comparison", Value: c}, {Key: "unlisted", Value: c.Unlisted}}
 	if !set.IsZero() {
 		fields = append(fields, bson.E{Key: "replica_set_id", Value: set})
 	}

@@ -20,19 +20,22 @@ type Rewind struct {
 	lastKnown *schema.Catalog
 	byUUID    map[oplog.UUID]schema.Definition
 	state     map[schema.Namespace]schema.Definition
+	// unlisted is what the listing says nothing about; so it stays, unless an entry does.
+	unlisted []schema.Unlisted
 }
 
-// NewRewind begins with the definitions of one moment.
-func NewRewind(d Detector, now []schema.Version, lastKnown *schema.Catalog) *Rewind {
+// NewRewind begins with what was listed at one position.
+func NewRewind(d Detector, now schema.Listed, lastKnown *schema.Catalog) *Rewind {
 	r := &Rewind{detector: d, lastKnown: lastKnown, byUUID: map[oplog.UUID]schema.Definition{}, state: map[schema.Namespace]schema.Definition{}}
 	for _, v := range lastKnown.All() {
 		if !v.Definition.UUID.IsZero() {
 			r.byUUID[v.Definition.UUID] = *v.Definition
 		}
 	}
-	for _, v := range now {
+	for _, v := range now.Versions {
 		r.put(v.Namespace, *v.Definition)
 	}
+	r.unlisted = slices.Clone(now.Unlisted)
 	return r
 }
 
@@ -53,18 +56,19 @@ func (r *Rewind) Undo(u oplog.Unit) {
 	}
 }
 
-// Versions are the definitions at the moment reached, without optimes, in the order of
-// their names. Of those with Definition.Known false nothing but the name is known.
-func (r *Rewind) Versions() []schema.Version {
+// Listed returns the catalog at the position reached, without optimes, in the order of the
+// names. Of versions with Definition.Known false nothing but the name is known.
+func (r *Rewind) Listed() schema.Listed {
 	out := make([]schema.Version, 0, len(r.state))
 	for ns, def := range r.state {
 		out = append(out, schema.Version{Namespace: ns, Definition: &def})
 	}
 	schema.SortVersions(out)
-	return out
+	return schema.Listed{Versions: out, Unlisted: r.unlisted}
 }
 
 func (r *Rewind) put(ns schema.Namespace, def schema.Definition) {
+	r.resolve(ns)
 	if r.detector.watch.Includes(ns) {
 		r.state[ns] = def
 	}
@@ -79,7 +83,18 @@ func (r *Rewind) restore(ns schema.Namespace, id oplog.UUID, kind schema.Kind) {
 	r.put(ns, def)
 }
 
-func uncreate(r *Rewind, op operation) { delete(r.state, op.ns) }
+// remove takes back the creation of a namespace.
+func (r *Rewind) remove(ns schema.Namespace) {
+	r.resolve(ns)
+	delete(r.state, ns)
+}
+
+// resolve records that an entry says what a namespace was: it is no longer unlisted.
+func (r *Rewind) resolve(ns schema.Namespace) {
+	r.unlisted = slices.DeleteFunc(r.unlisted, func(u schema.Unlisted) bool { return u.Namespace == ns })
+}
+
+func uncreate(r *Rewind, op operation) { r.remove(op.ns) }
 
 func undrop(r *Rewind, op operation) {
 	if op.ns.Collection != schema.ViewsCollection {
@@ -165,6 +180,11 @@ func unrename(r *Rewind, op operation) {
 		moved.Temporary = r.wasTemporary(from, moved)
 		r.put(from, moved)
 	}
+	for i, u := range r.unlisted {
+		if u.Namespace == to {
+			r.unlisted[i].Namespace = from
+		}
+	}
 	if hasTarget(op.Object.Lookup("dropTarget")) {
 		r.restore(to, targetUUID(op, schema.Definition{}), schema.KindCollection)
 	}
@@ -195,8 +215,15 @@ func (r *Rewind) view(e oplog.Entry, db string) {
 		return
 	}
 	if e.Op == oplog.OpInsert {
-		delete(r.state, ns)
+		r.remove(ns)
 		return
 	}
+	if e.Op == oplog.OpUpdate && r.isUnlisted(ns) {
+		return // it may be a time series
+	}
 	r.restoreView(ns)
+}
+
+func (r *Rewind) isUnlisted(ns schema.Namespace) bool {
+	return slices.ContainsFunc(r.unlisted, func(u schema.Unlisted) bool { return u.Covers(ns, schema.KindView) })
 }

@@ -45,11 +45,11 @@ func TestRewind(t *testing.T) {
 				for _, v := range catalogs[from] {
 					lastKnown.Set(v)
 				}
-				past := detector.NewRewind(d, catalogs[len(units)], lastKnown)
+				past := detector.NewRewind(d, schema.Listed{Versions: catalogs[len(units)]}, lastKnown)
 				for i := len(units) - 1; i >= from; i-- {
 					past.Undo(units[i])
 				}
-				sameCatalog(t, past.Versions(), catalogs[from])
+				sameCatalog(t, past.Listed().Versions, catalogs[from])
 				if t.Failed() {
 					t.Fatalf("rewound to the entry %s", units[from].OpTime)
 				}

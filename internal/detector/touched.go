@@ -12,13 +12,10 @@ import (
 func (d Detector) AffectedNamespaces(u oplog.Unit) []schema.Namespace {
 	var out []schema.Namespace
 	for _, e := range u.Operations {
+		if db, ok := strings.CutSuffix(e.NS, "."+schema.ViewsCollection); ok && e.Op != oplog.OpCommand {
+			out = append(out, viewOf(e, db))
+		}
 		if e.Op != oplog.OpCommand {
-			full, ok := e.Object.Lookup("_id").StringValueOK()
-			if !ok {
-				full, _ = e.Object2.Lookup("_id").StringValueOK()
-			}
-			db, coll, _ := strings.Cut(full, ".")
-			out = append(out, schema.Namespace{Database: db, Collection: coll})
 			continue
 		}
 		name, target := e.Command()
@@ -38,4 +35,18 @@ func (d Detector) AffectedNamespaces(u oplog.Unit) []schema.Namespace {
 		out = append(out, schema.Namespace{Database: e.Database(), Collection: strings.TrimPrefix(coll, schema.BucketsPrefix)})
 	}
 	return out
+}
+
+// viewOf returns the view that a write to system.views is about; all of the database for a
+// document that is no view of it.
+func viewOf(e oplog.Entry, db string) schema.Namespace {
+	full, ok := e.Object.Lookup("_id").StringValueOK()
+	if !ok {
+		full, _ = e.Object2.Lookup("_id").StringValueOK()
+	}
+	name, ok := strings.CutPrefix(full, db+".")
+	if !ok {
+		name = ""
+	}
+	return schema.Namespace{Database: db, Collection: name}
 }

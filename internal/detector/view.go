@@ -34,11 +34,10 @@ func viewDocument(w *detection, op operation) error {
 		}
 		return nil
 	}
-	viewOn, ok := op.Object.Lookup("viewOn").StringValueOK()
-	if !ok {
+	if _, ok := op.Object.Lookup("viewOn").StringValueOK(); !ok {
 		return fmt.Errorf("view: viewOn: %w", errMalformed)
 	}
-	if strings.HasPrefix(viewOn, schema.BucketsPrefix) {
+	if isSeriesView(name, op.Object, before.Kind) {
 		return nil
 	}
 	options, err := rawdoc.Without(op.Object, "_id")
@@ -52,6 +51,15 @@ func viewDocument(w *detection, op operation) error {
 	}
 	w.emit(anonymous(op), modifyViewChange(op.ns, before.Options, options))
 	return nil
+}
+
+// isSeriesView reports whether a document of system.views is half of a time series: the view
+// of the same name as the buckets, which it unpacks or which are known. Other views on
+// buckets are a user's own.
+func isSeriesView(name string, doc bson.Raw, known schema.Kind) bool {
+	viewOn, _ := doc.Lookup("viewOn").StringValueOK()
+	unpacks := doc.Lookup("pipeline", "0", "$_internalUnpackBucket").Type != 0
+	return viewOn == schema.BucketsPrefix+name && (unpacks || known == schema.KindTimeSeries)
 }
 
 // anonymous leaves out the UUID, which is that of system.views.

@@ -11,6 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -31,11 +32,12 @@ func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 				return err
 			}
 		}
-		now, number, err := c.differences(ctx, m, r.Source)
+		read, err := c.read(ctx, m, string(r.Source))
 		if err != nil {
 			return fmt.Errorf("compare the catalog with the server's: %w", err)
 		}
-		r.Catalog.Namespaces = number
+		now, number := read.differences(), len(read.known)
+		r.Catalog.Namespaces, r.Catalog.Unlisted = &number, read.unlistedLines()
 		if differing == nil {
 			differing = now
 		}
@@ -44,7 +46,8 @@ func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 			break
 		}
 	}
-	r.Catalog.Compared = true
+	r.Catalog.Compared, r.Catalog.Differences = true, []string{}
+	r.know(FactCatalog)
 	for _, ns := range slices.Sorted(maps.Keys(differing)) {
 		r.Catalog.Differences = append(r.Catalog.Differences, ns+" "+differing[ns])
 	}
@@ -63,76 +66,82 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// differences says by namespace what is not the same, and how many there are.
-func (c Check) differences(ctx context.Context, m oplog.Member, source string) (map[string]string, int, error) {
+// comparison is the known catalog beside the server's.
+type comparison struct {
+	known, listed schema.Definitions
+	unlisted      []schema.Unlisted
+}
+
+// read reads the known catalog and lists the server's, both without what the server makes
+// for itself. What the server cannot list is left out of both.
+func (c Check) read(ctx context.Context, m oplog.Member, source string) (comparison, error) {
 	head, err := m.Head(ctx)
 	if err != nil {
-		return nil, 0, err
+		return comparison{}, err
 	}
-	listed, err := list(ctx, m, head, schema.Scope{Own: sink.Collections(c.Sink.Name())})
+	l, err := snapshot.NewListing(m, head.TS)
 	if err != nil {
-		return nil, 0, err
+		return comparison{}, err
+	}
+	defer l.Close()
+	listed, err := l.List(ctx, schema.Scope{Own: sink.Collections(c.Sink.Name())})
+	if err != nil {
+		return comparison{}, err
 	}
 	known, err := catalog.NewStore(c.Sink.Collection(sink.Catalog), source).Load(ctx, head.TS)
 	if err != nil {
-		return nil, 0, err
+		return comparison{}, err
 	}
-	out := map[string]string{}
+	d := schema.NewUpdate(known, listed, oplog.Moment{})
+	out := comparison{known: permanent(known.All()), listed: permanent(listed.Versions), unlisted: d.Unlisted}
+	for _, v := range d.Kept {
+		delete(out.known, v.Namespace)
+	}
 	generated := schema.NewGeneratedNames()
 	for _, v := range known.All() {
-		if v.Definition.Temporary {
-			if generated.StaysTemporary(v.Namespace.Collection, *v.Definition, listed[v.Namespace]) {
-				delete(listed, v.Namespace)
-			}
-			continue
-		}
-		there, ok := listed[v.Namespace]
-		switch {
-		case !ok:
-			out[terminal.Escape(v.Namespace.String())] = "is known and not there"
-		case !there.Equivalent(*v.Definition):
-			out[terminal.Escape(v.Namespace.String())] = "is defined otherwise"
-		}
-		delete(listed, v.Namespace)
-	}
-	number := len(known.All())
-	for ns := range listed {
-		out[terminal.Escape(ns.String())] = "is there and not known"
-	}
-	return out, number, nil
-}
-
-// list returns what a member has, but for what the server makes for itself.
-func list(ctx context.Context, m oplog.Member, at oplog.OpTime, watch schema.Scope) (schema.Definitions, error) {
-	l, err := catalog.NewListing(m, at.TS)
-	if err != nil {
-		return nil, err
-	}
-	defer l.Close()
-	databases, err := l.Databases(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := schema.Definitions{}
-	for _, db := range databases {
-		if !watch.Includes(schema.Namespace{Database: db}) {
-			continue
-		}
-		versions, err := l.Collections(ctx, db)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range versions {
-			if !watch.Includes(v.Namespace) || v.Definition.Temporary {
-				continue
-			}
-			if v.Definition.Kind != schema.KindView {
-				if v.Definition.Indexes, err = l.Indexes(ctx, v.Namespace); err != nil {
-					return nil, err
-				}
-			}
-			out[v.Namespace] = *v.Definition
+		if generated.StaysTemporary(v.Namespace.Collection, *v.Definition, out.listed[v.Namespace]) {
+			delete(out.listed, v.Namespace)
 		}
 	}
 	return out, nil
+}
+
+func permanent(versions []schema.Version) schema.Definitions {
+	out := schema.Definitions{}
+	for _, v := range versions {
+		if !v.Definition.Temporary {
+			out[v.Namespace] = *v.Definition
+		}
+	}
+	return out
+}
+
+// differences says by namespace what is not the same.
+func (c comparison) differences() map[string]string {
+	out := map[string]string{}
+	for ns, def := range c.known {
+		there, ok := c.listed[ns]
+		switch {
+		case !ok:
+			out[terminal.Escape(ns.String())] = "is known and not there"
+		case !there.Equivalent(def):
+			out[terminal.Escape(ns.String())] = "is defined otherwise"
+		}
+	}
+	for ns := range c.listed {
+		if _, ok := c.known[ns]; !ok {
+			out[terminal.Escape(ns.String())] = "is there and not known"
+		}
+	}
+	return out
+}
+
+// unlistedLines returns a line for each part of the catalog that the server cannot list.
+func (c comparison) unlistedLines() []string {
+	lines := make([]string, len(c.unlisted))
+	for i, u := range c.unlisted {
+		lines[i] = terminal.Escape(u.String() + " cannot be listed: " + u.Reason)
+	}
+	slices.Sort(lines)
+	return lines
 }

@@ -52,6 +52,13 @@ type Target interface {
 	Deliver(ctx context.Context, m delivery.Message) delivery.Outcome
 }
 
+// Credentials learns how each use of the queue's credentials ended. It may end the
+// context: other credentials were read, or they were refused for too long.
+type Credentials interface {
+	Failed(err error)
+	Worked()
+}
+
 // Receiver is a Target with its name in metrics and logs.
 type Receiver struct {
 	Name   string
@@ -67,6 +74,7 @@ type Listener struct {
 	Receiver Receiver
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
+	Credentials  Credentials
 	Metrics      *metrics.Listen
 	Status       *Status
 	Log          *zap.Logger
@@ -171,6 +179,7 @@ func (w *loop) scan(ctx context.Context) {
 		return
 	}
 	w.pause.Reset()
+	w.Credentials.Worked()
 	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*now.Sub(began))
 	w.Status.queueRead(found.total)
 	w.Metrics.Queue(found.total, found.oldest)
@@ -226,6 +235,7 @@ func (w *loop) report() {
 
 func (l *Listener) queueFailed(err error) {
 	l.Status.queueFailed(err)
+	l.Credentials.Failed(err)
 	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,7 +26,8 @@ func TestDocs(t *testing.T) {
 	want := string(text)
 	for command, register := range map[string]func(prometheus.Registerer){
 		"run": func(r prometheus.Registerer) {
-			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one})
+			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one, BestEffort: one}).
+				Certificates(map[string]time.Time{"x": time.Now()})
 		},
 		"listen": func(r prometheus.Registerer) {
 			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},

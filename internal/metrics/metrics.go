@@ -29,17 +29,23 @@ type Run struct {
 	Oldest        prometheus.Gauge
 	Latency       prometheus.Histogram
 	SinkErrors    *prometheus.CounterVec
+	SinkDropped   *prometheus.CounterVec
 	Reopens       *prometheus.CounterVec
 	Gaps          prometheus.Counter
 	BuildsRunning prometheus.Gauge
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
+	Unlisted      prometheus.Gauge
+
+	certificates *prometheus.GaugeVec
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
 // that a rate over it is right from the first event on.
 type Labels struct {
 	Operations, Risks, Sinks, Reasons []string
+	// BestEffort are the sinks that can drop documents.
+	BestEffort []string
 }
 
 // NewRun registers the detector's metrics.
@@ -78,7 +84,11 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		}),
 		SinkErrors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_sink_errors_total",
-			Help: "Failed attempts to write to a sink; each is tried again.",
+			Help: "Failed attempts to write to a sink; each is tried again. A document refused for its content counts too.",
+		}, []string{"sink"}),
+		SinkDropped: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_sink_dropped_total",
+			Help: "Documents that a sink with required=false did not write: its queue was full, or the process ended.",
 		}, []string{"sink"}),
 		Reopens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_cursor_reopens_total",
@@ -91,6 +101,8 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
+		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		certificates:  newCertificates(f),
 	}
 	m.start(labels)
 	return m
@@ -111,6 +123,9 @@ func (m *Run) start(labels Labels) {
 	}
 	for _, s := range labels.Sinks {
 		m.SinkErrors.WithLabelValues(s)
+	}
+	for _, s := range labels.BestEffort {
+		m.SinkDropped.WithLabelValues(s)
 	}
 	for _, r := range labels.Reasons {
 		m.Reopens.WithLabelValues(r)

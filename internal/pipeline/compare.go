@@ -8,7 +8,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.uber.org/zap"
 
-	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
@@ -16,6 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -114,7 +114,7 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	case p.listed != nil || !b.Tailing || p.compareAt.IsZero() || time.Now().Before(p.compareAt):
 		return nil
 	}
-	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
+	listed, err := p.taker().Take(ctx, m)
 	if err != nil {
 		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
@@ -133,8 +133,11 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
 	p.listed, p.compareAt = nil, nextComparison(p.Reconcile, time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
-	differences, _ := catalog.Changed(&p.known.Catalog, listed.Versions, listed.At)
-	if len(differences) == 0 {
+	found := schema.NewUpdate(&p.known.Catalog, listed.Listed, listed.At)
+	if err := p.setUnlisted(ctx, found.Unlisted); err != nil {
+		return err
+	}
+	if len(found.Versions) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
 		p.compared = listed.At.OpTime
 		return p.Checkpoints.SetCompared(ctx, listed.At)
@@ -149,7 +152,7 @@ func (p *Pipeline) compare(ctx context.Context) error {
 
 // recordSnapshot compares again under the lease, since another process may have just
 // done so, and publishes the differences.
-func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) error {
+func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot) error {
 	stored, err := p.stored(ctx)
 	if err != nil {
 		return err
@@ -163,7 +166,7 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed catalog.Listed) er
 	}
 	err = p.recordComparison(ctx, resumePoint{
 		comparison: checkpoint.Comparison{From: from, To: listed.At, Listed: listed.At},
-		state:      listed.Versions,
+		state:      listed.Listed,
 	}, oplog.OpTime{})
 	if err != nil {
 		return err

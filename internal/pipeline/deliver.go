@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -178,7 +179,13 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 		cancel()
 		if err == nil {
 			p.Status.sinkSucceeded(name)
+			if p.isStored(name) {
+				p.SinkCredentials.Worked()
+			}
 			return nil
+		}
+		if p.isStored(name) {
+			p.SinkCredentials.Failed(err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
@@ -192,4 +199,10 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
 		}
 	}
+}
+
+// isStored reports whether a sink is one of ddltail's own collections.
+func (p *Pipeline) isStored(name string) bool {
+	return name == "checkpoint" || name == "catalog" ||
+		slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Stored && r.Sink.Name() == name })
 }

@@ -9,13 +9,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.uber.org/zap"
 
-	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -82,7 +82,7 @@ func (p *Pipeline) withLease(ctx context.Context, at oplog.OpTime, work func(con
 // resumePoint is where reading resumes behind a gap, with the catalog at that position.
 type resumePoint struct {
 	comparison checkpoint.Comparison
-	state      []schema.Version
+	state      schema.Listed
 }
 
 // findResumePoint takes a snapshot of a member's catalog and reverts it to the oldest entry
@@ -94,7 +94,7 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 	}
 	defer m.close()
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
-	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m.Member)
+	listed, err := p.taker().Take(ctx, m.Member)
 	if err != nil {
 		return resumePoint{}, usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
@@ -112,7 +112,7 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 	if err != nil {
 		return resumePoint{}, err
 	}
-	state, err := catalog.Rewound(ctx, m.Member, p.Detector, catalog.Span{
+	state, err := snapshot.Rewound(ctx, m.Member, p.Detector, snapshot.Span{
 		From: oplog.Start{Position: to.OpTime, Inclusive: inclusive}, To: listed, LastKnown: known,
 	})
 	if err != nil {
@@ -218,14 +218,15 @@ func (p *Pipeline) recordComparison(ctx context.Context, found resumePoint, at o
 	if err != nil {
 		return err
 	}
-	versions, undefined := catalog.Changed(there, found.state, stamp)
-	for _, v := range undefined {
+	d := schema.NewUpdate(there, found.state, stamp)
+	for _, v := range d.Undefined {
 		c.Undefined = append(c.Undefined, checkpoint.Undefined{
 			Database: v.Namespace.Database, Collection: v.Namespace.Collection,
 			Kind: string(v.Definition.Kind), UUID: v.Definition.UUID.Binary(),
 		})
 	}
-	if err := p.Catalog.SaveListed(ctx, versions); err != nil {
+	c.Unlisted = storedUnlisted(d.Unlisted)
+	if err := p.Catalog.SaveListed(ctx, d.Versions); err != nil {
 		return err
 	}
 	counts, err := p.Checkpoints.Record(ctx, at, p.leaseHolder, c, p.replicaSetID)
@@ -253,6 +254,7 @@ func (p *Pipeline) applyStored(ctx context.Context, stored checkpoint.Checkpoint
 	p.position, p.inclusive, p.checkpointLost = stored.Position, stored.Inclusive, stored.Lost
 	p.requestedStart, p.baseline, p.compared = stored.Began, stored.Baseline, stored.Compared.OpTime
 	p.chain, p.lostSince, p.listed = nil, time.Time{}, nil
+	p.applyUnlisted(unlistedOf(stored.Unlisted))
 	p.recordSaved(stored.Position.OpTime)
 	return p.reloadCatalog(ctx)
 }

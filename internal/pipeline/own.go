@@ -51,7 +51,8 @@ func (p *Pipeline) restorePosition(ctx context.Context) error {
 	return err
 }
 
-// Setup creates ddltail's own collections and their indexes. It is idempotent.
+// Setup creates ddltail's own collections and their indexes, and sets up the sinks. It is
+// idempotent.
 func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return err
@@ -59,15 +60,12 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Catalog.Setup(ctx); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Sink.Name() == sink.HistoryName }) {
-		if err := sink.HistorySetup(ctx, p.Database); err != nil {
+	for _, route := range p.Routes {
+		if err := route.Sink.Setup(ctx, sink.Own{Database: p.Database, OnConflict: p.Conflict}); err != nil {
 			return err
 		}
 	}
-	if !p.Queue {
-		return nil
-	}
-	return sink.Setup(ctx, p.Database)
+	return nil
 }
 
 // restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this
@@ -80,6 +78,11 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 	p.Log.Warn("stored checkpoint is missing; recreating it", zap.Stringer("position", p.position))
 	first := p.First
 	first.Position, first.Inclusive, first.ReplicaSetID, first.Began = p.position, p.inclusive, p.replicaSetID, p.requestedStart
+	first.Unlisted = storedUnlisted(p.unlisted.parts)
+	if !p.compared.IsZero() {
+		// Otherwise it would look as if another process had compared since.
+		first.Compared = oplog.Moment{OpTime: p.compared, Wall: p.compared.Time()}
+	}
 	if stored, err = p.Checkpoints.Create(ctx, first, p.Queue); err != nil {
 		return stored, err
 	}

@@ -28,6 +28,8 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -44,17 +46,19 @@ const (
 	maxBytes = 1 << 20
 )
 
-// Sink is a destination of documents. Write must be idempotent, and return only after the
-// documents are durable.
-type Sink interface {
-	Name() string
-	Write(ctx context.Context, docs []notification.Document) error
-}
-
 // Route is a sink with its filter.
 type Route struct {
-	Sink   Sink
+	// Stored is true for a collection in ddltail's own database.
+	Stored bool
+	Sink   sink.Sink
 	Filter notification.Filter
+}
+
+// Credentials learns how each use of a deployment's credentials ended. It may end the
+// pipeline's context: other credentials were read, or they were refused for too long.
+type Credentials interface {
+	Failed(err error)
+	Worked()
 }
 
 // Pipeline reports the schema changes of one replica set.
@@ -87,7 +91,10 @@ type Config struct {
 	// Database holds ddltail's own collections.
 	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
-	Own     []string
+	Own []string
+	// TailCredentials are those of the set, SinkCredentials those of the sink.
+	TailCredentials, SinkCredentials Credentials
+
 	Metrics *metrics.Run
 	Status  *Status
 	Log     *zap.Logger
@@ -123,8 +130,10 @@ type state struct {
 	ownTaken bool
 	// listed is a snapshot to be compared when the position has passed its optime;
 	// compareAt is when the next one is due.
-	listed    *catalog.Listed
+	listed    *snapshot.Snapshot
 	compareAt time.Time
+	// unlisted is what the server cannot list.
+	unlisted unlisted
 	// compared is the last comparison that known includes.
 	compared oplog.OpTime
 	// saved is the stored checkpoint, as far as this process knows.
@@ -159,7 +168,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			continue
 		}
 		p.Status.notTailing(err)
-		if usererror.IsFinal(err) {
+		p.TailCredentials.Failed(err)
+		if usererror.IsFinal(err) && !replicaset.CredentialsRefused(err) {
 			return err
 		}
 		errors.As(err, &p.chain)
@@ -191,6 +201,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	}
 	defer member.close()
 	defer reader.Close()
+	p.unlisted.next = time.Time{} // the server may be another release now
 	p.enter(recovery.Tailing)
 	p.Log.Info("reading the oplog", zap.String("member", member.Host), zap.Stringer("from", p.position))
 	for {
@@ -199,6 +210,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 		healthy()
+		p.TailCredentials.Worked()
 		p.recordProgress(batch)
 		if err := p.observeMember(ctx, member.Member); err != nil {
 			return err
@@ -207,6 +219,9 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 			return err
 		}
 		if err := p.retakeSnapshot(ctx, member.Member); err != nil {
+			return err
+		}
+		if err := p.relist(ctx, member.Member, batch); err != nil {
 			return err
 		}
 		if err := p.saveIdle(ctx, member.Member, batch.Scanned); err != nil {
@@ -355,6 +370,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 	p.known.AdvanceTo(unit.OpTime.TS)
 	result := p.Detector.Detect(unit, p.known)
 	p.known.Apply(result)
+	p.unlisted.touch(p.Detector.AffectedNamespaces(unit))
 	p.detected = true
 	p.Metrics.BuildsRunning.Set(float64(p.known.BuildsInProgress()))
 	for _, c := range result.Changes {

@@ -11,14 +11,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.uber.org/zap"
 
-	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -84,25 +85,36 @@ func (p *Pipeline) catalogPosition() bson.Timestamp {
 }
 
 // takeSnapshot lists the server's catalog for a NAME that has no baseline. Known namespaces
-// that are not listed are recorded as dropped.
-func (p *Pipeline) takeSnapshot(ctx context.Context, m oplog.Member) (catalog.Listed, error) {
+// that are not listed are recorded as dropped, unless the server cannot list them.
+func (p *Pipeline) takeSnapshot(ctx context.Context, m oplog.Member) (snapshot.Snapshot, error) {
 	began := time.Now()
-	listed, err := catalog.Baseline{Detector: p.Detector, Watch: p.Watch, Log: p.Log}.Take(ctx, m)
+	s, err := p.taker().Take(ctx, m)
 	if err != nil {
-		return listed, usererror.Listing(err, p.Seeds.PathIsAuthSource)
+		return s, usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
-	at := listed.At.OpTime
+	at := s.At.OpTime
 	known, err := p.Catalog.Load(ctx, at.TS)
 	if err != nil {
-		return listed, err
+		return s, err
 	}
-	if err := p.Catalog.SaveListed(ctx, append(listed.Versions, catalog.Gone(known, listed)...)); err != nil {
-		return listed, err
+	if err := p.Catalog.SaveListed(ctx, schema.NewUpdate(known, s.Listed, s.At).Versions); err != nil {
+		return s, err
 	}
-	p.Log.Info("catalog snapshot taken", zap.Int("namespaces", len(listed.Versions)), zap.Stringer("at", at),
+	inMemory := schema.NewUpdate(&p.known.Catalog, s.Listed, s.At)
+	if err := p.keepUnlisted(ctx, known, inMemory.Kept); err != nil {
+		return s, err
+	}
+	if err := p.setUnlisted(ctx, inMemory.Unlisted); err != nil {
+		return s, err
+	}
+	p.Log.Info("catalog snapshot taken", zap.Int("namespaces", len(s.Versions)), zap.Stringer("at", at),
 		zap.Duration("in", time.Since(began).Round(time.Millisecond)))
 	p.baseline = at
-	return listed, p.Checkpoints.SetBaseline(ctx, at)
+	return s, p.Checkpoints.SetBaseline(ctx, at)
+}
+
+func (p *Pipeline) taker() snapshot.Taker {
+	return snapshot.Taker{Detector: p.Detector, Watch: p.Watch, Log: p.Log}
 }
 
 // connect opens the first member by read preference.

@@ -74,6 +74,9 @@ func (s *Status) notTailing(reason error) {
 	s.beat, s.tailing, s.reason = time.Now(), false, reason
 }
 
+// Interrupted records why the pipeline was stopped to start again.
+func (s *Status) Interrupted(reason error) { s.notTailing(reason) }
+
 func (s *Status) sinkFailed(name string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -177,14 +177,19 @@ func (u Use) Explain(ctx context.Context, client *mongo.Client, d Deployment, er
 	return u.Refused(err, d, Required)
 }
 
+// Short is the text of an error without the command that a server repeats in a refusal, with
+// its session and cluster time.
+func Short(err error) string {
+	text, _, _ := strings.Cut(err.Error(), " to execute command")
+	return text
+}
+
 // Refused explains a refusal where what the user lacks cannot be read: it names what the
 // use needs there with one of the effects.
 func (u Use) Refused(err error, d Deployment, effects ...Effect) *config.Error {
 	m := Missing{Needs: u.Needs(d)}
 	m.Needs = m.Of(effects...)
-	// The server repeats the command, with session and cluster time, after these words.
-	text, _, _ := strings.Cut(err.Error(), " to execute command")
-	reason := "a privilege is missing: " + text
+	reason := "a privilege is missing: " + Short(err)
 	if len(m.Needs) > 0 {
 		reason += "; needed are " + Text(m.Privileges())
 	}

@@ -39,8 +39,6 @@ type lab struct {
 type trial struct {
 	option, form, collection string
 	accepted                 bool
-	// dropped before an upgrade to a version that cannot list it.
-	dropped bool
 }
 
 // try makes a collection for every step-th trial.

@@ -154,3 +154,22 @@ func (s *ReplicaSet) Add(ctx context.Context) (*Member, error) {
 	m.login = s.options.Auth
 	return m, s.WaitReady(ctx)
 }
+
+// Upgrade restarts every member on its files with another version, empty for the default one, and waits as StartReplicaSet does.
+func (s *ReplicaSet) Upgrade(ctx context.Context, version string) error {
+	path, err := binary(ctx, version)
+	if err != nil {
+		return err
+	}
+	for _, m := range s.members {
+		if err := m.Shutdown(ctx); err != nil {
+			return err
+		}
+		m.binary = path
+		if err := m.Restart(ctx); err != nil {
+			return fmt.Errorf("restart %s with %s: %w", m.Addr(), path, err)
+		}
+	}
+	s.binary = path
+	return s.WaitReady(ctx)
+}

@@ -81,14 +81,14 @@ func (s *ReplicaSet) startMembers(ctx context.Context) error {
 
 func (s *ReplicaSet) newMember(ctx context.Context) (*Member, error) {
 	args := append(s.options.args(), "--replSet", s.Name())
-	return newMember(ctx, Member{group: s.group, binary: s.binary, key: s.key, args: append(args, s.key.args()...)})
+	return newMember(ctx, Member{group: s.group, binary: s.binary, key: s.key, clock: s.options.Clock, args: append(args, s.key.args()...)})
 }
 
 // Stop kills all servers and removes their data. A set that has been stopped is of no further use.
 func (s *ReplicaSet) Stop() error {
 	err := s.group.Close()
 	for _, m := range s.members {
-		err = errors.Join(err, m.port.release())
+		err = errors.Join(err, m.port.Release())
 	}
 	return err
 }
@@ -124,24 +124,4 @@ func (s *ReplicaSet) URI() string {
 func (s *ReplicaSet) URIOf(user, password, database string) string {
 	u := uri{hosts: s.Hosts(), database: database, query: "replicaSet=" + s.Name()}
 	return u.as(user, password).String()
-}
-
-// Upgrade shuts the members down in good order and starts another version on the same data, as people upgrade in place. The feature
-// compatibility version stays what it was.
-func (s *ReplicaSet) Upgrade(ctx context.Context, version string) error {
-	path, err := binary(ctx, version)
-	if err != nil {
-		return fmt.Errorf("upgrade to %s: %w", version, err)
-	}
-	s.binary = path
-	for _, m := range s.members {
-		if err := m.Shutdown(ctx); err != nil {
-			return fmt.Errorf("upgrade to %s: %w", version, err)
-		}
-		m.binary = path
-		if err := m.Restart(ctx); err != nil {
-			return fmt.Errorf("upgrade to %s: %w", version, err)
-		}
-	}
-	return s.WaitReady(ctx)
 }

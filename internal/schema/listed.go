@@ -1,0 +1,180 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+)
+
+// Selection is a part of a catalog: one namespace or, without a collection, a database.
+type Selection struct {
+	Namespace Namespace
+	// Views restricts a database to its views.
+	Views bool
+}
+
+// Covers reports whether a namespace of that kind is part of the selection.
+func (s Selection) Covers(ns Namespace, kind Kind) bool {
+	switch {
+	case s.Namespace.Database != ns.Database:
+		return false
+	case s.Namespace.Collection != "":
+		return s.Namespace.Collection == ns.Collection
+	}
+	return !s.Views || kind == KindView
+}
+
+func (s Selection) String() string {
+	switch {
+	case s.Namespace.Collection != "":
+		return s.Namespace.String()
+	case s.Views:
+		return "views of " + s.Namespace.Database
+	}
+	return "database " + s.Namespace.Database
+}
+
+// Unlisted is a part of a server's catalog that the server cannot list. It is unknown,
+// which is not absent.
+type Unlisted struct {
+	Selection
+	// UUID is the collection's, where listCollections shows it.
+	UUID oplog.UUID
+	// Reason is the server's error.
+	Reason string
+}
+
+// Listed is a server's catalog, as far as it could be listed.
+type Listed struct {
+	Versions []Version
+	Unlisted []Unlisted
+	// Of are the selections that were listed; nil for the whole catalog.
+	Of []Selection
+}
+
+// hiddenView is the reason for a view that listCollections leaves out from 5.0 on: in its
+// place it shows the time series whose buckets the view reads.
+const hiddenView = "the server does not list a view on the buckets of a time series"
+
+// unknown reports whether the listing says nothing about a known namespace that is not
+// in it, and why.
+func (l Listed) unknown(v Version) (reason string, ok bool) {
+	for _, u := range l.Unlisted {
+		renamed := !u.UUID.IsZero() && u.UUID == v.Definition.UUID
+		if renamed || u.Covers(v.Namespace, v.Definition.Kind) {
+			return u.Reason, true
+		}
+	}
+	series, ok := seriesOfView(v)
+	if ok && (l.lists(series) || slices.ContainsFunc(l.Unlisted, func(u Unlisted) bool { return u.Namespace == series })) {
+		return hiddenView, true
+	}
+	return "", false
+}
+
+func (l Listed) lists(ns Namespace) bool {
+	return slices.ContainsFunc(l.Versions, func(v Version) bool { return v.Namespace == ns })
+}
+
+// seriesOfView returns the time series whose buckets a user's own view reads.
+func seriesOfView(v Version) (Namespace, bool) {
+	viewOn, _ := v.Definition.Options.Lookup("viewOn").StringValueOK()
+	name, ok := strings.CutPrefix(viewOn, BucketsPrefix)
+	return Namespace{Database: v.Namespace.Database, Collection: name}, ok && v.Definition.Kind == KindView
+}
+
+// SelectionsFor returns what must be listed to know a part of a catalog: with a view on
+// the buckets of a time series also the time series.
+func SelectionsFor(known *Catalog, part Selection) []Selection {
+	out := []Selection{part}
+	if def, ok := known.Lookup(part.Namespace); ok {
+		if series, ok := seriesOfView(Version{Namespace: part.Namespace, Definition: &def}); ok {
+			out = append(out, Selection{Namespace: series})
+		}
+	}
+	return out
+}
+
+// Update leads from a known catalog to a listed one.
+type Update struct {
+	// Versions are the new versions, null for what was dropped.
+	Versions []Version
+	// Undefined are the namespaces of which the listing has only the name.
+	Undefined []Version
+	// Unlisted is what the listing says nothing about. Of it nothing differs.
+	Unlisted []Unlisted
+	// Kept are the known versions in it.
+	Kept []Version
+}
+
+// NewUpdate compares a known catalog with a listed one, and dates the new versions.
+func NewUpdate(known *Catalog, l Listed, at oplog.Moment) Update {
+	var d Update
+	moved := map[oplog.UUID]bool{}
+	generated := NewGeneratedNames()
+	for _, v := range l.Versions {
+		if !v.Definition.Known() {
+			if !v.Definition.Temporary {
+				d.Undefined = append(d.Undefined, v)
+			}
+			continue
+		}
+		moved[v.Definition.UUID] = !v.Definition.UUID.IsZero()
+		old, ok := known.Lookup(v.Namespace)
+		if generated.StaysTemporary(v.Namespace.Collection, old, *v.Definition) {
+			def := *v.Definition
+			def.Temporary = true
+			v.Definition = &def
+		}
+		if !ok || !old.EquivalentIdentity(*v.Definition) {
+			v.OpTime, v.Wall = at.OpTime, at.Wall
+			d.Versions = append(d.Versions, v)
+		}
+	}
+	d.Unlisted = slices.Clone(l.Unlisted)
+	for _, v := range l.missing(known, moved) {
+		reason, unknown := l.unknown(v)
+		switch {
+		case !unknown:
+			d.Versions = append(d.Versions, Version{Namespace: v.Namespace, OpTime: at.OpTime, Wall: at.Wall})
+			continue
+		case reason == hiddenView:
+			d.Unlisted = append(d.Unlisted, Unlisted{Selection: Selection{Namespace: v.Namespace}, Reason: reason})
+		}
+		d.Kept = append(d.Kept, v)
+	}
+	return d
+}
+
+// missing returns what is known and not listed. Where only a part was listed, what has one
+// of the moved UUIDs is missing too: it was renamed into that part.
+func (l Listed) missing(known *Catalog, moved map[oplog.UUID]bool) []Version {
+	there := make(map[Namespace]bool, len(l.Versions))
+	for _, v := range l.Versions {
+		there[v.Namespace] = v.Definition.Known()
+	}
+	return slices.DeleteFunc(known.All(), func(v Version) bool {
+		return there[v.Namespace] || !l.covers(v) && !moved[v.Definition.UUID]
+	})
+}
+
+func (l Listed) covers(v Version) bool {
+	return l.Of == nil || slices.ContainsFunc(l.Of, func(s Selection) bool { return s.Covers(v.Namespace, v.Definition.Kind) })
+}
+
+// Without returns the listing less all that lies in a selection, listed or not.
+func (l Listed) Without(s Selection) Listed {
+	l.Versions = slices.DeleteFunc(slices.Clone(l.Versions), func(v Version) bool { return s.Covers(v.Namespace, v.Definition.Kind) })
+	l.Unlisted = slices.DeleteFunc(slices.Clone(l.Unlisted), func(u Unlisted) bool {
+		return u.Selection == s || s.Covers(u.Namespace, KindView)
+	})
+	return l
+}
+
+// And returns both listings together.
+func (l Listed) And(other Listed) Listed {
+	l.Versions = slices.Concat(l.Versions, other.Versions)
+	l.Unlisted = slices.Concat(l.Unlisted, other.Unlisted)
+	return l
+}

@@ -1,0 +1,272 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema"
+)
+
+// Listing reads the catalog of one member. Neither listCollections nor listIndexes
+// has a majority read: what is listed counts only once the time of the last reply
+// is majority-committed, and only for namespaces without an entry since the optime
+// after which the listing began.
+type Listing struct {
+	// Progress is called after each listIndexes; nil for never.
+	Progress func(done, total int)
+
+	member  oplog.Member
+	session *mongo.Session
+	after   bson.Timestamp
+}
+
+// NewListing begins a listing of the catalog at or after an optime. The caller must Close it.
+func NewListing(m oplog.Member, after bson.Timestamp) (*Listing, error) {
+	session, err := m.Client.StartSession(options.Session().SetCausalConsistency(false))
+	if err != nil {
+		return nil, fmt.Errorf("start a session on %s: %w", m.Host, err)
+	}
+	return &Listing{member: m, session: session, after: after}, nil
+}
+
+// Close ends the listing's session.
+func (l *Listing) Close() { l.session.EndSession(context.Background()) }
+
+// Until returns the time of the last reply.
+func (l *Listing) Until() bson.Timestamp {
+	if ts := l.session.OperationTime(); ts != nil {
+		return *ts
+	}
+	return l.after
+}
+
+// List lists the namespaces in scope, or only those of some selections. What a server
+// cannot list is in Listed.Unlisted; the error is about the connection, not about an object.
+func (l *Listing) List(ctx context.Context, watch schema.Scope, of ...schema.Selection) (schema.Listed, error) {
+	databases := databasesOf(of)
+	if len(of) == 0 {
+		var err error
+		if databases, err = l.databases(ctx); err != nil {
+			return schema.Listed{}, err
+		}
+	}
+	listed := schema.Listed{Of: of}
+	for _, db := range databases {
+		if !watch.Includes(schema.Namespace{Database: db}) {
+			continue
+		}
+		found, err := l.collections(ctx, db, namesOf(of, db))
+		if err != nil {
+			return schema.Listed{}, err
+		}
+		listed = listed.And(within(found, watch, of))
+	}
+	return l.withIndexes(ctx, listed)
+}
+
+func databasesOf(of []schema.Selection) []string {
+	var names []string
+	for _, s := range of {
+		if !slices.Contains(names, s.Namespace.Database) {
+			names = append(names, s.Namespace.Database)
+		}
+	}
+	return names
+}
+
+// namesOf returns the collections that the selections name in a database; none if they
+// select more.
+func namesOf(of []schema.Selection, db string) []string {
+	var names []string
+	for _, s := range of {
+		switch {
+		case s.Namespace.Database != db:
+		case s.Namespace.Collection == "":
+			return nil
+		default:
+			names = append(names, s.Namespace.Collection)
+		}
+	}
+	return names
+}
+
+// within leaves out what is out of scope or not selected.
+func within(l schema.Listed, watch schema.Scope, of []schema.Selection) schema.Listed {
+	excluded := func(ns schema.Namespace, kind schema.Kind) bool {
+		selected := len(of) == 0 || slices.ContainsFunc(of, func(s schema.Selection) bool { return s.Covers(ns, kind) })
+		return !selected || !watch.Includes(ns)
+	}
+	l.Versions = slices.DeleteFunc(l.Versions, func(v schema.Version) bool { return excluded(v.Namespace, v.Definition.Kind) })
+	l.Unlisted = slices.DeleteFunc(l.Unlisted, func(u schema.Unlisted) bool {
+		return u.Namespace.Collection != "" && excluded(u.Namespace, schema.KindView)
+	})
+	return l
+}
+
+// databases lists the databases: all of them, or it fails. By default a server
+// omits those that the user may not see, without an error.
+func (l *Listing) databases(ctx context.Context) ([]string, error) {
+	var reply struct {
+		Databases []struct {
+			Name string `bson:"name"`
+		} `bson:"databases"`
+	}
+	err := l.member.Client.Database("admin").RunCommand(mongo.NewSessionContext(ctx, l.session), bson.D{
+		{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: false}, l.readConcern(),
+	}).Decode(&reply)
+	if err != nil {
+		return nil, fmt.Errorf("list the databases of %s: %w", l.member.Host, err)
+	}
+	names := make([]string, len(reply.Databases))
+	for i, d := range reply.Databases {
+		names[i] = d.Name
+	}
+	return names, nil
+}
+
+// info is one namespace as listCollections shows it.
+type info struct {
+	Name    string      `bson:"name"`
+	Type    schema.Kind `bson:"type"`
+	Options bson.Raw    `bson:"options"`
+	Info    struct {
+		UUID bson.Binary `bson:"uuid"`
+	} `bson:"info"`
+}
+
+// collections lists a database's namespaces without their indexes: all of them, or
+// at least those named. One invalid view makes listCollections fail; the collections can
+// be listed nevertheless.
+func (l *Listing) collections(ctx context.Context, db string, names []string) (schema.Listed, error) {
+	infos, err := l.infos(ctx, db, nameFilter(names))
+	if err == nil {
+		return listedOf(db, infos), nil
+	}
+	if SubjectOf(err) == Connection {
+		return schema.Listed{}, fmt.Errorf("list the collections of %s: %w", db, err)
+	}
+	all := schema.Selection{Namespace: schema.Namespace{Database: db}}
+	infos, withoutViews := l.infos(ctx, db, collectionsOnly())
+	switch {
+	case withoutViews == nil:
+		listed := listedOf(db, withSeries(infos))
+		all.Views = true
+		listed.Unlisted = append(listed.Unlisted, schema.Unlisted{Selection: all, Reason: reasonOf(err)})
+		return listed, nil
+	case SubjectOf(withoutViews) == Connection:
+		return schema.Listed{}, fmt.Errorf("list the collections of %s: %w", db, withoutViews)
+	}
+	return schema.Listed{Unlisted: []schema.Unlisted{{Selection: all, Reason: reasonOf(err)}}}, nil
+}
+
+// nameFilter selects some names, and the buckets of the time series among them.
+func nameFilter(names []string) bson.D {
+	if len(names) == 0 {
+		return bson.D{}
+	}
+	all := slices.Clone(names)
+	for _, name := range names {
+		all = append(all, schema.BucketsPrefix+name)
+	}
+	return bson.D{{Key: "name", Value: bson.D{{Key: "$in", Value: all}}}}
+}
+
+// collectionsOnly is compared by servers with the filter that they are sent: only for
+// exactly this one, in this order, they do not read the views.
+func collectionsOnly() bson.D {
+	return bson.D{{Key: "$or", Value: bson.A{
+		bson.D{{Key: "type", Value: schema.KindCollection}},
+		bson.D{{Key: "type", Value: bson.D{{Key: "$exists", Value: false}}}},
+	}}}
+}
+
+func (l *Listing) infos(ctx context.Context, db string, filter bson.D) ([]info, error) {
+	cmd := bson.D{{Key: "listCollections", Value: 1}, l.readConcern(), {Key: "filter", Value: filter}}
+	var infos []info
+	err := l.all(ctx, db, cmd, &infos)
+	return infos, err
+}
+
+// withIndexes adds the indexes of the listed collections.
+func (l *Listing) withIndexes(ctx context.Context, listed schema.Listed) (schema.Listed, error) {
+	kept := make([]schema.Version, 0, len(listed.Versions))
+	for i, v := range listed.Versions {
+		specs, unlisted, err := l.indexes(ctx, v)
+		if err != nil {
+			return schema.Listed{}, err
+		}
+		if unlisted != "" {
+			listed.Unlisted = append(listed.Unlisted, schema.Unlisted{
+				Selection: schema.Selection{Namespace: v.Namespace}, UUID: v.Definition.UUID, Reason: unlisted,
+			})
+			continue
+		}
+		v.Definition.Indexes = specs
+		kept = append(kept, v)
+		if l.Progress != nil {
+			l.Progress(i+1, len(listed.Versions))
+		}
+	}
+	listed.Versions = kept
+	return listed, nil
+}
+
+// indexes lists the specs of a namespace's indexes, without _id_ and those still being
+// built, or returns why the server cannot list them.
+func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.Raw, unlisted string, err error) {
+	if v.Definition.Kind == schema.KindView {
+		return nil, "", nil
+	}
+	cmd := bson.D{{Key: "listIndexes", Value: v.Namespace.Collection}, {Key: "includeBuildUUIDs", Value: true}, l.readConcern()}
+	var all []bson.Raw
+	err = l.all(ctx, v.Namespace.Database, cmd, &all)
+	switch {
+	case err != nil && SubjectOf(err) == Object:
+		return nil, reasonOf(err), nil
+	case err != nil:
+		return nil, "", fmt.Errorf("list the indexes of %s: %w", v.Namespace, err)
+	case v.Definition.Kind == schema.KindTimeSeries && v.Definition.Options.Lookup("timeseries").Type != bson.TypeEmbeddedDocument:
+		return nil, "a view on the buckets of a time series, which do not exist", nil
+	}
+	for _, spec := range all {
+		if finished, ok := finishedSpec(spec); ok {
+			specs = append(specs, finished)
+		}
+	}
+	return specs, "", nil
+}
+
+// finishedSpec leaves out builds in progress, whose spec is listed beside their UUID,
+// and the index on _id, which every collection has.
+func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
+	if _, err := spec.LookupErr("buildUUID"); err == nil {
+		return nil, false
+	}
+	if _, err := spec.LookupErr("indexBuildInfo"); err == nil {
+		return nil, false
+	}
+	if name, _ := spec.Lookup("name").StringValueOK(); name == "_id_" || rawdoc.Truthy(spec.Lookup("clustered")) {
+		return nil, false
+	}
+	return spec, true
+}
+
+func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) error {
+	ctx = mongo.NewSessionContext(ctx, l.session)
+	cur, err := l.member.Client.Database(db).RunCommandCursor(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	return cur.All(ctx, into)
+}
+
+func (l *Listing) readConcern() bson.E {
+	return bson.E{Key: "readConcern", Value: bson.D{{Key: "level", Value: "local"}, {Key: "afterClusterTime", Value: l.after}}}
+}

@@ -1,0 +1,225 @@
+// Package snapshot lists the catalog of a running server at a majority-committed
+// position, and reverts it to an earlier one.
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
+)
+
+const (
+	// progressEvery is how often a long listing logs its progress.
+	progressEvery = 2 * time.Second
+	// commitPoll is how often a member is asked whether a listing is majority-committed.
+	commitPoll = 20 * time.Millisecond
+)
+
+// ErrStateChanged is returned if the member changed its state during the listing: what was
+// listed before may have been rolled back since.
+var ErrStateChanged = errors.New("the member changed its state while its catalog was listed")
+
+// Taker takes snapshots of the catalog of one member.
+type Taker struct {
+	Detector detector.Detector
+	Watch    schema.Scope
+	Log      *zap.Logger
+}
+
+// Snapshot is a member's catalog at one majority-committed position.
+type Snapshot struct {
+	schema.Listed
+	At oplog.Moment
+}
+
+// Take lists the whole catalog, or only some selections. Namespaces with oplog entries
+// since the listing began are listed again, until there are none: the snapshot is that of
+// the position at which the last round began.
+func (t Taker) Take(ctx context.Context, m oplog.Member, of ...schema.Selection) (Snapshot, error) {
+	before, err := m.State(ctx)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	at := before.Majority
+	listed, until, err := t.list(ctx, m, at, of)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	for {
+		if err := committed(ctx, m, until); err != nil {
+			return Snapshot{}, err
+		}
+		touched, err := t.touched(ctx, m, at, until)
+		if err != nil {
+			return Snapshot{}, err
+		}
+		if again, _ := stale(listed, touched); len(again) == 0 {
+			break
+		}
+		if at, touched, err = t.advance(ctx, m, at); err != nil {
+			return Snapshot{}, err
+		}
+		again, kept := stale(listed, touched)
+		var fresh schema.Listed
+		if fresh, until, err = t.list(ctx, m, at, again); err != nil {
+			return Snapshot{}, err
+		}
+		listed = kept.And(fresh)
+	}
+	return t.stamp(ctx, m, before, at, listed)
+}
+
+// stale returns what must be listed again after entries on some namespaces, and the listing
+// without it. Where the views of a database could not be listed, an entry on any of its
+// namespaces may have been the one that made them valid.
+func stale(l schema.Listed, touched []schema.Selection) (again []schema.Selection, kept schema.Listed) {
+	if l.Of != nil {
+		if slices.ContainsFunc(touched, func(s schema.Selection) bool { return overlaps(s, l.Of) }) {
+			return l.Of, schema.Listed{Of: l.Of}
+		}
+		return nil, l
+	}
+	kept = l
+	for _, s := range touched {
+		if slices.ContainsFunc(l.Unlisted, func(u schema.Unlisted) bool {
+			return u.Namespace == schema.Namespace{Database: s.Namespace.Database}
+		}) {
+			s = schema.Selection{Namespace: schema.Namespace{Database: s.Namespace.Database}}
+		}
+		if !slices.Contains(again, s) {
+			again = append(again, s)
+		}
+		kept = kept.Without(s)
+	}
+	return again, kept
+}
+
+// overlaps reports whether an entry on a namespace, or on a whole database, concerns one of
+// the selections.
+func overlaps(touched schema.Selection, of []schema.Selection) bool {
+	return slices.ContainsFunc(of, func(s schema.Selection) bool {
+		return touched.Covers(s.Namespace, schema.KindView) || s.Covers(touched.Namespace, schema.KindView)
+	})
+}
+
+// advance returns the newest position and what was touched up to it.
+func (t Taker) advance(ctx context.Context, m oplog.Member, from oplog.OpTime) (oplog.OpTime, []schema.Selection, error) {
+	head, err := m.Head(ctx)
+	if err != nil {
+		return oplog.OpTime{}, nil, err
+	}
+	touched, err := t.touched(ctx, m, from, head.TS)
+	return head, touched, err
+}
+
+// stamp dates the versions, once it is certain that none of them was rolled back.
+func (t Taker) stamp(ctx context.Context, m oplog.Member, before oplog.State, at oplog.OpTime, listed schema.Listed) (Snapshot, error) {
+	after, err := m.State(ctx)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if after.Topology != before.Topology {
+		return Snapshot{}, fmt.Errorf("%s: %w", m.Host, ErrStateChanged)
+	}
+	entry, ok, err := m.At(ctx, at.TS)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	s := Snapshot{Listed: listed, At: oplog.Moment{OpTime: at, Wall: at.Time()}}
+	if ok {
+		s.At.Wall = entry.Wall
+	}
+	for i := range s.Versions {
+		s.Versions[i].OpTime, s.Versions[i].Wall = at, s.At.Wall
+	}
+	return s, nil
+}
+
+// list lists the selections, everything if there are none, and returns the time of the
+// last reply.
+func (t Taker) list(ctx context.Context, m oplog.Member, at oplog.OpTime, of []schema.Selection) (schema.Listed, bson.Timestamp, error) {
+	l, err := NewListing(m, at.TS)
+	if err != nil {
+		return schema.Listed{}, bson.Timestamp{}, err
+	}
+	defer l.Close()
+	logged := time.Now()
+	l.Progress = func(done, total int) {
+		if time.Since(logged) > progressEvery {
+			logged = time.Now()
+			t.Log.Info("taking the catalog snapshot", zap.Int("collections", done), zap.Int("of", total))
+		}
+	}
+	listed, err := l.List(ctx, t.Watch, of...)
+	return listed, l.Until(), err
+}
+
+// touched reads the namespaces with entries between two positions, the first left out.
+func (t Taker) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, until bson.Timestamp) ([]schema.Selection, error) {
+	var found []schema.Selection
+	seen := map[schema.Namespace]bool{}
+	err := units(ctx, m, oplog.Start{Position: from}, until, func(u oplog.Unit) {
+		for _, ns := range t.Detector.AffectedNamespaces(u) {
+			if t.Watch.Includes(ns) && !seen[ns] {
+				seen[ns] = true
+				found = append(found, schema.Selection{Namespace: ns})
+			}
+		}
+	})
+	return found, err
+}
+
+// units reads what took effect from a position up to one that is majority-committed.
+// Entries that cannot be decoded are skipped.
+func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Timestamp, take func(oplog.Unit)) error {
+	reader, err := oplog.Open(ctx, m, from)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for at := from.Position.TS; at.Before(until) || from.Inclusive; {
+		batch, err := reader.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for unit, err := range batch.Units(ctx) {
+			var malformed *oplog.DecodeError
+			if errors.As(err, &malformed) || unit.OpTime.TS.After(until) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			take(unit)
+		}
+		at, from.Inclusive = batch.Scanned, false
+	}
+	return nil
+}
+
+// committed waits until a listing is majority-committed: it can hold what rolls back.
+func committed(ctx context.Context, m oplog.Member, until bson.Timestamp) error {
+	for {
+		head, err := m.Head(ctx)
+		if err != nil {
+			return err
+		}
+		if !head.TS.Before(until) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the listing of %s to be majority-committed: %w", m.Host, ctx.Err())
+		case <-time.After(commitPoll):
+		}
+	}
+}
