@@ -35,7 +35,8 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 	t.Parallel()
 	declared := filepath.Join(t.TempDir(), "schema.json")
 	ok(t, os.WriteFile(declared, []byte("[]"), 0o600))
-	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts", "DDLTAIL_DECLARED="+declared)
+	p := startReady(t, "DDLTAIL_MONGODB_URI="+secured.URI(), "DDLTAIL_DATABASE=alerts", "DDLTAIL_DECLARED="+declared,
+		"DDLTAIL_SINKS=mongodb,stdout?required=false")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
 	listen, err := ddltailtest.Start(ddltail(t), []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),

@@ -84,6 +84,17 @@ func TestPipelinesStart(t *testing.T) {
 	if !strings.Contains(p.Stderr(), "a DDLTAIL_NAME of its own") {
 		t.Error("no warning about an audit that waits for a broker")
 	}
+	// A broker that does not answer does not hold the end of the process.
+	s.must(nats.Pause())
+	s.must(s.db.CreateCollection(t.Context(), "held"))
+	s.documents("schema_notifications", 1)
+	began := time.Now()
+	code, err := p.Stop(t.Context())
+	s.must(err)
+	if took := time.Since(began); code != 0 || took > 5*time.Second {
+		t.Errorf("ended with exit code %d after %s", code, took)
+	}
+	s.must(nats.Resume())
 	p = s.launch([]string{"run"}, "DDLTAIL_MONGODB_URI="+s.uri, "DDLTAIL_SINKS=kafka:a?create=true&create=false,nats:a b", "DDLTAIL_NAME=x")
 	wantExit(t, p, 2, "create is set twice")
 }

@@ -27,12 +27,12 @@ type Target struct {
 	Read func(t *testing.T, last string) []string
 	// Once is true if a document that is written again is not stored again.
 	Once bool
-	// Kill and Restart stop and start the server behind the target; nil if there is none.
+	// Kill and Restart stop and start the server behind the target; nil if it has none.
 	Kill, Restart func() error
 	// Pause and Resume do the same without closing connections.
 	Pause, Resume func() error
 	// OpenRefusing returns a sink whose target refuses messages that the sink's own limit
-	// allows; nil if there is no such target. Refused returns how many were reported.
+	// allows; nil if no such target exists. Refused returns how many were reported.
 	OpenRefusing func(t *testing.T) sink.Sink
 	Refused      func() int
 	// Limit is the largest document that the target may hold; 0 for any.
@@ -50,7 +50,7 @@ func Run(t *testing.T, newTarget func(t *testing.T) Target) {
 	}{
 		{"order", order},
 		{"repeat after a kill", repeated},
-		{"away and back", away},
+		{"outage", outage},
 		{"slow", slow},
 		{"cancelled", cancelled},
 		{"large documents", large},
@@ -167,7 +167,7 @@ func repeated(t *testing.T, target Target) {
 	holds(t, target, docs)
 }
 
-func away(t *testing.T, target Target) {
+func outage(t *testing.T, target Target) {
 	if target.Kill == nil {
 		t.Skip("no server behind it")
 	}

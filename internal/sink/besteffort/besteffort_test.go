@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/test/sinktest"
@@ -124,5 +126,19 @@ func TestQueueBytes(t *testing.T) {
 	}
 	if _, _, dropped := report.Counts(); dropped != 3 || len(s.queue) != 1 {
 		t.Errorf("%d dropped and %d in the queue, want 3 and 1", dropped, len(s.queue))
+	}
+}
+
+// TestClone checks that what waits in the queue shares no bytes with the oplog entry, whose
+// buffer is used again.
+func TestClone(t *testing.T) {
+	s := New(&target{}, &sinktest.Report{})
+	before := bson.Raw("original")
+	if err := s.Write(t.Context(), []notification.Document{sinktest.Document(1, notification.Change{Before: before})}); err != nil {
+		t.Fatal(err)
+	}
+	copy(before, "replaced")
+	if got := string(s.queue[0].Change.Before); got != "original" {
+		t.Errorf("the queue holds %s", got)
 	}
 }

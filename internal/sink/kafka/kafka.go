@@ -161,7 +161,7 @@ func (t *Topic) explain(err error) error {
 	return err
 }
 
-// connect creates a client and checks the topic, if there is no client.
+// connect creates a client and checks the topic, if no client is open.
 func (t *Topic) connect(ctx context.Context) error {
 	if t.client != nil {
 		return nil
@@ -202,7 +202,6 @@ func (t *Topic) options() ([]kgo.Opt, error) {
 		kgo.DefaultProduceTopic(t.topic),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ManualFlushing(),
-		kgo.AllowIdempotentProduceCancellation(),
 		kgo.ProducerBatchMaxBytes(int32(t.encoder.MaxBytes + message.Envelope)),
 		kgo.DialTimeout(attemptTimeout / 2),
 		kgo.RetryTimeout(attemptTimeout),

@@ -153,7 +153,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// readPassword reads the password, each time from its file if there is one.
+// readPassword reads the password, each time from its file if one is set.
 func (s settings) readPassword() (string, error) {
 	if s.secret == "" {
 		if s.password == "" {
@@ -172,7 +172,7 @@ func (s settings) readPassword() (string, error) {
 	return text, nil
 }
 
-// mechanism returns the SASL mechanism; nil for none. The client asks for the password at
+// mechanism returns the SASL mechanism; nil for none. The client reads the password at
 // each authentication, so a changed file is used without a restart.
 func (s settings) mechanism() sasl.Mechanism {
 	scramAuth := func(context.Context) (scram.Auth, error) {

@@ -67,10 +67,10 @@ func (m Message) Namespace() string {
 	return m.Database + "." + m.Collection
 }
 
-// Envelope is about what key, subject and headers of a message take beside its attributes.
+// Envelope is an upper bound of key, subject and headers of a message, attributes left out.
 const Envelope = 1 << 10
 
-// Size is about what the message takes, with its headers.
+// Size is the approximate size of the message with its headers.
 func (m Message) Size() int {
 	n := Envelope + len(m.Body) + 2*len(m.Database) + 2*len(m.Collection) + len(m.To)
 	for _, a := range m.Attributes {

@@ -87,7 +87,7 @@ func (c *Collection) coll() *mongo.Collection { return c.own.Database.Collection
 // namespace is the collection's full name.
 func (c *Collection) namespace() string { return c.own.Database.Name() + "." + c.collection }
 
-// Write inserts documents in their order. Those already there, from a run that
+// Write inserts documents in their order. Those already stored, by a run that
 // was interrupted or from another ddltail, count as written if they are the same change;
 // else the error is a *sink.ConflictError.
 func (c *Collection) Write(ctx context.Context, docs []notification.Document) error {
@@ -135,23 +135,23 @@ func (c *Collection) settle(err error) error {
 // same reads the stored document of d's _id and compares the fields that identify a
 // change.
 func (c *Collection) same(ctx context.Context, d notification.Document) error {
-	var there struct {
+	var stored struct {
 		ID        string       `bson:"_id"`
 		Operation string       `bson:"operation"`
 		NS        string       `bson:"ns"`
 		OpTime    oplog.OpTime `bson:"optime"`
 		UUID      bson.Binary  `bson:"collection_uuid"`
 	}
-	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&there); err != nil {
+	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&stored); err != nil {
 		return fmt.Errorf("compare the document %s: %w", d.ID, err)
 	}
-	if there.ID != d.ID {
+	if stored.ID != d.ID {
 		return fmt.Errorf("the collation of %s takes the _id %s for %s: create the collection without a collation",
-			c.namespace(), d.ID, there.ID)
+			c.namespace(), d.ID, stored.ID)
 	}
 	uuid := d.Change.UUID
-	if there.Operation != string(d.Change.Operation) || there.NS != d.Change.Namespace() ||
-		there.OpTime != d.Change.OpTime || (!uuid.IsZero() && !there.UUID.Equal(uuid.Binary())) {
+	if stored.Operation != string(d.Change.Operation) || stored.NS != d.Change.Namespace() ||
+		stored.OpTime != d.Change.OpTime || (!uuid.IsZero() && !stored.UUID.Equal(uuid.Binary())) {
 		return &sink.ConflictError{Namespace: c.namespace(), ID: d.ID}
 	}
 	return nil

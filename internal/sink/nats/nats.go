@@ -168,7 +168,7 @@ func escape(text string, plain func(byte) bool) string {
 	return b.String()
 }
 
-// connect opens a connection if there is none. It is not reopened by the client: after a
+// connect opens a connection if none is open. It is not reopened by the client: after a
 // failure nothing must be sent that was buffered before it.
 func (s *Subject) connect(ctx context.Context) error {
 	if s.conn != nil && s.conn.IsConnected() {

@@ -156,8 +156,17 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Pause stops the process (SIGSTOP) until Resume.
-func (p *Process) Pause() error { return p.Signal(stopSignal) }
+// Pause stops the process (SIGSTOP) until Resume. On Linux it returns when every thread of the process has stopped: other threads run
+// on until one has handled the signal.
+func (p *Process) Pause() error {
+	if err := p.Signal(stopSignal); err != nil {
+		return err
+	}
+	if err := waitStopped(p.Pid()); err != nil {
+		return fmt.Errorf("wait until process %d has stopped: %w", p.Pid(), err)
+	}
+	return nil
+}
 
 // Resume lets a paused process go on (SIGCONT).
 func (p *Process) Resume() error { return p.Signal(continueSignal) }

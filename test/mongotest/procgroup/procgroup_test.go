@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +25,9 @@ import (
 // childVariable says, in the environment of this test binary started again, how that child is to end.
 const childVariable = "PROCGROUP_TEST_CHILD"
 
+// busyChild is the child that uses more threads than there are processors.
+const busyChild = "busy"
+
 func TestMain(m *testing.M) {
 	if end := os.Getenv(childVariable); end != "" {
 		child(end)
@@ -35,6 +39,9 @@ func TestMain(m *testing.M) {
 // child starts a group with a running process and a paused one that only SIGKILL can end, prints the folder and their pids, and
 // ends as it is told to.
 func child(end string) {
+	if end == busyChild {
+		busy()
+	}
 	g, err := procgroup.New("procgroup-test")
 	check(err)
 	running, err := g.Start(exec.Command("sleep", "600"))
@@ -51,6 +58,17 @@ func child(end string) {
 	if end == "panic" {
 		panic("as told")
 	}
+	select {}
+}
+
+func busy() {
+	for range 4 * runtime.NumCPU() {
+		go func() {
+			for runtime.LockOSThread(); ; {
+			}
+		}()
+	}
+	fmt.Println("ready")
 	select {}
 }
 
