@@ -43,6 +43,10 @@ func TestSlotsTaken(t *testing.T) {
 			t.Errorf("%s has the indexes %q, want %d beside _id_", coll, got, n)
 		}
 	}
+	s.until("the catalog is written", func() bool {
+		n, err := s.client.Database("audit").Collection("schema_catalog").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: "user.first_run"}})
+		return err == nil && n == 1
+	})
 	s.run("audit", bson.D{{Key: "drop", Value: "schema_catalog"}}) // it is recreated with its indexes
 	s.until("schema_catalog has its indexes again", func() bool { return len(s.indexes("schema_catalog")) == 3 })
 	s.reports("own_dropped")
