@@ -34,8 +34,9 @@ func (q question) answer(ctx context.Context, a answer) error {
 			return err
 		}
 	}
-	shown := q.query
-	cut, err := a.reader.Each(ctx, q.query, func(c history.Change) error {
+	shown, found := q.query, false
+	extent, err := a.reader.Each(ctx, q.query, func(c history.Change) error {
+		found = true
 		if shown.Since.IsZero() {
 			shown.Since = c.Wall
 		}
@@ -47,10 +48,18 @@ func (q question) answer(ctx context.Context, a answer) error {
 	if err != nil {
 		return err
 	}
-	if !cut {
+	if !extent.Limited {
 		shown.Since = q.query.Since
 	}
-	if err := remarks(ctx, a, out, shown, cut); err != nil || follower == nil {
+	coverage, err := a.reader.ListNotes(ctx, q.query, sources, time.Now())
+	if err != nil {
+		return err
+	}
+	if !found {
+		extent.Notes = append(extent.Notes, "no change matches")
+	}
+	extent.Notes = append(extent.Notes, coverage...)
+	if err := remarks(ctx, a, out, shown, extent); err != nil || follower == nil {
 		return err
 	}
 	return followOn(ctx, follower, out)
@@ -70,7 +79,7 @@ func (q question) output(a answer, several bool) (history.Output, error) {
 
 // remarks says what a reader of the list must know: in a table beneath it, else on
 // stderr, which is no data.
-func remarks(ctx context.Context, a answer, out history.Output, shown history.Query, cut bool) error {
+func remarks(ctx context.Context, a answer, out history.Output, shown history.Query, extent history.Extent) error {
 	gaps, err := a.reader.Gaps(ctx, shown.Source, shown.Since, shown.Until)
 	if err != nil {
 		return err
@@ -79,7 +88,8 @@ func remarks(ctx context.Context, a answer, out history.Output, shown history.Qu
 	for _, g := range gaps {
 		notes = append(notes, fmt.Sprintf("HISTORY GAP %s: what happened then is not known but by a comparison", g.Subject()))
 	}
-	if cut {
+	notes = append(notes, extent.Notes...)
+	if extent.Limited {
 		notes = append(notes, fmt.Sprintf("the newest %d only; --limit 0 shows all", shown.Limit))
 	}
 	if table, ok := out.(*history.Table); ok {
@@ -199,11 +209,19 @@ func (q question) standingScript(ctx context.Context, a answer) error {
 	return history.WriteScript(a.out, head, notes, migration.Create(s))
 }
 
-func (a answer) show(ctx context.Context, id, format string) error {
+// find returns the change of an ID, of the selected source if it names none.
+func (a answer) find(ctx context.Context, id string) (history.Change, error) {
+	if _, err := a.sources(ctx); err != nil {
+		return history.Change{}, err
+	}
 	if a.source != "" {
 		id = history.Qualify(id, a.source)
 	}
-	c, err := a.reader.Find(ctx, id)
+	return a.reader.Find(ctx, id)
+}
+
+func (a answer) show(ctx context.Context, id, format string) error {
+	c, err := a.find(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
-	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -44,11 +43,14 @@ func (d *daemon) rows() []web.Row {
 	if d.status.Ready() != nil {
 		ready = "no"
 	}
-	at := oplog.OpTime{TS: d.status.Position()}
+	position := notKnown
+	if at := (oplog.OpTime{TS: d.status.Position()}); !at.IsZero() {
+		position = at.Time().Format(time.RFC3339)
+	}
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "tailing", Value: ready},
-		{Name: "oplog position", Value: at.Time().Format(time.RFC3339)},
+		{Name: "oplog position", Value: position},
 	}
 }
 
@@ -100,6 +102,7 @@ func (d *daemon) session(ctx context.Context, files []pipeline.Route, again bool
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
@@ -118,6 +121,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checkPrivileges(ctx, view, db, source); err != nil {
+		return nil, err
+	}
 	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
@@ -130,6 +136,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
+		ExplainSink: func(ctx context.Context, err error) error { return d.explainSink(ctx, db, err) },
 
 		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
 		Metrics: d.metrics, Status: d.status, Log: d.log,
@@ -173,8 +180,7 @@ func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset
 }
 
 func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
-	use := privileges.Use{Database: d.cfg.Database, HistoryTTL: d.cfg.HistoryTTL > 0, NoQueue: !writesQueue(d.cfg)}
-	return explainSink(ctx, db, d.cfg, use, err)
+	return explainSink(ctx, db, d.cfg, use(d.cfg), err)
 }
 
 func (d *daemon) source(setName string) (string, error) {

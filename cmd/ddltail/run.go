@@ -25,6 +25,8 @@ import (
 const (
 	// startLimit is how long a command waits for servers that may yet come.
 	startLimit = time.Minute
+	// historyLimit is the same for a person who waits for an answer.
+	historyLimit = 5 * time.Second
 	// defaultRunAddr is where `run` serves HTTP.
 	defaultRunAddr = ":9797"
 )

@@ -51,7 +51,11 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	}
 	defer disconnect(client)
 	var db *mongo.Database
-	err = atStart(log)(ctx, func(ctx context.Context) error {
+	limit := startLimit
+	if use.Role == privileges.History {
+		limit = historyLimit
+	}
+	err = pipeline.Await(ctx, log, limit, func(ctx context.Context) error {
 		db, err = openSink(ctx, client, cfg)
 		return err
 	})

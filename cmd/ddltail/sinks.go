@@ -81,6 +81,11 @@ func writesQueue(cfg config.Config) bool {
 	return slices.ContainsFunc(cfg.Sinks, func(s config.SinkSpec) bool { return s.Kind == config.SinkMongoDB })
 }
 
+// writesHistory reports whether one of the sinks writes the history.
+func writesHistory(cfg config.Config) bool {
+	return writesQueue(cfg) || slices.ContainsFunc(cfg.Sinks, func(s config.SinkSpec) bool { return s.Kind == config.SinkHistory })
+}
+
 // resolving has collections ask what becomes of a document whose _id is taken.
 func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) error) []pipeline.Route {
 	for i := range routes {

@@ -68,7 +68,7 @@ func status(ctx context.Context, cfg config.Config) (health.Report, error) {
 		return health.Report{}, err
 	}
 	defer disconnect(client)
-	db, sinkErr := sink.Database(ctx, client, cfg.Database)
+	db, sinkErr := openSink(ctx, client, cfg)
 	if sinkErr != nil {
 		db = client.Database(cfg.Database)
 	}
@@ -81,5 +81,6 @@ func status(ctx context.Context, cfg config.Config) (health.Report, error) {
 		Seeds:          seeds,
 		ReadPreference: cfg.ReadPreference, Sink: db, SinkError: sinkErr,
 		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0, NoQueue: !writesQueue(cfg),
+		OneDeployment: cfg.Sink.Same(cfg.MongoDB),
 	}.Run(ctx), nil
 }

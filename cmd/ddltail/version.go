@@ -49,6 +49,9 @@ func versionLine() string {
 	return fmt.Sprintf("ddltail %s (commit %s, %s)", orUnknown(b.Version), orUnknown(b.Commit), runtime.Version())
 }
 
+// notKnown is what a page or a report shows for what was not measured.
+const notKnown = "not known"
+
 func orUnknown(s string) string {
 	if s == "" {
 		return "unknown"

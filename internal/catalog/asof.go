@@ -24,11 +24,62 @@ type Reader struct {
 // NewReader reads the versions in a collection.
 func NewReader(coll *mongo.Collection) Reader { return Reader{coll: coll} }
 
-// Changed lists the namespaces with a version between two times, the later one
-// included: all whose standing version can differ.
-func (r Reader) Changed(ctx context.Context, source string, after, until time.Time) ([]string, error) {
+// End is where the versions of a time end: the _id of the first version, in oplog order,
+// that is later than the time. Empty is no end.
+type End string
+
+// End finds where the versions at or before a time end. Wall clocks do not order versions:
+// the clock of a primary can be set back, and behind the end are versions whose time is
+// earlier.
+func (r Reader) End(ctx context.Context, source string, at time.Time) (End, error) {
+	return r.firstID(ctx, source, "", bson.E{Key: "wall", Value: bson.D{{Key: "$gt", Value: at}}})
+}
+
+// Beyond reports whether there are versions behind an end that are at or before a time.
+func (r Reader) Beyond(ctx context.Context, source string, end End, at time.Time) (bool, error) {
+	if end == "" {
+		return false, nil
+	}
+	id, err := r.firstID(ctx, source, end, bson.E{Key: "wall", Value: bson.D{{Key: "$lte", Value: at}}})
+	return id != "", err
+}
+
+// firstID returns the lowest _id of a source that a condition selects: _ids are in oplog
+// order.
+func (r Reader) firstID(ctx context.Context, source string, from End, condition bson.E) (End, error) {
+	filter := bson.D{{Key: "source", Value: source}, condition}
+	if from != "" {
+		filter = append(filter, bson.E{Key: "_id", Value: bson.D{{Key: "$gte", Value: string(from)}}})
+	}
+	cur, err := r.coll.Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(1).
+		SetProjection(bson.D{{Key: "_id", Value: 1}}))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", r.coll.Name(), err)
+	}
+	var found []struct {
+		ID End `bson:"_id"`
+	}
+	if err := cur.All(ctx, &found); err != nil {
+		return "", fmt.Errorf("read %s: %w", r.coll.Name(), err)
+	}
+	if len(found) == 0 {
+		return "", nil
+	}
+	return found[0].ID, nil
+}
+
+// Changed lists the namespaces with a version from one end to a later one: all whose
+// version in effect can differ.
+func (r Reader) Changed(ctx context.Context, source string, from, to End) ([]string, error) {
+	if from == "" || from == to {
+		return []string{}, nil
+	}
+	ids := bson.D{{Key: "$gte", Value: string(from)}}
+	if to != "" {
+		ids = append(ids, bson.E{Key: "$lt", Value: string(to)})
+	}
 	cur, err := r.coll.Aggregate(ctx, mongo.Pipeline{
-		{{Key: "$match", Value: bson.D{{Key: "source", Value: source}, {Key: "wall", Value: bson.D{{Key: "$gt", Value: after}, {Key: "$lte", Value: until}}}}}},
+		{{Key: "$match", Value: bson.D{{Key: "_id", Value: ids}, {Key: "source", Value: source}}}},
 		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$ns"}}}},
 	}, options.Aggregate().SetAllowDiskUse(true))
 	if err != nil {
@@ -47,9 +98,10 @@ func (r Reader) Changed(ctx context.Context, source string, after, until time.Ti
 	return names, nil
 }
 
-// Moment selects versions: of each namespace the newest at or before a time.
+// Moment selects versions: of each namespace the newest before the end of a time.
 type Moment struct {
 	At     time.Time
+	End    End
 	Source string
 	// Namespaces is what "ns" must match: a string, a bson.Regex or a condition; nil for all.
 	Namespaces any
@@ -63,6 +115,9 @@ func (r Reader) Standing(ctx context.Context, m Moment) ([]string, error) {
 		match = append(match, bson.E{Key: "ns", Value: m.Namespaces})
 	}
 	match = append(match, bson.E{Key: "wall", Value: bson.D{{Key: "$lte", Value: m.At}}})
+	if m.End != "" {
+		match = append(match, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: string(m.End)}}})
+	}
 	newest := mongo.Pipeline{
 		{{Key: "$match", Value: match}},
 		{{Key: "$sort", Value: bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}}}},

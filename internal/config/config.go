@@ -34,6 +34,7 @@ type Config struct {
 	HTTPAddr      string
 	WebConfigFile string
 	BackendURL    string
+	ReceiversFile string
 	WebhookSecret string
 	CleanupAfter  time.Duration
 	PollInterval  time.Duration

@@ -34,6 +34,7 @@ type environment struct {
 	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
 	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`
+	ReceiversFile     string `envconfig:"DDLTAIL_RECEIVERS_FILE" show:"none" desc:"listen: a YAML file of receivers for chat, pagers and webhooks, see docs/receivers.md"`
 	WebhookSecret     string `envconfig:"DDLTAIL_WEBHOOK_SECRET" show:"none" desc:"listen: whsec_…, signs each request (Standard Webhooks headers)"`
 	WebhookSecretFile string `envconfig:"DDLTAIL_WEBHOOK_SECRET_FILE" desc:"a file that holds WEBHOOK_SECRET"`
 	CleanupAfter      string `envconfig:"DDLTAIL_CLEANUP_AFTER" default:"24h" desc:"listen: age at which processed notifications go"`

@@ -90,6 +90,7 @@ func (c *checker) check(env environment) Config {
 		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
 		BackendURL:        c.backend(env.BackendURL),
+		ReceiversFile:     env.ReceiversFile,
 		WebhookSecret:     c.webhookSecret(c.secret("WEBHOOK_SECRET", env.WebhookSecret, env.WebhookSecretFile)),
 		CleanupAfter:      c.duration("CLEANUP_AFTER", env.CleanupAfter),
 		PollInterval:      c.duration("POLL_INTERVAL", env.PollInterval),

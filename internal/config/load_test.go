@@ -120,6 +120,7 @@ func bad() map[string][]string {
 	return map[string][]string{
 		"NAMESPACES":         nil,
 		"EXCLUDE_NAMESPACES": nil,
+		"RECEIVERS_FILE":     nil, // read by internal/receivers
 
 		"MONGODB_URI":      {"localhost:27017", "http://h", "mongodb://", "mongodb://h:0", "mongodb://h/?w=-1", "mongodb://h/?tlsCAFile=/no/such", "mongodb://h?w=1"},
 		"SINK_URI":         {"localhost", "mongodb://h:70000"},

@@ -59,6 +59,9 @@ func (u URI) Options() *options.ClientOptions {
 // Hosts are the members named in the URI, or found by its SRV record.
 func (u URI) Hosts() []string { return u.parsed.Hosts }
 
+// Same reports whether another URI is the same text.
+func (u URI) Same(other URI) bool { return u.raw == other.raw }
+
 // Direct reports whether the URI asks for one member and no other.
 func (u URI) Direct() bool { return u.parsed.DirectConnection }
 

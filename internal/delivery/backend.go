@@ -3,6 +3,7 @@ package delivery
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,28 +23,57 @@ const (
 
 // Backend POSTs notifications to one URL, by the Standard Webhooks specification.
 type Backend struct {
-	url    string
-	secret Secret
-	agent  string
-	client *http.Client
+	url     string
+	options Options
+	client  *http.Client
+}
+
+// Options are the optional properties of a backend. The zero value has none.
+type Options struct {
+	// Secret signs requests; the zero value leaves them unsigned.
+	Secret Secret
+	// Agent is the User-Agent header.
+	Agent string
+	// Headers are added to every request, in place of those of the same name.
+	Headers http.Header
+	// TLS is the configuration of the connections, nil for the default.
+	TLS *tls.Config
+	// Proxy returns the proxy of a request, nil for that of the environment.
+	Proxy func(*http.Request) (*url.URL, error)
+}
+
+// Answer is a response: its status code and the beginning of its body.
+type Answer struct {
+	Code int
+	Body []byte
 }
 
 // NewBackend returns the backend at a URL, which is used as it is given. The zero
 // secret leaves requests unsigned. agent is the User-Agent header. The error does
 // not repeat the URL, which can hold credentials.
 func NewBackend(rawURL string, secret Secret, agent string) (*Backend, error) {
+	return New(rawURL, Options{Secret: secret, Agent: agent})
+}
+
+// New returns the backend at a URL with options, as NewBackend does.
+func New(rawURL string, o Options) (*Backend, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, errors.New("want http://… or https://…, reserved characters percent-encoded")
 	}
-	return &Backend{url: rawURL, secret: secret, agent: agent, client: newClient()}, nil
+	return &Backend{url: rawURL, options: o, client: newClient(o)}, nil
 }
 
-func newClient() *http.Client {
+func newClient(o Options) *http.Client {
+	proxy := o.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
 	return &http.Client{
 		Timeout: requestTimeout,
 		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
+			Proxy:                 proxy,
+			TLSClientConfig:       o.TLS,
 			DialContext:           (&net.Dialer{Timeout: requestTimeout, KeepAlive: 30 * time.Second}).DialContext,
 			ForceAttemptHTTP2:     true,
 			MaxIdleConns:          100,
@@ -62,18 +92,25 @@ func (b *Backend) Close() { b.client.CloseIdleConnections() }
 
 // Deliver makes one attempt of at most requestTimeout.
 func (b *Backend) Deliver(ctx context.Context, m Message) Outcome {
+	outcome, _ := b.Exchange(ctx, m)
+	return outcome
+}
+
+// Exchange makes one attempt as Deliver does, and also returns the response, whose code
+// is 0 if there was none.
+func (b *Backend) Exchange(ctx context.Context, m Message) (Outcome, Answer) {
 	req, err := b.request(ctx, m, time.Now())
 	if err != nil {
-		return Outcome{Verdict: Misconfigured, Reason: reason(err)}
+		return Outcome{Verdict: Misconfigured, Reason: reason(err)}, Answer{}
 	}
 	resp, err := b.client.Do(req)
 	if err != nil {
-		return Outcome{Verdict: Retry, Reason: reason(err)}
+		return Outcome{Verdict: Retry, Reason: reason(err)}, Answer{}
 	}
 	defer resp.Body.Close()
-	// The body is not used; an error while reading it does not change the result.
-	_, _ = io.CopyN(io.Discard, resp.Body, maxResponse)
-	return classify(resp, time.Now())
+	// An error while reading the body does not change the result.
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	return classify(resp, time.Now()), Answer{Code: resp.StatusCode, Body: body}
 }
 
 func (b *Backend) request(ctx context.Context, m Message, now time.Time) (*http.Request, error) {
@@ -82,16 +119,23 @@ func (b *Backend) request(ctx context.Context, m Message, now time.Time) (*http.
 		return nil, err
 	}
 	stamp := strconv.FormatInt(now.Unix(), 10)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", b.agent)
+	contentType := m.ContentType
+	if contentType == "" {
+		contentType = "application/json"
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("User-Agent", b.options.Agent)
 	req.Header.Set("webhook-id", m.ID)
 	req.Header.Set("webhook-timestamp", stamp)
-	if len(b.secret) > 0 {
-		signature, err := b.secret.sign(m.ID, now, m.Body)
+	if secret := b.options.Secret; len(secret) > 0 {
+		signature, err := secret.sign(m.ID, now, m.Body)
 		if err != nil {
 			return nil, err
 		}
 		req.Header.Set("webhook-signature", signature)
+	}
+	for name, values := range b.options.Headers {
+		req.Header[name] = values
 	}
 	return req, nil
 }

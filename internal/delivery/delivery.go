@@ -9,8 +9,10 @@ type Message struct {
 	// ID is the same for every attempt of one notification, so that a receiver can
 	// detect duplicates.
 	ID string
-	// Body is one JSON object, without a newline.
+	// Body is what is sent; of the messages of a Stream one JSON object, without a newline.
 	Body []byte
+	// ContentType is that of the body; empty for application/json.
+	ContentType string
 }
 
 // Verdict is the result of an attempt.

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,6 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -42,36 +42,54 @@ type Check struct {
 	Retention bool
 	// NoQueue says that `run` does not write the queue.
 	NoQueue bool
+	// OneDeployment says that the set holds ddltail's own collections too.
+	OneDeployment bool
 }
 
-// Run returns the report. What cannot be asked is a problem in it.
+// Run returns the report. What cannot be measured is a problem in it.
 func (c Check) Run(ctx context.Context) Report {
-	r := Report{Source: c.Source, Name: c.Name, Problems: []string{}, Members: []Member{}, Missing: []Missing{}}
-	r.Catalog.Differences, r.Catalog.Unlisted = []string{}, []string{}
+	r := Report{Source: Text(c.Source), Name: c.Name, Problems: []string{}, measured: map[Fact]bool{}}
 	member, err := c.askSet(ctx, &r)
 	if err != nil {
-		r.problem(err.Error())
+		r.failed(err)
+	}
+	if name := c.Seeds.Options.ReplicaSet; r.Source == "" && name != nil {
+		r.Source = Text(*name)
+	}
+	if r.Source != "" {
+		r.know(FactSource)
 	}
 	c.askSink(ctx, &r)
 	if member.Client != nil {
 		defer disconnect(member.Client)
 		c.askMember(ctx, member, &r)
 	}
+	c.askPrivileges(ctx, member.Client, &r)
 	r.judge()
-	r.Healthy = len(r.Problems) == 0
 	return r
 }
 
-// askSink asks what is stored, unless the sink is away.
+// askSink reads what is stored, unless the sink is unavailable.
 func (c Check) askSink(ctx context.Context, r *Report) {
 	if c.SinkError != nil {
-		r.problem(c.SinkError.Error())
+		r.failed(c.SinkError)
 		return
 	}
-	for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory, c.askQueue, c.askSinkPrivileges} {
-		if err := ask(ctx, r); err != nil {
-			r.problem(err.Error())
+	if r.Source == "" {
+		r.problem("the source is not known while the replica set is unavailable: set DDLTAIL_SOURCE")
+	} else {
+		for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory} {
+			if err := ask(ctx, r); err != nil {
+				r.failed(err)
+			}
 		}
+	}
+	if c.NoQueue {
+		r.know(FactQueue)
+		return
+	}
+	if err := c.askQueue(ctx, r); err != nil {
+		r.failed(err)
 	}
 }
 
@@ -81,10 +99,11 @@ func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 	if err != nil {
 		return oplog.Member{}, fmt.Errorf("the replica set cannot be asked: %w", err)
 	}
-	r.ReplicaSet = view.SetName
+	r.ReplicaSet = Text(view.SetName)
 	if r.Source == "" {
-		r.Source = view.SetName
+		r.Source = Text(view.SetName)
 	}
+	r.know(FactReplicaSet, FactMembers)
 	for _, m := range view.Members {
 		state := "SECONDARY"
 		if m.Primary {
@@ -102,30 +121,23 @@ func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 	if len(candidates) == 0 {
 		return oplog.Member{}, fmt.Errorf("no member fits the read preference %s", c.ReadPreference)
 	}
-	r.ReadFrom = candidates[0].Host
-	client, err := replicaset.Connect(ctx, c.Seeds.Options, r.ReadFrom)
-	return oplog.Member{Host: r.ReadFrom, Client: client}, err
+	host := candidates[0].Host
+	r.ReadFrom = Text(host)
+	r.know(FactReadFrom)
+	client, err := replicaset.Connect(ctx, c.Seeds.Options, host)
+	return oplog.Member{Host: host, Client: client}, err
 }
 
-// askMember reads the oplog's ends, what the user may do there, and what there is.
+// askMember reads the oplog's ends and compares the catalog.
 func (c Check) askMember(ctx context.Context, m oplog.Member, r *Report) {
 	if err := askOplog(ctx, m, r); err != nil {
-		r.problem(err.Error())
-	}
-	major, err := majorVersion(ctx, m.Client)
-	if err == nil {
-		use := c.use()
-		use.MajorVersion = major
-		err = askPrivileges(ctx, m.Client, use, privileges.Tailed, r)
-	}
-	if err != nil {
-		r.problem(err.Error())
+		r.failed(err)
 	}
 	if r.Position == nil {
 		return
 	}
 	if err := c.compare(ctx, m, r); err != nil {
-		r.problem(err.Error())
+		r.failed(err)
 	}
 }
 
@@ -142,73 +154,50 @@ func askOplog(ctx context.Context, m oplog.Member, r *Report) error {
 		Oldest: oldest.OpTime.Time(), Newest: head.Time(), WindowSeconds: int64(head.TS.T) - int64(oldest.OpTime.TS.T),
 		oldest: oldest.OpTime.TS, newest: head.TS,
 	}
-	return nil
-}
-
-func majorVersion(ctx context.Context, client *mongo.Client) (int, error) {
-	var info struct {
-		Version []int `bson:"versionArray"`
-	}
-	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
-	if err != nil || len(info.Version) == 0 {
-		return 0, fmt.Errorf("ask for the server's version: %w", err)
-	}
-	return info.Version[0], nil
-}
-
-// use is what `run` does with the same configuration.
-func (c Check) use() privileges.Use {
-	return privileges.Use{Database: c.Sink.Name(), HistoryTTL: c.Retention, NoQueue: c.NoQueue}
-}
-
-func (c Check) askSinkPrivileges(ctx context.Context, r *Report) error {
-	return askPrivileges(ctx, c.Sink.Client(), c.use(), privileges.Sink, r)
-}
-
-// askPrivileges adds what the user lacks on a deployment. What is optional is shown and
-// is no problem.
-func askPrivileges(ctx context.Context, client *mongo.Client, use privileges.Use, d privileges.Deployment, r *Report) error {
-	user, err := privileges.Read(ctx, client)
-	if err != nil {
-		return err
-	}
-	m := user.Missing(use, use.Needs(d))
-	if len(m.Needs) == 0 {
-		return nil
-	}
-	r.Missing = append(r.Missing, Missing{Privileges: m.Privileges(), Grant: m.Grant, Remedy: m.Remedy()})
-	for _, n := range m.Of(privileges.Required, privileges.RequiredOnce, privileges.Configured) {
-		r.problem("privileges are missing: " + privileges.Text(n.Privileges))
-	}
+	r.know(FactOplog)
 	return nil
 }
 
 func (c Check) askPosition(ctx context.Context, r *Report) error {
-	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(sink.Checkpoints), r.Source, c.Name).Load(ctx)
+	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(sink.Checkpoints), string(r.Source), c.Name).Load(ctx)
 	if err != nil {
 		return err
 	}
+	id := string(r.Source) + ":" + c.Name
+	r.know(FactPosition)
 	if !ok {
-		return fmt.Errorf("%s holds no checkpoint of %s:%s: ddltail run has not begun", c.Sink.Name(), r.Source, c.Name)
+		return fmt.Errorf("no checkpoint of %s in the database %s: ddltail run has not started there, or DDLTAIL_SINK_URI, "+
+			"DDLTAIL_DATABASE, DDLTAIL_SOURCE or DDLTAIL_NAME is another one here", id, c.Sink.Name())
 	}
 	r.Position = &Position{Time: stored.Position.Time(), SavedAt: stored.SavedAt, ts: stored.Position.TS}
 	return nil
 }
 
+// askHistory reads the newest change and the gaps. A history without either means nothing
+// where no checkpoint says that something was recorded.
 func (c Check) askHistory(ctx context.Context, r *Report) error {
 	reader := history.NewReader(c.Sink)
-	_, err := reader.Each(ctx, history.Query{Source: r.Source, Limit: 1}, func(ch history.Change) error {
-		r.LastEvent = &Event{Time: ch.Wall, Operation: string(ch.Operation), NS: ch.Subject(), ID: ch.ID}
+	var newest []history.Change
+	_, err := reader.Each(ctx, history.Query{Source: string(r.Source), Limit: 1}, func(ch history.Change) error {
+		newest = append(newest, ch)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	gaps, err := reader.Gaps(ctx, r.Source, time.Time{}, time.Time{})
+	gaps, err := reader.Gaps(ctx, string(r.Source), time.Time{}, time.Time{})
 	if err != nil {
 		return err
 	}
-	if r.Gaps.Number = len(gaps); len(gaps) > 0 {
+	if len(newest) == 0 && r.Position == nil {
+		return nil
+	}
+	r.know(FactLastChange, FactGaps)
+	for _, ch := range newest {
+		r.LastEvent = &Event{Time: ch.Wall, Operation: string(ch.Operation), NS: ch.Subject(), ID: ch.ID}
+	}
+	r.Gaps = &Gaps{Number: len(gaps)}
+	if len(gaps) > 0 {
 		last := gaps[len(gaps)-1].Inferred
 		r.Gaps.From, r.Gaps.To = &last.From, &last.To
 	}
@@ -222,36 +211,48 @@ func (c Check) askQueue(ctx context.Context, r *Report) error {
 	if err != nil {
 		return fmt.Errorf("count the notifications: %w", err)
 	}
-	r.Queue.Unprocessed = n
-	if n == 0 || n == maxCounted {
-		return nil
+	if n == 0 {
+		// A queue that exists holds at least its init document.
+		err := queue.FindOne(ctx, bson.D{}).Err()
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			r.queueNote = fmt.Sprintf(": no queue in the database %s", c.Sink.Name())
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the notifications: %w", err)
+		}
 	}
-	var oldest struct {
-		Timestamp float64 `bson:"timestamp"`
+	q := Queue{Unprocessed: n, AtLeast: n == maxCounted}
+	if n > 0 && !q.AtLeast {
+		if q.Oldest, err = oldest(ctx, queue, waiting); err != nil {
+			return err
+		}
 	}
-	// One written by hand may have a date there: then the age is not known.
-	err = queue.FindOne(ctx, waiting, options.FindOne().SetSort(bson.D{{Key: "timestamp", Value: 1}})).Decode(&oldest)
-	if err == nil && oldest.Timestamp > 0 {
-		at := time.UnixMilli(int64(oldest.Timestamp * 1000))
-		r.Queue.Oldest = &at
-	}
+	r.Queue = &q
+	r.know(FactQueue)
 	return nil
 }
 
-// judge says what the figures mean together.
-func (r *Report) judge() {
-	if r.Position == nil || r.Oplog == nil {
-		return
+// oldest returns the time of the oldest notification, nil where it is not known: one
+// written by hand may have a date there, which sorts after all numbers.
+func oldest(ctx context.Context, queue *mongo.Collection, waiting bson.D) (*time.Time, error) {
+	var doc struct {
+		Timestamp bson.RawValue `bson:"timestamp"`
 	}
-	p := r.Position
-	p.LagSeconds = max(0, int64(r.Oplog.newest.T)-int64(p.ts.T))
-	p.RemainingSeconds = int64(p.ts.T) - int64(r.Oplog.oldest.T)
-	switch {
-	case p.ts.Before(r.Oplog.oldest):
-		r.problem(fmt.Sprintf("the position has fallen off the oplog of %s", r.ReadFrom))
-	case time.Duration(p.LagSeconds)*time.Second > maxLag:
-		r.problem(fmt.Sprintf("the position lies %s behind", time.Duration(p.LagSeconds)*time.Second))
+	err := queue.FindOne(ctx, waiting, options.FindOne().SetSort(bson.D{{Key: "timestamp", Value: 1}})).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		// Processed since it was counted.
+		return nil, nil
 	}
+	if err != nil {
+		return nil, fmt.Errorf("read the oldest notification: %w", err)
+	}
+	seconds, ok := doc.Timestamp.AsFloat64OK()
+	if !ok || seconds <= 0 {
+		return nil, nil
+	}
+	at := time.UnixMilli(int64(seconds * 1000))
+	return &at, nil
 }
 
 func disconnect(client *mongo.Client) {

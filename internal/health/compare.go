@@ -32,12 +32,12 @@ func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 				return err
 			}
 		}
-		read, err := c.read(ctx, m, r.Source)
+		read, err := c.read(ctx, m, string(r.Source))
 		if err != nil {
 			return fmt.Errorf("compare the catalog with the server's: %w", err)
 		}
-		now := read.differences()
-		r.Catalog.Namespaces, r.Catalog.Unlisted = len(read.known), read.unlistedLines()
+		now, number := read.differences(), len(read.known)
+		r.Catalog.Namespaces, r.Catalog.Unlisted = &number, read.unlistedLines()
 		if differing == nil {
 			differing = now
 		}
@@ -46,7 +46,8 @@ func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 			break
 		}
 	}
-	r.Catalog.Compared = true
+	r.Catalog.Compared, r.Catalog.Differences = true, []string{}
+	r.know(FactCatalog)
 	for _, ns := range slices.Sorted(maps.Keys(differing)) {
 		r.Catalog.Differences = append(r.Catalog.Differences, ns+" "+differing[ns])
 	}

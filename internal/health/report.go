@@ -2,6 +2,9 @@
 package health
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -9,24 +12,70 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 )
 
-// Report is what `status` says. Durations are seconds; zero times are not known.
+// Report is what `status` shows. What was not measured is nil, null in JSON, and named in
+// NotKnown: an empty list, zero and "none" are always measured. Durations are seconds.
 type Report struct {
 	Healthy bool `json:"healthy"`
 	// Problems are the reasons why it is not.
-	Problems   []string `json:"problems"`
-	Source     string   `json:"source"`
+	Problems []string `json:"problems"`
+	NotKnown []Fact   `json:"not_known"`
+
+	Source     Text     `json:"source"`
 	Name       string   `json:"name"`
-	ReplicaSet string   `json:"replica_set"`
+	ReplicaSet Text     `json:"replica_set"`
 	Members    []Member `json:"members"`
 	// ReadFrom is the member that the read preference puts first.
-	ReadFrom  string    `json:"read_from"`
-	Position  *Position `json:"position"`
-	Oplog     *Oplog    `json:"oplog"`
-	Missing   []Missing `json:"missing_privileges"`
-	LastEvent *Event    `json:"last_change"`
-	Gaps      Gaps      `json:"gaps"`
-	Queue     Queue     `json:"notifications"`
-	Catalog   Catalog   `json:"catalog"`
+	ReadFrom Text `json:"read_from"`
+	// Position is nil also where there is no checkpoint yet.
+	Position *Position `json:"position"`
+	Oplog    *Oplog    `json:"oplog"`
+	Missing  []Missing `json:"missing_privileges"`
+	// LastEvent is nil also where the history is known to hold no change.
+	LastEvent *Event  `json:"last_change"`
+	Gaps      *Gaps   `json:"gaps"`
+	Queue     *Queue  `json:"notifications"`
+	Catalog   Catalog `json:"catalog"`
+
+	measured map[Fact]bool
+	// queueNote is why nothing is known of the queue.
+	queueNote string
+	// here is the part of the privileges that was read, by deployment.
+	here map[privileges.Deployment]bool
+}
+
+// Fact is a part of the report that is measured or not known.
+type Fact string
+
+// The facts, by their names in JSON.
+const (
+	FactReplicaSet Fact = "replica_set"
+	FactSource     Fact = "source"
+	FactMembers    Fact = "members"
+	FactReadFrom   Fact = "read_from"
+	FactPosition   Fact = "position"
+	FactLag        Fact = "position.lag_seconds"
+	FactOplog      Fact = "oplog"
+	FactPrivileges Fact = "missing_privileges"
+	FactLastChange Fact = "last_change"
+	FactGaps       Fact = "gaps"
+	FactQueue      Fact = "notifications"
+	FactCatalog    Fact = "catalog"
+)
+
+func facts() []Fact {
+	return []Fact{FactReplicaSet, FactSource, FactMembers, FactReadFrom, FactPosition, FactLag, FactOplog, FactPrivileges,
+		FactLastChange, FactGaps, FactQueue, FactCatalog}
+}
+
+// Text is null in JSON where it is empty.
+type Text string
+
+// MarshalJSON writes null for what is not known.
+func (t Text) MarshalJSON() ([]byte, error) {
+	if t == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(t))
 }
 
 // Member is one member of the set.
@@ -36,13 +85,15 @@ type Member struct {
 	State string `json:"state"`
 }
 
-// Missing is what the user lacks on one deployment.
+// Missing is what the user lacks on one deployment, or on both if they are one.
 type Missing struct {
 	Privileges []privileges.Privilege
-	// Grant is the mongosh command, for an administrator, that grants it; empty where
+	// Optional are those without which ddltail is healthy, and what it does not know then.
+	Optional []string
+	// Grant is the mongosh command, for an administrator, that grants them; empty where
 	// the URI names no user.
 	Grant string
-	// Remedy names the script that grants it, and the command.
+	// Remedy names the script that grants them, and the command.
 	Remedy string
 }
 
@@ -51,10 +102,10 @@ type Position struct {
 	Time    time.Time `json:"time"`
 	SavedAt time.Time `json:"saved_at"`
 	// LagSeconds is how far it lies behind the newest entry that a majority has.
-	LagSeconds int64 `json:"lag_seconds"`
-	// Remaining is after how long it would fall off the oplog, were it to stand still
-	// and the oplog written to as it was.
-	RemainingSeconds int64 `json:"remaining_seconds"`
+	LagSeconds *int64 `json:"lag_seconds"`
+	// RemainingSeconds is the time until it falls off the oplog, if it stops and the oplog
+	// grows as before.
+	RemainingSeconds *int64 `json:"remaining_seconds"`
 
 	ts bson.Timestamp
 }
@@ -85,13 +136,16 @@ type Gaps struct {
 
 // Queue is what consumers have not processed yet.
 type Queue struct {
-	Unprocessed int64      `json:"unprocessed"`
-	Oldest      *time.Time `json:"oldest,omitempty"`
+	Unprocessed int64 `json:"unprocessed"`
+	// AtLeast says that counting stopped at Unprocessed.
+	AtLeast bool `json:"at_least,omitempty"`
+	// Oldest is nil also where none is unprocessed.
+	Oldest *time.Time `json:"oldest"`
 }
 
 // Catalog compares what is known with what the server has.
 type Catalog struct {
-	Namespaces int `json:"namespaces"`
+	Namespaces *int `json:"namespaces"`
 	// Compared is false where it could not be.
 	Compared    bool     `json:"compared"`
 	Differences []string `json:"differences"`
@@ -99,4 +153,42 @@ type Catalog struct {
 	Unlisted []string `json:"unlisted"`
 }
 
-func (r *Report) problem(text string) { r.Problems = append(r.Problems, text) }
+func (r *Report) problem(text string) {
+	if !slices.Contains(r.Problems, text) {
+		r.Problems = append(r.Problems, text)
+	}
+}
+
+func (r *Report) failed(err error) { r.problem(privileges.Short(err)) }
+
+func (r *Report) know(facts ...Fact) {
+	for _, f := range facts {
+		r.measured[f] = true
+	}
+}
+
+// knows reports whether a fact was measured.
+func (r Report) knows(f Fact) bool { return r.measured[f] }
+
+// judge derives what follows from the facts together, and what is not known.
+func (r *Report) judge() {
+	if p := r.Position; p != nil && r.Oplog != nil {
+		lag, remaining := max(0, int64(r.Oplog.newest.T)-int64(p.ts.T)), int64(p.ts.T)-int64(r.Oplog.oldest.T)
+		p.LagSeconds, p.RemainingSeconds = &lag, &remaining
+		r.know(FactLag)
+		switch {
+		case p.ts.Before(r.Oplog.oldest):
+			r.problem(fmt.Sprintf("the position has fallen off the oplog of %s", r.ReadFrom))
+		case time.Duration(lag)*time.Second > maxLag:
+			r.problem(fmt.Sprintf("the position is %s behind", span(lag)))
+		}
+	}
+	r.NotKnown = []Fact{}
+	for _, f := range facts() {
+		// Without a position there is no lag.
+		if !r.knows(f) && (f != FactLag || r.Position != nil) {
+			r.NotKnown = append(r.NotKnown, f)
+		}
+	}
+	r.Healthy = len(r.Problems) == 0
+}

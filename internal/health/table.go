@@ -7,8 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
+
+const notKnown = "not known"
+
+// line writes one line of the report.
+type line func(name, value string, c terminal.Colour)
 
 // Write writes the report for people.
 func (r Report) Write(w io.Writer, screen terminal.Screen) error {
@@ -22,20 +28,12 @@ func (r Report) Write(w io.Writer, screen terminal.Screen) error {
 		line("status", "NOT HEALTHY", terminal.Alarm)
 	}
 	line("replica set", fmt.Sprintf("%s, source %s, name %s", known(r.ReplicaSet), known(r.Source), r.Name), terminal.Plain)
-	for _, m := range r.Members {
-		text := terminal.Escape(m.Host) + " " + terminal.Escape(m.State)
-		if m.Host == r.ReadFrom {
-			text += ", read from"
-		}
-		line("member", text, terminal.Plain)
-	}
+	r.writeMembers(line)
 	r.writePosition(line)
-	if e := r.LastEvent; e != nil {
-		line("last change", fmt.Sprintf("%s %s %s", stamp(e.Time), e.Operation, terminal.Escape(e.NS)), terminal.Plain)
-	} else {
-		line("last change", "none", terminal.Plain)
-	}
-	r.writeRest(line)
+	r.writeHistory(line)
+	r.writeQueue(line)
+	r.writeCatalog(line)
+	r.writePrivileges(line)
 	for _, p := range r.Problems {
 		fmt.Fprintln(out, screen.Paint(terminal.Alarm, "! "+terminal.Escape(p)))
 	}
@@ -48,40 +46,91 @@ func (r Report) Write(w io.Writer, screen terminal.Screen) error {
 	return nil
 }
 
-func (r Report) writePosition(line func(string, string, terminal.Colour)) {
-	if p := r.Position; p != nil {
-		line("position", fmt.Sprintf("%s, %s behind", stamp(p.Time), span(p.LagSeconds)), terminal.Plain)
-	} else {
-		line("position", "not known", terminal.Red)
+func (r Report) writeMembers(line line) {
+	for _, m := range r.Members {
+		text := terminal.Escape(m.Host) + " " + terminal.Escape(m.State)
+		if m.Host == string(r.ReadFrom) {
+			text += ", read from"
+		}
+		line("member", text, terminal.Plain)
 	}
-	if o := r.Oplog; o != nil {
-		text := fmt.Sprintf("%s to %s, %s", stamp(o.Oldest), stamp(o.Newest), span(o.WindowSeconds))
-		line("oplog", text, terminal.Plain)
-	}
-	if p := r.Position; p != nil && r.Oplog != nil {
-		line("falls off", fmt.Sprintf("in %s at the earliest, were the position to stand still", span(max(0, p.RemainingSeconds))), terminal.Plain)
+	if !r.knows(FactMembers) {
+		line("members", notKnown, terminal.Red)
 	}
 }
 
-func (r Report) writeRest(line func(string, string, terminal.Colour)) {
-	if g := r.Gaps; g.Number > 0 {
-		line("gaps", fmt.Sprintf("%d, the last from %s to %s", g.Number, stamp(*g.From), stamp(*g.To)), terminal.Yellow)
+func (r Report) writePosition(line line) {
+	p, o := r.Position, r.Oplog
+	switch {
+	case p == nil && r.knows(FactPosition):
+		line("position", "none: no checkpoint", terminal.Red)
+	case p == nil:
+		line("position", notKnown, terminal.Red)
+	case p.LagSeconds == nil:
+		line("position", stamp(p.Time)+", lag "+notKnown, terminal.Red)
+	default:
+		line("position", fmt.Sprintf("%s, %s behind", stamp(p.Time), span(*p.LagSeconds)), terminal.Plain)
+	}
+	if o == nil {
+		line("oplog", notKnown, terminal.Red)
 	} else {
+		line("oplog", fmt.Sprintf("%s to %s, %s", stamp(o.Oldest), stamp(o.Newest), span(o.WindowSeconds)), terminal.Plain)
+	}
+	if p == nil || p.RemainingSeconds == nil {
+		line("falls off", notKnown, terminal.Red)
+		return
+	}
+	line("falls off", fmt.Sprintf("in %s at the earliest, if the position stops", span(max(0, *p.RemainingSeconds))), terminal.Plain)
+}
+
+func (r Report) writeHistory(line line) {
+	switch e := r.LastEvent; {
+	case !r.knows(FactLastChange):
+		line("last change", notKnown, terminal.Red)
+	case e == nil:
+		line("last change", "none", terminal.Plain)
+	default:
+		line("last change", fmt.Sprintf("%s %s %s", stamp(e.Time), e.Operation, terminal.Escape(e.NS)), terminal.Plain)
+	}
+	switch g := r.Gaps; {
+	case g == nil:
+		line("gaps", notKnown, terminal.Red)
+	case g.Number == 0:
 		line("gaps", "none", terminal.Plain)
+	default:
+		line("gaps", fmt.Sprintf("%d, the last from %s to %s", g.Number, stamp(*g.From), stamp(*g.To)), terminal.Yellow)
 	}
-	unprocessed := fmt.Sprintf("%d unprocessed", r.Queue.Unprocessed)
-	if r.Queue.Unprocessed == maxCounted {
-		unprocessed = fmt.Sprintf("%d or more unprocessed", maxCounted)
+}
+
+func (r Report) writeQueue(line line) {
+	q := r.Queue
+	switch {
+	case q == nil && r.knows(FactQueue):
+		line("notifications", "no queue: DDLTAIL_SINKS does not name mongodb", terminal.Plain)
+		return
+	case q == nil:
+		line("notifications", notKnown+r.queueNote, terminal.Red)
+		return
 	}
-	if at := r.Queue.Oldest; at != nil {
-		unprocessed += ", the oldest of " + stamp(*at)
+	text := fmt.Sprintf("%d unprocessed", q.Unprocessed)
+	if q.AtLeast {
+		text = fmt.Sprintf("%d or more unprocessed", q.Unprocessed)
 	}
-	line("notifications", unprocessed, terminal.Plain)
+	switch {
+	case q.Oldest != nil:
+		text += ", the oldest of " + stamp(*q.Oldest)
+	case q.Unprocessed > 0:
+		text += ", the age of the oldest " + notKnown
+	}
+	line("notifications", text, terminal.Plain)
+}
+
+func (r Report) writeCatalog(line line) {
 	switch {
 	case !r.Catalog.Compared:
-		line("catalog", "not compared", terminal.Yellow)
+		line("catalog", "not compared", terminal.Red)
 	case len(r.Catalog.Differences) == 0:
-		line("catalog", fmt.Sprintf("%d namespaces, as the server has them", r.Catalog.Namespaces), terminal.Plain)
+		line("catalog", fmt.Sprintf("%d namespaces, as the server has them", *r.Catalog.Namespaces), terminal.Plain)
 	}
 	for _, d := range r.Catalog.Differences {
 		line("catalog", d, terminal.Red)
@@ -89,16 +138,35 @@ func (r Report) writeRest(line func(string, string, terminal.Colour)) {
 	for _, u := range r.Catalog.Unlisted {
 		line("catalog", u, terminal.Yellow)
 	}
-	if len(r.Missing) == 0 {
+}
+
+func (r Report) writePrivileges(line line) {
+	for _, d := range []struct {
+		deployment privileges.Deployment
+		name       string
+	}{{privileges.Tailed, "the replica set"}, {privileges.Sink, "the sink"}} {
+		if !r.here[d.deployment] {
+			line("privileges", notKnown+" on "+d.name, terminal.Red)
+		}
+	}
+	if r.knows(FactPrivileges) && len(r.Missing) == 0 {
 		line("privileges", "none is missing", terminal.Plain)
+	}
+	for _, m := range r.Missing {
+		if len(m.Privileges) > len(m.Optional) {
+			line("privileges", "missing: see below", terminal.Red)
+		}
+		for _, o := range m.Optional {
+			line("privileges", "missing, optional: "+o, terminal.Yellow)
+		}
 	}
 }
 
-func known(s string) string {
+func known(s Text) string {
 	if s == "" {
-		return "not known"
+		return notKnown
 	}
-	return terminal.Escape(s)
+	return terminal.Escape(string(s))
 }
 
 func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

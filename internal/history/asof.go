@@ -35,8 +35,8 @@ type AsOf struct {
 	Namespaces []string
 }
 
-func (a AsOf) moment() catalog.Moment {
-	m := catalog.Moment{At: a.At, Source: a.Source}
+func (a AsOf) moment(end catalog.End) catalog.Moment {
+	m := catalog.Moment{At: a.At, End: end, Source: a.Source}
 	include, exclude := notification.Globs(a.Namespaces)
 	condition := bson.D{}
 	if len(include) > 0 {
@@ -54,7 +54,11 @@ func (a AsOf) moment() catalog.Moment {
 // EachAsOf returns every namespace as of then, in the order of their names, and what
 // is to be said of the answer as a whole.
 func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error) (notes []string, err error) {
-	ids, err := r.versions().Standing(ctx, a.moment())
+	end, err := r.versions().End(ctx, a.Source, a.At)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := r.versions().Standing(ctx, a.moment(end))
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +78,7 @@ func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error)
 	if err != nil {
 		return nil, err
 	}
-	b, err := r.bounds(ctx, a.Source)
+	b, err := r.boundsAt(ctx, a, end)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +115,10 @@ func (b bounds) notes(a AsOf, inf inference) []string {
 	}
 	if !b.position.IsZero() && at.After(b.position.Add(staleAfter)) {
 		notes = append(notes, fmt.Sprintf("the oplog has been read up to %s only: later changes are not known", stamp(b.position)))
+	}
+	if b.setBack {
+		notes = append(notes, fmt.Sprintf("the clock of %s was set back: this is the schema before the first change, in oplog order, later than %s; "+
+			"changes behind it with earlier times are not in it", a.Source, stamp(at)))
 	}
 	for _, span := range inf.lost(at) {
 		notes = append(notes, "HISTORY GAP: "+span.words("the history is lost")+"; this is the schema as last known before it")

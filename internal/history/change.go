@@ -1,11 +1,13 @@
 package history
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
@@ -89,6 +91,24 @@ func decodeChange(raw bson.Raw) (Change, error) {
 		c.Inferred = Interval{From: d.From.Wall, To: to.Wall}
 	}
 	return c, nil
+}
+
+// eachChange decodes every document of a cursor.
+func eachChange(ctx context.Context, cur *mongo.Cursor, take func(Change) error) error {
+	defer cur.Close(context.WithoutCancel(ctx))
+	for cur.Next(ctx) {
+		c, err := decodeChange(cur.Current)
+		if err != nil {
+			return err
+		}
+		if err := take(c); err != nil {
+			return err
+		}
+	}
+	if err := cur.Err(); err != nil {
+		return fmt.Errorf("read the history: %w", err)
+	}
+	return nil
 }
 
 // Source is the first part of the _id.

@@ -30,13 +30,20 @@ type Diff struct {
 // Compare reads what differs between two moments.
 func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) (Diff, error) {
 	d := Diff{Source: source, From: from, To: to, Before: schema.Definitions{}, After: schema.Definitions{}}
-	m, err := r.between(ctx, source, from, to)
+	var ends [2]catalog.End
+	for i, at := range []time.Time{from, to} {
+		var err error
+		if ends[i], err = r.versions().End(ctx, source, at); err != nil {
+			return Diff{}, err
+		}
+	}
+	m, err := r.between(ctx, d, ends)
 	if err != nil {
 		return Diff{}, err
 	}
 	var ids [2][]string
 	for i, at := range []time.Time{from, to} {
-		m.At = at
+		m.At, m.End = at, ends[i]
 		if ids[i], err = r.versions().Standing(ctx, m); err != nil {
 			return Diff{}, err
 		}
@@ -53,7 +60,7 @@ func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) 
 			return Diff{}, err
 		}
 	}
-	d.Notes, err = r.diffNotes(ctx, d)
+	d.Notes, err = r.diffNotes(ctx, d, ends)
 	return d, err
 }
 
@@ -61,15 +68,15 @@ func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) 
 const maxNamed = 10_000
 
 // between selects what can differ between two moments.
-func (r Reader) between(ctx context.Context, source string, from, to time.Time) (catalog.Moment, error) {
-	if to.Before(from) {
-		from, to = to, from
+func (r Reader) between(ctx context.Context, d Diff, ends [2]catalog.End) (catalog.Moment, error) {
+	if d.To.Before(d.From) {
+		ends[0], ends[1] = ends[1], ends[0]
 	}
-	names, err := r.versions().Changed(ctx, source, from, to)
+	names, err := r.versions().Changed(ctx, d.Source, ends[0], ends[1])
 	if err != nil {
 		return catalog.Moment{}, err
 	}
-	m := catalog.Moment{Source: source}
+	m := catalog.Moment{Source: d.Source}
 	if len(names) <= maxNamed {
 		m.Namespaces = bson.D{{Key: "$in", Value: names}}
 	}
@@ -88,18 +95,19 @@ func without(ids, others []string) []string {
 }
 
 // diffNotes says of both moments what is not certain, and which gaps lie between.
-func (r Reader) diffNotes(ctx context.Context, d Diff) ([]string, error) {
-	b, err := r.bounds(ctx, d.Source)
-	if err != nil {
-		return nil, err
-	}
+func (r Reader) diffNotes(ctx context.Context, d Diff, ends [2]catalog.End) ([]string, error) {
 	inf, err := r.inference(ctx, d.Source, later(d.From, d.To))
 	if err != nil {
 		return nil, err
 	}
 	var notes []string
-	for _, at := range []time.Time{d.From, d.To} {
-		for _, n := range b.notes(AsOf{Source: d.Source, At: at}, inf) {
+	for i, at := range []time.Time{d.From, d.To} {
+		a := AsOf{Source: d.Source, At: at}
+		b, err := r.boundsAt(ctx, a, ends[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range b.notes(a, inf) {
 			notes = append(notes, "at "+stamp(at)+": "+n)
 		}
 	}

@@ -9,29 +9,23 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// filter is the selection as the server evaluates it. Each branch of its $or has an index
-// that also returns the order.
-func (q Query) filter() bson.D {
-	common := q.span()
-	if q.Source != "" {
-		common = append(common, ofSource(q.Source))
-	}
-	if selection := q.selection(common); selection != nil {
-		return selection
-	}
-	return common
-}
-
-// selection returns the conditions of the filter, none if it selects everything. Each of
-// its branches repeats the common conditions, which its index needs.
-func (q Query) selection(common bson.D) bson.D {
+// filters returns what selects changes of a kind besides their _id: each is read by itself,
+// in the order of _id, and what several select comes once.
+func (q Query) filters(kind notification.IDKind) []bson.D {
 	operations, risks := q.Filter.Select(), q.Filter.SelectRisks()
 	if operations == nil && risks == nil && len(q.Namespaces) == 0 {
+		return []bson.D{{}}
+	}
+	always := alwaysSelected(operations, risks)
+	if kind == notification.IDGap {
+		if slices.Contains(always, notification.HistoryGap) {
+			return []bson.D{{}}
+		}
 		return nil
 	}
-	branches := bson.A{}
-	if always := alwaysSelected(operations, risks); len(always) > 0 {
-		branches = append(branches, join(bson.D{{Key: "operation", Value: bson.D{{Key: "$in", Value: always}}}}, common))
+	var filters []bson.D
+	if slices.Contains(always, notification.UnknownCommand) {
+		filters = append(filters, bson.D{{Key: "operation", Value: string(notification.UnknownCommand)}})
 	}
 	only := bson.D{}
 	if operations != nil {
@@ -41,9 +35,9 @@ func (q Query) selection(common bson.D) bson.D {
 		only = append(only, ofRisk(risks))
 	}
 	for _, names := range namespaceConditions(q.Namespaces, operations) {
-		branches = append(branches, join(names, only, common))
+		filters = append(filters, join(names, only))
 	}
-	return bson.D{{Key: "$or", Value: branches}}
+	return filters
 }
 
 // anyOf matches one of the values, by equality if there is one.
@@ -56,14 +50,14 @@ func anyOf[T any](values []T) any {
 
 // alwaysSelected returns the operations that say that something may be missing, unless
 // they are excluded.
-func alwaysSelected(operations []notification.Operation, risks []notification.Risk) bson.A {
+func alwaysSelected(operations []notification.Operation, risks []notification.Risk) []notification.Operation {
 	if risks != nil && !slices.Contains(risks, notification.UnknownRisk) {
 		return nil
 	}
-	found := bson.A{}
+	var found []notification.Operation
 	for _, o := range []notification.Operation{notification.HistoryGap, notification.UnknownCommand} {
 		if operations == nil || slices.Contains(operations, o) {
-			found = append(found, string(o))
+			found = append(found, o)
 		}
 	}
 	return found

@@ -2,53 +2,40 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// Follower finds what comes into the history. It asks rather than watches: a standalone
-// sink has no change stream, and a reader no right to one. Of one source the changes
-// from the oplog, the inferred ones and the gaps come each in the order of their _ids,
-// so that the newest _id of each says what has been seen.
+// Follower finds what is added to the history. It polls: a standalone sink has no change
+// stream, and a reader may lack the right to one. Of one source, the changes from the oplog,
+// the inferred ones and the gaps are each added in the order of their _ids, so that the
+// newest _id of each kind records what has been seen.
 type Follower struct {
 	reader Reader
 	query  Query
-	// last is the newest _id seen, by the beginning that its kind of _ids has.
-	last map[string]string
+	// last is the newest _id seen, by source and kind.
+	last map[string]map[notification.IDKind]string
 }
 
-// NewFollower begins after all that is there now. Since, Until and Limit of the query
-// mean nothing to it.
+// NewFollower starts behind everything that the history holds now. It ignores Since, Until
+// and Limit of the query.
 func (r Reader) NewFollower(ctx context.Context, q Query) (*Follower, error) {
 	q.Since, q.Until, q.Limit = time.Time{}, time.Time{}, 0
-	f := &Follower{reader: r, query: q, last: map[string]string{}}
-	sources, err := f.sources(ctx)
+	f := &Follower{reader: r, query: q, last: map[string]map[notification.IDKind]string{}}
+	names, err := f.sources(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, source := range sources {
-		for _, span := range spansOf(source) {
-			if f.last[span.From], err = r.newestID(ctx, span); err != nil {
-				return nil, err
-			}
+	for _, source := range names {
+		if f.last[source], err = r.newestIDs(ctx, source); err != nil {
+			return nil, err
 		}
 	}
 	return f, nil
-}
-
-// spansOf are the three kinds of _ids of one source.
-func spansOf(source string) []notification.IDRange {
-	return []notification.IDRange{
-		notification.IDsOfKind(source, notification.IDOplog),
-		notification.IDsOfKind(source, notification.IDGap),
-		notification.IDsOfKind(source, notification.IDSnapshot),
-	}
 }
 
 // sources are those that have begun to write: each has a checkpoint, or had one.
@@ -59,74 +46,72 @@ func (f *Follower) sources(ctx context.Context) ([]string, error) {
 	return f.reader.Sources(ctx)
 }
 
-func (r Reader) newestID(ctx context.Context, span notification.IDRange) (string, error) {
-	cur, err := r.changes().Find(ctx, bson.D{{Key: "_id", Value: between(span.From, span.To)}},
-		options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1).SetProjection(bson.D{{Key: "_id", Value: 1}}))
-	if err != nil {
-		return "", fmt.Errorf("find the newest change: %w", err)
-	}
-	var found []struct {
-		ID string `bson:"_id"`
-	}
-	if err := cur.All(ctx, &found); err != nil {
-		return "", fmt.Errorf("find the newest change: %w", err)
-	}
-	if len(found) == 0 {
-		return span.From, nil
-	}
-	return found[0].ID, nil
-}
-
-func between(from, to string) bson.D {
-	return bson.D{{Key: "$gt", Value: from}, {Key: "$lt", Value: to}}
-}
-
-// Next returns what has come since the last time.
-func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
-	sources, err := f.sources(ctx)
-	if err != nil {
-		return err
-	}
-	for _, source := range sources {
-		for _, span := range spansOf(source) {
-			if err := f.next(ctx, span, take); err != nil {
-				return err
-			}
+// newestIDs returns the highest _id of each kind, an empty string where there is none.
+func (r Reader) newestIDs(ctx context.Context, source string) (map[notification.IDKind]string, error) {
+	newest := map[notification.IDKind]string{}
+	for _, kind := range kinds() {
+		var err error
+		if newest[kind], err = r.endID(ctx, bson.D{notification.IDsOfKind(source, kind).Filter()}, backward); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return newest, nil
 }
 
-func (f *Follower) next(ctx context.Context, span notification.IDRange, take func(Change) error) error {
-	seen := f.last[span.From]
-	if seen == "" {
-		seen = span.From
-	}
-	newest, err := f.reader.newestID(ctx, span)
-	if err != nil || strings.Compare(newest, seen) <= 0 {
-		return err
-	}
-	filter := bson.D{{Key: "$and", Value: bson.A{
-		bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: seen}, {Key: "$lte", Value: newest}}}},
-		f.query.filter(),
-	}}}
-	cur, err := f.reader.changes().Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+// Next passes what was added since the last call to take.
+func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
+	names, err := f.sources(ctx)
 	if err != nil {
-		return fmt.Errorf("read what is new: %w", err)
-	}
-	if err := each(ctx, cur, take); err != nil {
 		return err
 	}
-	f.last[span.From] = newest
-	return nil
+	var scopes []scope
+	newest := map[string]map[notification.IDKind]string{}
+	for _, source := range names {
+		if newest[source], err = f.reader.newestIDs(ctx, source); err != nil {
+			return err
+		}
+		s, changed := f.added(source, newest[source])
+		if !changed {
+			continue
+		}
+		if s.order, err = f.reader.order(ctx, source); err != nil {
+			return err
+		}
+		scopes = append(scopes, s)
+	}
+	err = f.reader.each(ctx, f.query, scopes, forward, func(_ scope, s *stream) (bool, error) {
+		c, err := decodeChange(s.raw)
+		if err != nil {
+			return false, err
+		}
+		return true, take(c)
+	})
+	if err == nil {
+		f.last = newest
+	}
+	return err
 }
 
-// Began reports whether a change was there when the follower began: those that were not
+// added returns what lies behind the _ids seen last.
+func (f *Follower) added(source string, newest map[notification.IDKind]string) (scope, bool) {
+	s := scope{source: source, seen: map[notification.IDKind]seen{}}
+	changed := false
+	for kind, last := range newest {
+		s.seen[kind] = seen{after: f.last[source][kind], last: last}
+		changed = changed || last > f.last[source][kind]
+	}
+	return s, changed
+}
+
+// Began reports whether a change was in the history when the follower started: all others
 // come from Next.
 func (f *Follower) Began(c Change) bool {
-	for _, span := range spansOf(c.Source()) {
-		if c.ID > span.From && c.ID < span.To {
-			return c.ID <= f.last[span.From]
+	source := c.Source()
+	for _, kind := range kinds() {
+		if kind == notification.IDOplog || strings.HasPrefix(c.ID, prefix(source, kind)) {
+			if ids := notification.IDsOfKind(source, kind); c.ID > ids.From && c.ID < ids.To {
+				return c.ID <= f.last[source][kind]
+			}
 		}
 	}
 	return true

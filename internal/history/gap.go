@@ -8,14 +8,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// Gaps returns every HISTORY_GAP of a source that overlaps a span of time, the oldest
-// first; of all sources where none is named. A zero bound is none.
+// Gaps returns every HISTORY_GAP of a source that overlaps a span of time, in oplog order;
+// of all sources, one after the other, where none is named. A zero bound is none.
 func (r Reader) Gaps(ctx context.Context, source string, since, until time.Time) ([]Change, error) {
 	filter := bson.D{{Key: "operation", Value: string(notification.HistoryGap)}}
 	if source != "" {
@@ -27,12 +28,12 @@ func (r Reader) Gaps(ctx context.Context, source string, since, until time.Time)
 	if !until.IsZero() {
 		filter = append(filter, bson.E{Key: "from.wall", Value: bson.D{{Key: "$lte", Value: until}}})
 	}
-	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(1)))
+	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
 		return nil, fmt.Errorf("read the gaps: %w", err)
 	}
 	var gaps []Change
-	err = each(ctx, cur, func(c Change) error {
+	err = eachChange(ctx, cur, func(c Change) error {
 		gaps = append(gaps, c)
 		return nil
 	})
@@ -65,7 +66,7 @@ func (r Reader) inference(ctx context.Context, source string, until time.Time) (
 	if err != nil {
 		return inference{}, fmt.Errorf("read the inferred changes: %w", err)
 	}
-	err = each(ctx, cur, func(c Change) error {
+	err = eachChange(ctx, cur, func(c Change) error {
 		for _, ns := range []string{c.Namespace, c.To} {
 			inf.compared[compared{ns, c.Wall.UnixMilli()}] = c.Inferred
 		}
@@ -113,6 +114,18 @@ type bounds struct {
 	position time.Time
 	// horizon is the time before which retention has removed superseded versions.
 	horizon time.Time
+	// setBack says that the answer for a time ends before versions with earlier times.
+	setBack bool
+}
+
+// boundsAt returns the bounds of an answer for a time that ends at a version.
+func (r Reader) boundsAt(ctx context.Context, a AsOf, end catalog.End) (bounds, error) {
+	b, err := r.bounds(ctx, a.Source)
+	if err != nil {
+		return b, err
+	}
+	b.setBack, err = r.versions().Beyond(ctx, a.Source, end, a.At)
+	return b, err
 }
 
 func (r Reader) bounds(ctx context.Context, source string) (bounds, error) {

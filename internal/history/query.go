@@ -7,14 +7,10 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
 )
-
-// batchSize keeps what is read ahead of a long answer small.
-const batchSize = 1000
 
 // Query selects changes; the zero value selects all.
 type Query struct {
@@ -23,7 +19,8 @@ type Query struct {
 	// Filter selects by operation and risk; its other rules do not apply.
 	Filter notification.Filter
 	Source string
-	// Since and Until are inclusive; zero for no bound.
+	// Since and Until are inclusive; zero for no bound. Until ends the answer before the
+	// first change in oplog order that is later.
 	Since, Until time.Time
 	// Limit keeps the newest ones; 0 for no limit.
 	Limit int
@@ -39,94 +36,130 @@ func NewReader(db *mongo.Database) Reader { return Reader{db: db} }
 
 func (r Reader) changes() *mongo.Collection { return r.db.Collection(sink.History) }
 
-// Each returns every selected change, the oldest first, and says whether older ones
-// were left out for the limit. What says that something may be missing is always
-// selected by whatever namespace or operation. Memory does not grow with the number
-// of changes.
-func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (cut bool, err error) {
-	filter := q.filter()
+// Extent is what a list covers.
+type Extent struct {
+	// Limited says that older changes were left out for the limit.
+	Limited bool
+	// Notes say where a clock that was set back ends the list early.
+	Notes []string
+}
+
+// Each returns every selected change, each source in the order of its oplog. What says that
+// something may be missing is selected by any namespace and operation. Memory does not grow
+// with the number of changes.
+func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (Extent, error) {
+	var extent Extent
+	scopes, err := r.scopes(ctx, q, &extent)
+	if err != nil {
+		return extent, err
+	}
 	if q.Limit > 0 {
-		first, found, err := r.newest(ctx, filter, q.Limit)
+		if scopes, extent.Limited, err = r.newest(ctx, q, scopes); err != nil {
+			return extent, err
+		}
+	}
+	return extent, r.each(ctx, q, scopes, forward, func(_ scope, s *stream) (bool, error) {
+		c, err := decodeChange(s.raw)
 		if err != nil {
 			return false, err
 		}
-		if found {
-			cut = true
-			filter = bson.D{{Key: "$and", Value: bson.A{filter, after(first)}}}
-		}
-	}
-	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(1)).SetBatchSize(batchSize).SetAllowDiskUse(true))
-	if err != nil {
-		return false, fmt.Errorf("read the history: %w", err)
-	}
-	return cut, each(ctx, cur, take)
+		return true, take(c)
+	})
 }
 
-func each(ctx context.Context, cur *mongo.Cursor, take func(Change) error) error {
-	defer cur.Close(context.WithoutCancel(ctx))
-	for cur.Next(ctx) {
-		c, err := decodeChange(cur.Current)
+// scopes finds what a query can select in each source.
+func (r Reader) scopes(ctx context.Context, q Query, extent *Extent) ([]scope, error) {
+	names := []string{q.Source}
+	if q.Source == "" {
+		var err error
+		if names, err = r.Sources(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var scopes []scope
+	for _, source := range names {
+		s, err := r.scope(ctx, q, source, extent)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := take(c); err != nil {
-			return err
-		}
+		scopes = append(scopes, s)
 	}
-	if err := cur.Err(); err != nil {
-		return fmt.Errorf("read the history: %w", err)
-	}
-	return nil
+	return scopes, nil
 }
 
-// place is the position of a change in the order of the history.
-type place struct {
-	ID        string  `bson:"_id"`
-	Timestamp float64 `bson:"timestamp"`
-}
-
-// newest returns the place of the first change that a limit leaves out, counted from
-// the end.
-func (r Reader) newest(ctx context.Context, filter bson.D, limit int) (place, bool, error) {
-	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(order(-1)).SetSkip(int64(limit)).SetLimit(1).
-		SetProjection(bson.D{{Key: "timestamp", Value: 1}}).SetAllowDiskUse(true))
-	if err != nil {
-		return place{}, false, fmt.Errorf("find the newest changes: %w", err)
+func (r Reader) scope(ctx context.Context, q Query, source string, extent *Extent) (scope, error) {
+	s := scope{source: source}
+	var err error
+	if s.order, err = r.order(ctx, source); err != nil {
+		return s, err
 	}
-	var found []place
-	if err := cur.All(ctx, &found); err != nil {
-		return place{}, false, fmt.Errorf("find the newest changes: %w", err)
-	}
-	if len(found) == 0 {
-		return place{}, false, nil
-	}
-	return found[0], true, nil
-}
-
-func order(direction int) bson.D {
-	return bson.D{{Key: "timestamp", Value: direction}, {Key: "_id", Value: direction}}
-}
-
-// after selects what follows a place.
-func after(p place) bson.D {
-	return bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: p.Timestamp}}}, {Key: "$or", Value: bson.A{
-		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gt", Value: p.Timestamp}}}},
-		bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: p.ID}}}},
-	}}}
-}
-
-func (q Query) span() bson.D {
-	bounds := bson.D{}
 	if !q.Since.IsZero() {
-		bounds = append(bounds, bson.E{Key: "$gte", Value: seconds(q.Since)})
+		if s.from, err = r.first(ctx, s, q.since()...); err != nil {
+			return s, err
+		}
+		if s.from == nil {
+			s.before = &place{}
+			return s, nil
+		}
 	}
-	if !q.Until.IsZero() {
-		bounds = append(bounds, bson.E{Key: "$lte", Value: seconds(q.Until)})
+	if q.Until.IsZero() {
+		return s, nil
 	}
-	if len(bounds) == 0 {
+	// Without a lower bound: a change before it can be later than Until too.
+	whole := scope{source: source, order: s.order}
+	if s.before, err = r.first(ctx, whole, timestamp("$gt", q.Until)); err != nil || s.before == nil {
+		return s, err
+	}
+	whole.from = s.before
+	earlier, err := r.first(ctx, whole, append(bson.D{timestamp("$lte", q.Until)}, q.since()...)...)
+	if err == nil && earlier != nil {
+		extent.Notes = append(extent.Notes, setBack(source, *s.before, q.Until))
+	}
+	return s, err
+}
+
+// setBack notes that an answer ends before changes whose time it includes.
+func setBack(source string, p place, until time.Time) string {
+	return fmt.Sprintf("the clock of %s was set back: the answer ends at the oplog position %d:%d, where the first change later than %s is; "+
+		"changes behind it with earlier times are not in it", source, p.ts.T, p.ts.I, stamp(until))
+}
+
+// newest narrows scopes to the newest changes, as many as the limit, and reports whether
+// there are older ones.
+func (r Reader) newest(ctx context.Context, q Query, scopes []scope) ([]scope, bool, error) {
+	number, limited := 0, false
+	begin := map[string]place{}
+	err := r.each(ctx, q, scopes, backward, func(s scope, st *stream) (bool, error) {
+		if number++; number > q.Limit {
+			limited = true
+			return false, nil
+		}
+		begin[s.source] = st.at
+		return true, nil
+	})
+	if err != nil || !limited {
+		return scopes, false, err
+	}
+	var narrowed []scope
+	for _, s := range scopes {
+		if from, ok := begin[s.source]; ok {
+			s.from = &from
+			narrowed = append(narrowed, s)
+		}
+	}
+	return narrowed, true, nil
+}
+
+// since selects by the lower bound in time.
+func (q Query) since() bson.D {
+	if q.Since.IsZero() {
 		return bson.D{}
 	}
-	return bson.D{{Key: "timestamp", Value: bounds}}
+	return bson.D{timestamp("$gte", q.Since)}
+}
+
+func timestamp(operator string, at time.Time) bson.E {
+	return bson.E{Key: "timestamp", Value: bson.D{{Key: operator, Value: seconds(at)}}}
 }
 
 // seconds is a moment as the field timestamp has it. A fraction of a millisecond

@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -80,6 +81,9 @@ type expiry struct {
 	// before and position bound it by clock and by oplog.
 	before   time.Time
 	position bson.Timestamp
+	// end is where the versions at before end, in oplog order: what is behind it was not in
+	// effect then, whatever its time.
+	end catalog.End
 }
 
 // expiry is false if no detector of the source has published anything yet.
@@ -93,18 +97,23 @@ func (r Reader) expiry(ctx context.Context, source string, before time.Time) (ex
 	if at := time.Unix(int64(e.position.T), 0); at.Before(e.before) {
 		e.before = at
 	}
-	return e, true, nil
+	e.end, err = r.versions().End(ctx, source, e.before)
+	return e, err == nil, err
 }
 
 // removeVersions takes what was superseded at the horizon, and drops that end nothing
 // any more.
 func (r Reader) removeVersions(ctx context.Context, e expiry) (int, error) {
 	coll := r.db.Collection(sink.Catalog)
-	cur, err := coll.Find(ctx, bson.D{
+	old := bson.D{
 		{Key: "source", Value: e.source},
 		{Key: "wall", Value: bson.D{{Key: "$lte", Value: e.before}}},
 		{Key: "optime.ts", Value: bson.D{{Key: "$lt", Value: e.position}}},
-	}, options.Find().SetSort(bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}}).
+	}
+	if e.end != "" {
+		old = append(old, bson.E{Key: "_id", Value: bson.D{{Key: "$lt", Value: string(e.end)}}})
+	}
+	cur, err := coll.Find(ctx, old, options.Find().SetSort(bson.D{{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}}).
 		SetProjection(bson.D{{Key: "ns", Value: 1}, {Key: "kind", Value: 1}}).SetAllowDiskUse(true))
 	if err != nil {
 		return 0, fmt.Errorf("read old versions: %w", err)

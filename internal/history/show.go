@@ -27,7 +27,7 @@ func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 		return Change{}, fmt.Errorf("find %s: %w", terminal.Escape(id), err)
 	}
 	var found []Change
-	err = each(ctx, cur, func(c Change) error {
+	err = eachChange(ctx, cur, func(c Change) error {
 		found = append(found, c)
 		return nil
 	})

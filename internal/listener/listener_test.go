@@ -129,8 +129,8 @@ func (s scene) listen(target Target) (l *Listener, stop func()) {
 	labels := metrics.ListenLabels{Results: Results(), Modes: Modes()}
 	log := zaptest.NewLogger(s, zaptest.Level(zap.InfoLevel))
 	l = &Listener{
-		Credentials: accepted{},
-		Database:    s.db.Name(), Receiver: Receiver{Name: "backend", Target: target, Remedy: "check DDLTAIL_BACKEND_URL"},
+		Credentials: accepted{}, Explain: func(err error) error { return err },
+		Database: s.db.Name(), Receiver: Receiver{Name: "backend", Target: target, Remedy: "check DDLTAIL_BACKEND_URL"},
 		PollInterval: 100 * time.Millisecond, Status: &Status{}, Log: log,
 	}
 	l.Metrics = metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels, l.Status.Ready)
@@ -219,7 +219,10 @@ func TestEveryShape(t *testing.T) {
 	if s.find("2")["claim"] != nil || s.find("2")["attempts"] != int32(1) {
 		t.Errorf("left as %v", s.find("2"))
 	}
-	s.eventually("the backlog is reported", func() bool { return l.Status.Unprocessed() == 0 })
+	s.eventually("the backlog is reported", func() bool {
+		n, ok := l.Status.Unprocessed()
+		return ok && n == 0
+	})
 	if l.Status.Mode() != Streaming || l.Status.Ready() != nil || l.Status.Alive() != nil {
 		t.Errorf("mode %s, %v, %v", l.Status.Mode(), l.Status.Ready(), l.Status.Alive())
 	}

@@ -70,11 +70,12 @@ func (s *Status) Mode() Mode {
 	return s.mode
 }
 
-// Unprocessed returns the number of unprocessed notifications at the last scan.
-func (s *Status) Unprocessed() int {
+// Unprocessed returns the number of unprocessed notifications at the last scan, false if
+// it is not known: before the first scan, and while the queue cannot be read.
+func (s *Status) Unprocessed() (int, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.total
+	return s.total, !s.beat.IsZero() && s.queue == nil
 }
 
 // setMode sets the mode and reports whether it changed.

@@ -36,7 +36,8 @@ type Run struct {
 	Tailing       prometheus.Gauge
 	Unlisted      prometheus.Gauge
 
-	certificates *prometheus.GaugeVec
+	PrivilegesMissing prometheus.Gauge
+	certificates      *prometheus.GaugeVec
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
@@ -96,6 +97,8 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
 		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
 		certificates:  newCertificates(f),
+		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
+			"Privileges that were missing at the start, and limit what run does; `ddltail status` names them."),
 	}
 	m.start(labels)
 	return m

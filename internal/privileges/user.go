@@ -96,6 +96,46 @@ func (u User) Missing(use Use, needs []Need) Missing {
 	return m
 }
 
+// MissingOf returns what users lack on their deployments. If both are one, the user needs
+// all of it, and one command grants it.
+func (u Use) MissingOf(users map[Deployment]User, one bool) []Missing {
+	var all []Missing
+	var needs []Need
+	for _, d := range []Deployment{Tailed, Sink} {
+		user, ok := users[d]
+		if !ok {
+			continue
+		}
+		needs = slices.Concat(needs, u.Needs(d))
+		if one && d == Tailed && len(users) == 2 {
+			continue
+		}
+		if m := user.Missing(u, needs); len(m.Needs) > 0 {
+			all = append(all, m)
+		}
+		needs = nil
+	}
+	return all
+}
+
+// MajorVersion reads a server's version, on which some needs depend.
+func MajorVersion(ctx context.Context, client *mongo.Client) (int, error) {
+	var info struct {
+		Version []int `bson:"versionArray"`
+	}
+	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
+	if err != nil || len(info.Version) == 0 {
+		return 0, fmt.Errorf("read the server's version: %w", err)
+	}
+	return info.Version[0], nil
+}
+
+// Only returns the part with one of the effects.
+func (m Missing) Only(effects ...Effect) Missing {
+	m.Needs = m.Of(effects...)
+	return m
+}
+
 // Of returns the rows with one of the effects.
 func (m Missing) Of(effects ...Effect) []Need {
 	return slices.DeleteFunc(slices.Clone(m.Needs), func(n Need) bool { return !slices.Contains(effects, n.Effect) })
@@ -177,14 +217,19 @@ func (u Use) Explain(ctx context.Context, client *mongo.Client, d Deployment, er
 	return u.Refused(err, d, Required)
 }
 
+// Short is the text of an error without the command that a server repeats in a refusal, with
+// its session and cluster time.
+func Short(err error) string {
+	text, _, _ := strings.Cut(err.Error(), " to execute command")
+	return text
+}
+
 // Refused explains a refusal where what the user lacks cannot be read: it names what the
 // use needs there with one of the effects.
 func (u Use) Refused(err error, d Deployment, effects ...Effect) *config.Error {
 	m := Missing{Needs: u.Needs(d)}
 	m.Needs = m.Of(effects...)
-	// The server repeats the command, with session and cluster time, after these words.
-	text, _, _ := strings.Cut(err.Error(), " to execute command")
-	reason := "a privilege is missing: " + text
+	reason := "a privilege is missing: " + Short(err)
 	if len(m.Needs) > 0 {
 		reason += "; needed are " + Text(m.Privileges())
 	}

@@ -30,3 +30,14 @@ func HistorySetup(ctx context.Context, db *mongo.Database) error {
 	}
 	return nil
 }
+
+// HistoryOrderSetup creates the index by which the changes of a namespace are read in oplog
+// order. Over the history of an earlier release its build takes a while: nothing should wait
+// for it. It is idempotent.
+func HistoryOrderSetup(ctx context.Context, db *mongo.Database) error {
+	_, err := db.Collection(History).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: bson.D{{Key: "ns", Value: 1}, {Key: "_id", Value: 1}}})
+	if err != nil {
+		return fmt.Errorf("index %s.%s by namespace: %w", db.Name(), History, err)
+	}
+	return nil
+}

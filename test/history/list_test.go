@@ -96,7 +96,7 @@ func TestSelection(t *testing.T) {
 	}
 	out := a.ask()
 	contains(t, out, "rs0:1780000020:1", "rs1:1780000024:1", "to 'paid'", "bank.payments")
-	if got := a.ask("--limit", "1"); strings.Count(got, "\n") != 3 || !strings.Contains(got, "the newest 1 only") {
+	if got := a.ask("--limit", "1"); strings.Count(got, "\n") != 5 || !strings.Contains(got, "the newest 1 only") {
 		t.Errorf("a limit gives\n%s", got)
 	}
 }
@@ -218,7 +218,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%q: exit %d: %s", args, code, stderr)
 		}
 	}
-	if _, stderr, code := (command{[]string{"history", "show", "rs0:1:1"}, a.variables}).run(t); code != 1 || !strings.Contains(stderr, "no such change") {
+	if _, stderr, code := (command{[]string{"history", "show", "rs0:1:1"}, some(t).variables}).run(t); code != 1 || !strings.Contains(stderr, "no such change") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if _, stderr, code := (command{[]string{"history", "--since", "x", "--limit", "-1"}, a.variables}).run(t); code != 2 || strings.Count(stderr, "\n") != 2 {
@@ -239,7 +239,7 @@ func TestUnknownSource(t *testing.T) {
 func askEverything(t *testing.T, variables, more []string, wantCode int, wants ...string) {
 	for _, args := range [][]string{
 		{}, {"--format", "json"}, {"--format", "csv"}, {"--format", "mongosh"}, {"--since", "1h"},
-		{"--as-of", "now"}, {"--as-of", "now", "--format", "mongosh"}, {"diff", "1h", "now"},
+		{"--as-of", "now"}, {"--as-of", "now", "--format", "mongosh"}, {"diff", "1h", "now"}, {"show", "1:1"},
 	} {
 		args = slices.Concat([]string{"history"}, args, more)
 		stdout, stderr, code := command{args, variables}.run(t)

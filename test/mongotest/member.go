@@ -17,6 +17,7 @@ type Member struct {
 	group   *procgroup.Group
 	binary  string
 	args    []string // but for the port and the folder
+	clock   Clock
 	key     key
 	port    port
 	dir     string

@@ -57,6 +57,8 @@ type Options struct {
 	Uninitiated bool
 	// ElectionTimeout is how long a lost primary goes unnoticed; 0 is the server's default of 10 s. 2 s suits tests of failover.
 	ElectionTimeout time.Duration
+	// Clock is the wall clock of the members of a set; the zero value is the machine's.
+	Clock Clock
 	// Name is the set's name; empty is "rs0".
 	Name string
 }

@@ -34,6 +34,7 @@ func (m *Member) start(ctx context.Context, args []string) error {
 	}
 	cmd := exec.Command(m.binary, append([]string{"--dbpath", m.DBPath(), "--port", strconv.Itoa(m.port.number)}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), m.clock.environment()...)
 	if m.process, err = m.group.Start(cmd); err != nil {
 		return fmt.Errorf("start mongod: %w", err)
 	}

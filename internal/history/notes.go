@@ -1,0 +1,43 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// ListNotes notes where a list of changes may lack some: before the recording of a source
+// began, before the age at which they are removed, and behind the position up to which its
+// oplog was read.
+func (r Reader) ListNotes(ctx context.Context, q Query, names []string, now time.Time) ([]string, error) {
+	var notes []string
+	for _, source := range names {
+		b, err := r.bounds(ctx, source)
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, b.listNotes(source, q, now)...)
+	}
+	return notes, nil
+}
+
+func (b bounds) listNotes(source string, q Query, now time.Time) []string {
+	var notes []string
+	until := q.Until
+	if until.IsZero() || until.After(now) {
+		until = now
+	}
+	switch {
+	case b.position.IsZero():
+		notes = append(notes, fmt.Sprintf("%s has no checkpoint: how far its oplog was read is not known", source))
+	case until.After(b.position.Add(staleAfter)):
+		notes = append(notes, fmt.Sprintf("the oplog of %s has been read up to %s only: later changes are not known", source, stamp(b.position)))
+	}
+	if !q.Since.IsZero() && q.Since.Before(b.baseline) {
+		notes = append(notes, fmt.Sprintf("the catalog of %s was first listed at %s: what changed before its first change is not known", source, stamp(b.baseline)))
+	}
+	if q.Limit == 0 && q.Since.Before(b.horizon) {
+		notes = append(notes, fmt.Sprintf("history of %s before %s has been removed for its age", source, stamp(b.horizon)))
+	}
+	return notes
+}
