@@ -33,7 +33,7 @@ test: deps ## run all tests against real servers; fetches what it needs
 test-unit: ## run the tests that need no server; fetches nothing
 	go test -short ./cmd/... ./internal/... ./notify/...
 
-faults: mongod ## break everything around ddltail, ROUNDS times (20), and count what was made and reported
+faults: deps ## break everything around ddltail, ROUNDS times (20), and count what was made and reported
 	go test -timeout 5h -count=1 -v ./test/faults -rounds $(ROUNDS)
 	DDLTAIL_FAULTS=full go test -timeout 1h -count=1 -v ./test/listen -run 'TestFaults|TestOrder|TestMisconfigured'
 
@@ -41,6 +41,8 @@ deps: mongod mongosh
 	@scripts/node-deps.sh
 	@scripts/python-deps.sh
 	@scripts/mongod.sh 4.2.6 || echo 'mongod 4.2.6 cannot be had here: the test of a server too old is skipped' >&2
+	@scripts/nats.sh
+	@scripts/kafka.sh || echo 'Kafka cannot be had here: the tests of the sink kafka are skipped' >&2
 	@scripts/logrotate.sh || echo 'logrotate cannot be had here: the test of file rotation by it is skipped' >&2
 	@scripts/promtool.sh || echo 'promtool cannot be had here: the test of the alerting rules is skipped' >&2
 

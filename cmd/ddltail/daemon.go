@@ -56,11 +56,14 @@ func (d *daemon) rows() []web.Row {
 
 // detect opens the files, then runs sessions until the process ends.
 func (d *daemon) detect(ctx context.Context) error {
-	routes, closeRoutes, err := openFiles(d.cfg, d.log)
+	outputs, err := openSinks(d.cfg, sinkReport{d.log, d.metrics})
 	if err != nil {
 		return err
 	}
-	defer closeRoutes()
+	defer d.closeSinks(outputs)
+	if holdsAudit(outputs) {
+		d.log.Warn("the history waits for a broker; give the broker's sink a DDLTAIL_NAME of its own")
+	}
 	d.credentials = credentials.New(d.cfg, d.log)
 	d.credentials.Changed = func(mongoDB, stored config.URI) {
 		tailed, own := mongoDB.Expiry(), stored.Expiry()
@@ -69,18 +72,18 @@ func (d *daemon) detect(ctx context.Context) error {
 		})
 	}
 	d.hangup.call(func() {
-		reopenFiles(routes, d.log)
+		reopenFiles(outputs, d.log)
 		d.credentials.Reread()
 	})
 	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, stored config.URI, again bool) error {
 		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, stored, mongoDB.Options()
-		return d.session(ctx, routes, again)
+		return d.session(ctx, outputs, again)
 	})
 }
 
 // session connects, finds where to begin, and runs the pipeline, all with one set of
 // credentials.
-func (d *daemon) session(ctx context.Context, files []pipeline.Route, again bool) error {
+func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool) error {
 	client, err := sink.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (d *daemon) session(ctx context.Context, files []pipeline.Route, again bool
 	defer disconnect(client)
 	var p *pipeline.Pipeline
 	connect := func(ctx context.Context) error {
-		p, err = d.prepare(ctx, client, files)
+		p, err = d.prepare(ctx, client, outputs)
 		return err
 	}
 	wait := atStart(d.log)
@@ -99,16 +102,24 @@ func (d *daemon) session(ctx context.Context, files []pipeline.Route, again bool
 	if err := wait(ctx, connect); err != nil {
 		return err
 	}
+	d.metrics.SetInfo(metrics.Info{Component: "run", ReplicaSet: p.Origin.ReplicaSet, Source: p.Origin.Source, Name: d.cfg.Name, Database: d.cfg.Database})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
+	group.Go(func() error { return d.watchPrivileges(ctx, p.Database) })
 	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
 }
 
+func (d *daemon) closeSinks(outputs []sink.Output) {
+	if err := sink.Close(outputs); err != nil {
+		d.log.Warn("sinks not closed cleanly", zap.Error(err))
+	}
+}
+
 // prepare does once what must work before tailing can begin. It is safe to repeat.
-func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipeline.Route) (*pipeline.Pipeline, error) {
+func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []sink.Output) (*pipeline.Pipeline, error) {
 	view, err := d.discover(ctx, client)
 	if err != nil {
 		return nil, err
@@ -121,17 +132,17 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 	if err != nil {
 		return nil, err
 	}
-	if err := d.checkPrivileges(ctx, view, db, source); err != nil {
+	if err := d.checkPrivileges(ctx, db, source); err != nil {
 		return nil, err
 	}
-	routes, queue := routesOf(d.cfg, db, files)
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
 		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
-		Queue:   queue, Own: sink.Collections(d.cfg.Database),
+		Routes:  routesOf(d.cfg, outputs), Queue: writesQueue(d.cfg),
+		Own:         sink.Collections(d.cfg.Database),
 		Reconcile:   d.cfg.Reconcile,
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
@@ -141,7 +152,6 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, files []pipe
 		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
 		Metrics: d.metrics, Status: d.status, Log: d.log,
 	})
-	p.Routes = resolving(routes, p.Conflict)
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)
 	}
@@ -180,6 +190,10 @@ func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset
 }
 
 func (d *daemon) explainSink(ctx context.Context, db *mongo.Database, err error) error {
+	var mistake *sink.ConfigurationError
+	if errors.As(err, &mistake) {
+		return &config.Error{Reason: mistake.Problem, Remedy: mistake.Remedy, Err: err}
+	}
 	return explainSink(ctx, db, d.cfg, use(d.cfg), err)
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
@@ -11,50 +13,34 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
+	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// use is what `run` does with this configuration.
+// privilegesEvery is how often `run` reads what its user may do.
+const privilegesEvery = 10 * time.Minute
+
+// use is what `run` does with a configuration.
 func use(cfg config.Config) privileges.Use {
 	return privileges.Use{Database: cfg.Database, HistoryTTL: cfg.HistoryTTL > 0, NoQueue: !writesQueue(cfg)}
 }
 
-// checkPrivileges makes the check that `status` makes, on both deployments. The error names
-// all that is missing without which `run` cannot begin; the rest is logged.
-func (d *daemon) checkPrivileges(ctx context.Context, view replicaset.View, db *mongo.Database, source string) error {
-	candidates := view.Candidates(d.cfg.ReadPreference)
-	if len(candidates) == 0 {
-		return nil // Prepare says why
-	}
-	client, err := replicaset.Connect(ctx, d.seeds.Options, candidates[0].Host)
+// checkPrivileges makes the check that `status` makes. The error names all without which
+// `run` cannot begin; watchPrivileges reports the rest.
+func (d *daemon) checkPrivileges(ctx context.Context, db *mongo.Database, source string) error {
+	missing, err := d.missingPrivileges(ctx, db)
 	if err != nil {
 		return usererror.Tailed(err, d.seeds.PathIsAuthSource)
 	}
-	defer disconnect(client)
-	missing, err := d.missing(ctx, client, db.Client())
-	if err != nil {
+	if err := missingError(missing, privileges.Required); err != nil {
 		return err
 	}
-	fatal := []privileges.Effect{privileges.Required}
-	if missingError(missing, fatal) == nil {
-		_, again, err := checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name).Load(ctx)
-		if err != nil {
-			return err
-		}
-		if !again {
-			fatal = append(fatal, privileges.RequiredOnce)
-		}
-	}
-	if err := missingError(missing, fatal); err != nil {
+	_, again, err := checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name).Load(ctx)
+	if err != nil || again {
 		return err
 	}
-	limiting := 0
-	for _, m := range missing {
-		limiting += reportMissing(d.log, m)
-	}
-	d.metrics.PrivilegesMissing.Set(float64(limiting))
-	return nil
+	return missingError(missing, privileges.RequiredOnce)
 }
 
 // checkConsumer makes the same check for `listen`.
@@ -64,31 +50,16 @@ func checkConsumer(ctx context.Context, cfg config.Config, db *mongo.Database, l
 		return err
 	}
 	use := consumer(cfg, "listen")
-	missing := user.Missing(use, use.Needs(privileges.Sink))
-	if err := missingError([]privileges.Missing{missing}, []privileges.Effect{privileges.Required}); err != nil {
+	missing := []privileges.Missing{user.Missing(use, use.Needs(privileges.Sink))}
+	if err := missingError(missing, privileges.Required); err != nil {
 		return err
 	}
-	reportMissing(log, missing)
+	logMissing(log, missing)
 	return nil
 }
 
-// missing reads what the users lack.
-func (d *daemon) missing(ctx context.Context, tailed, stored *mongo.Client) (missing []privileges.Missing, err error) {
-	use, users := use(d.cfg), map[privileges.Deployment]privileges.User{}
-	if use.MajorVersion, err = privileges.MajorVersion(ctx, tailed); err != nil {
-		return nil, err
-	}
-	if users[privileges.Tailed], err = privileges.Read(ctx, tailed); err != nil {
-		return nil, err
-	}
-	if users[privileges.Sink], err = privileges.Read(ctx, stored); err != nil {
-		return nil, err
-	}
-	return use.MissingOf(users, d.cfg.Sink.Same(d.cfg.MongoDB)), nil
-}
-
 // missingError joins what is missing with one of the effects; nil if nothing is.
-func missingError(missing []privileges.Missing, effects []privileges.Effect) error {
+func missingError(missing []privileges.Missing, effects ...privileges.Effect) error {
 	var errs []error
 	for _, m := range missing {
 		if err := m.Only(effects...).Error(); err != nil {
@@ -98,18 +69,88 @@ func missingError(missing []privileges.Missing, effects []privileges.Effect) err
 	return errors.Join(errs...)
 }
 
-// reportMissing logs what limits a process that runs nevertheless, and returns how many
-// privileges are missing that are not optional.
-func reportMissing(log *zap.Logger, m privileges.Missing) (limiting int) {
-	for _, need := range m.Needs {
-		write := log.Warn
-		if need.Effect == privileges.Optional {
-			write = log.Info
-		} else {
-			limiting += len(need.Privileges)
+// watchPrivileges keeps the metric of missing privileges, and logs each change: a privilege
+// that is revoked shows elsewhere only when it is needed.
+func (d *daemon) watchPrivileges(ctx context.Context, db *mongo.Database) error {
+	var logged string
+	for {
+		missing, err := d.missingPrivileges(ctx, db)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			d.log.Debug("privileges cannot be read", zap.Error(err))
+		default:
+			d.metrics.PrivilegesMissing.Set(float64(number(missing)))
+			if text := texts(missing); text != logged {
+				logMissing(d.log, missing)
+				if len(missing) == 0 {
+					d.log.Info("no privilege is missing any more")
+				}
+				logged = text
+			}
 		}
-		write("privileges are missing", zap.String("privileges", privileges.Text(need.Privileges)),
-			zap.String("without", need.Without), zap.String("remedy", m.Remedy()))
+		if !retry.Sleep(ctx, privilegesEvery) {
+			return nil
+		}
 	}
-	return limiting
+}
+
+func logMissing(log *zap.Logger, missing []privileges.Missing) {
+	for _, m := range missing {
+		for _, n := range m.Needs {
+			write := log.Warn
+			if n.Effect == privileges.Optional {
+				write = log.Info
+			}
+			write("privileges are missing", zap.String("privileges", privileges.Text(n.Privileges)),
+				zap.String("without", n.Without), zap.String("remedy", m.Remedy()))
+		}
+	}
+}
+
+// missingPrivileges reads what the users lack, on the set and on the sink.
+func (d *daemon) missingPrivileges(ctx context.Context, db *mongo.Database) ([]privileges.Missing, error) {
+	view, err := replicaset.Discover(ctx, d.seeds)
+	if err != nil {
+		return nil, err
+	}
+	candidates := view.Candidates(d.cfg.ReadPreference)
+	if len(candidates) == 0 {
+		return nil, errors.New("no member fits the read preference")
+	}
+	client, err := replicaset.Connect(ctx, d.seeds.Options, candidates[0].Host)
+	if err != nil {
+		return nil, err
+	}
+	defer disconnect(client)
+	u := use(d.cfg)
+	if u.MajorVersion, err = privileges.MajorVersion(ctx, client); err != nil {
+		return nil, err
+	}
+	users := map[privileges.Deployment]privileges.User{}
+	if users[privileges.Tailed], err = privileges.Read(ctx, client); err != nil {
+		return nil, err
+	}
+	if users[privileges.Sink], err = privileges.Read(ctx, db.Client()); err != nil {
+		return nil, err
+	}
+	return u.MissingOf(users, d.cfg.Sink.Same(d.cfg.MongoDB)), nil
+}
+
+// number counts the missing rows that are not optional.
+func number(missing []privileges.Missing) int {
+	n := 0
+	for _, m := range missing {
+		n += len(m.Of(privileges.Required, privileges.RequiredOnce, privileges.Configured))
+	}
+	return n
+}
+
+func texts(missing []privileges.Missing) string {
+	var all []privileges.Privilege
+	for _, m := range missing {
+		all = slices.Concat(all, m.Privileges())
+	}
+	return privileges.Text(all)
 }

@@ -33,6 +33,7 @@ func (d *daemon) retain(ctx context.Context, db *mongo.Database, source string) 
 			return nil
 		case err != nil:
 			next = retainAgain
+			d.metrics.RetentionErrors.Inc()
 			d.log.Warn("old history cannot be removed", zap.Duration("again_in", next), zap.Error(d.explainSink(ctx, db, err)))
 		default:
 			d.log.Info("removed old history", zap.Int("changes", removed.Changes), zap.Int("versions", removed.Versions),

@@ -68,7 +68,8 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d := &daemon{cfg: cfg, log: log, metrics: metrics.NewRun(registry, build(), labels(cfg)), status: &pipeline.Status{}, hangup: reload, seeds: seedsOf(cfg)}
+	d := &daemon{cfg: cfg, log: log, status: &pipeline.Status{}, hangup: reload, seeds: seedsOf(cfg)}
+	d.metrics = metrics.NewRun(registry, build(), labels(cfg), d.status.Ready)
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("mongodb", cfg.MongoDB), zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 
@@ -105,7 +106,10 @@ func labels(cfg config.Config) metrics.Labels {
 		l.Reasons = append(l.Reasons, string(reason))
 	}
 	for _, s := range cfg.Sinks {
-		l.Sinks = append(l.Sinks, string(s.Kind))
+		l.Sinks = append(l.Sinks, s.Name)
+		if s.BestEffort {
+			l.BestEffort = append(l.BestEffort, s.Name)
+		}
 	}
 	return l
 }

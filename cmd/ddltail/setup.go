@@ -55,7 +55,7 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	if use.Role == privileges.History {
 		limit = historyLimit
 	}
-	err = pipeline.Await(ctx, log, limit, func(ctx context.Context) error {
+	err = within(log, limit)(ctx, func(ctx context.Context) error {
 		db, err = openSink(ctx, client, cfg)
 		return err
 	})
@@ -69,9 +69,11 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 type await func(ctx context.Context, step func(context.Context) error) error
 
 // atStart waits for servers that may still come up, for startLimit.
-func atStart(log *zap.Logger) await {
+func atStart(log *zap.Logger) await { return within(log, startLimit) }
+
+func within(log *zap.Logger, limit time.Duration) await {
 	return func(ctx context.Context, step func(context.Context) error) error {
-		return pipeline.Await(ctx, log, startLimit, step)
+		return pipeline.Await(ctx, log, limit, step)
 	}
 }
 

@@ -3,101 +3,71 @@ package main
 import (
 	"os"
 	"slices"
+	"time"
 
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
-	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/besteffort"
+	"github.com/ddltail/ddltail/internal/sink/registry"
 )
 
-// openFiles opens the sinks that are no collections, and gives a function to close them.
-func openFiles(cfg config.Config, log *zap.Logger) ([]pipeline.Route, func(), error) {
-	var routes []pipeline.Route
-	var open []*sink.File
-	closeAll := func() {
-		for _, f := range open {
-			if err := f.Close(); err != nil {
-				log.Warn("closing a sink file", zap.Error(err))
-			}
+// openSinks opens the configured sinks. Those that must not hold the position write from a
+// queue.
+func openSinks(cfg config.Config, report sink.Report) ([]sink.Output, error) {
+	outputs, err := registry.Kinds().Open(cfg.Sinks, cfg.SinkValues, sink.Resources{Stdout: os.Stdout, Report: report})
+	if err != nil {
+		return nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error(), Err: err}
+	}
+	for i, o := range outputs {
+		if o.BestEffort {
+			outputs[i].Sink = besteffort.New(o.Sink, report)
 		}
 	}
-	for _, spec := range cfg.Sinks {
-		switch spec.Kind {
-		case config.SinkStdout:
-			routes = append(routes, pipeline.Route{Sink: sink.Stream{Output: os.Stdout}, Filter: filterOf(cfg)})
-		case config.SinkFile:
-			f, err := sink.OpenFile(spec.Path)
-			if err != nil {
-				closeAll()
-				return nil, nil, &config.Error{Reason: "DDLTAIL_SINKS", Remedy: err.Error()}
-			}
-			open = append(open, f)
-			routes = append(routes, pipeline.Route{Sink: f, Filter: filterOf(cfg)})
-		}
-	}
-	return routes, closeAll, nil
+	return outputs, nil
 }
 
-// reopener is a sink whose file may be rotated.
-type reopener interface{ Reopen() error }
-
 // reopenFiles opens rotated files anew.
-func reopenFiles(routes []pipeline.Route, log *zap.Logger) {
-	for _, route := range routes {
-		s, ok := route.Sink.(reopener)
+func reopenFiles(outputs []sink.Output, log *zap.Logger) {
+	for _, o := range outputs {
+		s, ok := o.Sink.(sink.Reopener)
 		if !ok {
 			continue
 		}
 		if err := s.Reopen(); err != nil {
-			log.Warn("the sink cannot be reopened; retrying with the next write", zap.String("sink", route.Sink.Name()), zap.Error(err))
+			log.Warn("the sink cannot be reopened; retrying with the next write", zap.String("sink", o.Name()), zap.Error(err))
 		}
 	}
 }
 
-// routesOf puts the sinks in the order in which they are written: history, queue,
-// the others. It says whether the queue is one of them.
-func routesOf(cfg config.Config, db *mongo.Database, files []pipeline.Route) ([]pipeline.Route, bool) {
-	var history, queue bool
-	for _, spec := range cfg.Sinks {
-		queue = queue || spec.Kind == config.SinkMongoDB
-		history = history || queue || spec.Kind == config.SinkHistory
-	}
-	var routes []pipeline.Route
-	if history {
-		routes = append(routes, pipeline.Route{Sink: sink.NewHistory(db)})
-	}
-	if queue {
-		routes = append(routes, pipeline.Route{Sink: sink.NewQueue(db), Filter: filterOf(cfg)})
-	}
-	return append(routes, files...), queue
+// holdsAudit reports whether queue or history wait for a service of its own, which can be
+// unavailable for longer than the oplog reaches back.
+func holdsAudit(outputs []sink.Output) bool {
+	return slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.Role != sink.Copy }) &&
+		slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.External && !o.BestEffort })
 }
 
-// writesQueue reports whether one of the sinks is the queue.
-func writesQueue(cfg config.Config) bool {
-	return slices.ContainsFunc(cfg.Sinks, func(s config.SinkSpec) bool { return s.Kind == config.SinkMongoDB })
-}
-
-// writesHistory reports whether one of the sinks writes the history.
-func writesHistory(cfg config.Config) bool {
-	return writesQueue(cfg) || slices.ContainsFunc(cfg.Sinks, func(s config.SinkSpec) bool { return s.Kind == config.SinkHistory })
-}
-
-// resolving has collections ask what becomes of a document whose _id is taken.
-func resolving(routes []pipeline.Route, onConflict func(*sink.ConflictError) error) []pipeline.Route {
-	for i := range routes {
-		if coll, ok := routes[i].Sink.(sink.Collection); ok {
-			coll.OnConflict = onConflict
-			routes[i].Sink = coll
+// routesOf returns the sinks with the filters that apply to them.
+func routesOf(cfg config.Config, outputs []sink.Output) []pipeline.Route {
+	routes := make([]pipeline.Route, len(outputs))
+	for i, o := range outputs {
+		routes[i].Sink, routes[i].Stored = o.Sink, o.Role != sink.Copy
+		if o.Role != sink.Audit {
+			routes[i].Filter = cfg.Filter
 		}
 	}
 	return routes
 }
 
-func filterOf(cfg config.Config) notification.Filter { return cfg.Filter }
+// writesQueue reports whether one of the sinks is the notification queue.
+func writesQueue(cfg config.Config) bool { return registry.Kinds().FillQueue(cfg.Sinks) }
+
+// writesHistory reports whether one of the sinks is the history.
+func writesHistory(cfg config.Config) bool { return registry.Kinds().WriteHistory(cfg.Sinks) }
 
 func settingsOf(cfg config.Config) checkpoint.Settings {
 	w := checkpoint.Settings{Namespaces: cfg.Namespaces, ExcludeNamespaces: cfg.ExcludeNamespaces, Operations: cfg.Operations}
@@ -105,4 +75,30 @@ func settingsOf(cfg config.Config) checkpoint.Settings {
 		w.Sinks = append(w.Sinks, s.String())
 	}
 	return w
+}
+
+// sinkReport logs and counts what sinks do not return as an error.
+type sinkReport struct {
+	log     *zap.Logger
+	metrics *metrics.Run
+}
+
+// Refused implements sink.Report.
+func (r sinkReport) Refused(name, id string, err error) {
+	r.metrics.SinkErrors.WithLabelValues(name).Inc()
+	r.log.Error("document refused for its content; wrote its first fields alone",
+		zap.String("sink", name), zap.String("_id", id), zap.Error(err))
+}
+
+// Failed implements sink.Report.
+func (r sinkReport) Failed(name string, err error, retryIn time.Duration) {
+	r.metrics.SinkErrors.WithLabelValues(name).Inc()
+	r.log.Warn("sink write failed; retrying, nothing waits for it",
+		zap.String("sink", name), zap.Duration("again_in", retryIn), zap.Error(err))
+}
+
+// Dropped implements sink.Report.
+func (r sinkReport) Dropped(name string, documents int, reason string) {
+	r.metrics.SinkDropped.WithLabelValues(name).Add(float64(documents))
+	r.log.Error("documents dropped", zap.String("sink", name), zap.Int("documents", documents), zap.String("reason", reason))
 }

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // Config is the checked configuration of one ddltail.
@@ -27,7 +28,9 @@ type Config struct {
 	Filter    notification.Filter
 	Start     Start
 	Reconcile Reconcile
-	Sinks     []SinkSpec
+	Sinks     []sink.Spec
+	// SinkValues are the variables of the kinds of sinks.
+	SinkValues sink.Values
 	// HistoryTTL is the age at which history goes; 0 is never.
 	HistoryTTL time.Duration
 	// HTTPAddr is empty where the command's own default is to be taken.
@@ -54,32 +57,6 @@ type Start struct {
 type Reconcile struct {
 	AtStart bool
 	Every   time.Duration
-}
-
-// SinkKind names a kind of sink.
-type SinkKind string
-
-// The kinds of sinks.
-const (
-	SinkMongoDB SinkKind = "mongodb"
-	SinkHistory SinkKind = "history"
-	SinkStdout  SinkKind = "stdout"
-	SinkFile    SinkKind = "file"
-)
-
-// SinkSpec is one of the sinks asked for.
-type SinkSpec struct {
-	Kind SinkKind
-	// Path is set for a file.
-	Path string
-}
-
-// String returns the form in which it was configured.
-func (s SinkSpec) String() string {
-	if s.Kind == SinkFile {
-		return string(SinkFile) + ":" + s.Path
-	}
-	return string(s.Kind)
 }
 
 // Log says how to log. An empty Format asks for the terminal's choice.

@@ -7,7 +7,12 @@ import (
 	"strings"
 
 	"github.com/kelseyhightower/envconfig"
+
+	"github.com/ddltail/ddltail/internal/sink/registry"
 )
+
+// prefix begins the name of every variable.
+const prefix = "DDLTAIL_"
 
 // environment is the value of each variable, as text. envconfig stops at the
 // first value it cannot convert and prints it, so it converts none: every value
@@ -29,7 +34,7 @@ type environment struct {
 	Operations        string `envconfig:"DDLTAIL_OPERATIONS" show:"all" desc:"comma-separated operations to report, * and a leading ! as in NAMESPACES; filters decide what queue, stdout and file get, the history is complete; HISTORY_GAP and UNKNOWN_COMMAND pass unless excluded by name"`
 	Start             string `envconfig:"DDLTAIL_START" default:"now" desc:"where a first run begins: now, oldest, or an RFC 3339 time; later runs begin at the checkpoint"`
 	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
-	Sinks             string `envconfig:"DDLTAIL_SINKS" default:"mongodb" desc:"comma-separated: mongodb (queue and history), history (history alone), stdout, file:PATH (NDJSON)"`
+	Sinks             string `envconfig:"DDLTAIL_SINKS" default:"mongodb" desc:"comma-separated, each kind[:target][?key=value&…], reserved characters percent-encoded"`
 	HistoryTTL        string `envconfig:"DDLTAIL_HISTORY_TTL" show:"never" desc:"run: age at which history goes, such as 8760h; what history --as-of needs for later moments stays; needs the right to remove"`
 	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
@@ -68,7 +73,7 @@ func readEnvironment() (environment, error) {
 func (e environment) value(variable string) string {
 	v := reflect.ValueOf(e)
 	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("envconfig") == "DDLTAIL_"+variable {
+		if v.Type().Field(i).Tag.Get("envconfig") == prefix+variable {
 			return v.Field(i).String()
 		}
 	}
@@ -82,7 +87,7 @@ func unknownVariables() []string {
 	var unknown []string
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		if strings.HasPrefix(name, "DDLTAIL_") && !slices.ContainsFunc(known, func(v Variable) bool { return v.Name == name }) {
+		if strings.HasPrefix(name, prefix) && !slices.ContainsFunc(known, func(v Variable) bool { return v.Name == name }) {
 			unknown = append(unknown, name)
 		}
 	}
@@ -104,7 +109,20 @@ func Variables() []Variable {
 		if def == "" {
 			def = tag.Get("show")
 		}
-		vars = append(vars, Variable{Name: tag.Get("envconfig"), Default: def, Description: tag.Get("desc")})
+		desc := tag.Get("desc")
+		if t.Field(i).Name == "Sinks" {
+			desc += ": " + registry.Kinds().Summary()
+		}
+		vars = append(vars, Variable{Name: tag.Get("envconfig"), Default: def, Description: desc})
+	}
+	return append(vars, sinkVariables()...)
+}
+
+// sinkVariables lists the variables that the kinds of sinks declare.
+func sinkVariables() []Variable {
+	var vars []Variable
+	for _, v := range registry.Kinds().Variables() {
+		vars = append(vars, Variable{Name: prefix + v.Name, Default: v.Default, Description: v.Description})
 	}
 	return vars
 }

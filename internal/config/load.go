@@ -43,7 +43,7 @@ func Load(now time.Time, required ...Requirement) (Config, error) {
 	cfg := c.check(env)
 	for _, r := range required {
 		if env.value(r.Variable) == "" {
-			c.errs = append(c.errs, &Error{Reason: "DDLTAIL_" + r.Variable + " is not set", Remedy: r.Remedy})
+			c.errs = append(c.errs, &Error{Reason: prefix + r.Variable + " is not set", Remedy: r.Remedy})
 		}
 	}
 	if len(c.errs) > 0 {
@@ -59,7 +59,7 @@ type checker struct {
 }
 
 func (c *checker) fail(variable, format string, args ...any) {
-	c.errs = append(c.errs, &Error{Reason: "DDLTAIL_" + variable, Remedy: fmt.Sprintf(format, args...)})
+	c.errs = append(c.errs, &Error{Reason: prefix + variable, Remedy: fmt.Sprintf(format, args...)})
 }
 
 // shown quotes a value for a message, unless it looks like something that was meant
@@ -85,7 +85,6 @@ func (c *checker) check(env environment) Config {
 		Operations:        list(strings.ToUpper(env.Operations)),
 		Start:             c.start(env.Start),
 		Reconcile:         c.reconcile(env.Reconcile),
-		Sinks:             c.sinks(env.Sinks),
 		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
 		HTTPAddr:          c.address(env.HTTPAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
@@ -99,6 +98,7 @@ func (c *checker) check(env environment) Config {
 			Format: c.oneOf("LOG_FORMAT", env.LogFormat, "", "json", "console"),
 		},
 	}
+	cfg.Sinks, cfg.SinkValues = c.sinks(env.Sinks)
 	cfg.Filter = c.filter(cfg)
 	cfg.Sink = cfg.MongoDB
 	if sink := c.secret("SINK_URI", env.SinkURI, env.SinkURIFile); sink != "" {
@@ -239,28 +239,6 @@ func (c *checker) reconcile(value string) Reconcile {
 		c.fail("RECONCILE", "%s: want gap, start, or an interval such as 24h", shown(value))
 	}
 	return Reconcile{Every: every}
-}
-
-func (c *checker) sinks(value string) []SinkSpec {
-	var specs []SinkSpec
-	for _, text := range list(value) {
-		spec := SinkSpec{Kind: SinkKind(text)}
-		if path, ok := strings.CutPrefix(text, string(SinkFile)+":"); ok {
-			spec = SinkSpec{Kind: SinkFile, Path: path}
-		}
-		known := slices.Contains([]SinkKind{SinkMongoDB, SinkHistory, SinkStdout}, spec.Kind)
-		if !known && (spec.Kind != SinkFile || spec.Path == "") {
-			c.fail("SINKS", "%s: want some of mongodb, history, stdout, file:PATH", shown(value))
-			return nil
-		}
-		if !slices.Contains(specs, spec) {
-			specs = append(specs, spec)
-		}
-	}
-	if len(specs) == 0 {
-		c.fail("SINKS", "names no sink: want some of mongodb, history, stdout, file:PATH")
-	}
-	return specs
 }
 
 func (c *checker) address(value string) string {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -48,10 +49,10 @@ func TestDefaults(t *testing.T) {
 	if got := cfg.Sink.String(); got != "mongodb://localhost:27017" {
 		t.Errorf("Sink is %s", got)
 	}
-	cfg.MongoDB, cfg.Sink = config.URI{}, config.URI{}
+	cfg.MongoDB, cfg.Sink, cfg.SinkValues = config.URI{}, config.URI{}, nil
 	want := config.Config{
 		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
-		Sinks:        []config.SinkSpec{{Kind: config.SinkMongoDB}},
+		Sinks:        []sink.Spec{{Text: "mongodb", Kind: "mongodb", Name: "mongodb"}},
 		CleanupAfter: 24 * time.Hour, PollInterval: time.Second,
 		Log: config.Log{Level: "info"},
 	}
@@ -93,8 +94,9 @@ func TestGoodValues(t *testing.T) {
 		{"RECONCILE=gap", func(c config.Config) any { return c.Reconcile }, config.Reconcile{}},
 		{"RECONCILE=start", func(c config.Config) any { return c.Reconcile }, config.Reconcile{AtStart: true}},
 		{"RECONCILE=24h", func(c config.Config) any { return c.Reconcile }, config.Reconcile{Every: 24 * time.Hour}},
-		{"SINKS=history,stdout,file:/a:b,stdout", func(c config.Config) any { return c.Sinks },
-			[]config.SinkSpec{{Kind: config.SinkHistory}, {Kind: config.SinkStdout}, {Kind: config.SinkFile, Path: "/a:b"}}},
+		{"SINKS=history, stdout,file:/a:b,stdout", func(c config.Config) any { return c.Sinks }, []sink.Spec{
+			{Text: "history", Kind: "history", Name: "history"}, {Text: "stdout", Kind: "stdout", Name: "stdout"},
+			{Text: "file:/a:b", Kind: "file", Target: "/a:b", Name: "file"}}},
 		{"HTTP_ADDR=[::1]:0", func(c config.Config) any { return c.HTTPAddr }, "[::1]:0"},
 		{"BACKEND_URL=https://host/path?q", func(c config.Config) any { return c.BackendURL }, "https://host/path?q"},
 		{"WEBHOOK_SECRET=whsec_c2VjcmV0", func(c config.Config) any { return c.WebhookSecret }, "whsec_c2VjcmV0"},
@@ -131,7 +133,7 @@ func bad() map[string][]string {
 		"OPERATIONS":       {"CREATE_TABLE", "CREATE_INDEX,DROP_TABLE"},
 		"START":            {"yesterday", "2026-03-01", "2026-03-01T12:00:01Z"},
 		"RECONCILE":        {"never", "0s", "-1h", "24"},
-		"SINKS":            {",", "kafka", "file", "file:", "stdout,mongo"},
+		"SINKS":            {",", "kafka", "kafka:", "nats:", "file", "file:", "stdout,mongo", "mongodb:x", "stdout?color=red"},
 		"HTTP_ADDR":        {"9797", "host", "host:http", "host:70000"},
 		"WEB_CONFIG_FILE":  {"/no/such/file"},
 		"BACKEND_URL":      {"host/path", "ftp://host", "http://", "http:///path", "http://a b"},
@@ -145,7 +147,32 @@ func bad() map[string][]string {
 		"SINK_URI_FILE":    {"/no/such/file", "/dev/null"},
 
 		"WEBHOOK_SECRET_FILE": {"/no/such/file"},
+
+		"KAFKA_BROKERS":       {"localhost", "http://h:1", "h:0", "user:secret@h:1", "h:1,:2"},
+		"KAFKA_TLS":           {"maybe"},
+		"KAFKA_CA_FILE":       {"/no/such/file", "/dev/null"},
+		"KAFKA_CERT_FILE":     {"/no/such/file"},
+		"KAFKA_KEY_FILE":      nil, // reported with the certificate
+		"KAFKA_SASL":          {"gssapi"},
+		"KAFKA_USER":          nil, // any text
+		"KAFKA_PASSWORD":      nil, // any text
+		"KAFKA_PASSWORD_FILE": {"/no/such/file", "/dev/null"},
+		"NATS_URL":            {"localhost:4222", "http://h", "nats://", "nats://h,nats://"},
+		"NATS_CREDS_FILE":     {"/no/such/file"},
 	}
+}
+
+// beside returns what must be set for a variable of a sink to be read.
+func beside(variable string) []string {
+	switch {
+	case strings.HasPrefix(variable, "KAFKA_PASSWORD"):
+		return []string{"SINKS=kafka:ddl", "KAFKA_BROKERS=h:1", "KAFKA_SASL=plain", "KAFKA_USER=u"}
+	case strings.HasPrefix(variable, "KAFKA_"):
+		return []string{"SINKS=kafka:ddl", "KAFKA_BROKERS=h:1"}
+	case strings.HasPrefix(variable, "NATS_"):
+		return []string{"SINKS=nats:ddl", "NATS_URL=nats://h"}
+	}
+	return nil
 }
 
 func TestBadValues(t *testing.T) {
@@ -156,7 +183,7 @@ func TestBadValues(t *testing.T) {
 			t.Errorf("no bad value of %s is tried", name)
 		}
 		for _, value := range values {
-			_, err := load(t, name+"="+value)
+			_, err := load(t, append(beside(name), name+"="+value)...)
 			var all config.Errors
 			if !errors.As(err, &all) || len(all) != 1 || !strings.Contains(err.Error(), "DDLTAIL_"+name+": ") {
 				t.Errorf("%s=%s: got %v, want one mistake with the variable's name", name, value, err)
@@ -169,7 +196,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	var variables []string
 	for name, values := range bad() {
 		// A file replaces the variable itself.
-		if len(values) > 0 && !strings.HasSuffix(name, "_URI_FILE") && !strings.HasSuffix(name, "_SECRET_FILE") {
+		if len(values) > 0 && len(beside(name)) == 0 && !strings.HasSuffix(name, "_URI_FILE") && !strings.HasSuffix(name, "_SECRET_FILE") {
 			variables = append(variables, name+"="+values[0])
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // mark is repeated in every secret of these tests, so that a part of one is
@@ -75,7 +76,7 @@ func TestURIStringHoldsNoSecret(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", raw, err)
 		}
-		noSecret(t, "verb v", fmt.Sprintf("%v %+v %s", u, config.Config{MongoDB: u}, u))
+		noSecret(t, "verb v", fmt.Sprintf("%v %+v %s", u, config.Config{MongoDB: u, SinkValues: sink.Values{"KAFKA_PASSWORD": secret(t, "value")}}, u))
 	})
 }
 
@@ -84,8 +85,11 @@ func TestURIStringHoldsNoSecret(t *testing.T) {
 func TestErrorsHoldNoSecret(t *testing.T) {
 	t.Setenv("CODEFLOW_BACKEND_URL", "")
 	file := filepath.Join(t.TempDir(), "secret")
+	// The variables of a sink are checked if it is used.
+	set := map[string]string{"DDLTAIL_SINKS": "kafka:ddl,nats:ddl", "DDLTAIL_NATS_URL": "nats://h", "DDLTAIL_KAFKA_BROKERS": "h:1",
+		"DDLTAIL_KAFKA_SASL": "plain", "DDLTAIL_KAFKA_USER": "u", "DDLTAIL_KAFKA_PASSWORD": "p"}
 	for _, v := range config.Variables() {
-		t.Setenv(v.Name, "")
+		t.Setenv(v.Name, set[v.Name])
 	}
 	rapid.Check(t, func(r *rapid.T) {
 		v := rapid.SampledFrom(config.Variables()).Draw(r, "variable")
@@ -105,7 +109,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		}
 		t.Setenv(v.Name, value)
 		_, err := config.Load(now)
-		t.Setenv(v.Name, "")
+		t.Setenv(v.Name, set[v.Name])
 		if err != nil {
 			noSecret(r, v.Name, err.Error())
 		}

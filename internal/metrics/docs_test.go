@@ -26,8 +26,9 @@ func TestDocs(t *testing.T) {
 	want := string(text)
 	for command, register := range map[string]func(prometheus.Registerer){
 		"run": func(r prometheus.Registerer) {
-			metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one}).
-				Certificates(map[string]time.Time{"x": time.Now()})
+			m := metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one, BestEffort: one}, func() error { return nil })
+			m.SetInfo(metrics.Info{})
+			m.Certificates(map[string]time.Time{"x": time.Now()})
 		},
 		"listen": func(r prometheus.Registerer) {
 			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, Receivers: one},

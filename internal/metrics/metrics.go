@@ -3,6 +3,7 @@
 package metrics
 
 import (
+	"math"
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,7 @@ type Run struct {
 	Oldest        prometheus.Gauge
 	Latency       prometheus.Histogram
 	SinkErrors    *prometheus.CounterVec
+	SinkDropped   *prometheus.CounterVec
 	Reopens       *prometheus.CounterVec
 	Gaps          prometheus.Counter
 	BuildsRunning prometheus.Gauge
@@ -36,21 +38,29 @@ type Run struct {
 	Tailing       prometheus.Gauge
 	Unlisted      prometheus.Gauge
 
+	certificates *prometheus.GaugeVec
+	// PrivilegesMissing is NaN until the privileges have been read.
 	PrivilegesMissing prometheus.Gauge
-	certificates      *prometheus.GaugeVec
+	RetentionErrors   prometheus.Counter
+
+	infoGauge
 }
 
 // Closed sets of label values; each series is there from the start, at zero, so
 // that a rate over it is right from the first event on.
 type Labels struct {
 	Operations, Risks, Sinks, Reasons []string
+	// BestEffort are the sinks that can drop documents.
+	BestEffort []string
 }
 
-// NewRun registers the detector's metrics.
-func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
+// NewRun registers the detector's metrics. ready is the probe of /readyz.
+func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() error) *Run {
 	f := promauto.With(reg)
 	registerBuild(f, build)
+	newReady(f, ready)
 	m := &Run{
+		infoGauge: newInfo(f),
 		Changes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_changes_total",
 			Help: "Schema changes detected, before any filter.",
@@ -82,7 +92,11 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		}),
 		SinkErrors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_sink_errors_total",
-			Help: "Failed attempts to write to a sink; each is tried again.",
+			Help: "Failed attempts to write to a sink; each is tried again. A document refused for its content counts too.",
+		}, []string{"sink"}),
+		SinkDropped: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ddltail_sink_dropped_total",
+			Help: "Documents that a sink with required=false did not write: its queue was full, or the process ended.",
 		}, []string{"sink"}),
 		Reopens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_cursor_reopens_total",
@@ -95,11 +109,16 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels) *Run {
 		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
-		Unlisted:      gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
-		certificates:  newCertificates(f),
 		PrivilegesMissing: gauge(f, "ddltail_privileges_missing",
-			"Privileges that were missing at the start, and limit what run does; `ddltail status` names them."),
+			"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read."),
+		RetentionErrors: f.NewCounter(prometheus.CounterOpts{
+			Name: "ddltail_retention_errors_total",
+			Help: "Failed attempts to remove old history; each is tried again after a minute.",
+		}),
+		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		certificates: newCertificates(f),
 	}
+	m.PrivilegesMissing.Set(math.NaN())
 	m.start(labels)
 	return m
 }
@@ -119,6 +138,9 @@ func (m *Run) start(labels Labels) {
 	}
 	for _, s := range labels.Sinks {
 		m.SinkErrors.WithLabelValues(s)
+	}
+	for _, s := range labels.BestEffort {
+		m.SinkDropped.WithLabelValues(s)
 	}
 	for _, r := range labels.Reasons {
 		m.Reopens.WithLabelValues(r)

@@ -3,6 +3,7 @@
 package notification
 
 import (
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -75,8 +76,20 @@ func (d Document) Notification() bson.D {
 	return d.fields(bson.E{Key: "processed", Value: false})
 }
 
+// Wall is when the change took effect: of an inferred change and a gap, the end of the
+// interval.
+func (d Document) Wall() time.Time { return d.wall }
+
 // History is the same document as the audit holds it: it is never processed.
 func (d Document) History() bson.D { return d.fields() }
+
+// Clone returns a copy that shares no bytes with the oplog entry.
+func (d Document) Clone() Document {
+	c := &d.Change
+	c.Before, c.After = slices.Clone(c.Before), slices.Clone(c.After)
+	c.Cause, c.Command = slices.Clone(c.Cause), slices.Clone(c.Command)
+	return d
+}
 
 func (d Document) fields(more ...bson.E) bson.D {
 	c := d.Change

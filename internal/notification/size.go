@@ -13,6 +13,8 @@ const (
 	maxDocument = 16<<20 - 64<<10
 	// keptText is how much stays of a text that had to be cut.
 	keptText = 1 << 10
+	// fixedSize is about what the fields take that every document has.
+	fixedSize = 1 << 10
 )
 
 // cutToFit adds the names of the fields that were cut, and cuts the largest one until
@@ -35,6 +37,55 @@ func cutToFit(doc bson.D, truncated []string) bson.D {
 		doc = append(doc, bson.E{Key: "truncated", Value: truncated})
 	}
 	return doc
+}
+
+// Cut removes from a notification what takes it over the limit of a target, and reports
+// whether there was something to remove: the first that is there of before, after, command,
+// mongosh, undo, the statement (which is shortened), cause and collections.
+func Cut(doc bson.D) (bson.D, bool) {
+	for _, field := range []string{"before", "after", "command", "mongosh", "undo", "operation_statement", "cause", "collections"} {
+		at := slices.IndexFunc(doc, func(el bson.E) bool { return el.Key == field })
+		if at < 0 {
+			continue
+		}
+		if text, ok := doc[at].Value.(string); ok && field == "operation_statement" {
+			if len(text) <= 2*keptText {
+				continue
+			}
+			doc[at].Value = shortened(text)
+		} else {
+			doc = slices.Delete(doc, at, at+1)
+		}
+		return addTruncated(doc, field), true
+	}
+	return doc, false
+}
+
+func addTruncated(doc bson.D, field string) bson.D {
+	at := slices.IndexFunc(doc, func(el bson.E) bool { return el.Key == "truncated" })
+	if at < 0 {
+		return append(doc, bson.E{Key: "truncated", Value: []string{field}})
+	}
+	if fields, ok := doc[at].Value.([]string); ok && !slices.Contains(fields, field) {
+		doc[at].Value = append(slices.Clone(fields), field)
+	}
+	return doc
+}
+
+// Reduced returns what every target can hold of a notification: its _id and the six fields
+// that consumers rely on, with long texts shortened.
+func Reduced(doc bson.D) bson.D {
+	var out bson.D
+	for _, el := range doc {
+		switch el.Key {
+		case "_id", "operation", "collection", "index_name", "operation_statement", "timestamp", "processed":
+			if text, ok := el.Value.(string); ok && len(text) > 2*keptText {
+				el.Value = shortened(text)
+			}
+			out = append(out, el)
+		}
+	}
+	return out
 }
 
 func shortened(text string) string {
@@ -80,5 +131,13 @@ func size(doc bson.D) int {
 	return total
 }
 
-// Size is about what the document takes in BSON.
-func (d Document) Size() int { return size(d.fields()) }
+// Size is about what the document takes in BSON before it is cut to fit. It renders nothing.
+func (d Document) Size() int {
+	c := d.Change
+	n := fixedSize + len(d.ID) + len(c.Database) + 2*len(c.Collection) + len(c.IndexName) + len(c.To) +
+		len(c.Statement) + len(c.Mongosh) + len(c.Undo) + len(c.Before) + len(c.After) + len(c.Cause) + len(c.Command)
+	for _, name := range c.Collections {
+		n += len(name) + 16
+	}
+	return n
+}

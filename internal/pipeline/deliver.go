@@ -13,7 +13,6 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
@@ -183,12 +182,12 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 		cancel()
 		if err == nil {
 			p.Status.sinkSucceeded(name)
-			if isStored(name) {
+			if p.isStored(name) {
 				p.SinkCredentials.Worked()
 			}
 			return nil
 		}
-		if isStored(name) {
+		if p.isStored(name) {
 			p.SinkCredentials.Failed(err)
 			err = p.explainSink(ctx, err)
 		}
@@ -215,6 +214,7 @@ func (p *Pipeline) explainSink(ctx context.Context, err error) error {
 }
 
 // isStored reports whether a sink is one of ddltail's own collections.
-func isStored(name string) bool {
-	return slices.Contains([]string{"checkpoint", "catalog", sink.HistoryName, sink.QueueName}, name)
+func (p *Pipeline) isStored(name string) bool {
+	return name == "checkpoint" || name == "catalog" ||
+		slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Stored && r.Sink.Name() == name })
 }

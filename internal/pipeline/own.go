@@ -51,7 +51,8 @@ func (p *Pipeline) restorePosition(ctx context.Context) error {
 	return err
 }
 
-// Setup creates ddltail's own collections and their indexes. It is idempotent.
+// Setup creates ddltail's own collections and their indexes, and sets up the sinks. It is
+// idempotent.
 func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Checkpoints.Setup(ctx); err != nil {
 		return err
@@ -59,15 +60,12 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Catalog.Setup(ctx); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Sink.Name() == sink.HistoryName }) {
-		if err := sink.HistorySetup(ctx, p.Database); err != nil {
+	for _, route := range p.Routes {
+		if err := route.Sink.Setup(ctx, sink.Own{Database: p.Database, OnConflict: p.Conflict}); err != nil {
 			return err
 		}
 	}
-	if !p.Queue {
-		return nil
-	}
-	return sink.Setup(ctx, p.Database)
+	return nil
 }
 
 // restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this

@@ -28,6 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
@@ -45,16 +46,11 @@ const (
 	maxBytes = 1 << 20
 )
 
-// Sink is a destination of documents. Write must be idempotent, and return only after the
-// documents are durable.
-type Sink interface {
-	Name() string
-	Write(ctx context.Context, docs []notification.Document) error
-}
-
 // Route is a sink with its filter.
 type Route struct {
-	Sink   Sink
+	// Stored is true for a collection in ddltail's own database.
+	Stored bool
+	Sink   sink.Sink
 	Filter notification.Filter
 }
 

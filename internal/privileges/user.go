@@ -68,6 +68,18 @@ func Read(ctx context.Context, client *mongo.Client) (User, error) {
 	return user, nil
 }
 
+// MajorVersion reads the first number of a server's version, which Use needs.
+func MajorVersion(ctx context.Context, client *mongo.Client) (int, error) {
+	var info struct {
+		Version []int `bson:"versionArray"`
+	}
+	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
+	if err != nil || len(info.Version) == 0 {
+		return 0, fmt.Errorf("read the server's version: %w", err)
+	}
+	return info.Version[0], nil
+}
+
 // Missing is the part of the table that a user lacks.
 type Missing struct {
 	// Needs are the rows, each reduced to the privileges that are missing.
@@ -116,18 +128,6 @@ func (u Use) MissingOf(users map[Deployment]User, one bool) []Missing {
 		needs = nil
 	}
 	return all
-}
-
-// MajorVersion reads a server's version, on which some needs depend.
-func MajorVersion(ctx context.Context, client *mongo.Client) (int, error) {
-	var info struct {
-		Version []int `bson:"versionArray"`
-	}
-	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
-	if err != nil || len(info.Version) == 0 {
-		return 0, fmt.Errorf("read the server's version: %w", err)
-	}
-	return info.Version[0], nil
 }
 
 // Only returns the part with one of the effects.

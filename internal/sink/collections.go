@@ -22,6 +22,9 @@ const (
 	Checkpoints   = "schema_checkpoints"
 )
 
+// HistoryName is the history's name among the sinks.
+const HistoryName = "history"
+
 // Collections returns the full namespaces of ddltail's own collections, which are
 // never watched.
 func Collections(database string) []string {

@@ -131,7 +131,12 @@ func shellHome(t *testing.T) string {
 // start runs the image's ddltail until the end of the test.
 func start(t *testing.T, variables ...string) *ddltailtest.Process {
 	t.Helper()
-	p, err := ddltailtest.Start(ddltail(t), []string{"run"}, variables...)
+	return startCommand(t, []string{"run"}, variables...)
+}
+
+func startCommand(t *testing.T, args []string, variables ...string) *ddltailtest.Process {
+	t.Helper()
+	p, err := ddltailtest.Start(ddltail(t), args, variables...)
 	ok(t, err)
 	t.Cleanup(func() {
 		if err := p.Close(); err != nil {

@@ -2,14 +2,17 @@ package e2e
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/privileges"
+	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -96,9 +99,8 @@ func checkLacking(t *testing.T, effect privileges.Effect, left string, variables
 		if err := p.WaitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		missing, err := p.Metric(t.Context(), "ddltail_privileges_missing")
-		if err != nil || (missing > 0) != (effect == privileges.Configured) {
-			t.Errorf("privileges_missing is %v, %v", missing, err)
+		if missing := privilegesMissing(t, p); (missing > 0) != (effect == privileges.Configured) {
+			t.Errorf("privileges_missing is %v", missing)
 		}
 		if n := strings.Count(p.Stderr(), `"msg":"privileges are missing"`); n != 1 || !strings.Contains(p.Stderr(), left) {
 			t.Errorf("%d lines, want one that names %s:\n%s", n, left, p.Stderr())
@@ -118,6 +120,20 @@ func checkLacking(t *testing.T, effect privileges.Effect, left string, variables
 			if strings.Contains(text, never) {
 				t.Errorf("%q is in\n%s", never, text)
 			}
+		}
+	}
+}
+
+// privilegesMissing waits until the privileges have been read.
+func privilegesMissing(t *testing.T, p *ddltailtest.Process) float64 {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		missing, err := p.Metric(t.Context(), "ddltail_privileges_missing")
+		if err == nil && !math.IsNaN(missing) {
+			return missing
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the privileges are not read: %v, %v", missing, err)
 		}
 	}
 }
@@ -156,8 +172,8 @@ func TestListingRefusedLater(t *testing.T) {
 	if n := len(s.gaps("schema_history")); n != 1 {
 		t.Errorf("%d gaps, want 1", n)
 	}
-	if missing, err := p.Metric(t.Context(), "ddltail_privileges_missing"); err != nil || missing == 0 {
-		t.Errorf("privileges_missing is %v, %v", missing, err)
+	if missing := privilegesMissing(t, p); missing == 0 {
+		t.Error("privileges_missing is 0")
 	}
 	if text := p.Stderr(); strings.Contains(text, "lsid") || !strings.Contains(text, "the gap is reported without differences") {
 		t.Errorf("the log is\n%s", text)

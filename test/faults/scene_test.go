@@ -290,11 +290,18 @@ func (s *scene) told(collection string, upTo bson.Timestamp) []ledger.Document {
 // finish stops the load, waits until all is told, stops all ddltails, and reads what happened.
 func (s *scene) finish() (made []ledger.Change, end bson.Timestamp) {
 	s.Helper()
+	return s.finishAfter(func(bson.Timestamp) {})
+}
+
+// finishAfter does the same, and calls wait with the end before it stops the ddltails.
+func (s *scene) finishAfter(wait func(end bson.Timestamp)) (made []ledger.Change, end bson.Timestamp) {
+	s.Helper()
 	s.must(s.load.Stop(s.Context()))
 	s.load = nil
 	s.must(s.set.WaitReady(s.Context()))
 	end = s.mark("the_end")
 	s.told("notifications", end)
+	wait(end)
 	for len(s.running) > 0 {
 		s.stop(s.running[0])
 	}

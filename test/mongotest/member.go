@@ -19,7 +19,7 @@ type Member struct {
 	args    []string // but for the port and the folder
 	clock   Clock
 	key     key
-	port    port
+	port    Port
 	dir     string
 	login   bool // whether there is the root user to log in as
 	arbiter bool
@@ -38,22 +38,22 @@ func newMember(ctx context.Context, template Member) (*Member, error) {
 		if err == nil {
 			return &m, nil
 		}
-		if err := errors.Join(err, m.port.release()); !errors.Is(err, errPortTaken) {
+		if err := errors.Join(err, m.port.Release()); !errors.Is(err, errPortTaken) {
 			return nil, err
 		}
 	}
 }
 
 func (m *Member) settle() (err error) {
-	if m.port, err = reservePort(); err != nil {
+	if m.port, err = ReservePort(); err != nil {
 		return err
 	}
-	m.dir = filepath.Join(m.group.Dir(), strconv.Itoa(m.port.number))
+	m.dir = filepath.Join(m.group.Dir(), strconv.Itoa(m.port.Number))
 	return os.MkdirAll(m.DBPath(), 0o700)
 }
 
 // Addr is the member's host and port.
-func (m *Member) Addr() string { return fmt.Sprintf("127.0.0.1:%d", m.port.number) }
+func (m *Member) Addr() string { return fmt.Sprintf("127.0.0.1:%d", m.port.Number) }
 
 // URI is the connection string of a direct connection to this member alone.
 func (m *Member) URI() string {

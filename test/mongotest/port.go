@@ -14,14 +14,16 @@ const (
 	lastPort  = 32000
 )
 
-// port is a TCP port on loopback that no other set has, in this process or another. The reservation is a UDP socket bound to the
+// Port is a TCP port on loopback that no other set has, in this process or another. The reservation is a UDP socket bound to the
 // same number, which nothing else uses: the system frees it when this process ends, however it ends.
-type port struct {
-	number      int
+type Port struct {
+	// Number is the port's number.
+	Number      int
 	reservation net.PacketConn
 }
 
-func reservePort() (port, error) {
+// ReservePort reserves a free port.
+func ReservePort() (Port, error) {
 	for range 1000 {
 		n := firstPort + rand.IntN(lastPort-firstPort)
 		addr := fmt.Sprintf("127.0.0.1:%d", n)
@@ -30,16 +32,17 @@ func reservePort() (port, error) {
 			continue
 		}
 		if l, err := net.Listen("tcp", addr); err == nil {
-			return port{number: n, reservation: reservation}, l.Close()
+			return Port{Number: n, reservation: reservation}, l.Close()
 		}
 		if err := reservation.Close(); err != nil {
-			return port{}, err
+			return Port{}, err
 		}
 	}
-	return port{}, errors.New("no free port on 127.0.0.1")
+	return Port{}, errors.New("no free port on 127.0.0.1")
 }
 
-func (p port) release() error {
+// Release ends the reservation.
+func (p Port) Release() error {
 	if p.reservation == nil {
 		return nil
 	}

@@ -88,7 +88,7 @@ func (s *ReplicaSet) newMember(ctx context.Context) (*Member, error) {
 func (s *ReplicaSet) Stop() error {
 	err := s.group.Close()
 	for _, m := range s.members {
-		err = errors.Join(err, m.port.release())
+		err = errors.Join(err, m.port.Release())
 	}
 	return err
 }

@@ -41,11 +41,11 @@ func startAlone(ctx context.Context, group *procgroup.Group, path string, o Opti
 		return m, err
 	}
 	if err := m.createRoot(ctx, 1); err != nil {
-		return nil, errors.Join(err, m.port.release())
+		return nil, errors.Join(err, m.port.Release())
 	}
 	m.login = true
 	return m, nil
 }
 
 // Stop kills the server and removes its data.
-func (s Standalone) Stop() error { return errors.Join(s.group.Close(), s.port.release()) }
+func (s Standalone) Stop() error { return errors.Join(s.group.Close(), s.port.Release()) }

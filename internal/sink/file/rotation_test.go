@@ -1,4 +1,4 @@
-package sink
+package file
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,15 +76,17 @@ func TestRotation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "changes.ndjson")
-			s, err := OpenFile(path)
+			s, err := Open(spec(path))
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- rotateUntil(ctx, path, rotate) }()
-			const documents = 300
-			for i := range documents {
+			var rotated atomic.Int32
+			go func() { done <- rotateUntil(ctx, path, rotate, &rotated) }()
+			documents := 0
+			for ; documents < 150 || rotated.Load() < 5 && documents < 30_000; documents++ {
+				i := documents
 				if err := s.Write(t.Context(), []notification.Document{document(i)}); err != nil {
 					t.Error(err)
 				}
@@ -110,10 +113,12 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-func rotateUntil(ctx context.Context, path string, rotate func(path, rotated string) error) error {
+func rotateUntil(ctx context.Context, path string, rotate func(path, rotated string) error, rotated *atomic.Int32) error {
 	for n := 0; ctx.Err() == nil; n++ {
 		if err := rotate(path, fmt.Sprintf("%s.%d", path, n)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
+		} else if err == nil {
+			rotated.Add(1)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -161,7 +166,7 @@ func readLines(t *testing.T, dir string, copies bool) (files int, ids map[string
 func TestReopen(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "changes.ndjson")
-	s, err := OpenFile(path)
+	s, err := Open(spec(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,10 +180,10 @@ func TestReopen(t *testing.T) {
 	if err := s.Reopen(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenFile(path); !errors.Is(err, ErrLocked) {
+	if _, err := Open(spec(path)); !errors.Is(err, ErrLocked) {
 		t.Errorf("the new file is not locked: %v", err)
 	}
-	rotated, err := OpenFile(path + ".1")
+	rotated, err := Open(spec(path + ".1"))
 	if err != nil {
 		t.Fatalf("the moved file is not released: %v", err)
 	}
@@ -206,7 +211,7 @@ func TestReopenFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, "changes.ndjson")
-			s, err := OpenFile(path)
+			s, err := Open(spec(path))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +245,7 @@ func TestTruncatedAnywhere(t *testing.T) {
 	}
 	for _, size := range []int64{0, 1, int64(len(line)) + 1, int64(len(line)) + 5} {
 		path := filepath.Join(t.TempDir(), "changes.ndjson")
-		s, err := OpenFile(path)
+		s, err := Open(spec(path))
 		if err != nil {
 			t.Fatal(err)
 		}

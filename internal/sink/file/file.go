@@ -1,4 +1,5 @@
-package sink
+// Package file is the sink that appends documents to a file, one to a line.
+package file
 
 import (
 	"context"
@@ -10,7 +11,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/message"
 )
 
 const (
@@ -20,16 +25,32 @@ const (
 	createdPoll       = 5 * time.Millisecond
 )
 
+// Kind returns the kind file.
+func Kind() sink.Kind {
+	return sink.Kind{
+		Name: "file", Target: "PATH", Summary: "NDJSON", Options: []string{sink.KeyName, sink.KeyRequired, sink.KeyMaxBytes},
+		Open: func(s sink.Spec, _ sink.Values, _ sink.Resources) ([]sink.Output, error) {
+			f, err := Open(s)
+			if err != nil {
+				return nil, err
+			}
+			return []sink.Output{{Sink: f}}, nil
+		},
+	}
+}
+
 // ErrLocked is returned if another process writes to the file.
 var ErrLocked = errors.New("another process writes to it")
 
 // File appends NDJSON to the file at a path, which no other process may write to. It
 // follows rotation: each write goes to the file that the path names at that moment.
 type File struct {
-	path string
+	name, path string
+	// maxBytes is the limit of a line; 0 for none.
+	maxBytes int
 
 	mu   sync.Mutex
-	file *os.File
+	file *lockedFile
 	// end is the offset behind the last complete line.
 	end int64
 	// recent are lines that a truncation may lose, and lost those that one has lost.
@@ -37,10 +58,10 @@ type File struct {
 	lost   []byte
 }
 
-// OpenFile opens or creates the file, locks it, and cuts an incomplete last line that a
+// Open opens or creates the file, locks it, and cuts an incomplete last line that a
 // crash left behind. The error wraps ErrLocked if another process has the lock.
-func OpenFile(path string) (*File, error) {
-	s := &File{path: path}
+func Open(spec sink.Spec) (*File, error) {
+	s := &File{name: spec.Name, path: spec.Target, maxBytes: spec.MaxBytes}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -48,12 +69,15 @@ func OpenFile(path string) (*File, error) {
 }
 
 // Name is the sink's name in logs and metrics.
-func (s *File) Name() string { return "file" }
+func (s *File) Name() string { return s.name }
+
+// Setup has nothing to do: Open did it.
+func (s *File) Setup(context.Context, sink.Own) error { return nil }
 
 // Write appends the documents and flushes them to the disk, at least once. After a
 // failure, such as a full disk, the file ends with its last complete line.
 func (s *File) Write(_ context.Context, docs []notification.Document) error {
-	lines, err := ndjson(docs)
+	lines, err := message.Lines(docs, s.maxBytes)
 	if err != nil {
 		return err
 	}
@@ -79,7 +103,7 @@ func (s *File) Write(_ context.Context, docs []notification.Document) error {
 func (s *File) Reopen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if current, err := isAt(s.path, s.file); err != nil || current {
+	if current, err := isAt(s.path, s.file.File); err != nil || current {
 		return err
 	}
 	return s.open()
@@ -95,7 +119,7 @@ func (s *File) Close() error {
 // follow makes the open file the one that the path names, and end its end. It reports
 // whether the file was replaced.
 func (s *File) follow() (replaced bool, err error) {
-	current, err := isAt(s.path, s.file)
+	current, err := isAt(s.path, s.file.File)
 	if err != nil {
 		return false, err
 	}
@@ -177,7 +201,7 @@ func (s *File) append(lines []byte) error {
 
 // trim cuts an incomplete last line.
 func (s *File) trim() error {
-	end, err := lastLineEnd(s.file)
+	end, err := lastLineEnd(s.file.File)
 	if err != nil {
 		return fmt.Errorf("read the sink file %s: %w", s.path, err)
 	}
@@ -198,28 +222,74 @@ func (s *File) cut(end int64) error {
 	return nil
 }
 
+// lockedFile is an open file with its lock.
+type lockedFile struct {
+	*os.File
+	lock *flock.Flock
+}
+
+// Close closes the file and releases its lock.
+func (f *lockedFile) Close() error { return errors.Join(f.File.Close(), f.lock.Close()) }
+
 // openLocked opens or creates the file and locks it. A file that was replaced before it
 // was locked is not the one to write to.
-func openLocked(path string) (*os.File, error) {
+func openLocked(path string) (*lockedFile, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
 		if err != nil {
 			return nil, fmt.Errorf("open the sink file: %w", err)
 		}
-		if err := lock(f); err != nil {
+		locked, err := lock(path, f)
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("lock the sink file %s: %w", path, err), f.Close())
 		}
-		current, err := isAt(path, f)
-		if err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		if current {
-			return f, nil
+		if locked != nil {
+			return locked, nil
 		}
 		if err := f.Close(); err != nil {
 			return nil, fmt.Errorf("close a rotated file: %w", err)
 		}
+		if err := awaitFile(path); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// lock locks an open file with flock(2), as earlier releases do: they exclude each other. It
+// returns nil if the path no longer names the file. The lock opens the path again, so both
+// must have opened the same file.
+func lock(path string, f *os.File) (*lockedFile, error) {
+	l := flock.New(path, flock.SetFlag(os.O_RDWR))
+	locked, err := l.TryLock()
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !locked:
+		return nil, ErrLocked
+	}
+	same, err := isLocked(l, f)
+	if err == nil && same {
+		same, err = isAt(path, f)
+	}
+	if err != nil || !same {
+		return nil, errors.Join(err, l.Close())
+	}
+	return &lockedFile{File: f, lock: l}, nil
+}
+
+// isLocked reports whether a lock is that of an open file.
+func isLocked(l *flock.Flock, f *os.File) (bool, error) {
+	theirs, err := l.Stat()
+	if err != nil {
+		return false, err
+	}
+	ours, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(ours, theirs), nil
 }
 
 // isAt reports whether the path names the open file, by device and inode.

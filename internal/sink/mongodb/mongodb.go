@@ -1,0 +1,150 @@
+// Package mongodb is the sinks in ddltail's own database: the notification queue and the
+// history.
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/sink"
+)
+
+// maxInsert bounds how many documents go in one insert.
+const maxInsert = 500
+
+// QueueKind returns the kind mongodb: the queue, and the history that goes with it.
+func QueueKind() sink.Kind {
+	return sink.Kind{
+		Name: "mongodb", Summary: "queue and history", FillsQueue: true, WritesHistory: true,
+		Open: func(s sink.Spec, _ sink.Values, _ sink.Resources) ([]sink.Output, error) {
+			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}, {Sink: newQueue(s.Name), Role: sink.Queue}}, nil
+		},
+	}
+}
+
+// HistoryKind returns the kind history: the history alone.
+func HistoryKind() sink.Kind {
+	return sink.Kind{
+		Name: sink.HistoryName, Summary: "history alone", WritesHistory: true,
+		Open: func(sink.Spec, sink.Values, sink.Resources) ([]sink.Output, error) {
+			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}}, nil
+		},
+	}
+}
+
+// Collection writes documents into one MongoDB collection. Its client must write with
+// majority write concern: an acknowledged document is not rolled back.
+type Collection struct {
+	name, collection string
+	render           func(notification.Document) bson.D
+	create           func(context.Context, *mongo.Database) error
+	// own is set by Setup.
+	own sink.Own
+}
+
+// newQueue returns the collection that consumers read.
+func newQueue(name string) *Collection {
+	return &Collection{name: name, collection: sink.Notifications, render: notification.Document.Notification, create: sink.Setup}
+}
+
+// newHistory returns the audit log. Only DDLTAIL_HISTORY_TTL removes from it.
+func newHistory() *Collection {
+	return &Collection{name: sink.HistoryName, collection: sink.History, render: notification.Document.History, create: sink.HistorySetup}
+}
+
+// Name is the sink's name in logs and metrics.
+func (c *Collection) Name() string { return c.name }
+
+// Setup creates the collection and its indexes.
+func (c *Collection) Setup(ctx context.Context, own sink.Own) error {
+	c.own = own
+	return c.create(ctx, own.Database)
+}
+
+// Close has nothing to do: the client is not the sink's.
+func (c *Collection) Close() error { return nil }
+
+func (c *Collection) coll() *mongo.Collection { return c.own.Database.Collection(c.collection) }
+
+// namespace is the collection's full name.
+func (c *Collection) namespace() string { return c.own.Database.Name() + "." + c.collection }
+
+// Write inserts documents in their order. Those already there, from a run that
+// was interrupted or from another ddltail, count as written if they are the same change;
+// else the error is a *sink.ConflictError.
+func (c *Collection) Write(ctx context.Context, docs []notification.Document) error {
+	for chunk := range slices.Chunk(docs, maxInsert) {
+		if err := c.writeChunk(ctx, chunk); err != nil {
+			return fmt.Errorf("write to %s: %w", c.namespace(), err)
+		}
+	}
+	return nil
+}
+
+func (c *Collection) writeChunk(ctx context.Context, docs []notification.Document) error {
+	rendered := make([]any, len(docs))
+	for i, d := range docs {
+		rendered[i] = c.render(d)
+	}
+	for len(docs) > 0 {
+		_, err := c.coll().InsertMany(ctx, rendered)
+		if err == nil {
+			return nil
+		}
+		at, ok := duplicateAt(err)
+		if !ok {
+			return err
+		}
+		if err := c.settle(c.same(ctx, docs[at])); err != nil {
+			return err
+		}
+		docs, rendered = docs[at+1:], rendered[at+1:]
+	}
+	return nil
+}
+
+// duplicateAt returns the index of the document that was there already. With a write
+// concern error beside it, nothing is known to be durable yet, and the whole write
+// is to be tried again.
+func duplicateAt(err error) (int, bool) {
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) != 1 {
+		return 0, false
+	}
+	return bulk.WriteErrors[0].Index, mongo.IsDuplicateKeyError(bulk.WriteErrors[0])
+}
+
+func (c *Collection) settle(err error) error {
+	var conflict *sink.ConflictError
+	if c.own.OnConflict != nil && errors.As(err, &conflict) {
+		return c.own.OnConflict(conflict)
+	}
+	return err
+}
+
+// same reads the stored document of d's _id and compares the fields that identify a
+// change.
+func (c *Collection) same(ctx context.Context, d notification.Document) error {
+	var there struct {
+		Operation string       `bson:"operation"`
+		NS        string       `bson:"ns"`
+		OpTime    oplog.OpTime `bson:"optime"`
+		UUID      bson.Binary  `bson:"collection_uuid"`
+	}
+	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&there); err != nil {
+		return fmt.Errorf("compare the document %s: %w", d.ID, err)
+	}
+	uuid := d.Change.UUID
+	if there.Operation != string(d.Change.Operation) || there.NS != d.Change.Namespace() ||
+		there.OpTime != d.Change.OpTime || (!uuid.IsZero() && !there.UUID.Equal(uuid.Binary())) {
+		return &sink.ConflictError{Namespace: c.namespace(), ID: d.ID}
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+// Package nats is the sink that publishes documents to a JetStream stream.
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/message"
+)
+
+const (
+	// defaultMaxBytes fits the limit of a message that servers have unless configured.
+	defaultMaxBytes = 1_000_000
+	// connectTimeout bounds the time until a connection is made.
+	connectTimeout = 5 * time.Second
+	// publishTimeout bounds the time until a stream has stored a message.
+	publishTimeout = 10 * time.Second
+)
+
+// Subject publishes below a subject.
+type Subject struct {
+	name, subject string
+	encoder       message.Encoder
+	settings      settings
+	report        sink.Report
+
+	// conn is nil before the first connection and after a failed attempt.
+	conn   *nats.Conn
+	stream jetstream.JetStream
+}
+
+// Name is the sink's name in logs and metrics.
+func (s *Subject) Name() string { return s.name }
+
+// Setup checks that a stream stores what is published.
+func (s *Subject) Setup(ctx context.Context, _ sink.Own) error {
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	_, err := s.stream.StreamNameBySubject(ctx, s.subject+".database.collection")
+	if config := s.userError(err); errors.As(config, new(*sink.ConfigurationError)) {
+		return config
+	}
+	// The user may have no right to look the stream up: publishing shows whether it exists.
+	return nil
+}
+
+// Close closes the connection.
+func (s *Subject) Close() error {
+	s.disconnect()
+	return nil
+}
+
+// Write publishes the documents one by one: only so no document is stored before an earlier
+// one that failed.
+func (s *Subject) Write(ctx context.Context, docs []notification.Document) error {
+	for _, d := range docs {
+		err := s.write(ctx, d)
+		if err != nil {
+			s.disconnect()
+			return fmt.Errorf("publish %s below %s: %w", d.ID, s.subject, s.userError(err))
+		}
+	}
+	return nil
+}
+
+// write publishes one document. One that is refused for its content is reduced.
+func (s *Subject) write(ctx context.Context, d notification.Document) error {
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	encoder := s.encoder
+	encoder.MaxBytes = min(encoder.MaxBytes, int(s.conn.MaxPayload()))
+	m, err := encoder.Encode(d)
+	if err != nil {
+		return err
+	}
+	refused := s.publish(ctx, m)
+	if refused == nil || !refusesContent(refused) {
+		return refused
+	}
+	if m, err = encoder.Reduce(d); err != nil {
+		return err
+	}
+	if err := s.publish(ctx, m); err != nil {
+		return err
+	}
+	s.report.Refused(s.name, d.ID, refused)
+	return nil
+}
+
+// refusesContent reports whether a message was refused for what it is.
+func refusesContent(err error) bool {
+	return errors.Is(err, nats.ErrMaxPayload) || hasCode(err, jetstream.JSErrCodeStreamMessageExceedsMaximum)
+}
+
+// hasCode reports whether the server answered with an error code.
+func hasCode(err error, code jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == code
+}
+
+// publish returns when the stream has stored the message, or had stored it before.
+func (s *Subject) publish(ctx context.Context, m message.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	out := &nats.Msg{Subject: s.subjectOf(m), Data: m.Body, Header: nats.Header{}}
+	out.Header.Set(jetstream.MsgIDHeader, m.ID)
+	out.Header.Set("ddltail-id", m.ID)
+	out.Header.Set("ddltail-operation", m.Operation)
+	if m.Risk != "" {
+		out.Header.Set("ddltail-risk", m.Risk)
+	}
+	out.Header.Set("content-type", m.ContentType)
+	for _, a := range m.Attributes {
+		out.Header.Set("ce-"+a.Name, headerValue(a.Value))
+	}
+	_, err := s.stream.PublishMsg(ctx, out)
+	return err
+}
+
+// gapToken is in place of the database of a HISTORY_GAP. No escaped name has this form.
+const gapToken = "%gap"
+
+// subjectOf returns the subject of a message: database and collection are one token each.
+func (s *Subject) subjectOf(m message.Message) string {
+	switch {
+	case m.Database == "":
+		return s.subject + "." + gapToken
+	case m.Collection == "":
+		return s.subject + "." + token(m.Database)
+	}
+	return s.subject + "." + token(m.Database) + "." + token(m.Collection)
+}
+
+// token percent-encodes every byte of a name but A-Z, a-z, 0-9, _ and -.
+func token(name string) string {
+	return escape(name, func(c byte) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+	})
+}
+
+// headerValue percent-encodes what the header of a CloudEvent must not hold. What the
+// attribute itself has percent-encoded is encoded again.
+func headerValue(text string) string {
+	return escape(text, func(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' })
+}
+
+func escape(text string, plain func(byte) bool) string {
+	var b strings.Builder
+	for i := range len(text) {
+		if plain(text[i]) {
+			b.WriteByte(text[i])
+		} else {
+			fmt.Fprintf(&b, "%%%02X", text[i])
+		}
+	}
+	return b.String()
+}
+
+// connect opens a connection if there is none. It is not reopened by the client: after a
+// failure nothing must be sent that was buffered before it.
+func (s *Subject) connect(ctx context.Context) error {
+	if s.conn != nil && s.conn.IsConnected() {
+		return nil
+	}
+	s.disconnect()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	conn, err := nats.Connect(s.settings.url, s.settings.options()...)
+	if err != nil {
+		return s.userError(fmt.Errorf("connect to NATS: %w", err))
+	}
+	stream, err := jetstream.New(conn)
+	if err != nil {
+		conn.Close()
+		return fmt.Errorf("open JetStream: %w", err)
+	}
+	s.conn, s.stream = conn, stream
+	return nil
+}
+
+func (s *Subject) disconnect() {
+	if s.conn != nil {
+		s.conn.Close()
+		s.conn = nil
+	}
+}
+
+// userError says what to do about an error that waiting cannot resolve.
+func (s *Subject) userError(err error) error {
+	problem := func(problem, remedy string) error { return &sink.ConfigurationError{Problem: problem, Remedy: remedy} }
+	switch {
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound):
+		return problem("no stream stores the subject "+s.subject+".>", "create a JetStream stream with this subject")
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return problem("the NATS server has no JetStream for this account", "enable it")
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		return problem("NATS authentication failed", "check DDLTAIL_NATS_URL and DDLTAIL_NATS_CREDS_FILE")
+	}
+	return err
+}

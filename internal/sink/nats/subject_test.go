@@ -1,0 +1,90 @@
+package nats
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/sink/message"
+	"github.com/ddltail/ddltail/test/brokertest"
+	"github.com/ddltail/ddltail/test/sinktest"
+)
+
+func TestSubjectOf(t *testing.T) {
+	s := &Subject{subject: "ddl.prod"}
+	for _, c := range []struct {
+		database, collection, want string
+	}{
+		{"shop", "payments_2-x", "ddl.prod.shop.payments_2-x"},
+		{"shop", "a.b", "ddl.prod.shop.a%2Eb"},
+		{"shop", "a b*>", "ddl.prod.shop.a%20b%2A%3E"},
+		{"shop", "%2E", "ddl.prod.shop.%252E"},
+		{"shop", "é\n", "ddl.prod.shop.%C3%A9%0A"},
+		{"shop", "", "ddl.prod.shop"},
+		{"", "", "ddl.prod.%gap"},
+	} {
+		if got := s.subjectOf(message.Message{Database: c.database, Collection: c.collection}); got != c.want {
+			t.Errorf("%q %q: got %s, want %s", c.database, c.collection, got, c.want)
+		}
+	}
+}
+
+// TestCheck finds each mistake, and names its variable.
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		specification string
+		values        sink.Values
+		want          string
+	}{
+		{"ddl.prod", sink.Values{"NATS_URL": "nats://h, tls://u:p@i:4222"}, ""},
+		{"ddl.*", sink.Values{"NATS_URL": "nats://h"}, "SINKS"},
+		{"ddl.", sink.Values{"NATS_URL": "nats://h"}, "SINKS"},
+		{"ddl?format=avro", sink.Values{"NATS_URL": "nats://h"}, "SINKS"},
+		{"ddl", nil, "NATS_URL"},
+		{"ddl", sink.Values{"NATS_URL": "nats://h", "NATS_CREDS_FILE": "/no/such/file"}, "NATS_CREDS_FILE"},
+	} {
+		spec, err := sink.Registry{Kind()}.Parse("nats:" + c.specification)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range check(spec, c.values) {
+			got = append(got, p.Variable)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s %q: got %q, want %q", c.specification, c.values, got, c.want)
+		}
+	}
+}
+
+// TestConnect says what to do where it cannot publish, and never shows a password.
+func TestConnect(t *testing.T) {
+	skipIfShort(t)
+	server := brokertest.NewNATS(t, "--user", "ddltail", "--pass", "secret")
+	url := func(user string) sink.Values { return sink.Values{"NATS_URL": "nats://" + user + "@" + server.Addr()} }
+	wantProblem(t, newSubject(t, "ddl", url("ddltail:wr0ng-secret"), nil), "NATS authentication failed: check DDLTAIL_NATS_URL and DDLTAIL_NATS_CREDS_FILE")
+	s := newSubject(t, "ddl", url("ddltail:secret"), nil)
+	wantProblem(t, s, "no stream stores the subject ddl.>: create a JetStream stream with this subject")
+	if err := s.Write(t.Context(), sinktest.Documents(0, 1)); err == nil || !strings.Contains(err.Error(), "create a JetStream stream") {
+		t.Errorf("written without a stream: %v", err)
+	}
+}
+
+func wantProblem(t *testing.T, s *Subject, want string) {
+	t.Helper()
+	err := s.Setup(t.Context(), sink.Own{})
+	var problem *sink.ConfigurationError
+	if !errors.As(err, &problem) || problem.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestTLS connects with an authority that the system trusts.
+func TestTLS(t *testing.T) {
+	skipIfShort(t)
+	server := brokertest.NewNATSWithTLS(t)
+	t.Setenv("SSL_CERT_FILE", server.CA)
+	s := newSubject(t, "ddl", sink.Values{"NATS_URL": "tls://" + server.Addr()}, nil)
+	wantProblem(t, s, "no stream stores the subject ddl.>: create a JetStream stream with this subject")
+}

@@ -1,0 +1,148 @@
+// Package brokertest starts real brokers, Kafka and NATS, for tests. A broker works in a
+// temporary folder and does not outlive the program that started it.
+package brokertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/ddltail/ddltail/test/mongotest"
+	"github.com/ddltail/ddltail/test/mongotest/procgroup"
+)
+
+const (
+	// startLimit bounds the start of a broker: of Kafka several seconds, on a busy machine many.
+	startLimit = 90 * time.Second
+	poll       = 100 * time.Millisecond
+	// exitUnavailable is the exit code of a script if this machine cannot have the broker.
+	exitUnavailable = 3
+)
+
+// Server is one broker on loopback.
+type Server struct {
+	group   *procgroup.Group
+	process *procgroup.Process
+	ports   []mongotest.Port
+	// command returns the command line of the broker.
+	command func() *exec.Cmd
+	// ready returns nil once the broker answers.
+	ready func(context.Context) error
+}
+
+// newServer reserves ports and a folder.
+func newServer(ports int) (*Server, error) {
+	group, err := procgroup.New("broker")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{group: group}
+	for range ports {
+		port, err := mongotest.ReservePort()
+		if err != nil {
+			return nil, errors.Join(err, s.stop())
+		}
+		s.ports = append(s.ports, port)
+	}
+	return s, nil
+}
+
+// Addr is host and port of the broker.
+func (s *Server) Addr() string { return s.addr(0) }
+
+func (s *Server) addr(port int) string { return fmt.Sprintf("127.0.0.1:%d", s.ports[port].Number) }
+
+// Dir is the broker's folder.
+func (s *Server) Dir() string { return s.group.Dir() }
+
+// Start starts a broker that is down, and waits until it answers.
+func (s *Server) Start(ctx context.Context) error {
+	log, err := os.OpenFile(filepath.Join(s.Dir(), "log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := s.command()
+	cmd.Stdout, cmd.Stderr = log, log
+	if s.process, err = s.group.Start(cmd); err != nil {
+		return fmt.Errorf("start the broker: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		err := s.ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.process.Exited():
+			return fmt.Errorf("the broker ended: %w; the last it wrote:\n%s", s.process.Wait(), s.log())
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the broker: %w; the last it wrote:\n%s", err, s.log())
+		case <-time.After(poll):
+		}
+	}
+}
+
+func (s *Server) log() string {
+	text, err := os.ReadFile(filepath.Join(s.Dir(), "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-4000):])
+}
+
+// Kill ends the broker at once (SIGKILL). It is idempotent.
+func (s *Server) Kill() error { return s.process.Kill() }
+
+// Pause stops the broker (SIGSTOP) until Resume: its connections stay open and nothing answers.
+func (s *Server) Pause() error { return s.process.Pause() }
+
+// Resume lets a paused broker continue.
+func (s *Server) Resume() error { return s.process.Resume() }
+
+func (s *Server) stop() error {
+	err := s.group.Close()
+	for _, p := range s.ports {
+		err = errors.Join(err, p.Release())
+	}
+	return err
+}
+
+// start starts the server of a test and stops it at its end.
+func start(tb mongotest.TB, s *Server) {
+	tb.Helper()
+	tb.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			tb.Errorf("stop the broker: %v", err)
+		}
+	})
+	if err := s.Start(tb.Context()); err != nil {
+		tb.Fatalf("%v", err)
+	}
+}
+
+// script runs a script of the project for the last line of its output.
+func script(tb mongotest.TB, name string) string {
+	tb.Helper()
+	_, file, _, _ := runtime.Caller(0)
+	cmd := exec.CommandContext(tb.Context(), filepath.Join(filepath.Dir(file), "..", "..", "scripts", name))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == exitUnavailable {
+		tb.Skipf("scripts/%s: this machine cannot have the broker", name)
+	}
+	if err != nil {
+		tb.Fatalf("scripts/%s: %v", name, err)
+	}
+	lines := strings.Split(string(bytes.TrimSpace(out)), "\n")
+	return lines[len(lines)-1]
+}

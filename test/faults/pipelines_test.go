@@ -1,0 +1,260 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/test/brokertest"
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/faults/ledger"
+	"github.com/ddltail/ddltail/test/faults/load"
+	"github.com/ddltail/ddltail/test/sinktest"
+)
+
+const (
+	// topic is the name of the topic and of the stream.
+	topic = "ddl"
+	// changesPerRound makes 10,000 of 20 rounds.
+	changesPerRound = 500
+)
+
+// brokers are a scene with two detectors for each of two brokers.
+type brokers struct {
+	*scene
+	kafka brokertest.Kafka
+	nats  brokertest.NATS
+}
+
+func newBrokers(t *testing.T) brokers {
+	slow(t)
+	b := brokers{scene: newScene(t), kafka: brokertest.NewKafka(t), nats: brokertest.NewNATS(t)}
+	b.must(b.kafka.CreateTopic(t.Context(), topic, 1))
+	b.must(b.nats.CreateStream(t.Context(), topic, nil))
+	return b
+}
+
+// produce starts a detector that produces to Kafka, publish one that publishes to NATS.
+func (b brokers) produce() *ddltailtest.Process {
+	return b.run("DDLTAIL_NAME=kafka", "DDLTAIL_SINKS=kafka:"+topic, "DDLTAIL_KAFKA_BROKERS="+b.kafka.Addr())
+}
+
+func (b brokers) publish() *ddltailtest.Process {
+	return b.run("DDLTAIL_NAME=nats", "DDLTAIL_SINKS=nats:"+topic, "DDLTAIL_NATS_URL="+b.nats.URL())
+}
+
+// settled waits until both brokers have the end, and compares what their consumers read with
+// what happened.
+func (b brokers) settled() {
+	b.Helper()
+	var read, byJava, published []string
+	made, end := b.finishAfter(func(end bson.Timestamp) {
+		last := lastAt(b.told("history", end), end)
+		read, byJava = b.consumed(last)
+		published = b.stored(last)
+	})
+	var want []string
+	for _, c := range made {
+		want = append(want, c.ID(source))
+	}
+	b.compare("history", made, ledger.Within(b.told("history", end), b.from, end))
+	for _, c := range []struct {
+		consumer string
+		ids      []string
+		once     bool
+	}{{"Kafka, Go", read, false}, {"Kafka, Java", byJava, false}, {"NATS", published, true}} {
+		within := between(c.ids, want[0], want[len(want)-1])
+		rising := sinktest.Rising(within)
+		b.Logf("%s: %d read, %d of them repeated, %d changes made", c.consumer, len(within), len(within)-len(rising), len(want))
+		if c.once && len(within) != len(rising) {
+			b.Errorf("%s: %d are stored twice or out of order", c.consumer, len(within)-len(rising))
+		}
+		if !slices.Equal(rising, want) {
+			b.Errorf("%s: %d changes in order, want %d; missing %q", c.consumer, len(rising), len(want), missing(want, rising))
+		}
+	}
+}
+
+// lastAt returns the id of the last document at or before a moment.
+func lastAt(docs []ledger.Document, end bson.Timestamp) string {
+	place := fmt.Sprintf("%s:%010d:%010d:", source, end.T, end.I)
+	last := ""
+	for _, d := range docs {
+		if id := d.ID; strings.HasPrefix(id, place) && id > last {
+			last = id
+		}
+	}
+	return last
+}
+
+func between(ids []string, first, last string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id < first || id > last })
+}
+
+func missing(want, got []string) []string {
+	return slices.DeleteFunc(slices.Clone(want), func(id string) bool { return slices.Contains(got, id) })
+}
+
+// consumed reads the topic from its beginning with two clients, until each has the last id.
+func (b brokers) consumed(last string) (read, byJava []string) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	records, err := b.kafka.Consume(ctx, topic, func(records []brokertest.Record) bool {
+		return slices.ContainsFunc(records, func(r brokertest.Record) bool { return r.Headers["ddltail-id"] == last })
+	})
+	b.must(err)
+	for _, r := range records {
+		if r.Headers["ddltail-copy"] == "" {
+			read = append(read, r.Headers["ddltail-id"])
+		}
+	}
+	byJava, err = b.kafka.ConsumeByJava(ctx, topic, last)
+	b.must(err)
+	return read, byJava
+}
+
+// stored reads the stream from its beginning until it has the last id.
+func (b brokers) stored(last string) []string {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), patience)
+	defer cancel()
+	messages, err := b.nats.Consume(ctx, topic, func(messages []brokertest.Message) bool {
+		return slices.ContainsFunc(messages, func(m brokertest.Message) bool { return m.Headers["ddltail-id"] == last })
+	})
+	b.must(err)
+	ids := make([]string, len(messages))
+	for i, m := range messages {
+		ids[i] = m.Headers["ddltail-id"]
+	}
+	return ids
+}
+
+// TestBrokersKilled kills the brokers and, of two detectors for each, one after the other.
+func TestBrokersKilled(t *testing.T) {
+	b := newBrokers(t)
+	b.ready(b.run())
+	produce := []*ddltailtest.Process{b.produce(), b.produce()}
+	publish := []*ddltailtest.Process{b.publish(), b.publish()}
+	for _, p := range append(produce, publish...) {
+		b.ready(p)
+	}
+	b.startLoad()
+	more, err := load.Start(b.set.URI(), &b.book, "more")
+	b.must(err)
+	for i := range times() {
+		b.must(b.kafka.Kill())
+		b.must(b.nats.Kill())
+		b.while(100, 900)
+		b.kill(produce[i%2])
+		b.kill(publish[i%2])
+		b.must(b.nats.Start(t.Context()))
+		publish[i%2] = b.publish()
+		produce[i%2] = b.produce()
+		b.must(b.kafka.Start(t.Context()))
+		b.while(500, 2000)
+	}
+	history := b.sink.Database(database).Collection("schema_history")
+	for {
+		n, err := history.CountDocuments(t.Context(), bson.D{})
+		b.must(err)
+		if n >= int64(changesPerRound*times()) {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	b.must(more.Stop(t.Context()))
+	b.settled()
+}
+
+// TestBrokersAway stops the brokers for two minutes under load, by turns without an answer and
+// not there at all. The history does not wait for them.
+func TestBrokersAway(t *testing.T) {
+	b := newBrokers(t)
+	b.ready(b.run())
+	produce, publish := b.produce(), b.publish()
+	b.ready(produce)
+	b.ready(publish)
+	b.startLoad()
+	b.while(2000, 2001)
+	for _, killed := range []bool{false, true} {
+		away := []func() error{b.kafka.Pause, b.nats.Pause}
+		back := []func() error{b.kafka.Resume, b.nats.Resume}
+		if killed {
+			away = []func() error{b.kafka.Kill, b.nats.Kill}
+			back = []func() error{func() error { return b.kafka.Start(t.Context()) }, func() error { return b.nats.Start(t.Context()) }}
+		}
+		before := []int{memory(b.scene, produce, "VmRSS"), memory(b.scene, publish, "VmRSS")}
+		for _, step := range away {
+			b.must(step())
+		}
+		time.Sleep(lasting(4*time.Second, 2*time.Minute))
+		during := []int{memory(b.scene, produce, "VmRSS"), memory(b.scene, publish, "VmRSS")}
+		began := time.Now()
+		b.told("history", b.mark("during_the_outage"))
+		b.Logf("brokers killed %t: resident memory %d MB before, %d MB at the end of the outage (Kafka, NATS); the history had a change after %s",
+			killed, before, during, time.Since(began).Round(time.Millisecond))
+		for i := range during {
+			if during[i] > before[i]+slack {
+				t.Errorf("resident memory rose from %d to %d MB", before[i], during[i])
+			}
+		}
+		for _, step := range back {
+			b.must(step())
+		}
+		b.while(2000, 4000)
+	}
+	b.settled()
+}
+
+// TestBestEffort stops a broker for longer than the queue of a best-effort sink lasts: history
+// and queue never wait, and what is not in the topic was counted as dropped.
+func TestBestEffort(t *testing.T) {
+	b := newBrokers(t)
+	p := b.run("DDLTAIL_SINKS=mongodb,kafka:"+topic+"?required=false", "DDLTAIL_KAFKA_BROKERS="+b.kafka.Addr())
+	b.ready(p)
+	b.startLoad()
+	b.while(1000, 2000)
+	b.must(b.kafka.Kill())
+	// Each takes several MB of the queue.
+	for i := range 12 {
+		validator := bson.D{{Key: "$expr", Value: bson.D{{Key: "$ne", Value: bson.A{"$x", strings.Repeat("x", 1<<20)}}}}}
+		name := fmt.Sprintf("large_%d", i)
+		b.must(b.client.Database(loadDatabase+"_large").CreateCollection(t.Context(), name, options.CreateCollection().SetValidator(validator)))
+		b.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: loadDatabase + "_large." + name})
+	}
+	began := time.Now()
+	b.told("history", b.mark("during_the_outage"))
+	waited := time.Since(began)
+	b.while(5000, 10000)
+	b.must(b.kafka.Start(t.Context()))
+	var read []string
+	var dropped float64
+	made, end := b.finishAfter(func(end bson.Timestamp) {
+		read, _ = b.consumed(lastAt(b.told("history", end), end))
+		var err error
+		dropped, err = p.Metric(t.Context(), `ddltail_sink_dropped_total{sink="kafka"}`)
+		b.must(err)
+	})
+	rising := sinktest.Rising(read)
+	lost := 0
+	for _, d := range b.told("history", end) {
+		if d.ID <= rising[len(rising)-1] && !slices.Contains(rising, d.ID) {
+			lost++
+		}
+	}
+	b.Logf("%d changes, %d in the topic, %d not there, %.0f counted as dropped; the history had a change after %s",
+		len(made), len(rising), lost, dropped, waited.Round(time.Millisecond))
+	if lost == 0 || float64(lost) != dropped {
+		t.Errorf("%d are not in the topic, %.0f are counted as dropped", lost, dropped)
+	}
+	for _, collection := range []string{"notifications", "history"} {
+		b.compare(collection, made, ledger.Within(b.told(collection, end), b.from, end))
+	}
+}
