@@ -81,7 +81,6 @@ func (d *daemon) watchPrivileges(ctx context.Context, db *mongo.Database) error 
 		case err != nil:
 			d.log.Debug("privileges cannot be read", zap.Error(err))
 		default:
-			d.metrics.PrivilegesMissing.Set(float64(number(missing)))
 			if text := texts(missing); text != logged {
 				logMissing(d.log, missing)
 				if len(missing) == 0 {
@@ -89,6 +88,7 @@ func (d *daemon) watchPrivileges(ctx context.Context, db *mongo.Database) error 
 				}
 				logged = text
 			}
+			d.metrics.PrivilegesMissing.Set(float64(number(missing)))
 		}
 		if !retry.Sleep(ctx, privilegesEvery) {
 			return nil
