@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -142,7 +143,8 @@ func (k Kafka) client(options ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(k.Addr()), kgo.DisableClientMetrics()}, options...)...)
 }
 
-// CreateTopic creates a topic; configs are "key=value".
+// CreateTopic creates a topic and waits until the broker describes it, which may be later
+// than its answer; configs are "key=value".
 func (k Kafka) CreateTopic(ctx context.Context, topic string, partitions int, configs ...string) error {
 	client, err := k.client()
 	if err != nil {
@@ -162,7 +164,32 @@ func (k Kafka) CreateTopic(ctx context.Context, topic string, partitions int, co
 	if err != nil {
 		return err
 	}
-	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
+	if err := kerr.ErrorForCode(response.Topics[0].ErrorCode); err != nil {
+		return err
+	}
+	return awaitTopic(ctx, client, topic)
+}
+
+func awaitTopic(ctx context.Context, client *kgo.Client, topic string) error {
+	request := kmsg.NewPtrMetadataRequest()
+	wanted := kmsg.NewMetadataRequestTopic()
+	wanted.Topic = kmsg.StringPtr(topic)
+	request.Topics = append(request.Topics, wanted)
+	for {
+		response, err := request.RequestWith(ctx, client)
+		if err != nil {
+			return err
+		}
+		err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("topic %s: %w", topic, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // Record is a record of a topic.
