@@ -6,6 +6,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/sink/message"
+	"github.com/ddltail/ddltail/test/sinktest"
 )
 
 func TestSubjectOf(t *testing.T) {
@@ -53,4 +54,11 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s %q: got %q, want %q", c.specification, c.values, got, c.want)
 		}
 	}
+}
+
+func TestVariables(t *testing.T) {
+	sinktest.Variables(t, Kind(), "nats:ddl", []sinktest.Variable{
+		{Name: "NATS_URL", Bad: []string{"localhost:4222", "http://h", "nats://", "nats://h,nats://"}},
+		{Name: "NATS_CREDS_FILE", With: sink.Values{"NATS_URL": "nats://h"}, Bad: []string{"/no/such/file"}},
+	})
 }
