@@ -67,9 +67,11 @@ type Listener struct {
 	// Indexes creates the queue's.
 	Indexes     *ownindex.Builder
 	Credentials Credentials
-	Metrics     *metrics.Listen
-	Status      *Status
-	Log         *zap.Logger
+	// Explain names what is missing if the queue refuses a command for want of a privilege.
+	Explain func(error) error
+	Metrics *metrics.Listen
+	Status  *Status
+	Log     *zap.Logger
 
 	// id identifies this listener in its claims.
 	id string
@@ -172,8 +174,9 @@ func (l *Listener) queueFailed(err error) {
 	if errors.As(err, &refused) && refused.Capped && l.stop != nil {
 		l.stop(refused)
 	}
-	l.Status.queueFailed(err)
 	l.Credentials.Failed(err)
+	err = l.Explain(err)
+	l.Status.queueFailed(err)
 	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 
