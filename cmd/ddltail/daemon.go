@@ -139,6 +139,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checkPrivileges(ctx, db, source); err != nil {
+		return nil, err
+	}
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
 		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
@@ -151,6 +154,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
+		ExplainSink: func(ctx context.Context, err error) error { return d.explainSink(ctx, db, err) },
 
 		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
 		Metrics: d.metrics, Status: d.status, Log: d.log,

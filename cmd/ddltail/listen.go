@@ -33,6 +33,8 @@ const (
 	// failure.
 	cleanUpEvery = time.Hour
 	cleanUpAgain = time.Minute
+	// explainTimeout bounds the reading of what the user may do.
+	explainTimeout = 2 * time.Second
 )
 
 func listenCommand() *cobra.Command {
@@ -142,10 +144,18 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 		if db, err = openSink(ctx, client, cfg); err != nil {
 			return err
 		}
+		if err := checkConsumer(ctx, cfg, db, l.Log); err != nil {
+			return err
+		}
 		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db))
 	})
 	if err != nil {
 		return err
+	}
+	l.Explain = func(err error) error {
+		ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+		defer cancel()
+		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), err)
 	}
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", ReplicaSet: setName(ctx, db), Source: cfg.Source, Database: cfg.Database})
 	var both errgroup.Group
@@ -154,7 +164,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 		return nil
 	})
 	both.Go(func() error {
-		cleanUp(ctx, db, cfg.CleanupAfter, l)
+		cleanUp(ctx, db, cfg, l)
 		return nil
 	})
 	return both.Wait()
@@ -172,19 +182,20 @@ func setName(ctx context.Context, db *mongo.Database) string {
 }
 
 // cleanUp removes old notifications each hour.
-func cleanUp(ctx context.Context, db *mongo.Database, age time.Duration, l *listener.Listener) {
+func cleanUp(ctx context.Context, db *mongo.Database, cfg config.Config, l *listener.Listener) {
 	for {
 		next := cleanUpEvery
-		removed, err := cleanup.Remove(ctx, db, age)
+		removed, err := cleanup.Remove(ctx, db, cfg.CleanupAfter)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			next = cleanUpAgain
-			l.Log.Warn("old notifications cannot be removed", zap.Duration("again_in", next), zap.Error(err))
+			l.Log.Warn("old notifications cannot be removed", zap.Duration("again_in", next),
+				zap.Error(explainSink(ctx, db, cfg, consumer(cfg, "cleanup"), err)))
 		default:
 			l.Metrics.Cleaned.Add(float64(removed))
-			l.Log.Info("removed old notifications", zap.Int64("number", removed), zap.Duration("older_than", age))
+			l.Log.Info("removed old notifications", zap.Int64("number", removed), zap.Duration("older_than", cfg.CleanupAfter))
 		}
 		select {
 		case <-ctx.Done():

@@ -62,9 +62,11 @@ type Listener struct {
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
 	Credentials  Credentials
-	Metrics      *metrics.Listen
-	Status       *Status
-	Log          *zap.Logger
+	// Explain names what is missing if the queue refuses a command for want of a privilege.
+	Explain func(error) error
+	Metrics *metrics.Listen
+	Status  *Status
+	Log     *zap.Logger
 
 	// id identifies this listener in its claims.
 	id string
@@ -151,8 +153,9 @@ func (l *Listener) wakeups() chan struct{} {
 }
 
 func (l *Listener) queueFailed(err error) {
-	l.Status.queueFailed(err)
 	l.Credentials.Failed(err)
+	err = l.Explain(err)
+	l.Status.queueFailed(err)
 	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 

@@ -139,7 +139,8 @@ func (s scene) listenTo(receivers ...Receiver) (l *Listener, stop func()) {
 	labels := metrics.ListenLabels{Results: Results(), Modes: Modes(), ReceiverResults: ReceiverResults()}
 	log := zaptest.NewLogger(s, zaptest.Level(zap.InfoLevel))
 	l = &Listener{
-		Credentials: accepted{}, Database: s.db.Name(), Receivers: receivers,
+		Credentials: accepted{}, Explain: func(err error) error { return err },
+		Database: s.db.Name(), Receivers: receivers,
 		PollInterval: 100 * time.Millisecond, Status: &Status{}, Log: log,
 	}
 	l.Metrics = metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels, l.Status.Ready)

@@ -103,6 +103,9 @@ type Config struct {
 	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
 	Own []string
+	// ExplainSink names what is missing if the sink refuses a command for want of a
+	// privilege; it returns every other error as it is.
+	ExplainSink func(ctx context.Context, err error) error
 	// TailCredentials are those of the set, SinkCredentials those of the sink.
 	TailCredentials, SinkCredentials Credentials
 

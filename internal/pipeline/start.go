@@ -259,7 +259,7 @@ func Await(ctx context.Context, log *zap.Logger, limit time.Duration, step func(
 		case time.Now().After(deadline):
 			return fmt.Errorf("gave up after %s: %w", limit, err)
 		}
-		if text := strings.ReplaceAll(err.Error(), "\n", "; "); text != said {
+		if text := strings.ReplaceAll(replicaset.WithoutConnection(err).Error(), "\n", "; "); text != said {
 			said = text
 			log.Info("waiting", zap.Duration("at_most", time.Until(deadline).Round(time.Second)), zap.String("for", text))
 		}
