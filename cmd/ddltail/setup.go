@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
@@ -28,7 +29,7 @@ func setupCommand() *cobra.Command {
 				return err
 			}
 			return withSink(cmd.Context(), cfg, log, consumer(cfg, "setup"), func(ctx context.Context, db *mongo.Database) error {
-				if err := sink.Setup(ctx, db); err != nil {
+				if err := sink.Setup(ctx, db, ownindex.Create); err != nil {
 					return err
 				}
 				log.Info("ready", zap.String("database", cfg.Database), zap.String("collection", sink.Notifications))

@@ -2,6 +2,7 @@ package detector_test
 
 import (
 	"maps"
+	"math"
 	"regexp"
 	"strings"
 
@@ -22,6 +23,8 @@ type reasons struct {
 	// created holds by full name what a create entry was seen of: whether it is a collection of the server's own, and whether
 	// it has the option temp.
 	created map[string]origin
+	// never holds the indexes with an expiry of NaN, by full name and name.
+	never map[string]bool
 }
 
 type origin struct{ internal, temp bool }
@@ -31,7 +34,7 @@ func (r *reasons) follow(e oplog.Entry) {
 	name, target := e.Command()
 	coll, _ := target.StringValueOK()
 	if r.created == nil {
-		r.created = map[string]origin{}
+		r.created, r.never = map[string]origin{}, map[string]bool{}
 	}
 	switch name {
 	case "create":
@@ -45,6 +48,10 @@ func (r *reasons) follow(e oplog.Entry) {
 		}
 		delete(r.created, coll)
 		r.created[to] = is
+	case "createIndexes":
+		seconds, _ := e.Object.Lookup("expireAfterSeconds").DoubleOK()
+		index, _ := e.Object.Lookup("name").StringValueOK()
+		r.never[e.Database()+"."+coll+" "+index] = math.IsNaN(seconds)
 	case "drop":
 		delete(r.created, e.Database()+"."+coll)
 	}
@@ -144,7 +151,7 @@ func (r *reasons) whyCommand(e oplog.Entry) string {
 	case name == "create" && (marked(e, "temp") || aside.MatchString(coll)), r.of(e.Database() + "." + coll).internal:
 		return "a collection that the server made for itself"
 	case name == "collMod":
-		return whyModification(e)
+		return r.whyModification(e)
 	case name == "createIndexes" && strings.Contains(string(e.Object), "control.min."):
 		return "the index that a server makes with a time series"
 	}
@@ -169,7 +176,12 @@ func (r *reasons) whyRename(e oplog.Entry) string {
 	return ""
 }
 
-func whyModification(e oplog.Entry) string {
+func (r *reasons) whyModification(e oplog.Entry) string {
+	index, _ := e.Object.Lookup("index", "name").StringValueOK()
+	coll, _ := e.Object.Lookup("collMod").StringValueOK()
+	if seconds, _ := e.Object.Lookup("index", "expireAfterSeconds").AsInt64OK(); seconds == math.MaxInt32 && r.never[e.Database()+"."+coll+" "+index] {
+		return "what 6.0 reads an expiry of NaN as, written down when it became primary"
+	}
 	elems, err := e.Object.Elements()
 	if err != nil {
 		return ""

@@ -122,6 +122,9 @@ func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 			next := def.WithIndex(after)
 			w.put(op.ns, &next)
 		}
+		if schema.WritesDownExpiry(before, after) {
+			return nil
+		}
 	}
 	if !w.isTemporary(op.ns) {
 		w.emit(op, c)

@@ -6,13 +6,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // becomesCapped reports whether convertToCapped makes one of the other: it keeps all
 // other options, and no index.
 func becomesCapped(from, to bson.Raw) bool {
-	return slices.Equal(schema.DifferingOptions(from, to), []string{"capped", "size"}) && flag(to, "capped")
+	return slices.Equal(schema.DifferingOptions(from, to), []string{"capped", "size"}) && rawdoc.Truthy(to.Lookup("capped"))
 }
 
 func convertToCapped(n schema.Named) Step {

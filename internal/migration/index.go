@@ -6,7 +6,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // indexChanges are the steps that change the indexes of a collection.
@@ -85,20 +87,21 @@ func createIndex(to schema.Named, spec bson.Raw) Step {
 
 // canModify reports whether only such options differ as collMod changes on every server.
 func canModify(old, spec bson.Raw) bool {
-	_, expired := old.Lookup("expireAfterSeconds").AsInt64OK()
-	_, expires := spec.Lookup("expireAfterSeconds").AsInt64OK()
-	return expired == expires && schema.EquivalentIndex(old, spec, "hidden", "expireAfterSeconds")
+	_, expired := old.LookupErr("expireAfterSeconds")
+	_, expires := spec.LookupErr("expireAfterSeconds")
+	return (expired == nil) == (expires == nil) && schema.EquivalentIndex(old, spec, "hidden", "expireAfterSeconds")
 }
 
 func modifyIndex(ns schema.Namespace, old, spec bson.Raw) Script {
 	var script Script
 	name := bson.E{Key: "name", Value: nameOf(spec)}
-	if was, is := flag(old, "hidden"), flag(spec, "hidden"); was != is {
+	if was, is := rawdoc.Truthy(old.Lookup("hidden")), rawdoc.Truthy(spec.Lookup("hidden")); was != is {
 		script = append(script, modify(ns, bson.D{{Key: "index", Value: bson.D{name, {Key: "hidden", Value: is}}}}))
 	}
-	before, _ := old.Lookup("expireAfterSeconds").AsInt64OK()
-	if after, _ := spec.Lookup("expireAfterSeconds").AsInt64OK(); before != after {
-		s := modify(ns, bson.D{{Key: "index", Value: bson.D{name, {Key: "expireAfterSeconds", Value: after}}}})
+	row := option.Index("expireAfterSeconds")
+	before, after := old.Lookup(row.Name), spec.Lookup(row.Name)
+	if seconds, ok := row.Int64(after); ok && !row.Same(before, after) {
+		s := modify(ns, bson.D{{Key: "index", Value: bson.D{name, {Key: row.Parameter, Value: seconds}}}})
 		script = append(script, warnExpiry(s, ns, old, spec))
 	}
 	return script
@@ -106,15 +109,10 @@ func modifyIndex(ns schema.Namespace, old, spec bson.Raw) Script {
 
 // warnExpiry says that an index takes documents, or takes them sooner than before.
 func warnExpiry(s Step, ns schema.Namespace, old, spec bson.Raw) Step {
-	if s.Text != "" && lower("expireAfterSeconds", old, spec) {
+	if s.Text != "" && lower(option.Index("expireAfterSeconds"), old, spec) {
 		s.Warning, s.Destroys = "DATA MAY GO: "+ns.String()+" expires documents by the index "+mongosh.Quote(nameOf(spec)), true
 	}
 	return s
-}
-
-func flag(spec bson.Raw, key string) bool {
-	on, _ := spec.Lookup(key).BooleanOK()
-	return on
 }
 
 func nameOf(spec bson.Raw) string {

@@ -22,7 +22,7 @@ func changeOptions(ns schema.Namespace, from, to schema.Definition) (script Scri
 			continue
 		}
 		parameters = append(parameters, parameter)
-		if option.Collection(key).Limit && lower(key, from.Options, to.Options) {
+		if row := option.Collection(key); row.Limit && lower(row, from.Options, to.Options) {
 			warning = "DATA MAY GO: " + mongosh.Quote(ns.String()) + " keeps fewer documents by its new " + key
 		}
 	}
@@ -49,11 +49,11 @@ func newest(parameters bson.D) string {
 }
 
 // lower reports whether a limit gets lower, or is set where there was none.
-func lower(key string, from, to bson.Raw) bool {
-	after, ok := to.Lookup(key).AsInt64OK()
+func lower(limit option.Option, from, to bson.Raw) bool {
+	after, ok := limit.Int64(to.Lookup(limit.Name))
 	if !ok {
 		return false
 	}
-	before, ok := from.Lookup(key).AsInt64OK()
+	before, ok := limit.Int64(from.Lookup(limit.Name))
 	return !ok || after < before
 }

@@ -42,10 +42,11 @@ func collectionOption(key string, v bson.RawValue) node {
 	case "clusteredIndex":
 		return minimalClusteredIndex(v)
 	}
-	if option.Collection(key).Number {
-		return relax(v)
+	row := option.Collection(key)
+	if row.Reading == option.AsWritten {
+		return raw(v)
 	}
-	return raw(v)
+	return relax(row.Accepted(v))
 }
 
 // isAppMetadata recognises a storageEngine that the server wrote to keep notes

@@ -77,7 +77,7 @@ func indexOptions(spec, key object) object {
 		case "collation":
 			options = append(options, field{f.key, minimalCollation(v)})
 		default:
-			options = append(options, field{f.key, relax(v)})
+			options = append(options, field{f.key, relax(row.Accepted(v))})
 		}
 	}
 	return options
@@ -92,7 +92,7 @@ func isImplied(row option.Option, v bson.RawValue, key object) bool {
 		return isString(v, s)
 	}
 	n, ok := row.Implied.(int)
-	return ok && isNumber(v, int64(n))
+	return ok && isNumber(row.Accepted(v), int64(n))
 }
 
 // holds reports whether one of the key's fields is of that kind.

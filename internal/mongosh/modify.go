@@ -31,15 +31,30 @@ func collModParameters(changes bson.Raw) (parameters object, ok bool) {
 		if f.key == "collMod" || slices.Contains(server, f.key) {
 			continue
 		}
-		v := f.stored()
-		switch f.key {
-		case "expireAfterSeconds", "cappedSize", "cappedMax", "index", "timeseries":
-			parameters = append(parameters, field{f.key, relaxed(v)})
-		default:
-			parameters = append(parameters, f)
-		}
+		parameters = append(parameters, field{f.key, collModValue(f.key, f.stored())})
 	}
 	return parameters, true
+}
+
+// collModValue is what the newest server accepts for a parameter.
+func collModValue(parameter string, v bson.RawValue) node {
+	switch parameter {
+	case "index":
+		fields, ok := nested(v)
+		for i, f := range fields {
+			fields[i].value = relax(option.Index(f.key).Accepted(f.stored()))
+		}
+		if ok {
+			return fields
+		}
+	case "timeseries":
+		return relaxed(v)
+	}
+	row := option.CollectionParameter(parameter)
+	if row.Reading == option.AsWritten {
+		return raw(v)
+	}
+	return relax(row.Accepted(v))
 }
 
 // ConvertToCapped makes a collection capped, with the size in the options it

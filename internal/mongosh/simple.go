@@ -9,10 +9,12 @@ import (
 // WithSimpleCollation returns the index spec with an explicit simple collation
 // where it has none. On a collection with a default collation a new index gets
 // that one by default, while the catalog shows an index with the
-// simple collation as one without: the statement for it has to say so.
+// simple collation as one without: the statement for it has to say so. One of v: 1 never
+// gets a collation, and servers refuse to be told so.
 func WithSimpleCollation(spec bson.Raw) bson.Raw {
 	fields, ok := parse(spec)
-	if _, has := fields.get("collation"); !ok || has {
+	version, _ := fields.get("v")
+	if _, has := fields.get("collation"); !ok || has || isNumber(version, 1) {
 		return spec
 	}
 	simple, err := bson.Marshal(bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "simple"}}}})

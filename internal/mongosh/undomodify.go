@@ -53,9 +53,9 @@ func oldOption(change field, options object) node {
 	old, had := options.get(row.Name)
 	switch {
 	case row.CappedOnly:
-		return oldLimit(change, options, row.Name)
+		return oldLimit(change, options, row)
 	case row.Limit:
-		return oldExpiry(change, old, had)
+		return oldExpiry(change, row, old, had)
 	}
 	return oldValue(row, old, had)
 }
@@ -68,7 +68,7 @@ func oldValue(row option.Option, old bson.RawValue, had bool) node {
 	case !removable:
 		return nil
 	case had:
-		return raw(old)
+		return raw(row.Accepted(old))
 	}
 	kind, data, err := bson.MarshalValue(off)
 	if err != nil {
@@ -78,11 +78,11 @@ func oldValue(row option.Option, old bson.RawValue, had bool) node {
 }
 
 // oldExpiry is nil where the old expiry is shorter than the new one.
-func oldExpiry(change field, old bson.RawValue, had bool) node {
+func oldExpiry(change field, row option.Option, old bson.RawValue, had bool) node {
 	if !had {
 		return text("off")
 	}
-	before, ok := wholeNumber(old)
+	before, ok := row.Int64(old)
 	after, now := changedNumber(change)
 	if !ok || !now || before < after {
 		return nil
@@ -92,9 +92,9 @@ func oldExpiry(change field, old bson.RawValue, had bool) node {
 
 // oldLimit is nil where the old limit is lower than the new one, or was none,
 // which collMod cannot say.
-func oldLimit(change field, options object, option string) node {
-	old, had := options.get(option)
-	before, ok := wholeNumber(old)
+func oldLimit(change field, options object, row option.Option) node {
+	old, had := options.get(row.Name)
+	before, ok := row.Int64(old)
 	after, now := changedNumber(change)
 	unlimited := now && after <= 0
 	if !had || !ok || !now || unlimited || before < after {
@@ -141,7 +141,7 @@ func oldIndexOption(change field, before object) node {
 	old, had := before.get(change.key)
 	row := option.Index(change.key)
 	if row.Limit && had {
-		return oldExpiry(change, old, had)
+		return oldExpiry(change, row, old, had)
 	}
 	// An index stays unique, and a TTL index one: those have no Off.
 	return oldValue(row, old, had)

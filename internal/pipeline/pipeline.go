@@ -26,6 +26,7 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
@@ -75,10 +76,14 @@ type Credentials interface {
 type Pipeline struct {
 	Config
 	state
+	// indexes creates those of ddltail's own collections.
+	indexes *ownindex.Builder
 }
 
 // New creates a pipeline. It does no I/O: Setup and Prepare do.
-func New(cfg Config) *Pipeline { return &Pipeline{Config: cfg} }
+func New(cfg Config) *Pipeline {
+	return &Pipeline{Config: cfg, indexes: ownindex.NewBuilder(cfg.Log)}
+}
 
 // Config is what a pipeline is given. All fields must be set but Actors.
 type Config struct {
@@ -103,6 +108,9 @@ type Config struct {
 	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
 	Own []string
+	// ExplainSink names what is missing if the sink refuses a command for want of a
+	// privilege; it returns every other error as it is.
+	ExplainSink func(ctx context.Context, err error) error
 	// TailCredentials are those of the set, SinkCredentials those of the sink.
 	TailCredentials, SinkCredentials Credentials
 
@@ -194,6 +202,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// BuildIndexes creates the indexes that own collections with documents lack, until the
+// context ends.
+func (p *Pipeline) BuildIndexes(ctx context.Context) error { return p.indexes.Run(ctx) }
 
 // tail reads from one member until an error, or until the position was changed by a
 // recovery. It calls healthy after every successful read.

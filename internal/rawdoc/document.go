@@ -63,13 +63,21 @@ func Marshal(doc bson.D) (bson.Raw, error) {
 	return raw, nil
 }
 
-// Truthy reads a flag that servers write as a boolean or a number.
+// Truthy reads a flag as servers do: any number but 0 is on, NaN too, and so is any other
+// value but null.
 func Truthy(v bson.RawValue) bool {
-	if b, ok := v.BooleanOK(); ok {
-		return b
+	switch v.Type {
+	case 0, bson.TypeNull, bson.TypeUndefined:
+		return false
+	case bson.TypeBoolean:
+		return v.Boolean()
+	case bson.TypeDecimal128:
+		d := v.Decimal128()
+		n, _, err := d.BigInt()
+		return err != nil || n.Sign() != 0 // NaN and infinity have no integer
 	}
-	n, ok := v.AsInt64OK()
-	return ok && n != 0
+	f, ok := v.AsFloat64OK()
+	return !ok || f != 0
 }
 
 // Documents reads an array of documents.

@@ -18,9 +18,10 @@ func (d Definition) EquivalentIdentity(other Definition) bool {
 	return sameUUID && d.Temporary == other.Temporary && d.Equivalent(other)
 }
 
-// Equivalent reports whether a user would have to type the same for both: what a server lists
-// and another leaves out (versions, defaults, the order of options, the type of a whole
-// number) makes no difference. Nor does the UUID.
+// Equivalent reports whether any supported version could list one definition for the other.
+// Entries keep what a driver sent; listings return what a server read, and each version
+// reads and leaves out something else: versions, defaults, the order of options, numbers for
+// booleans, fractions of seconds. Nothing else in ddltail decides that. The UUID makes no difference.
 func (d Definition) Equivalent(other Definition) bool {
 	if d.Kind != other.Kind || len(d.Indexes) != len(other.Indexes) {
 		return false
@@ -33,10 +34,9 @@ func (d Definition) Equivalent(other Definition) bool {
 	return EquivalentOptions(d.Options, other.Options)
 }
 
-// EquivalentOptions reports whether two sets of options of a collection or view would
-// be typed alike.
+// EquivalentOptions does the same for the options of a collection or view.
 func EquivalentOptions(a, b bson.Raw) bool {
-	return same(normalized(a, option.Collection), normalized(b, option.Collection), func(options bson.Raw) string {
+	return equivalent(a, b, option.Collection, func(options bson.Raw) string {
 		if _, err := options.LookupErr("viewOn"); err == nil {
 			return mongosh.CreateView("db", "view", options)
 		}
@@ -44,28 +44,37 @@ func EquivalentOptions(a, b bson.Raw) bool {
 	})
 }
 
-// EquivalentIndex reports whether two index specs would be typed alike, but for some fields.
+// EquivalentIndex does the same for two index specs, but for some fields.
 func EquivalentIndex(a, b bson.Raw, but ...string) bool {
-	return same(normalized(a, option.Index, but...), normalized(b, option.Index, but...), func(spec bson.Raw) string {
+	return equivalent(a, b, option.Index, func(spec bson.Raw) string {
 		return mongosh.CreateIndex("db", "collection", spec)
-	})
+	}, but...)
 }
 
-// same compares what would be typed, and what no statement can say as it is.
-func same(a, b bson.Raw, statement func(bson.Raw) string) bool {
-	if string(a) == string(b) {
-		return true
+// equivalent compares what the versions list, the newest first, by what would be typed; or
+// as it is, where no statement can say it.
+func equivalent(a, b bson.Raw, rows table, statement func(bson.Raw) string, but ...string) bool {
+	for _, read := range []reading{option.Option.Newest, option.Option.Oldest} {
+		one, other := normalized(a, rows, read, but...), normalized(b, rows, read, but...)
+		if string(one) == string(other) {
+			return true
+		}
+		if left := statement(one); left != "" && left == statement(other) {
+			return true
+		}
 	}
-	left, right := statement(a), statement(b)
-	return left != "" && left == right
+	return false
 }
+
+// reading returns what a version lists for a value.
+type reading func(option.Option, bson.RawValue) bson.RawValue
 
 // table finds the row of an option: option.Collection or option.Index.
 type table func(name string) option.Option
 
-// normalized sorts the fields of a definition, whose order has no meaning, and leaves
-// out those that mean the same as no value, and those named.
-func normalized(doc bson.Raw, rows table, but ...string) bson.Raw {
+// normalized sorts the fields of a definition, whose order has no meaning, as a version
+// lists them, and leaves out those that mean the same as no value, and those named.
+func normalized(doc bson.Raw, rows table, read reading, but ...string) bson.Raw {
 	elems, err := doc.Elements()
 	if err != nil {
 		return doc
@@ -76,7 +85,7 @@ func normalized(doc bson.Raw, rows table, but ...string) bson.Raw {
 	slices.SortFunc(elems, func(a, b bson.RawElement) int { return strings.Compare(a.Key(), b.Key()) })
 	sorted := make(bson.D, len(elems))
 	for i, el := range elems {
-		sorted[i] = bson.E{Key: el.Key(), Value: el.Value()}
+		sorted[i] = bson.E{Key: el.Key(), Value: read(rows(el.Key()), el.Value())}
 	}
 	raw, err := rawdoc.Marshal(sorted)
 	if err != nil {
@@ -96,10 +105,10 @@ func DifferingIndex(before, after bson.Raw) []string {
 }
 
 func differing(before, after bson.Raw, rows table) []string {
-	a, b := normalized(before, rows), normalized(after, rows)
+	a, b := normalized(before, rows, asWritten), normalized(after, rows, asWritten)
 	var keys []string
 	for _, el := range elements(b) {
-		if old, err := a.LookupErr(el.Key()); err != nil || !sameValue(el.Key(), old, el.Value()) {
+		if old, err := a.LookupErr(el.Key()); err != nil || !sameValue(rows(el.Key()), old, el.Value()) {
 			keys = append(keys, el.Key())
 		}
 	}
@@ -112,12 +121,14 @@ func differing(before, after bson.Raw, rows table) []string {
 	return keys
 }
 
-func sameValue(key string, a, b bson.RawValue) bool {
-	if a.Equal(b) {
+func asWritten(_ option.Option, v bson.RawValue) bson.RawValue { return v }
+
+func sameValue(row option.Option, a, b bson.RawValue) bool {
+	if a.Equal(b) || row.Same(a, b) {
 		return true
 	}
-	one, oneErr := rawdoc.Marshal(bson.D{{Key: key, Value: a}})
-	other, otherErr := rawdoc.Marshal(bson.D{{Key: key, Value: b}})
+	one, oneErr := rawdoc.Marshal(bson.D{{Key: row.Name, Value: a}})
+	other, otherErr := rawdoc.Marshal(bson.D{{Key: row.Name, Value: b}})
 	return oneErr == nil && otherErr == nil && EquivalentOptions(one, other)
 }
 

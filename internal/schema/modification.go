@@ -38,7 +38,7 @@ func OptionParameter(key string, before, after bson.Raw) (parameter bson.E, ok b
 		return bson.E{}, false
 	}
 	if value, err := after.LookupErr(key); err == nil {
-		return bson.E{Key: row.Parameter, Value: value}, true
+		return bson.E{Key: row.Parameter, Value: row.Accepted(value)}, true
 	}
 	off, ok := row.OffValue()
 	return bson.E{Key: row.Parameter, Value: off}, ok
@@ -49,7 +49,7 @@ func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
 	was, _ := before.Lookup("timeseries").DocumentOK()
 	is, _ := after.Lookup("timeseries").DocumentOK()
 	changing := []string{"granularity", "bucketMaxSpanSeconds"}
-	if string(normalized(was, option.Collection, changing...)) != string(normalized(is, option.Collection, changing...)) {
+	if string(normalized(was, option.Collection, asWritten, changing...)) != string(normalized(is, option.Collection, asWritten, changing...)) {
 		return bson.E{}, false
 	}
 	steps := []string{"seconds", "minutes", "hours"}
@@ -72,7 +72,7 @@ func IndexChanges(before, after bson.Raw) bson.Raw {
 		value, err := after.LookupErr(key)
 		switch {
 		case err == nil:
-			params = append(params, bson.E{Key: key, Value: value})
+			params = append(params, bson.E{Key: key, Value: option.Index(key).Accepted(value)})
 		case key != "prepareUnique" || !rawdoc.Truthy(after.Lookup("unique")): // which takes it along
 			params = append(params, bson.E{Key: key, Value: false})
 		}
@@ -82,6 +82,14 @@ func IndexChanges(before, after bson.Raw) bson.Raw {
 		return nil
 	}
 	return raw
+}
+
+// WritesDownExpiry reports whether a collMod of an index only wrote down what servers read
+// an expiry of NaN as. 6.0 does that when it becomes primary: no user did.
+func WritesDownExpiry(before, after bson.Raw) bool {
+	row := option.Index("expireAfterSeconds")
+	was, is := before.Lookup(row.Name), after.Lookup(row.Name)
+	return len(row.Listed(was)) > 1 && row.Same(was, is) && EquivalentIndex(before, after)
 }
 
 // NeedsRebuild reports whether two indexes of one name differ in what no collMod changes.

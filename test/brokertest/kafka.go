@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,7 +25,7 @@ const (
 )
 
 // Kafka is a broker that is its own controller. It listens without authentication, with SASL,
-// and with TLS that demands a client certificate.
+// with TLS that demands a client certificate, and with SASL over TLS.
 type Kafka struct {
 	*Server
 	Certificates
@@ -36,7 +37,7 @@ type Kafka struct {
 func NewKafka(tb mongotest.TB, properties ...string) Kafka {
 	tb.Helper()
 	jars := script(tb, "kafka.sh")
-	server, err := newServer(4)
+	server, err := newServer(5)
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
@@ -60,6 +61,9 @@ func (k Kafka) SASLAddr() string { return k.addr(2) }
 // TLSAddr is host and port of the listener with TLS.
 func (k Kafka) TLSAddr() string { return k.addr(3) }
 
+// SASLTLSAddr is host and port of the listener with SASL over TLS; it has SCRAM-SHA-512 alone.
+func (k Kafka) SASLTLSAddr() string { return k.addr(4) }
+
 func (k Kafka) config() string { return filepath.Join(k.Dir(), "server.properties") }
 
 // java returns the command line of a class. The compiler's first stage alone and the serial
@@ -70,7 +74,8 @@ func (k Kafka) java(arguments ...string) *exec.Cmd {
 }
 
 func (k Kafka) format(ctx context.Context, properties []string) error {
-	listeners := "PLAINTEXT://" + k.Addr() + ",CONTROLLER://" + k.addr(1) + ",SASL://" + k.SASLAddr() + ",TLS://" + k.TLSAddr()
+	listeners := "PLAINTEXT://" + k.Addr() + ",CONTROLLER://" + k.addr(1) + ",SASL://" + k.SASLAddr() + ",TLS://" + k.TLSAddr() +
+		",SASLTLS://" + k.SASLTLSAddr()
 	lines := append([]string{
 		"process.roles=broker,controller",
 		"node.id=1",
@@ -78,7 +83,7 @@ func (k Kafka) format(ctx context.Context, properties []string) error {
 		"controller.listener.names=CONTROLLER",
 		"listeners=" + listeners,
 		"advertised.listeners=" + listeners,
-		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL",
+		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SASLTLS:SASL_SSL",
 		"inter.broker.listener.name=PLAINTEXT",
 		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
 		"listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_" + User + "=\"" + Password + "\";",
@@ -87,6 +92,10 @@ func (k Kafka) format(ctx context.Context, properties []string) error {
 		"listener.name.tls.ssl.client.auth=required",
 		"listener.name.tls.ssl.keystore.type=PEM",
 		"listener.name.tls.ssl.keystore.location=" + k.server,
+		"listener.name.sasltls.sasl.enabled.mechanisms=SCRAM-SHA-512",
+		"listener.name.sasltls.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+		"listener.name.sasltls.ssl.keystore.type=PEM",
+		"listener.name.sasltls.ssl.keystore.location=" + k.server,
 		"listener.name.tls.ssl.truststore.type=PEM",
 		"listener.name.tls.ssl.truststore.location=" + k.CA,
 		"log.dirs=" + filepath.Join(k.Dir(), "data"),
@@ -134,7 +143,8 @@ func (k Kafka) client(options ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(k.Addr()), kgo.DisableClientMetrics()}, options...)...)
 }
 
-// CreateTopic creates a topic; configs are "key=value".
+// CreateTopic creates a topic and waits until the broker describes it, which may be later
+// than its answer; configs are "key=value".
 func (k Kafka) CreateTopic(ctx context.Context, topic string, partitions int, configs ...string) error {
 	client, err := k.client()
 	if err != nil {
@@ -154,7 +164,32 @@ func (k Kafka) CreateTopic(ctx context.Context, topic string, partitions int, co
 	if err != nil {
 		return err
 	}
-	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
+	if err := kerr.ErrorForCode(response.Topics[0].ErrorCode); err != nil {
+		return err
+	}
+	return awaitTopic(ctx, client, topic)
+}
+
+func awaitTopic(ctx context.Context, client *kgo.Client, topic string) error {
+	request := kmsg.NewPtrMetadataRequest()
+	wanted := kmsg.NewMetadataRequestTopic()
+	wanted.Topic = kmsg.StringPtr(topic)
+	request.Topics = append(request.Topics, wanted)
+	for {
+		response, err := request.RequestWith(ctx, client)
+		if err != nil {
+			return err
+		}
+		err = kerr.ErrorForCode(response.Topics[0].ErrorCode)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("topic %s: %w", topic, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // Record is a record of a topic.

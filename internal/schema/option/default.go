@@ -9,10 +9,10 @@ import (
 )
 
 // strict reports whether a validationLevel is the default.
-func strict(v bson.RawValue) bool { return isText(v, "strict") }
+func strict(v bson.RawValue) bool { return isText(v, "strict") || isText(v, "") }
 
 // fails reports whether a validationAction is the default.
-func fails(v bson.RawValue) bool { return isText(v, "error") }
+func fails(v bson.RawValue) bool { return isText(v, "error") || isText(v, "") }
 
 func isText(v bson.RawValue, text string) bool {
 	s, ok := v.StringValueOK()
@@ -34,8 +34,8 @@ func emptyDocument(v bson.RawValue) bool {
 }
 
 func noMaximum(v bson.RawValue) bool {
-	n, ok := v.AsInt64OK()
-	return ok && (n <= 0 || n == math.MaxInt32)
+	f, ok := number(v)
+	return ok && (math.IsNaN(f) || f <= 0 || f == math.MaxInt32)
 }
 
 func isString(v bson.RawValue) bool {

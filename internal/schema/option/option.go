@@ -50,8 +50,8 @@ type Option struct {
 	Limit bool
 	// Helper: mongosh's createCollection or createIndex passes it on.
 	Helper bool
-	// Number: the server reads any number; a statement writes a whole one plainly.
-	Number bool
+	// Reading is how servers read a value that is not of the expected type.
+	Reading Reading
 }
 
 // Changeable reports whether a collMod can change the option.

@@ -1,0 +1,139 @@
+package option
+
+import (
+	"math"
+	"strconv"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/rawdoc"
+)
+
+// Reading is how servers read the value of an option. Entries keep what a driver sent;
+// listings, from 5.0 on, return what was read.
+type Reading int
+
+const (
+	// AsWritten: nothing is converted, or before the entry is written.
+	AsWritten Reading = iota
+	// Flag: any number but 0 is true, and up to 4.4 any value but null.
+	Flag
+	// Whole: any number, its fraction cut off.
+	Whole
+	// Fraction: any number, as a double.
+	Fraction
+	// Expiry: seconds, cut to 32 bits. 5.0 reads NaN as 0, 6.0 as 2147483647: never.
+	Expiry
+	// CappedSize: bytes, rounded up to a multiple of 256.
+	CappedSize
+	// Word: 4.4 accepts an empty string for the default.
+	Word
+)
+
+const cappedUnit = 256
+
+// Listed returns what servers list for a value, each once, the newest version first.
+func (o Option) Listed(v bson.RawValue) []bson.RawValue {
+	number, isNumber := number(v)
+	switch {
+	case o.Reading == Flag:
+		return []bson.RawValue{boolean(rawdoc.Truthy(v))}
+	case o.Reading == Word:
+		if off, ok := o.OffValue(); ok && isText(v, "") {
+			return []bson.RawValue{value(off)}
+		}
+	case !isNumber:
+	case o.Reading == Whole:
+		return []bson.RawValue{whole(number)}
+	case o.Reading == Fraction:
+		return []bson.RawValue{value(number)}
+	case o.Reading == Expiry && math.IsNaN(number):
+		return []bson.RawValue{value(int32(math.MaxInt32)), value(int32(0))}
+	case o.Reading == Expiry:
+		return []bson.RawValue{whole(min(number, math.MaxInt32))}
+	case o.Reading == CappedSize:
+		return []bson.RawValue{whole(math.Ceil(math.Trunc(number)/cappedUnit) * cappedUnit)}
+	}
+	return []bson.RawValue{v}
+}
+
+// Newest returns what the newest supported version lists for a value.
+func (o Option) Newest(v bson.RawValue) bson.RawValue { return o.Listed(v)[0] }
+
+// Accepted returns a value that the newest supported version accepts, and that every server
+// reads as the one given: that of a statement.
+func (o Option) Accepted(v bson.RawValue) bson.RawValue {
+	n, isNumber := number(v)
+	switch {
+	case isNumber && o.Reading == CappedSize:
+		return whole(n) // the server rounds it
+	case isNumber && o.Reading == Expiry && math.IsNaN(n):
+		return value(n) // 4.4 and 5.0 refuse what 6.0 reads it as
+	}
+	return o.Newest(v)
+}
+
+// Oldest returns what the oldest version lists for a value that does not list it as it was
+// written.
+func (o Option) Oldest(v bson.RawValue) bson.RawValue {
+	listed := o.Listed(v)
+	return listed[len(listed)-1]
+}
+
+// Int64 reads a number as the newest version does; a capped size before it is rounded.
+func (o Option) Int64(v bson.RawValue) (int64, bool) {
+	if o.Reading == CappedSize {
+		return o.Accepted(v).AsInt64OK()
+	}
+	return o.Newest(v).AsInt64OK()
+}
+
+// Same reports whether a supported version lists the same for two values, or one for the
+// other.
+func (o Option) Same(a, b bson.RawValue) bool {
+	for _, left := range o.Listed(a) {
+		for _, right := range o.Listed(b) {
+			if left.Equal(right) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// number reads a number of any type.
+func number(v bson.RawValue) (float64, bool) {
+	if d, ok := v.Decimal128OK(); ok {
+		f, err := strconv.ParseFloat(d.String(), 64)
+		return f, err == nil
+	}
+	return v.AsFloat64OK()
+}
+
+// whole returns a number without its fraction, an int32 where it fits.
+func whole(f float64) bson.RawValue {
+	switch {
+	case math.IsNaN(f):
+		return value(int32(0))
+	case f >= math.MaxInt64:
+		return value(int64(math.MaxInt64))
+	case f <= math.MinInt64:
+		return value(int64(math.MinInt64))
+	}
+	n := int64(f)
+	if n == int64(int32(n)) {
+		return value(int32(n))
+	}
+	return value(n)
+}
+
+func boolean(b bool) bson.RawValue { return value(b) }
+
+// value encodes one of the types above, which cannot fail.
+func value(v any) bson.RawValue {
+	kind, data, err := bson.MarshalValue(v)
+	if err != nil {
+		return bson.RawValue{Type: bson.TypeNull}
+	}
+	return bson.RawValue{Type: kind, Value: data}
+}

@@ -1,0 +1,274 @@
+package lax
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// database is where the trials are made.
+const database = "lax"
+
+// lab is a server with the objects that it accepted.
+type lab struct {
+	*testing.T
+	binary string
+	set    *mongotest.ReplicaSet
+	client *mongo.Client
+	trials []trial
+}
+
+// trial is one option in one form. Of those that the server refused there is no collection.
+type trial struct {
+	option, form, collection string
+	accepted                 bool
+}
+
+// try makes a collection for every step-th trial.
+func (l *lab) try(step int) {
+	n := 0
+	for _, o := range Options() {
+		for _, f := range append(Forms(), o.More...) {
+			if n++; n%step != 0 {
+				continue
+			}
+			t := trial{option: o.Name, form: f.Name, collection: fmt.Sprintf("c%04d", n)}
+			t.accepted = l.commands(o, f, t.collection)
+			if !t.accepted {
+				l.must(l.client.Database(database).Collection(t.collection).Drop(l.Context()))
+			}
+			l.trials = append(l.trials, t)
+		}
+	}
+}
+
+func (l *lab) commands(o Option, f Form, collection string) bool {
+	for _, text := range o.Commands {
+		var command bson.D
+		l.must(bson.UnmarshalExtJSON([]byte(strings.NewReplacer("COLL", collection, "FORM", f.JSON).Replace(text)), false, &command))
+		err := l.client.Database(database).RunCommand(l.Context(), command).Err()
+		if refused := (mongo.ServerError)(nil); err != nil && !asServerError(err, &refused) {
+			l.Fatalf("%s %s: %v", o.Name, f.Name, err)
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *lab) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+// detector is one ddltail with a database of its own.
+type detector struct {
+	*lab
+	name    string
+	process *ddltailtest.Process
+}
+
+// start runs a ddltail that compares every second.
+func (l *lab) start(name string) *detector {
+	l.Helper()
+	d := &detector{lab: l, name: name}
+	d.restart()
+	return d
+}
+
+func (d *detector) variables() []string {
+	return []string{"DDLTAIL_MONGODB_URI=" + d.set.URI(), "DDLTAIL_DATABASE=" + d.name, "DDLTAIL_NAME=" + d.name, "DDLTAIL_SOURCE=" + d.name}
+}
+
+func (d *detector) restart() {
+	d.Helper()
+	p, err := ddltailtest.Start(d.binary, []string{"run"}, append(d.variables(), "DDLTAIL_RECONCILE=1s", "DDLTAIL_NAMESPACES="+database+".*")...)
+	d.must(err)
+	d.process = p
+	d.Cleanup(func() {
+		if d.Failed() {
+			d.Logf("ddltail %s:\n%s", d.name, tail(p.Stderr()))
+		}
+		d.must(p.Close())
+	})
+	d.must(p.WaitReady(d.Context()))
+}
+
+func tail(log string) string {
+	lines := strings.Split(log, "\n")
+	return strings.Join(lines[max(0, len(lines)-15):], "\n")
+}
+
+func (d *detector) stop() {
+	d.Helper()
+	_, err := d.process.Stop(d.Context())
+	d.must(err)
+}
+
+// comparisons counts those that the log of the running process has.
+func (d *detector) comparisons() int {
+	log := d.process.Stderr()
+	return strings.Count(log, "catalog matches the server's") + strings.Count(log, "catalog drift found")
+}
+
+// compared waits for two comparisons, the second of which began after this, by detectors at once.
+func (l *lab) compared(detectors ...*detector) {
+	l.Helper()
+	before := map[string]int{}
+	for _, d := range detectors {
+		before[d.name] = d.comparisons()
+	}
+	for _, d := range detectors {
+		l.until(d.name+" has compared the catalog", func() bool { return d.comparisons() >= before[d.name]+2 })
+	}
+}
+
+// inferred returns what comparisons inferred, by collection.
+func (d *detector) inferred() map[string][]string {
+	d.Helper()
+	all := map[string][]string{}
+	for _, doc := range d.notifications(bson.D{{Key: "source", Value: "snapshot"}}) {
+		collection, _ := doc.Lookup("collection").StringValueOK()
+		all[collection] = append(all[collection], doc.Lookup("operation_statement").StringValue())
+	}
+	return all
+}
+
+func (l *lab) until(what string, holds func() bool) {
+	l.Helper()
+	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			l.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func (d *detector) notifications(filter bson.D) []bson.Raw {
+	d.Helper()
+	filter = append(filter, bson.E{Key: "database", Value: database})
+	cur, err := d.client.Database(d.name).Collection("schema_notifications").Find(d.Context(), filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	d.must(err)
+	var docs []bson.Raw
+	d.must(cur.All(d.Context(), &docs))
+	return docs
+}
+
+// differences are those that `ddltail status` shows.
+func (d *detector) differences() []string {
+	d.Helper()
+	p, err := ddltailtest.Start(d.binary, []string{"status", "--format", "json"}, d.variables()...)
+	d.must(err)
+	defer p.Close()
+	_, err = p.Wait(d.Context())
+	d.must(err)
+	var report struct {
+		Catalog struct {
+			Compared    bool     `json:"compared"`
+			Differences []string `json:"differences"`
+		} `json:"catalog"`
+	}
+	if err := json.Unmarshal([]byte(p.Stdout()), &report); err != nil || !report.Catalog.Compared {
+		d.Fatalf("status compared nothing (%v):\n%s%s", err, p.Stdout(), p.Stderr())
+	}
+	return report.Catalog.Differences
+}
+
+// script is a statement a line, each by itself: what fails prints its number and does not stop the rest.
+func script(statements []string) string {
+	var b strings.Builder
+	for i, s := range statements {
+		fmt.Fprintf(&b, "try { %s } catch (e) { print('%d: ' + e.message) }\n", s, i)
+	}
+	return b.String()
+}
+
+// replay runs statements by mongosh on another server, and returns what failed, each with its statement.
+func (l *lab) replay(on *mongotest.ReplicaSet, statements []string) []string {
+	l.Helper()
+	shell, err := mongotest.Mongosh(l.Context())
+	l.must(err)
+	home := l.TempDir()
+	file := filepath.Join(home, "replay.js")
+	l.must(os.WriteFile(file, []byte(script(statements)), 0o600))
+	ctx, cancel := context.WithTimeout(l.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, shell, on.URI(), "--quiet", "--norc", "--file", file)
+	cmd.Env = append(os.Environ(), "HOME="+home)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		l.Fatalf("mongosh: %v\n%s", err, out)
+	}
+	var failed []string
+	for line := range strings.Lines(string(out)) {
+		var i int
+		if _, err := fmt.Sscanf(line, "%d: ", &i); err == nil && i < len(statements) {
+			line = strings.TrimSpace(line) + " in " + statements[i]
+		}
+		failed = append(failed, line)
+	}
+	return failed
+}
+
+// definitions lists a server, leaving out what it cannot list.
+func (l *lab) definitions(client *mongo.Client) schema.Definitions {
+	l.Helper()
+	cur, err := client.Database(database).ListCollections(l.Context(), bson.D{})
+	l.must(err)
+	var infos []bson.Raw
+	l.must(cur.All(l.Context(), &infos))
+	all := schema.Definitions{}
+	for _, info := range infos {
+		name := info.Lookup("name").StringValue()
+		if strings.HasPrefix(name, "system.") {
+			continue
+		}
+		kind := schema.Kind(info.Lookup("type").StringValue())
+		def, err := schema.ListedDefinition(kind, info.Lookup("options").Document(), oplog.UUID{})
+		l.must(err)
+		if kind != schema.KindView {
+			def.Indexes = l.indexes(client, name)
+		}
+		all[schema.Namespace{Database: database, Collection: name}] = def
+	}
+	return all
+}
+
+func (l *lab) indexes(client *mongo.Client, collection string) []bson.Raw {
+	l.Helper()
+	cur, err := client.Database(database).RunCommandCursor(l.Context(), bson.D{{Key: "listIndexes", Value: collection}})
+	l.must(err)
+	var specs []bson.Raw
+	l.must(cur.All(l.Context(), &specs))
+	return slices.DeleteFunc(specs, func(spec bson.Raw) bool {
+		clustered, _ := spec.Lookup("clustered").BooleanOK()
+		return clustered || schema.IndexName(spec) == "_id_"
+	})
+}
+
+// describe is what two definitions are, for a failure.
+func describe(n *schema.Named) string {
+	if n == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s %s %s", mongosh.Quote(n.Namespace.Collection), n.Definition.Options, n.Definition.Indexes)
+}
