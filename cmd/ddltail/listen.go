@@ -23,6 +23,7 @@ import (
 	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/systemd"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -122,6 +123,7 @@ func listen(
 		})
 	})
 	group.Go(func() error { return reload.run(ctx) })
+	group.Go(func() error { systemd.Report(ctx, systemd.Service(probes), log); return nil })
 	err = group.Wait()
 	if err == nil || errors.Is(err, context.Canceled) {
 		log.Info("stopped")

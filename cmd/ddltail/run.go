@@ -19,6 +19,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/systemd"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -83,6 +84,7 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 	})
 	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
 	group.Go(func() error { return reload.run(ctx) })
+	group.Go(func() error { systemd.Report(ctx, systemd.Service(probes), log); return nil })
 	err = group.Wait()
 	if err == nil || errors.Is(err, context.Canceled) {
 		log.Info("stopped")
