@@ -4,7 +4,7 @@
 #   scripts/release.sh VERSION FOLDER
 #
 # The same commit gives the same bytes, in whatever folder it is checked out: time and serial number of all artefacts follow
-# from the commit. TOOLS is the folder of nfpm and cyclonedx-gomod (make release builds them into bin).
+# from the commit. PLATFORMS builds some alone. TOOLS is the folder of nfpm and cyclonedx-gomod (make release builds them into bin).
 set -euo pipefail
 
 version=${1:?VERSION, such as 1.2.3} out=${2:?FOLDER}
@@ -46,7 +46,9 @@ archive() {
 	cp "$binary" "$folder/ddltail"
 	cp -r README.md LICENSE CHANGELOG.md "$work/generated/man1" "$work/generated/completions" "$folder"
 	cp deploy/replicaset/create-user.js deploy/replicaset/prometheus-alerts.yml "$folder"
-	[[ $name == *-linux-* ]] && cp deploy/packages/*.service "$folder"
+	if [[ $name == *-linux-* ]]; then
+		cp deploy/packages/*.service "$folder"
+	fi
 	tar -C "$work/archives" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --format=ustar \
 		-cf - "$name" | gzip -9n >"$out/$name.tar.gz"
 }
@@ -55,22 +57,23 @@ packages() {
 	local format
 	for format in deb rpm; do
 		GOARCH=$1 BINARY=$2 GENERATED=$work/generated PACKAGE_VERSION=$version \
-			MTIME=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ) \
-			"$tools/nfpm" package --config deploy/packages/nfpm.yaml --packager "$format" --target "$out" >/dev/null
+			"$tools/nfpm" package --config deploy/packages/nfpm.yaml --packager "$format" --target "$out" >"$work/nfpm.log" || { cat "$work/nfpm.log" >&2; return 1; }
 	done
 }
 
 go run -tags packaging -trimpath ./cmd/ddltail packaging "$work/generated"
 gzip -9n "$work"/generated/man1/*.1
 
-for platform in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64; do
+for platform in ${PLATFORMS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64}; do
 	os=${platform%/*} arch=${platform#*/} name=ddltail-$version-$os-$arch
 	binary=$work/bin/$os-$arch/ddltail
 	GOOS=$os GOARCH=$arch go build -trimpath -buildvcs=false \
 		-ldflags "-s -w -X main.version=$version -X main.commit=$commit" -o "$binary" ./cmd/ddltail
 	archive "$name" "$binary"
 	sbom "$binary" "$name"
-	[[ $os == linux ]] && packages "$arch" "$binary"
+	if [[ $os == linux ]]; then
+		packages "$arch" "$binary"
+	fi
 done
 
 (cd "$out" && sha256sum -- * >SHA256SUMS)
