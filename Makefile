@@ -10,6 +10,8 @@ export GOTOOLCHAIN ?= auto
 
 # Whole-server tests wait more than they compute: more of them at once than there are processors.
 TEST     := go test -timeout 20m -parallel 8
+# Random schemas against their declarations, on one version: SCHEMAS (500) of them.
+DRIFT    := go test -timeout 3h -count=1 ./test/drift -run TestRandomSchemas -schemas $(or $(SCHEMAS),500)
 FUZZTIME ?= 30s
 ROUNDS   ?= 20
 MATRIX   := 4.4.2 5.0.4 6.0.5 6.0.27
@@ -69,10 +71,11 @@ bench: mongod ## run the benchmarks: oplog reading, history queries
 matrix: deps ## run the tests on every server version, or on that of MONGOD=/path/to/mongod
 ifdef MONGOD
 	MONGOD=$(MONGOD) $(TEST) -count=1 ./...
+	MONGOD=$(MONGOD) $(DRIFT)
 else
 	@for v in $(MATRIX); do \
 		server=$$(scripts/mongod.sh $$v | tail -n 1) || exit 1; \
-		echo "mongod $$v"; MONGOD=$$server $(TEST) -count=1 ./... || exit 1; \
+		echo "mongod $$v"; MONGOD=$$server $(TEST) -count=1 ./... && MONGOD=$$server $(DRIFT) || exit 1; \
 	done
 endif
 

@@ -105,6 +105,9 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 		return err
 	}
 	d.metrics.SetInfo(metrics.Info{Component: "run", ReplicaSet: p.Origin.ReplicaSet, Source: p.Origin.Source, Name: d.cfg.Name, Database: d.cfg.Database})
+	if p.Queue {
+		warnOfQueue(ctx, p.Database, d.log)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return p.Observe(ctx) })
@@ -113,7 +116,7 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 		group.Go(func() error { d.actors.Run(ctx); return nil })
 	}
 	group.Go(func() error { return d.watchPrivileges(ctx, p.Database) })
-	group.Go(func() error { return d.indexHistory(ctx, p.Database) })
+	group.Go(func() error { return p.BuildIndexes(ctx) })
 	group.Go(func() error { return d.watchDeclared(ctx, p.Database, p.Origin.Source) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
@@ -139,6 +142,9 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checkPrivileges(ctx, db, source); err != nil {
+		return nil, err
+	}
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
 		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
@@ -151,6 +157,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
+		ExplainSink: func(ctx context.Context, err error) error { return d.explainSink(ctx, db, err) },
 
 		TailCredentials: d.credentials.Use("mongodb"), SinkCredentials: d.credentials.Use("sink"),
 		Metrics: d.metrics, Status: d.status, Log: d.log,
@@ -158,13 +165,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	if d.actors = d.actorsOf(db, p); d.actors != nil {
 		p.Actors = d.actors
 	}
-	if err := p.Checkpoints.Setup(ctx); err != nil {
-		return nil, d.explainSink(ctx, db, err)
-	}
 	if err := p.Prepare(ctx, view); err != nil {
-		return nil, d.explainSink(ctx, db, err)
-	}
-	if err := p.Setup(ctx); err != nil {
 		return nil, d.explainSink(ctx, db, err)
 	}
 	for host, reason := range view.Unreachable {

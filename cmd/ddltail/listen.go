@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -22,8 +18,9 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/mongosh"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
-	"github.com/ddltail/ddltail/internal/systemd"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -34,6 +31,8 @@ const (
 	// failure.
 	cleanUpEvery = time.Hour
 	cleanUpAgain = time.Minute
+	// explainTimeout bounds the reading of what the user may do.
+	explainTimeout = 2 * time.Second
 )
 
 func listenCommand() *cobra.Command {
@@ -77,16 +76,11 @@ func listenCommand() *cobra.Command {
 func listen(
 	ctx context.Context, cfg config.Config, source *receiverSource, receivers []listener.Receiver, reload *hangup, log *zap.Logger,
 ) error {
-	addr := cfg.HTTPAddr
-	if addr == "" {
-		addr = defaultListenAddr
-	}
-	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	socket, err := listenHTTP(ctx, cfg, defaultListenAddr)
 	if err != nil {
-		return fmt.Errorf("DDLTAIL_HTTP_ADDR: %w", err)
+		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry()
 	l := &listener.Listener{
 		Database: cfg.Database, Receivers: receivers, PollInterval: cfg.PollInterval, Status: &listener.Status{}, Log: log,
 	}
@@ -97,21 +91,14 @@ func listen(
 	source.log(log, receivers)
 	reload.call(func() { source.reload(l) })
 
-	probes := web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready}
-	handler := web.Handler(registry, probes,
-		web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }})
-	group, ctx := errgroup.WithContext(ctx)
-	ctx, cancel := context.WithCancel(ctx)
-	group.Go(func() error {
-		defer cancel()
-		return web.Serve(ctx, socket, handler, cfg.WebConfigFile, log)
-	})
-	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
 	rotation := credentials.New(cfg, log)
 	reload.call(rotation.Reread)
 	l.Credentials = rotation.Use("sink")
-	group.Go(func() error {
-		defer cancel()
+	return service{
+		cfg: cfg, log: log, socket: socket, registry: registry, reload: reload,
+		probes: web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready},
+		page:   web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }},
+	}.run(ctx, func(ctx context.Context) error {
 		return rotation.Run(ctx, func(ctx context.Context, _, stored config.URI, again bool) error {
 			session := cfg
 			session.Sink = stored
@@ -122,14 +109,6 @@ func listen(
 			return handOver(ctx, session, l, wait)
 		})
 	})
-	group.Go(func() error { return reload.run(ctx) })
-	group.Go(func() error { systemd.Report(ctx, systemd.Service(probes), log); return nil })
-	err = group.Wait()
-	if err == nil || errors.Is(err, context.Canceled) {
-		log.Info("stopped")
-		return nil
-	}
-	return err
 }
 
 // handOver connects with one set of credentials, listens and cleans up.
@@ -139,27 +118,57 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 		return err
 	}
 	defer disconnect(client)
+	l.Indexes = ownindex.NewBuilder(l.Log)
 	var db *mongo.Database
 	err = wait(ctx, func(ctx context.Context) error {
 		if db, err = openSink(ctx, client, cfg); err != nil {
 			return err
 		}
-		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db))
+		if err := checkConsumer(ctx, cfg, db, l.Log); err != nil {
+			return err
+		}
+		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db, l.Indexes.Ensure))
 	})
 	if err != nil {
 		return err
 	}
+	l.Explain = func(err error) error {
+		ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+		defer cancel()
+		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), err)
+	}
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", ReplicaSet: setName(ctx, db), Source: cfg.Source, Database: cfg.Database})
-	var both errgroup.Group
+	warnOfQueue(ctx, db, l.Log)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return cappedQueue(l.Run(ctx, db), cfg.Database) })
+	both.Go(func() error { return l.Indexes.Run(ctx) })
 	both.Go(func() error {
-		l.Run(ctx, db)
-		return nil
-	})
-	both.Go(func() error {
-		cleanUp(ctx, db, cfg.CleanupAfter, l)
+		cleanUp(ctx, db, cfg, l)
 		return nil
 	})
 	return both.Wait()
+}
+
+// cappedQueue turns the listener's error into one that says how to replace the queue.
+func cappedQueue(err error, database string) error {
+	if err == nil {
+		return nil
+	}
+	queue := mongosh.DB(database) + "." + sink.Notifications
+	return &config.Error{Reason: err.Error(), Err: err, Remedy: fmt.Sprintf("stop every ddltail, then in mongosh: "+
+		"%s.aggregate([{$out: '%s_copy'}]); %s.drop(); %s_copy.renameCollection('%s')",
+		queue, sink.Notifications, queue, queue, sink.Notifications)}
+}
+
+// warnOfQueue logs what may harm notifications in a queue that a team made.
+func warnOfQueue(ctx context.Context, db *mongo.Database, log *zap.Logger) {
+	risks, err := sink.QueueRisks(ctx, db)
+	if err != nil {
+		log.Debug("queue cannot be inspected", zap.Error(err))
+	}
+	for _, risk := range risks {
+		log.Warn("notifications may be lost or refused", zap.String("collection", sink.Notifications), zap.String("reason", risk))
+	}
 }
 
 // setName returns the name of the replica set that holds the queue; empty if it is a
@@ -174,19 +183,20 @@ func setName(ctx context.Context, db *mongo.Database) string {
 }
 
 // cleanUp removes old notifications each hour.
-func cleanUp(ctx context.Context, db *mongo.Database, age time.Duration, l *listener.Listener) {
+func cleanUp(ctx context.Context, db *mongo.Database, cfg config.Config, l *listener.Listener) {
 	for {
 		next := cleanUpEvery
-		removed, err := cleanup.Remove(ctx, db, age)
+		removed, err := cleanup.Remove(ctx, db, cfg.CleanupAfter)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			next = cleanUpAgain
-			l.Log.Warn("old notifications cannot be removed", zap.Duration("again_in", next), zap.Error(err))
+			l.Log.Warn("old notifications cannot be removed", zap.Duration("again_in", next),
+				zap.Error(explainSink(ctx, db, cfg, consumer(cfg, "cleanup"), err)))
 		default:
 			l.Metrics.Cleaned.Add(float64(removed))
-			l.Log.Info("removed old notifications", zap.Int64("number", removed), zap.Duration("older_than", age))
+			l.Log.Info("removed old notifications", zap.Int64("number", removed), zap.Duration("older_than", cfg.CleanupAfter))
 		}
 		select {
 		case <-ctx.Done():

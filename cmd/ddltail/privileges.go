@@ -9,10 +9,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
 
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // privilegesEvery is how often `run` reads what its user may do.
@@ -21,6 +24,49 @@ const privilegesEvery = 10 * time.Minute
 // use is what `run` does with a configuration.
 func use(cfg config.Config) privileges.Use {
 	return privileges.Use{Database: cfg.Database, HistoryTTL: cfg.HistoryTTL > 0, Actor: cfg.Actor.On(), GetLog: cfg.Actor.GetLog, NoQueue: !writesQueue(cfg)}
+}
+
+// checkPrivileges makes the check that `status` makes. The error names all without which
+// `run` cannot begin; watchPrivileges reports the rest.
+func (d *daemon) checkPrivileges(ctx context.Context, db *mongo.Database, source string) error {
+	missing, err := d.missingPrivileges(ctx, db)
+	if err != nil {
+		return usererror.Tailed(err, d.seeds.PathIsAuthSource)
+	}
+	if err := missingError(missing, privileges.Required); err != nil {
+		return err
+	}
+	_, again, err := checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name).Load(ctx)
+	if err != nil || again {
+		return err
+	}
+	return missingError(missing, privileges.RequiredOnce)
+}
+
+// checkConsumer makes the same check for `listen`.
+func checkConsumer(ctx context.Context, cfg config.Config, db *mongo.Database, log *zap.Logger) error {
+	user, err := privileges.Read(ctx, db.Client())
+	if err != nil {
+		return err
+	}
+	use := consumer(cfg, "listen")
+	missing := []privileges.Missing{user.Missing(use, use.Needs(privileges.Sink))}
+	if err := missingError(missing, privileges.Required); err != nil {
+		return err
+	}
+	logMissing(log, missing)
+	return nil
+}
+
+// missingError joins what is missing with one of the effects; nil if nothing is.
+func missingError(missing []privileges.Missing, effects ...privileges.Effect) error {
+	var errs []error
+	for _, m := range missing {
+		if err := m.Only(effects...).Error(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // watchPrivileges keeps the metric of missing privileges, and logs each change: a privilege
@@ -35,11 +81,14 @@ func (d *daemon) watchPrivileges(ctx context.Context, db *mongo.Database) error 
 		case err != nil:
 			d.log.Debug("privileges cannot be read", zap.Error(err))
 		default:
-			d.metrics.PrivilegesMissing.Set(float64(number(missing)))
 			if text := texts(missing); text != logged {
-				d.logMissing(missing)
+				logMissing(d.log, missing)
+				if len(missing) == 0 {
+					d.log.Info("no privilege is missing any more")
+				}
 				logged = text
 			}
+			d.metrics.PrivilegesMissing.Set(float64(number(missing)))
 		}
 		if !retry.Sleep(ctx, privilegesEvery) {
 			return nil
@@ -47,19 +96,16 @@ func (d *daemon) watchPrivileges(ctx context.Context, db *mongo.Database) error 
 	}
 }
 
-func (d *daemon) logMissing(missing []privileges.Missing) {
+func logMissing(log *zap.Logger, missing []privileges.Missing) {
 	for _, m := range missing {
 		for _, n := range m.Needs {
-			log := d.log.Warn
+			write := log.Warn
 			if n.Effect == privileges.Optional {
-				log = d.log.Info
+				write = log.Info
 			}
-			log("privileges are missing", zap.String("privileges", privileges.Text(n.Privileges)),
+			write("privileges are missing", zap.String("privileges", privileges.Text(n.Privileges)),
 				zap.String("without", n.Without), zap.String("remedy", m.Remedy()))
 		}
-	}
-	if len(missing) == 0 {
-		d.log.Info("no privilege is missing any more")
 	}
 }
 
@@ -82,20 +128,14 @@ func (d *daemon) missingPrivileges(ctx context.Context, db *mongo.Database) ([]p
 	if u.MajorVersion, err = privileges.MajorVersion(ctx, client); err != nil {
 		return nil, err
 	}
-	var all []privileges.Missing
-	for _, on := range []struct {
-		deployment privileges.Deployment
-		client     *mongo.Client
-	}{{privileges.Tailed, client}, {privileges.Sink, db.Client()}} {
-		user, err := privileges.Read(ctx, on.client)
-		if err != nil {
-			return nil, err
-		}
-		if m := user.Missing(u, u.Needs(on.deployment)); len(m.Needs) > 0 {
-			all = append(all, m)
-		}
+	users := map[privileges.Deployment]privileges.User{}
+	if users[privileges.Tailed], err = privileges.Read(ctx, client); err != nil {
+		return nil, err
 	}
-	return all, nil
+	if users[privileges.Sink], err = privileges.Read(ctx, db.Client()); err != nil {
+		return nil, err
+	}
+	return u.MissingOf(users, d.cfg.Sink.Same(d.cfg.MongoDB)), nil
 }
 
 // number counts the missing rows that are not optional.

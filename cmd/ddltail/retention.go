@@ -8,8 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/history"
-	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
 )
 
 const (
@@ -47,22 +45,6 @@ func (d *daemon) retain(ctx context.Context, db *mongo.Database, source string) 
 		case <-ctx.Done():
 			return nil
 		case <-time.After(next):
-		}
-	}
-}
-
-// indexHistory creates the index that an earlier release did not, beside the detector. It
-// runs each hour, since the collection may be dropped and created anew.
-func (d *daemon) indexHistory(ctx context.Context, db *mongo.Database) error {
-	if !writesHistory(d.cfg) {
-		return nil
-	}
-	for {
-		if err := sink.HistoryOrderSetup(ctx, db); err != nil && ctx.Err() == nil {
-			d.log.Warn("history index not created", zap.Duration("again_in", retainEvery), zap.Error(d.explainSink(ctx, db, err)))
-		}
-		if !retry.Sleep(ctx, retainEvery) {
-			return nil
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/config"
-	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -28,7 +28,7 @@ func setupCommand() *cobra.Command {
 				return err
 			}
 			return withSink(cmd.Context(), cfg, log, consumer(cfg, "setup"), func(ctx context.Context, db *mongo.Database) error {
-				if err := sink.Setup(ctx, db); err != nil {
+				if err := sink.Setup(ctx, db, ownindex.Create); err != nil {
 					return err
 				}
 				log.Info("ready", zap.String("database", cfg.Database), zap.String("collection", sink.Notifications))
@@ -63,18 +63,6 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 		return err
 	}
 	return explainSink(ctx, db, cfg, use, work(ctx, db))
-}
-
-// await repeats a step that needs a server until it succeeds or does not any more.
-type await func(ctx context.Context, step func(context.Context) error) error
-
-// atStart waits for servers that may still come up, for startLimit.
-func atStart(log *zap.Logger) await { return within(log, startLimit) }
-
-func within(log *zap.Logger, limit time.Duration) await {
-	return func(ctx context.Context, step func(context.Context) error) error {
-		return pipeline.Await(ctx, log, limit, step)
-	}
 }
 
 // explainSink names what to do about an error of the sink that waiting cannot resolve.

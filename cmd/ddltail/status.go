@@ -25,9 +25,9 @@ func statusCommand() *cobra.Command {
 		Use:   "status [--format table|json]",
 		Short: "Say how ddltail is doing; exit 0 only when healthy",
 		Long: "Say how ddltail is doing: members, position, lag, oplog, privileges, last change, gaps, unprocessed\n" +
-			"notifications, and where the catalog differs from the server's. Exit 0 only when healthy: the set has\n" +
-			"a primary, the position is in the oplog and at most a minute behind, no privilege is missing, and the\n" +
-			"catalog is the server's.",
+			"notifications, where the catalog differs from the server's, and the drift from DDLTAIL_DECLARED.\n" +
+			"Exit 0 only when healthy: the set has a primary, the position is in the oplog and at most a minute\n" +
+			"behind, no privilege is missing, and the catalog is the server's.",
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,6 +81,7 @@ func status(ctx context.Context, cfg config.Config) (health.Report, error) {
 		Seeds:          seeds,
 		ReadPreference: cfg.ReadPreference, Sink: db, SinkError: sinkErr,
 		Source: cfg.Source, Name: cfg.Name, Retention: cfg.HistoryTTL > 0, Actor: cfg.Actor, NoQueue: !writesQueue(cfg),
+		Declared:      cfg.Declared,
 		OneDeployment: cfg.Sink.Same(cfg.MongoDB),
 	}.Run(ctx), nil
 }

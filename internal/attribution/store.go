@@ -2,14 +2,16 @@ package attribution
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 const (
@@ -87,10 +89,23 @@ func (w *worker) store(ctx context.Context, found []resolved) ([]resolved, error
 	if len(docs) == 0 {
 		return left, nil
 	}
-	if _, err := w.Actors.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false)); err != nil && !onlyDuplicates(err) {
-		return found, fmt.Errorf("write to %s: %w", w.Actors.Name(), err)
+	if _, err := w.Actors.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false)); err != nil && !refusal.OnlyDuplicateIDs(err) {
+		return recent(found), fmt.Errorf("write to %s: %w", w.Actors.Name(), explain(err, w.Actors, docs))
 	}
 	return left, nil
+}
+
+// recent returns the results that are not older than maxAge: a refusal may last.
+func recent(found []resolved) []resolved {
+	return slices.DeleteFunc(slices.Clone(found), func(r resolved) bool { return time.Since(r.at) > maxAge })
+}
+
+// explain names the first document that the server refuses.
+func explain(err error, coll *mongo.Collection, docs []any) error {
+	return refusal.ExplainBulk(err, coll.Database().Name()+"."+coll.Name(), func(write int) string {
+		doc, _ := docs[write].(bson.D)
+		return fmt.Sprint(doc[0].Value)
+	})
 }
 
 // written returns which of the notifications exist, and whether they have an actor. Where notifications are not stored, each has the
@@ -121,18 +136,4 @@ func (w *worker) written(ctx context.Context, ids []string) (map[string]bool, er
 		hasActor[d.ID] = d.Actor != nil
 	}
 	return hasActor, nil
-}
-
-// onlyDuplicates reports whether all that failed had been inserted by another detector.
-func onlyDuplicates(err error) bool {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
-		return false
-	}
-	for _, e := range bulk.WriteErrors {
-		if !mongo.IsDuplicateKeyError(e) {
-			return false
-		}
-	}
-	return len(bulk.WriteErrors) > 0
 }

@@ -14,6 +14,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
@@ -55,19 +57,15 @@ func NewStore(coll *mongo.Collection, source string) Store {
 	return Store{coll: coll, source: source}
 }
 
-// Setup makes the indexes by which a namespace's versions are found, the newest and
+// Setup creates the indexes by which a namespace's versions are found, the newest and
 // those of a time. It is idempotent.
-func (s Store) Setup(ctx context.Context) error {
-	_, err := s.coll.Indexes().CreateMany(ctx, []mongo.IndexModel{
-		{Keys: bson.D{
+func (s Store) Setup(ctx context.Context, ensure ownindex.Ensure) error {
+	return ensure(ctx, s.coll,
+		ownindex.Index{Keys: bson.D{
 			{Key: "source", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime.ts", Value: -1}, {Key: "wall", Value: 1}, {Key: "_id", Value: 1},
 		}},
-		{Keys: bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}, {Key: "ns", Value: 1}}},
-	})
-	if err != nil {
-		return fmt.Errorf("make the indexes of %s: %w", s.coll.Name(), err)
-	}
-	return nil
+		ownindex.Index{Keys: bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}, {Key: "ns", Value: 1}}},
+	)
 }
 
 // Save inserts versions. One that is there already is the same: what a namespace
@@ -90,19 +88,19 @@ func (s Store) save(ctx context.Context, versions []schema.Version, listed bool)
 			docs[i] = doc
 		}
 		_, err := s.coll.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
-		if err != nil && !onlyDuplicates(err) {
-			return fmt.Errorf("write to %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), err)
+		if err != nil && !refusal.OnlyDuplicateIDs(err) {
+			return fmt.Errorf("write to %s.%s: %w", s.coll.Database().Name(), s.coll.Name(), s.explain(err, docs))
 		}
 	}
 	return nil
 }
 
-func onlyDuplicates(err error) bool {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
-		return false
-	}
-	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !mongo.IsDuplicateKeyError(e) })
+// explain names the first version that the server refuses.
+func (s Store) explain(err error, docs []any) error {
+	return refusal.ExplainBulk(err, s.coll.Database().Name()+"."+s.coll.Name(), func(write int) string {
+		v, _ := docs[write].(version)
+		return v.ID
+	})
 }
 
 func (s Store) document(v schema.Version) version {

@@ -11,10 +11,11 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 // Checkpoint states that every change at or before Position is in every sink.
@@ -142,16 +143,26 @@ func NewStore(coll *mongo.Collection, source, name string) Store {
 }
 
 // Setup creates the collection's index. It is idempotent.
-func (s Store) Setup(ctx context.Context) error {
-	_, err := s.coll.Indexes().CreateOne(ctx, mongo.IndexModel{
-		Keys: bson.D{{Key: "source", Value: 1}},
-		Options: options.Index().SetName(queueIndex).SetUnique(true).
-			SetPartialFilterExpression(bson.D{{Key: "queue", Value: true}}),
+func (s Store) Setup(ctx context.Context, ensure ownindex.Ensure) error {
+	return ensure(ctx, s.coll, ownindex.Index{
+		Name: queueIndex, Keys: bson.D{{Key: "source", Value: 1}}, Unique: true,
+		Partial: bson.D{{Key: "queue", Value: true}},
 	})
-	if err != nil {
-		return fmt.Errorf("make the index of %s: %w", s.coll.Name(), err)
+}
+
+// CheckQueue returns ErrQueueTaken if another name of the source fills the queue. The unique
+// index does not allow that, but it may not exist yet.
+func (s Store) CheckQueue(ctx context.Context, source string) error {
+	err := s.coll.FindOne(ctx, bson.D{
+		{Key: "source", Value: source}, {Key: "queue", Value: true}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: s.id}}},
+	}).Err()
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for another name of %s with the queue: %w", source, err)
 	}
-	return nil
+	return fmt.Errorf("fill the queue as %s: %w", s.id, ErrQueueTaken)
 }
 
 // Load reads the stored checkpoint and reports whether there is one.
@@ -185,7 +196,10 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 		return Checkpoint{}, loadErr
 	}
 	if !ok && err != nil {
-		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, ErrQueueTaken)
+		if taken := s.CheckQueue(ctx, c.Source); taken != nil {
+			return Checkpoint{}, taken
+		}
+		return Checkpoint{}, refusal.Explain(err, s.coll.Database().Name()+"."+s.coll.Name(), s.id)
 	}
 	if !ok {
 		return Checkpoint{}, ErrMissing

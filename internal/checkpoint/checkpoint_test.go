@@ -11,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -42,7 +43,7 @@ func newStore(t *testing.T, names ...string) []checkpoint.Store {
 	var stores []checkpoint.Store
 	for _, name := range names {
 		s := checkpoint.NewStore(coll, "rs0", name)
-		if err := s.Setup(t.Context()); err != nil {
+		if err := s.Setup(t.Context(), ownindex.Create); err != nil {
 			t.Fatal(err)
 		}
 		first := checkpoint.Checkpoint{Source: "rs0", Name: name, Position: at(100), ReplicaSetID: own}
@@ -118,6 +119,27 @@ func TestOneQueue(t *testing.T) {
 	}
 	if err := stores[1].RecordSettings(t.Context(), settings, true); !errors.Is(err, checkpoint.ErrQueueTaken) {
 		t.Errorf("got %v, want ErrQueueTaken", err)
+	}
+}
+
+// TestCheckQueue: where the unique index is missing, another NAME with the queue is found.
+func TestCheckQueue(t *testing.T) {
+	coll := collection(t)
+	first, second := checkpoint.NewStore(coll, "rs0", "default"), checkpoint.NewStore(coll, "rs0", "second")
+	if err := second.CheckQueue(t.Context(), "rs0"); err != nil {
+		t.Errorf("nothing is stored: %v", err)
+	}
+	if _, err := first.Create(t.Context(), checkpoint.Checkpoint{Source: "rs0", Name: "default", Position: at(100)}, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		store  checkpoint.Store
+		source string
+		taken  bool
+	}{{first, "rs0", false}, {second, "rs0", true}, {second, "other", false}} {
+		if err := c.store.CheckQueue(t.Context(), c.source); errors.Is(err, checkpoint.ErrQueueTaken) != c.taken {
+			t.Errorf("source %s: got %v, taken: %t", c.source, err, c.taken)
+		}
 	}
 }
 

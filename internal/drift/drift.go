@@ -65,6 +65,17 @@ func (d Difference) ID() string {
 	return id
 }
 
+// LiveIndex is the name of the live index: another one than Index where the index is
+// live under another name.
+func (d Difference) LiveIndex() string {
+	for _, detail := range d.Details {
+		if name, ok := detail.Live.StringValueOK(); ok && d.Index != "" && detail.Option == "name" {
+			return name
+		}
+	}
+	return d.Index
+}
+
 // Scope is what of a live schema is compared.
 type Scope struct {
 	// Exact compares also the collections and views that the declaration does not name.

@@ -46,6 +46,8 @@ type Check struct {
 	NoQueue bool
 	// Actor says where run looks for who made changes.
 	Actor config.Actor
+	// Declared is the declaration that the server is compared with; empty for none.
+	Declared string
 	// OneDeployment says that the set holds ddltail's own collections too.
 	OneDeployment bool
 }
@@ -64,6 +66,7 @@ func (c Check) Run(ctx context.Context) Report {
 		r.know(FactSource)
 	}
 	c.askSink(ctx, &r)
+	c.declare(&r)
 	if member.Client != nil {
 		defer disconnect(member.Client)
 		c.askMember(ctx, member, &r)

@@ -38,6 +38,7 @@ func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 		}
 		now, number := read.differences(), len(read.known)
 		r.Catalog.Namespaces, r.Catalog.Unlisted = &number, read.unlistedLines()
+		r.compareDeclared(read)
 		if differing == nil {
 			differing = now
 		}
@@ -70,6 +71,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 type comparison struct {
 	known, listed schema.Definitions
 	unlisted      []schema.Unlisted
+	// server is all that the server listed, but for temporary collections.
+	server schema.Definitions
 }
 
 // read reads the known catalog and lists the server's, both without what the server makes
@@ -93,7 +96,7 @@ func (c Check) read(ctx context.Context, m oplog.Member, source string) (compari
 		return comparison{}, err
 	}
 	d := schema.NewUpdate(known, listed, oplog.Moment{})
-	out := comparison{known: permanent(known.All()), listed: permanent(listed.Versions), unlisted: d.Unlisted}
+	out := comparison{known: permanent(known.All()), listed: permanent(listed.Versions), unlisted: d.Unlisted, server: permanent(listed.Versions)}
 	for _, v := range d.Kept {
 		delete(out.known, v.Namespace)
 	}

@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -46,26 +45,15 @@ func (r *Report) addMissing(use privileges.Use, users map[privileges.Deployment]
 		r.know(FactPrivileges)
 		r.Missing = []Missing{}
 	}
-	var needs []privileges.Need
-	for _, d := range []privileges.Deployment{privileges.Tailed, privileges.Sink} {
-		user, ok := users[d]
-		if !ok {
-			continue
-		}
+	for d := range users {
 		r.here[d] = true
-		needs = slices.Concat(needs, use.Needs(d))
-		if oneDeployment && d == privileges.Tailed && len(users) == 2 {
-			continue
-		}
-		r.addOne(user.Missing(use, needs))
-		needs = nil
+	}
+	for _, m := range use.MissingOf(users, oneDeployment) {
+		r.addOne(m)
 	}
 }
 
 func (r *Report) addOne(m privileges.Missing) {
-	if len(m.Needs) == 0 {
-		return
-	}
 	out := Missing{Privileges: m.Privileges(), Grant: m.Grant, Remedy: m.Remedy()}
 	for _, n := range m.Of(privileges.Optional) {
 		// The table is written for the docs, in Markdown.

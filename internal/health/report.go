@@ -11,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/privileges"
+	"github.com/ddltail/ddltail/internal/schema"
 )
 
 // Report is what `status` shows. What was not measured is nil, null in JSON, and named in
@@ -38,8 +39,12 @@ type Report struct {
 	Catalog   Catalog `json:"catalog"`
 	// Actors is absent where ACTOR is off and no change has an actor.
 	Actors *Actors `json:"actors,omitempty"`
+	// Declared is absent where DECLARED is not set.
+	Declared *Declared `json:"declared,omitempty"`
 
 	measured map[Fact]bool
+	// declared is what DECLARED holds; nil where it cannot be read.
+	declared schema.Definitions
 	// queueNote is why nothing is known of the queue.
 	queueNote string
 	// here is the part of the privileges that was read, by deployment.
@@ -63,11 +68,12 @@ const (
 	FactGaps       Fact = "gaps"
 	FactQueue      Fact = "notifications"
 	FactCatalog    Fact = "catalog"
+	FactDeclared   Fact = "declared"
 )
 
 func facts() []Fact {
 	return []Fact{FactReplicaSet, FactSource, FactMembers, FactReadFrom, FactPosition, FactLag, FactOplog, FactPrivileges,
-		FactLastChange, FactGaps, FactQueue, FactCatalog}
+		FactLastChange, FactGaps, FactQueue, FactCatalog, FactDeclared}
 }
 
 // Text is null in JSON where it is empty.
@@ -209,8 +215,8 @@ func (r *Report) judge() {
 	}
 	r.NotKnown = []Fact{}
 	for _, f := range facts() {
-		// Without a position there is no lag.
-		if !r.knows(f) && (f != FactLag || r.Position != nil) {
+		// Without a position there is no lag, without a declaration no drift.
+		if !r.knows(f) && (f != FactLag || r.Position != nil) && (f != FactDeclared || r.Declared != nil) {
 			r.NotKnown = append(r.NotKnown, f)
 		}
 	}

@@ -34,6 +34,7 @@ func (r Report) Write(w io.Writer, screen terminal.Screen) error {
 	r.writeQueue(line)
 	r.writeActors(line)
 	r.writeCatalog(line)
+	r.writeDeclared(line)
 	r.writePrivileges(line)
 	for _, p := range r.Problems {
 		fmt.Fprintln(out, screen.Paint(terminal.Alarm, "! "+terminal.Escape(p)))

@@ -1,7 +1,6 @@
 package history_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -23,7 +23,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	p := newPast(t, 21)
 	for range 2 {
 		// It is idempotent.
-		if err := errors.Join(sink.HistorySetup(t.Context(), p.db), sink.HistoryOrderSetup(t.Context(), p.db)); err != nil {
+		if err := sink.HistorySetup(t.Context(), p.db, ownindex.Create); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 // claimAll claims those of the records that it can, and returns them with their documents.
@@ -43,6 +45,9 @@ func (q queue) claimChunk(ctx context.Context, r Receiver, ids bson.A, all map[s
 		}
 		_, err = q.coll.UpdateMany(ctx, filter, q.claimUpdate(r))
 	}
+	if refusal.Is(err) {
+		err = q.updateEach(ctx, ids, bson.D{isPending(), r.notEnded(), q.unclaimed(r)}, q.claimUpdate(r))
+	}
 	if err != nil {
 		return fmt.Errorf("claim notifications: %w", err)
 	}
@@ -57,6 +62,18 @@ func (q queue) claimChunk(ctx context.Context, r Receiver, ids bson.A, all map[s
 	for _, doc := range docs {
 		c := claimed{record: parseRecord(doc).view(r.Name), doc: doc}
 		all[c.key()] = c
+	}
+	return nil
+}
+
+// updateEach applies an update to one document after the other, to find out which of them is
+// refused.
+func (q queue) updateEach(ctx context.Context, ids bson.A, filter, update bson.D) error {
+	for _, id := range ids {
+		if _, err := q.coll.UpdateOne(ctx, append(bson.D{{Key: "_id", Value: id}}, filter...), update); err != nil {
+			value, _ := id.(bson.RawValue)
+			return q.explain(err, value)
+		}
 	}
 	return nil
 }
@@ -128,6 +145,7 @@ func (q queue) applyAll(ctx context.Context, all []transition) (changed int64, e
 		done, err := q.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
 		cancel()
 		if err != nil {
+			err = refusal.ExplainBulk(err, q.namespace(), func(write int) string { return refusal.IDText(chunk[write].id()) })
 			return changed, fmt.Errorf("update notifications: %w", err)
 		}
 		changed += done.ModifiedCount

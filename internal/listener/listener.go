@@ -9,6 +9,7 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -61,13 +64,19 @@ type Listener struct {
 	Receivers []Receiver
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
-	Credentials  Credentials
-	Metrics      *metrics.Listen
-	Status       *Status
-	Log          *zap.Logger
+	// Indexes creates the queue's.
+	Indexes     *ownindex.Builder
+	Credentials Credentials
+	// Explain names what is missing if the queue refuses a command for want of a privilege.
+	Explain func(error) error
+	Metrics *metrics.Listen
+	Status  *Status
+	Log     *zap.Logger
 
 	// id identifies this listener in its claims.
 	id string
+	// stop ends Run.
+	stop context.CancelCauseFunc
 
 	mu    sync.Mutex
 	queue queue
@@ -86,13 +95,23 @@ type warning struct {
 // Run delivers notifications until the context is canceled, and returns when all
 // goroutines have ended. The client of db must write with majority write concern and read
 // from the primary.
-func (l *Listener) Run(ctx context.Context, db *mongo.Database) {
+//
+// The error says that nothing can be delivered from this queue: it is capped, and the server
+// does not let its documents grow.
+func (l *Listener) Run(ctx context.Context, db *mongo.Database) error {
+	ctx, l.stop = context.WithCancelCause(ctx)
+	defer l.stop(nil)
 	l.id = bson.NewObjectID().Hex()
 	l.use(db)
 	var group sync.WaitGroup
 	group.Go(func() { l.watch(ctx, db.Client(), l.wakeUp) })
 	group.Go(func() { l.work(ctx) })
 	group.Wait()
+	var refused *refusal.Error
+	if errors.As(context.Cause(ctx), &refused) {
+		return refused
+	}
+	return nil
 }
 
 func (l *Listener) use(db *mongo.Database) {
@@ -151,8 +170,13 @@ func (l *Listener) wakeups() chan struct{} {
 }
 
 func (l *Listener) queueFailed(err error) {
-	l.Status.queueFailed(err)
+	var refused *refusal.Error
+	if errors.As(err, &refused) && refused.Capped && l.stop != nil {
+		l.stop(refused)
+	}
 	l.Credentials.Failed(err)
+	err = l.Explain(err)
+	l.Status.queueFailed(err)
 	l.warnOncePerInterval("queue", "queue not available, retrying", err.Error())
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -116,7 +117,7 @@ func newScene(t *testing.T, uri string) scene {
 	s.db, err = sink.Database(t.Context(), client, name[:min(len(name), 40)])
 	s.must(err)
 	s.queue = s.db.Collection(sink.Notifications)
-	s.must(Setup(t.Context(), s.db))
+	s.must(Setup(t.Context(), s.db, ownindex.Create))
 	return s
 }
 
@@ -139,15 +140,18 @@ func (s scene) listenTo(receivers ...Receiver) (l *Listener, stop func()) {
 	labels := metrics.ListenLabels{Results: Results(), Modes: Modes(), ReceiverResults: ReceiverResults()}
 	log := zaptest.NewLogger(s, zaptest.Level(zap.InfoLevel))
 	l = &Listener{
-		Credentials: accepted{}, Database: s.db.Name(), Receivers: receivers,
-		PollInterval: 100 * time.Millisecond, Status: &Status{}, Log: log,
+		Credentials: accepted{}, Explain: func(err error) error { return err },
+		Database: s.db.Name(), Receivers: receivers,
+		PollInterval: 100 * time.Millisecond, Indexes: ownindex.NewBuilder(log), Status: &Status{}, Log: log,
 	}
 	l.Metrics = metrics.NewListen(prometheus.NewRegistry(), metrics.Build{}, labels, l.Status.Ready)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.Context()))
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		l.Run(ctx, s.db)
+		if err := l.Run(ctx, s.db); err != nil {
+			s.Error(err)
+		}
 	}()
 	stop = func() {
 		cancel()

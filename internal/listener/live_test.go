@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/delivery"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -93,7 +94,7 @@ func TestPairsAnywhere(t *testing.T) {
 	s.must(s.db.Drop(t.Context()))
 	s.db = s.db.Client().Database(anyDatabase)
 	s.queue = s.db.Collection(s.queue.Name())
-	s.must(Setup(t.Context(), s.db))
+	s.must(Setup(t.Context(), s.db, ownindex.Create))
 	testPairsAtOnce(s, "some_db", "")
 }
 

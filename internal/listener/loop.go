@@ -146,7 +146,7 @@ func (w *loop) scan(ctx context.Context) {
 // read registers the receivers if necessary, and scans the queue.
 func (w *loop) read(ctx context.Context) (*scan, error) {
 	queue := w.currentQueue()
-	registry := registry{queue.coll}
+	registry := registry{queue.coll, w.Indexes.Ensure}
 	var err error
 	if w.registered.since == nil {
 		w.registered, err = registry.register(ctx, slices.DeleteFunc(names(w.receivers()), isPrimary))

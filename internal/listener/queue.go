@@ -11,6 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -36,22 +38,11 @@ type queue struct {
 // Setup creates the queue and two indexes of the listener: a partial index on documents
 // without `processed` (absent from the sparse index, so the query would scan the
 // collection) and one for duplicate detection. It is idempotent.
-func Setup(ctx context.Context, db *mongo.Database) error {
-	if err := sink.Setup(ctx, db); err != nil {
-		return err
-	}
-	_, err := db.Collection(sink.Notifications).Indexes().CreateMany(ctx, []mongo.IndexModel{
-		{
-			Keys: bson.D{{Key: "operation", Value: 1}},
-			Options: options.Index().SetName("unprocessed_by_hand").
-				SetPartialFilterExpression(bson.D{{Key: "processed", Value: nil}}),
-		},
-		{Keys: bson.D{{Key: "collection", Value: 1}, {Key: "source", Value: 1}, {Key: "timestamp", Value: 1}}},
-	})
-	if err != nil {
-		return fmt.Errorf("create indexes on %s.%s: %w", db.Name(), sink.Notifications, err)
-	}
-	return nil
+func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
+	return sink.Setup(ctx, db, ensure,
+		ownindex.Index{Name: "unprocessed_by_hand", Keys: bson.D{{Key: "operation", Value: 1}}, Partial: bson.D{{Key: "processed", Value: nil}}},
+		ownindex.Index{Keys: bson.D{{Key: "collection", Value: 1}, {Key: "source", Value: 1}, {Key: "timestamp", Value: 1}}},
+	)
 }
 
 // unprocessed selects notifications that are not processed. Each branch has its own
@@ -173,7 +164,7 @@ func (q queue) claim(ctx context.Context, r Receiver, id bson.RawValue) (bson.Ra
 		}
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("claim a notification: %w", err)
+		return nil, false, fmt.Errorf("claim a notification: %w", q.explain(err, id))
 	}
 	return doc, true, nil
 }
@@ -272,10 +263,17 @@ func (q queue) apply(ctx context.Context, r Receiver, id bson.RawValue, m transi
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("update a notification: %w", err)
+		return fmt.Errorf("update a notification: %w", q.explain(err, id))
 	}
 	return nil
 }
+
+// explain names the index or the validator that refuses an update, and the document.
+func (q queue) explain(err error, id bson.RawValue) error {
+	return refusal.Explain(err, q.namespace(), refusal.IDText(id))
+}
+
+func (q queue) namespace() string { return q.coll.Database().Name() + "." + q.coll.Name() }
 
 // withActor returns a notification with the actor that was found after it was written, if there is one and it has none.
 func (q queue) withActor(ctx context.Context, doc bson.Raw) (bson.Raw, error) {

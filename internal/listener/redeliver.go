@@ -15,10 +15,9 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/sink"
 )
-
-const codeDuplicateKey = 11000
 
 // Redelivery selects notifications to deliver again. IDs, Rejected and Since narrow the
 // selection; at least one of them is set.
@@ -99,7 +98,7 @@ func (e *UnknownReceiverError) Error() string {
 
 // registered returns the names of the registered receivers.
 func (w *redeliverer) registered(ctx context.Context) ([]string, error) {
-	found, err := registry{w.queue}.read(ctx)
+	found, err := registry{coll: w.queue}.read(ctx)
 	return slices.Sorted(maps.Keys(found.since)), err
 }
 
@@ -351,19 +350,23 @@ func queueFilters(ctx context.Context, db *mongo.Database) (map[string]notificat
 func (w *redeliverer) write(ctx context.Context, writes []mongo.WriteModel) error {
 	for batch := range slices.Chunk(writes, maxBulk) {
 		_, err := w.queue.BulkWrite(ctx, batch, options.BulkWrite().SetOrdered(false))
-		if err != nil && !duplicatesOnly(err) {
+		// The queue may hold some of those of the history by now.
+		if err != nil && !refusal.OnlyDuplicateIDs(err) {
+			err = refusal.ExplainBulk(err, queue{coll: w.queue}.namespace(), func(write int) string { return idOf(batch[write]) })
 			return fmt.Errorf("mark notifications as unprocessed: %w", err)
 		}
 	}
 	return nil
 }
 
-// duplicatesOnly reports whether an error says only that the queue holds some of the inserted
-// notifications by now.
-func duplicatesOnly(err error) bool {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) == 0 {
-		return false
+// idOf returns the _id that a write inserts or updates.
+func idOf(write mongo.WriteModel) string {
+	var fields bson.D
+	switch w := write.(type) {
+	case *mongo.InsertOneModel:
+		fields, _ = w.Document.(bson.D)
+	case *mongo.UpdateOneModel:
+		fields, _ = w.Filter.(bson.D)
 	}
-	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return e.Code != codeDuplicateKey })
+	return refusal.IDText(transition{filter: fields}.id())
 }

@@ -12,13 +12,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // registry reads and writes the receivers of a queue, in its init document: since when each
 // of them gets notifications, by the server's clock. The primary receivers have no entry:
 // they get everything unprocessed.
-type registry struct{ coll *mongo.Collection }
+type registry struct {
+	coll   *mongo.Collection
+	ensure ownindex.Ensure
+}
 
 // registered are the receivers in the registry.
 type registered struct {
@@ -71,6 +75,11 @@ func (r registry) register(ctx context.Context, names []string) (registered, err
 			return registered{}, err
 		}
 	}
+	if len(names) > 0 {
+		if err := sink.InsertInit(ctx, r.coll); err != nil {
+			return registered{}, err
+		}
+	}
 	found, err := r.read(ctx)
 	if err != nil {
 		return registered{}, err
@@ -103,13 +112,7 @@ func (r registry) register(ctx context.Context, names []string) (registered, err
 
 // createIndex creates the index by which scans find what was marked as processed lately.
 func (r registry) createIndex(ctx context.Context) error {
-	_, err := r.coll.Indexes().CreateOne(ctx, mongo.IndexModel{
-		Keys: bson.D{{Key: fieldProcessedAt, Value: 1}}, Options: options.Index().SetSparse(true),
-	})
-	if err != nil {
-		return fmt.Errorf("create an index on %s.%s: %w", r.coll.Database().Name(), r.coll.Name(), err)
-	}
-	return nil
+	return r.ensure(ctx, r.coll, ownindex.Index{Keys: bson.D{{Key: fieldProcessedAt, Value: 1}}, Sparse: true})
 }
 
 // keep restores entries that are missing: another listener without these receivers has

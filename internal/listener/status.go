@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 // Mode is how a listener detects new notifications.
@@ -22,13 +24,19 @@ func Modes() []string { return []string{string(Streaming), string(Polling)} }
 // stalled is how long the loop may make no progress before it counts as dead.
 const stalled = 2 * scanTimeout
 
+// refusalLength is how long a refusal counts: it is repeated each second until it ends.
+const refusalLength = 15 * time.Second
+
 // Status is the state of a running listener. The zero value is not started.
 type Status struct {
 	mu    sync.Mutex
 	beat  time.Time
 	mode  Mode
 	queue error
-	total int
+	// refused is the last refusal of one document, at its time.
+	refused   error
+	refusedAt time.Time
+	total     int
 	// receivers are asked for their misconfigurations.
 	receivers []*dispatcher
 }
@@ -43,6 +51,9 @@ func (s *Status) Ready() error {
 		errs = append(errs, fmt.Errorf("queue not available: %w", s.queue))
 	case s.beat.IsZero():
 		errs = append(errs, errors.New("not started yet"))
+	}
+	if s.refused != nil && time.Since(s.refusedAt) < refusalLength {
+		errs = append(errs, s.refused)
 	}
 	for _, d := range s.receivers {
 		if err := d.answers.problem(time.Now()); err != nil {
@@ -97,6 +108,11 @@ func (s *Status) queueFailed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue = err
+	var refused *refusal.Error
+	if errors.As(err, &refused) {
+		// The queue itself is available: the next scan says so.
+		s.refused, s.refusedAt = err, time.Now()
+	}
 }
 
 // round records an iteration of the loop.

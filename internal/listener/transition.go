@@ -13,6 +13,16 @@ type transition struct {
 	filter, update bson.D
 }
 
+// id returns the _id of the notification.
+func (t transition) id() bson.RawValue {
+	for _, e := range t.filter {
+		if id, ok := e.Value.(bson.RawValue); ok && e.Key == "_id" {
+			return id
+		}
+	}
+	return bson.RawValue{}
+}
+
 // ending is how a notification ends for one receiver.
 type ending struct {
 	state  state

@@ -85,7 +85,7 @@ func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healt
 	if err != nil {
 		return err
 	}
-	if err := Setup(ctx, db); err != nil {
+	if err := Setup(ctx, db, l.Indexes.Ensure); err != nil {
 		return err
 	}
 	stream, err := db.Collection(sink.Notifications).Watch(ctx, wakeupEvents())

@@ -36,9 +36,9 @@ func (s Script) Unsaid() int {
 // Withheld counts the differences that the policy left as a comment.
 func (s Script) Withheld() int { return s.count(func(st Step) bool { return st.Withheld }) }
 
-// WithoutDrops returns the script with a comment in place of each step that drops or
+// withoutDrops returns the script with a comment in place of each step that drops or
 // rebuilds an object, or that documents go with.
-func (s Script) WithoutDrops() Script {
+func (s Script) withoutDrops() Script {
 	out := make(Script, len(s))
 	for i, st := range s {
 		if st.Text != "" && (st.Drops || st.Destroys) {

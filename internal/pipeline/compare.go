@@ -13,6 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/snapshot"
@@ -115,11 +116,22 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 		return nil
 	}
 	listed, err := p.taker().Take(ctx, m)
+	if privileges.IsUnauthorized(err) {
+		p.warnListing("the catalog is not compared", err)
+		p.compareAt = nextComparison(p.Reconcile, time.Now())
+		return nil
+	}
 	if err != nil {
 		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
 	p.listed = &listed
 	return nil
+}
+
+// warnListing reports that a later run goes on without the privileges to list the catalog,
+// which only a first run cannot do without.
+func (p *Pipeline) warnListing(consequence string, err error) {
+	p.Log.Warn("not authorized to list the catalog; "+consequence, zap.Error(usererror.Listing(err, p.Seeds.PathIsAuthSource)))
 }
 
 // isPastSnapshot reports whether an entry is later than the snapshot to be compared.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
@@ -95,6 +96,10 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 	defer m.close()
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	listed, err := p.taker().Take(ctx, m.Member)
+	if privileges.IsUnauthorized(err) {
+		p.warnListing("the gap is reported without differences", err)
+		return p.resumeUnlisted(ctx, m.Member, gone.Cause)
+	}
 	if err != nil {
 		return resumePoint{}, usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}
@@ -126,6 +131,31 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 		},
 		state: state,
 	}, err
+}
+
+// resumeUnlisted returns the resume point where the server's catalog may not be listed: the
+// known one stays, and nothing differs from it.
+func (p *Pipeline) resumeUnlisted(ctx context.Context, m oplog.Member, cause recovery.Cause) (resumePoint, error) {
+	head, err := m.Head(ctx)
+	if err != nil {
+		return resumePoint{}, err
+	}
+	at := oplog.Moment{OpTime: head, Wall: head.Time()}
+	held, err := p.held(ctx, m, cause, at)
+	if err != nil {
+		return resumePoint{}, err
+	}
+	resume, err := recovery.ResumePoint(cause, held)
+	if err != nil {
+		return resumePoint{}, err
+	}
+	return resumePoint{
+		comparison: checkpoint.Comparison{
+			From: p.position, To: resume.At, Gap: true, Known: p.knownPosition(), Inclusive: resume.Inclusive, Listed: at, Unknown: true,
+		},
+		// A listing of no part of the catalog.
+		state: schema.Listed{Of: []schema.Selection{}},
+	}, nil
 }
 
 // knownPosition returns the position at which the known catalog is valid. The snapshot of a

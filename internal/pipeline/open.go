@@ -177,8 +177,7 @@ func (p *Pipeline) openMember(ctx context.Context, host string) (member, *oplog.
 func (p *Pipeline) identify(ctx context.Context, m oplog.Member) error {
 	shard, err := m.Shard(ctx)
 	if privileges.IsUnauthorized(err) {
-		p.Log.Info("not authorized to read admin.system.version; if this set is a shard, sharding changes will not be reported",
-			zap.String("remedy", "grant find on the collection system.version of admin"))
+		// The check at the start has reported it.
 		return nil
 	}
 	if err != nil {

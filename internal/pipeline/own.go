@@ -51,17 +51,18 @@ func (p *Pipeline) restorePosition(ctx context.Context) error {
 	return err
 }
 
-// Setup creates ddltail's own collections and their indexes, and sets up the sinks. It is
-// idempotent.
+// Setup creates ddltail's own collections and their indexes, those on collections with
+// documents in the background, and sets up the sinks. It is idempotent.
 func (p *Pipeline) Setup(ctx context.Context) error {
-	if err := p.Checkpoints.Setup(ctx); err != nil {
+	if err := p.Checkpoints.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
 	}
-	if err := p.Catalog.Setup(ctx); err != nil {
+	if err := p.Catalog.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
 	}
+	own := sink.Own{Database: p.Database, Indexes: p.indexes.Ensure, OnConflict: p.Conflict}
 	for _, route := range p.Routes {
-		if err := route.Sink.Setup(ctx, sink.Own{Database: p.Database, OnConflict: p.Conflict}); err != nil {
+		if err := route.Sink.Setup(ctx, own); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,7 +15,6 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
-	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
@@ -24,7 +22,8 @@ import (
 )
 
 // Prepare loads the stored checkpoint, or decides where a first run starts and stores that
-// before it writes anything else. It is idempotent.
+// before it writes anything else. Then it creates what is missing of ddltail's own
+// collections, before the snapshot fills one of them. It is idempotent.
 func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	m, err := p.connect(ctx, view)
 	if err != nil {
@@ -33,21 +32,12 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	defer m.close()
 	p.leaseHolder = bson.NewObjectID().Hex()
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
-	stored, ok, err := p.Checkpoints.Load(ctx)
-	switch {
-	case err != nil:
+	stored, err := p.startCheckpoint(ctx, m.Member)
+	if err != nil {
 		return err
-	case !ok:
-		if stored, err = p.createCheckpoint(ctx, m.Member); err != nil {
-			return err
-		}
-	default:
-		if err := p.checkSettings(ctx, stored); err != nil {
-			return err
-		}
-		if err := p.takeOwnership(ctx, stored); err != nil {
-			return err
-		}
+	}
+	if err := p.Setup(ctx); err != nil {
+		return err
 	}
 	if err := p.applyStored(ctx, stored); err != nil {
 		return err
@@ -61,6 +51,29 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 		return err
 	}
 	return p.reloadCatalog(ctx)
+}
+
+// startCheckpoint loads the stored checkpoint, or creates the first one.
+func (p *Pipeline) startCheckpoint(ctx context.Context, m oplog.Member) (checkpoint.Checkpoint, error) {
+	if err := p.Checkpoints.Setup(ctx, p.indexes.Ensure); err != nil {
+		return checkpoint.Checkpoint{}, err
+	}
+	if p.Queue {
+		if err := p.Checkpoints.CheckQueue(ctx, p.First.Source); err != nil {
+			return checkpoint.Checkpoint{}, queueTakenError(err)
+		}
+	}
+	stored, ok, err := p.Checkpoints.Load(ctx)
+	if err != nil {
+		return stored, err
+	}
+	if !ok {
+		return p.createCheckpoint(ctx, m)
+	}
+	if err := p.checkSettings(ctx, stored); err != nil {
+		return stored, err
+	}
+	return stored, p.takeOwnership(ctx, stored)
 }
 
 // firstComparison returns when a run compares the catalog for the first time; zero for
@@ -239,32 +252,4 @@ func queueTakenError(err error) error {
 			Remedy: "give it another DDLTAIL_DATABASE; to hand the queue over, delete the old checkpoint document"}
 	}
 	return err
-}
-
-// Await retries a step of the start until it succeeds, and logs what it waits for. It gives
-// up after the limit, and at once on a *config.Error.
-func Await(ctx context.Context, log *zap.Logger, limit time.Duration, step func(context.Context) error) error {
-	deadline := time.Now().Add(limit)
-	var said string
-	for {
-		err := step(ctx)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			// The step failed because the process was asked to stop.
-			return ctx.Err()
-		case usererror.IsFinal(err):
-			return err
-		case time.Now().After(deadline):
-			return fmt.Errorf("gave up after %s: %w", limit, err)
-		}
-		if text := strings.ReplaceAll(err.Error(), "\n", "; "); text != said {
-			said = text
-			log.Info("waiting", zap.Duration("at_most", time.Until(deadline).Round(time.Second)), zap.String("for", text))
-		}
-		if !retry.Sleep(ctx, time.Second) {
-			return ctx.Err()
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
@@ -140,6 +141,11 @@ func (p *Pipeline) relist(ctx context.Context, m oplog.Member, b oplog.Batch) er
 		of = append(of, schema.SelectionsFor(&p.known.Catalog, part)...)
 	}
 	s, err := p.taker().Take(ctx, m, of...)
+	if privileges.IsUnauthorized(err) {
+		p.warnListing("what could not be listed stays unknown", err)
+		p.unlisted.next, p.unlisted.touched = time.Now().Add(relistEvery), nil
+		return nil
+	}
 	if err != nil {
 		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
 	}

@@ -108,6 +108,34 @@ func (u User) Missing(use Use, needs []Need) Missing {
 	return m
 }
 
+// MissingOf returns what users lack on their deployments. If both are one, the user needs
+// all of it, and one command grants it.
+func (u Use) MissingOf(users map[Deployment]User, one bool) []Missing {
+	var all []Missing
+	var needs []Need
+	for _, d := range []Deployment{Tailed, Sink} {
+		user, ok := users[d]
+		if !ok {
+			continue
+		}
+		needs = slices.Concat(needs, u.Needs(d))
+		if one && d == Tailed && len(users) == 2 {
+			continue
+		}
+		if m := user.Missing(u, needs); len(m.Needs) > 0 {
+			all = append(all, m)
+		}
+		needs = nil
+	}
+	return all
+}
+
+// Only returns the part with one of the effects.
+func (m Missing) Only(effects ...Effect) Missing {
+	m.Needs = m.Of(effects...)
+	return m
+}
+
 // Of returns the rows with one of the effects.
 func (m Missing) Of(effects ...Effect) []Need {
 	return slices.DeleteFunc(slices.Clone(m.Needs), func(n Need) bool { return !slices.Contains(effects, n.Effect) })

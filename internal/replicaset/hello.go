@@ -3,10 +3,13 @@ package replicaset
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -77,7 +80,7 @@ func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, 
 	var h hello
 	err = client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&h)
 	if err != nil {
-		return hello{}, watch.explain(err)
+		return hello{}, watch.explain(err, base.TLSConfig != nil)
 	}
 	h.Host, h.Took = host, time.Since(began)
 	return h, h.reject()
@@ -138,7 +141,9 @@ func (w *heartbeats) monitor() *event.ServerMonitor {
 	}
 }
 
-func (w *heartbeats) explain(err error) error {
+// explain returns why a host did not answer, with what to set in the URI where TLS is asked
+// for on one side alone.
+func (w *heartbeats) explain(err error, usesTLS bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.wire > 0 && w.wire < minWireVersion {
@@ -147,15 +152,49 @@ func (w *heartbeats) explain(err error) error {
 	if w.err != nil {
 		err = w.err
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return fmt.Errorf("the name %s does not resolve: %w", dns.Name, err)
-	}
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("it ends the connection, as one does that expects TLS, or does not: see tls in the URI: %w", err)
-	}
-	return fmt.Errorf("cannot be reached: %w", err)
+	return WithoutConnection(fmt.Errorf("%s: %w", problemOf(err, usesTLS), err))
 }
+
+func problemOf(err error, usesTLS bool) string {
+	var dns *net.DNSError
+	var unknown x509.UnknownAuthorityError
+	var remote *net.OpError
+	var notTLS tls.RecordHeaderError
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("the name %s does not resolve", dns.Name)
+	case errors.As(err, &unknown):
+		return "its certificate is signed by an unknown authority: name the CA's file by tlsCAFile in the URI"
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		return "it does not accept the client certificate: see tlsCertificateKeyFile in the URI"
+	case usesTLS && (errors.Is(err, io.EOF) || errors.As(err, &notTLS)):
+		return "connection closed during the TLS handshake: if the server has no TLS, remove tls=true from the URI"
+	case errors.Is(err, io.EOF):
+		return "connection closed during the handshake: if the server requires TLS, add tls=true to the URI"
+	}
+	return "cannot be reached"
+}
+
+// connectionID is how the driver begins an error of a connection; each has another number.
+const connectionID = `connection\([^()]*\[-?\d+\]\) `
+
+// WithoutConnection returns an error without the driver's numbers of connections in its
+// text, so that the same failure has the same text each time.
+func WithoutConnection(err error) error {
+	text := regexp.MustCompile(connectionID).ReplaceAllString(err.Error(), "")
+	if text == err.Error() {
+		return err
+	}
+	return shortened{text, err}
+}
+
+type shortened struct {
+	text string
+	err  error
+}
+
+func (s shortened) Error() string { return s.text }
+func (s shortened) Unwrap() error { return s.err }
 
 // unauthenticated keeps what a connection needs and leaves out who makes it.
 func unauthenticated(base *options.ClientOptions, host string) *options.ClientOptions {

@@ -15,7 +15,10 @@ const Actors = "schema_actors"
 // FieldActor is where a notification, and a document of Actors, has its actor.
 const FieldActor = "actor"
 
-const codeUnauthorized = 13
+const (
+	codeUnauthorized    = 13
+	codeNamespaceExists = 48
+)
 
 // Unauthorized reports whether the user lacks the right to what was tried.
 func Unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 )
 
 // The names of ddltail's own collections.
@@ -37,51 +39,42 @@ func Collections(database string) []string {
 	}
 }
 
-const (
-	codeNamespaceExists       = 48
-	codeIndexOptionsConflict  = 85
-	codeIndexKeySpecsConflict = 86
-)
-
 // InitID is the _id of the init document of the notification collection.
 const InitID = "init"
 
-// Setup creates the notification collection with its init document and its indexes. Any
-// of it may exist already, created by another ddltail at the same time or by the scripts
-// that teams used before.
-func Setup(ctx context.Context, db *mongo.Database) error {
-	if err := db.CreateCollection(ctx, Notifications); err != nil && !hasCode(err, codeNamespaceExists) {
-		return fmt.Errorf("create %s.%s: %w", db.Name(), Notifications, err)
-	}
+// Setup creates the notification collection with its indexes, and more, and its init
+// document. Any of it may exist already, created by another ddltail at the same time or by
+// the scripts that teams used before. The indexes come first and create the collection:
+// then they need no index build.
+func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure, more ...ownindex.Index) error {
 	coll := db.Collection(Notifications)
-	if err := insertInit(ctx, coll); err != nil {
-		return fmt.Errorf("write the init document of %s.%s: %w", db.Name(), Notifications, err)
-	}
-	for _, model := range []mongo.IndexModel{
+	indexes := append([]ownindex.Index{
 		{Keys: bson.D{{Key: "timestamp", Value: 1}}},
-		{Keys: bson.D{{Key: "processed", Value: 1}}, Options: options.Index().SetSparse(true)},
-	} {
-		_, err := coll.Indexes().CreateOne(ctx, model)
-		// An index on the same field with other options serves as well.
-		if err != nil && !hasCode(err, codeIndexOptionsConflict) && !hasCode(err, codeIndexKeySpecsConflict) {
-			return fmt.Errorf("index %s.%s: %w", db.Name(), Notifications, err)
-		}
+		{Keys: bson.D{{Key: "processed", Value: 1}}, Sparse: true},
+	}, more...)
+	if err := ensure(ctx, coll, indexes...); err != nil {
+		return err
+	}
+	// An index or a validator of a team's own queue may refuse it: only further receivers need it.
+	if err := InsertInit(ctx, coll); !refusal.Is(err) {
+		return err
 	}
 	return nil
 }
 
-func insertInit(ctx context.Context, coll *mongo.Collection) error {
+// InsertInit writes the init document of the notification collection. It is idempotent.
+func InsertInit(ctx context.Context, coll *mongo.Collection) error {
 	init := bson.D{{Key: "$setOnInsert", Value: bson.D{
 		{Key: "type", Value: "init"},
 		{Key: "message", Value: "Schema change notifications, written by ddltail and by hand"},
 		{Key: "timestamp", Value: bson.NewDateTimeFromTime(time.Now())},
 	}}}
 	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: InitID}}, init, options.UpdateOne().SetUpsert(true))
-	if mongo.IsDuplicateKeyError(err) {
-		// Two upserts at once: the other one made it.
+	if err == nil || refusal.IsDuplicateID(err) { // two upserts at once
 		return nil
 	}
-	return err
+	namespace := coll.Database().Name() + "." + coll.Name()
+	return fmt.Errorf("write the init document of %s: %w", namespace, refusal.Explain(err, namespace, InitID))
 }
 
 func hasCode(err error, code int) bool {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/ownindex"
 )
 
 // Sink is a destination of documents.
@@ -38,6 +39,8 @@ type Reopener interface {
 type Own struct {
 	// Database holds ddltail's collections.
 	Database *mongo.Database
+	// Indexes creates the indexes of these collections. Nil waits for their builds.
+	Indexes ownindex.Ensure
 	// OnConflict decides what to do with a document whose _id another change has: the write
 	// continues without it if it returns nil. Nil returns the error itself.
 	OnConflict func(*ConflictError) error

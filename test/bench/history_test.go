@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/catalog"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
@@ -97,11 +98,11 @@ func peakOf(pid int) int {
 
 func fillHistory(b *testing.B, db *mongo.Database) {
 	b.Helper()
-	if err := sink.HistorySetup(b.Context(), db); err != nil {
+	if err := sink.HistorySetup(b.Context(), db, ownindex.Create); err != nil {
 		b.Fatal(err)
 	}
 	store := catalog.NewStore(db.Collection(sink.Catalog), "rs0")
-	if err := store.Setup(b.Context()); err != nil {
+	if err := store.Setup(b.Context(), ownindex.Create); err != nil {
 		b.Fatal(err)
 	}
 	const batch = 5000

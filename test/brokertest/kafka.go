@@ -25,7 +25,7 @@ const (
 )
 
 // Kafka is a broker that is its own controller. It listens without authentication, with SASL,
-// and with TLS that demands a client certificate.
+// with TLS that demands a client certificate, and with SASL over TLS.
 type Kafka struct {
 	*Server
 	Certificates
@@ -37,7 +37,7 @@ type Kafka struct {
 func NewKafka(tb mongotest.TB, properties ...string) Kafka {
 	tb.Helper()
 	jars := script(tb, "kafka.sh")
-	server, err := newServer(4)
+	server, err := newServer(5)
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
@@ -61,6 +61,9 @@ func (k Kafka) SASLAddr() string { return k.addr(2) }
 // TLSAddr is host and port of the listener with TLS.
 func (k Kafka) TLSAddr() string { return k.addr(3) }
 
+// SASLTLSAddr is host and port of the listener with SASL over TLS; it has SCRAM-SHA-512 alone.
+func (k Kafka) SASLTLSAddr() string { return k.addr(4) }
+
 func (k Kafka) config() string { return filepath.Join(k.Dir(), "server.properties") }
 
 // java returns the command line of a class. The compiler's first stage alone and the serial
@@ -71,7 +74,8 @@ func (k Kafka) java(arguments ...string) *exec.Cmd {
 }
 
 func (k Kafka) format(ctx context.Context, properties []string) error {
-	listeners := "PLAINTEXT://" + k.Addr() + ",CONTROLLER://" + k.addr(1) + ",SASL://" + k.SASLAddr() + ",TLS://" + k.TLSAddr()
+	listeners := "PLAINTEXT://" + k.Addr() + ",CONTROLLER://" + k.addr(1) + ",SASL://" + k.SASLAddr() + ",TLS://" + k.TLSAddr() +
+		",SASLTLS://" + k.SASLTLSAddr()
 	lines := append([]string{
 		"process.roles=broker,controller",
 		"node.id=1",
@@ -79,7 +83,7 @@ func (k Kafka) format(ctx context.Context, properties []string) error {
 		"controller.listener.names=CONTROLLER",
 		"listeners=" + listeners,
 		"advertised.listeners=" + listeners,
-		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL",
+		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SASLTLS:SASL_SSL",
 		"inter.broker.listener.name=PLAINTEXT",
 		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
 		"listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_" + User + "=\"" + Password + "\";",
@@ -88,6 +92,10 @@ func (k Kafka) format(ctx context.Context, properties []string) error {
 		"listener.name.tls.ssl.client.auth=required",
 		"listener.name.tls.ssl.keystore.type=PEM",
 		"listener.name.tls.ssl.keystore.location=" + k.server,
+		"listener.name.sasltls.sasl.enabled.mechanisms=SCRAM-SHA-512",
+		"listener.name.sasltls.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
+		"listener.name.sasltls.ssl.keystore.type=PEM",
+		"listener.name.sasltls.ssl.keystore.location=" + k.server,
 		"listener.name.tls.ssl.truststore.type=PEM",
 		"listener.name.tls.ssl.truststore.location=" + k.CA,
 		"log.dirs=" + filepath.Join(k.Dir(), "data"),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,13 +20,16 @@ import (
 type NATS struct {
 	*Server
 	Certificates
+
+	// options are those with which this package connects.
+	options []nats.Option
 }
 
 // NewNATS starts a server.
 func NewNATS(tb mongotest.TB, arguments ...string) NATS {
 	tb.Helper()
 	n := newNATS(tb)
-	n.start(tb, arguments)
+	n.start(tb, arguments...)
 	return n
 }
 
@@ -33,7 +37,8 @@ func NewNATS(tb mongotest.TB, arguments ...string) NATS {
 func NewNATSWithTLS(tb mongotest.TB) NATS {
 	tb.Helper()
 	n := newNATS(tb)
-	n.start(tb, []string{"--tls", "--tlscert", n.ServerCert, "--tlskey", n.ServerKey}, nats.RootCAs(n.CA))
+	n.options = []nats.Option{nats.RootCAs(n.CA)}
+	n.start(tb, "--tls", "--tlscert", n.ServerCert, "--tlskey", n.ServerKey)
 	return n
 }
 
@@ -47,10 +52,10 @@ func newNATS(tb mongotest.TB) NATS {
 	if err != nil {
 		tb.Fatalf("%v", err)
 	}
-	return NATS{server, certificates}
+	return NATS{Server: server, Certificates: certificates}
 }
 
-func (n NATS) start(tb mongotest.TB, arguments []string, options ...nats.Option) {
+func (n NATS) start(tb mongotest.TB, arguments ...string) {
 	tb.Helper()
 	binary := script(tb, "nats.sh")
 	n.command = func() *exec.Cmd {
@@ -58,7 +63,7 @@ func (n NATS) start(tb mongotest.TB, arguments []string, options ...nats.Option)
 			"--jetstream", "--store_dir", filepath.Join(n.Dir(), "data")}, arguments...)...)
 	}
 	n.ready = func(context.Context) error {
-		conn, err := nats.Connect(n.URL(), append(options, nats.NoReconnect(), nats.Timeout(time.Second))...)
+		conn, err := nats.Connect(n.URL(), append(slices.Clone(n.options), nats.NoReconnect(), nats.Timeout(time.Second))...)
 		if err == nil {
 			conn.Close()
 		}
@@ -123,7 +128,7 @@ func (n NATS) Consume(ctx context.Context, stream string, enough func([]Message)
 }
 
 func (n NATS) use(work func(jetstream.JetStream) error) error {
-	conn, err := nats.Connect(n.URL())
+	conn, err := nats.Connect(n.URL(), n.options...)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,15 @@
 package drift
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ddltail/ddltail/internal/health"
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
 
@@ -45,8 +48,33 @@ func TestDeclared(t *testing.T) {
 	waitMetric(t, p, tick, `ddltail_drift{kind="missing"} 0`)
 	configMap(t, mount, "two", "use declared\ndb.createCollection('a', {validator: {x: 1}})\n")
 	waitMetric(t, p, tick, `ddltail_drift{kind="different"} 1`)
+	inStatus(t, variables, health.Declared{Path: mount, Differences: []string{"different:declared.a"}})
 	configMap(t, mount, "three", "use declared\ndb.a.drop()\n")
 	waitMetric(t, p, tick, `ddltail_drift{kind="different"} NaN`)
+	inStatus(t, variables, health.Declared{Path: mount, Problem: "schema.js:2:1: drop is not read"})
+}
+
+// inStatus checks the section of `status`: drift leaves the answer healthy, and what is not
+// compared is not known.
+func inStatus(t *testing.T, variables []string, want health.Declared) {
+	t.Helper()
+	var r health.Report
+	if err := json.Unmarshal([]byte(ddltail(t, variables, "status", "--format", "json").want(t, 0)), &r); err != nil {
+		t.Fatal(err)
+	}
+	got := r.Declared
+	if got == nil || got.Path != want.Path || !slices.Equal(got.Differences, want.Differences) || !strings.Contains(got.Problem, want.Problem) {
+		t.Fatalf("status has %+v, want %+v", got, want)
+	}
+	if known := !slices.Contains(r.NotKnown, health.FactDeclared); known != (want.Problem == "") {
+		t.Errorf("not known: %v, with %+v", r.NotKnown, got)
+	}
+	table := ddltail(t, variables, "status").want(t, 0)
+	for _, text := range append(want.Differences, "drift ", want.Problem) {
+		if !strings.Contains(table, text) {
+			t.Errorf("no %q in\n%s", text, table)
+		}
+	}
 }
 
 // configMap swaps the link to the data, as a kubelet does.

@@ -247,9 +247,7 @@ func (s scene) index(collection, name string) {
 
 func (s scene) rename(from, to string) {
 	s.Helper()
-	s.must(s.client.Database("admin").RunCommand(s.Context(), bson.D{
-		{Key: "renameCollection", Value: s.db.Name() + "." + from}, {Key: "to", Value: s.db.Name() + "." + to},
-	}).Err())
+	s.renameWith(from, to)
 }
 
 // gaps returns the HISTORY_GAP documents of a collection.

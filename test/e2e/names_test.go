@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -93,12 +94,22 @@ func TestCollectionsMovedAside(t *testing.T) {
 	s.wantHealthy()
 }
 
-// renameWith renames with one more option of the command.
-func (s scene) renameWith(from, to, option string) {
+// renameWith renames with further options of the command. The server refuses that while an index of the collection is built.
+func (s scene) renameWith(from, to string, options ...string) {
 	s.Helper()
-	s.must(s.client.Database("admin").RunCommand(s.Context(), bson.D{
-		{Key: "renameCollection", Value: s.db.Name() + "." + from}, {Key: "to", Value: s.db.Name() + "." + to}, {Key: option, Value: true},
-	}).Err())
+	cmd := bson.D{{Key: "renameCollection", Value: s.db.Name() + "." + from}, {Key: "to", Value: s.db.Name() + "." + to}}
+	for _, option := range options {
+		cmd = append(cmd, bson.E{Key: option, Value: true})
+	}
+	s.until("no index of "+from+" is built", func() bool {
+		err := s.client.Database("admin").RunCommand(s.Context(), cmd).Err()
+		var se mongo.ServerError
+		if errors.As(err, &se) && se.HasErrorCode(12587) { // BackgroundOperationInProgressForNamespace
+			return false
+		}
+		s.must(err)
+		return true
+	})
 }
 
 // wantQueued waits for a notification in the queue that there is now.

@@ -146,7 +146,7 @@ func TestAuthentication(t *testing.T) {
 		if err := p.WaitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(p.Stderr(), "grant find on the collection system.version of admin") {
+		if !strings.Contains(p.Stderr(), "{resource: {db: 'admin', collection: 'system.version'}, actions: ['find']}") {
 			t.Errorf("nothing is said of it:\n%s", p.Stderr())
 		}
 	})

@@ -195,7 +195,7 @@ func TestBrokerOutage(t *testing.T) {
 		for _, step := range stop {
 			b.must(step())
 		}
-		time.Sleep(lasting(4*time.Second, 2*time.Minute))
+		time.Sleep(lasting(6*time.Second, 2*time.Minute))
 		during := []int{memory(b.scene, produce, "VmRSS"), memory(b.scene, publish, "VmRSS")}
 		began := time.Now()
 		b.told("history", b.mark("during_the_outage"))

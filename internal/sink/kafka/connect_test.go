@@ -61,9 +61,14 @@ func authentication(t *testing.T, broker brokertest.Kafka) {
 	}
 }
 
-// encrypted connects with TLS and a client certificate, and to nothing without them.
+// encrypted connects with TLS and a client certificate, and to nothing without them; and with a password over TLS.
 func encrypted(t *testing.T, broker brokertest.Kafka) {
 	create(t, broker, "tls", 1)
+	both := sink.Values{"KAFKA_BROKERS": broker.SASLTLSAddr(), "KAFKA_CA_FILE": broker.CA, "KAFKA_SASL": "scram-sha-512",
+		"KAFKA_USER": brokertest.User, "KAFKA_PASSWORD": brokertest.Password}
+	if err := newTopic(t, "tls", both, nil).Write(t.Context(), sinktest.Documents(0, 1)); err != nil {
+		t.Error(err)
+	}
 	values := sink.Values{"KAFKA_BROKERS": broker.TLSAddr(), "KAFKA_CA_FILE": broker.CA,
 		"KAFKA_CERT_FILE": broker.ClientCert, "KAFKA_KEY_FILE": broker.ClientKey}
 	if err := newTopic(t, "tls", values, nil).Setup(t.Context(), sink.Own{}); err != nil {

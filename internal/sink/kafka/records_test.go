@@ -91,3 +91,19 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestVariables(t *testing.T) {
+	brokers := sink.Values{"KAFKA_BROKERS": "h:1"}
+	user := sink.Values{"KAFKA_BROKERS": "h:1", "KAFKA_SASL": "plain", "KAFKA_USER": "u"}
+	sinktest.Variables(t, Kind(), "kafka:ddl", []sinktest.Variable{
+		{Name: "KAFKA_BROKERS", Bad: []string{"localhost", "http://h:1", "h:0", "user:secret@h:1", "h:1,:2"}},
+		{Name: "KAFKA_TLS", With: brokers, Bad: []string{"maybe"}},
+		{Name: "KAFKA_CA_FILE", With: brokers, Bad: []string{"/no/such/file", "/dev/null"}},
+		{Name: "KAFKA_CERT_FILE", With: brokers, Bad: []string{"/no/such/file"}},
+		{Name: "KAFKA_KEY_FILE"}, // reported with the certificate
+		{Name: "KAFKA_SASL", With: brokers, Bad: []string{"gssapi"}},
+		{Name: "KAFKA_USER"},     // any text
+		{Name: "KAFKA_PASSWORD"}, // any text
+		{Name: "KAFKA_PASSWORD_FILE", With: user, Bad: []string{"/no/such/file", "/dev/null"}},
+	})
+}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
@@ -44,14 +46,19 @@ func HistoryKind() sink.Kind {
 type Collection struct {
 	name, collection string
 	render           func(notification.Document) bson.D
-	create           func(context.Context, *mongo.Database) error
+	create           func(context.Context, *mongo.Database, ownindex.Ensure) error
 	// own is set by Setup.
 	own sink.Own
 }
 
 // newQueue returns the collection that consumers read.
 func newQueue(name string) *Collection {
-	return &Collection{name: name, collection: sink.Notifications, render: notification.Document.Notification, create: sink.Setup}
+	return &Collection{
+		name: name, collection: sink.Notifications, render: notification.Document.Notification,
+		create: func(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
+			return sink.Setup(ctx, db, ensure)
+		},
+	}
 }
 
 // newHistory returns the audit log. Only DDLTAIL_HISTORY_TTL removes from it.
@@ -65,7 +72,11 @@ func (c *Collection) Name() string { return c.name }
 // Setup creates the collection and its indexes.
 func (c *Collection) Setup(ctx context.Context, own sink.Own) error {
 	c.own = own
-	return c.create(ctx, own.Database)
+	ensure := own.Indexes
+	if ensure == nil {
+		ensure = ownindex.Create
+	}
+	return c.create(ctx, own.Database, ensure)
 }
 
 // Close has nothing to do: the client is not the sink's.
@@ -98,9 +109,12 @@ func (c *Collection) writeChunk(ctx context.Context, docs []notification.Documen
 		if err == nil {
 			return nil
 		}
-		at, ok := duplicateAt(err)
+		at, cause, ok := refusal.ByDocument(err)
 		if !ok {
 			return err
+		}
+		if !refusal.IsDuplicateID(cause) {
+			return refusal.Explain(cause, c.namespace(), docs[at].ID)
 		}
 		if err := c.settle(c.same(ctx, docs[at])); err != nil {
 			return err
@@ -108,17 +122,6 @@ func (c *Collection) writeChunk(ctx context.Context, docs []notification.Documen
 		docs, rendered = docs[at+1:], rendered[at+1:]
 	}
 	return nil
-}
-
-// duplicateAt returns the index of the document that was already stored. With a write
-// concern error beside it, nothing is known to be durable yet, and the whole write
-// is to be tried again.
-func duplicateAt(err error) (int, bool) {
-	var bulk mongo.BulkWriteException
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) != 1 {
-		return 0, false
-	}
-	return bulk.WriteErrors[0].Index, mongo.IsDuplicateKeyError(bulk.WriteErrors[0])
 }
 
 func (c *Collection) settle(err error) error {
@@ -133,6 +136,7 @@ func (c *Collection) settle(err error) error {
 // change.
 func (c *Collection) same(ctx context.Context, d notification.Document) error {
 	var stored struct {
+		ID        string       `bson:"_id"`
 		Operation string       `bson:"operation"`
 		NS        string       `bson:"ns"`
 		OpTime    oplog.OpTime `bson:"optime"`
@@ -140,6 +144,10 @@ func (c *Collection) same(ctx context.Context, d notification.Document) error {
 	}
 	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&stored); err != nil {
 		return fmt.Errorf("compare the document %s: %w", d.ID, err)
+	}
+	if stored.ID != d.ID {
+		return fmt.Errorf("the collation of %s takes the _id %s for %s: create the collection without a collation",
+			c.namespace(), d.ID, stored.ID)
 	}
 	uuid := d.Change.UUID
 	if stored.Operation != string(d.Change.Operation) || stored.NS != d.Change.Namespace() ||

@@ -35,6 +35,8 @@ type Subject struct {
 	// conn is nil before the first connection and after a failed attempt.
 	conn   *nats.Conn
 	stream jetstream.JetStream
+	// refused ends when the server reports that conn lacks a permission. It does not answer the request itself.
+	refused context.Context
 }
 
 // Name is the sink's name in logs and metrics.
@@ -45,13 +47,17 @@ func (s *Subject) Setup(ctx context.Context, _ sink.Own) error {
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	request, cancel := s.answered(ctx, connectTimeout)
 	defer cancel()
-	_, err := s.stream.StreamNameBySubject(ctx, s.subject+".database.collection")
+	_, err := s.stream.StreamNameBySubject(request, s.subject+".database.collection")
+	if s.refused.Err() != nil {
+		// Without the right to look the stream up, publishing shows whether it exists.
+		s.disconnect()
+		return nil
+	}
 	if config := s.userError(err); errors.As(config, new(*sink.ConfigurationError)) {
 		return config
 	}
-	// The user may have no right to look the stream up: publishing shows whether it exists.
 	return nil
 }
 
@@ -67,8 +73,9 @@ func (s *Subject) Write(ctx context.Context, docs []notification.Document) error
 	for _, d := range docs {
 		err := s.write(ctx, d)
 		if err != nil {
+			err = s.userError(s.explain(err))
 			s.disconnect()
-			return fmt.Errorf("publish %s below %s: %w", d.ID, s.subject, s.userError(err))
+			return fmt.Errorf("publish %s below %s: %w", d.ID, s.subject, err)
 		}
 	}
 	return nil
@@ -112,7 +119,7 @@ func hasCode(err error, code jetstream.ErrorCode) bool {
 
 // publish returns when the stream has stored the message, or had stored it before.
 func (s *Subject) publish(ctx context.Context, m message.Message) error {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	ctx, cancel := s.answered(ctx, publishTimeout)
 	defer cancel()
 	out := &nats.Msg{Subject: s.subjectOf(m), Data: m.Body, Header: nats.Header{}}
 	out.Header.Set(jetstream.MsgIDHeader, m.ID)
@@ -166,48 +173,4 @@ func escape(text string, plain func(byte) bool) string {
 		}
 	}
 	return b.String()
-}
-
-// connect opens a connection if none is open. It is not reopened by the client: after a
-// failure nothing must be sent that was buffered before it.
-func (s *Subject) connect(ctx context.Context) error {
-	if s.conn != nil && s.conn.IsConnected() {
-		return nil
-	}
-	s.disconnect()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	conn, err := nats.Connect(s.settings.url, s.settings.options()...)
-	if err != nil {
-		return s.userError(fmt.Errorf("connect to NATS: %w", err))
-	}
-	stream, err := jetstream.New(conn)
-	if err != nil {
-		conn.Close()
-		return fmt.Errorf("open JetStream: %w", err)
-	}
-	s.conn, s.stream = conn, stream
-	return nil
-}
-
-func (s *Subject) disconnect() {
-	if s.conn != nil {
-		s.conn.Close()
-		s.conn = nil
-	}
-}
-
-// userError says what to do about an error that waiting cannot resolve.
-func (s *Subject) userError(err error) error {
-	problem := func(problem, remedy string) error { return &sink.ConfigurationError{Problem: problem, Remedy: remedy} }
-	switch {
-	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound):
-		return problem("no stream stores the subject "+s.subject+".>", "create a JetStream stream with this subject")
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return problem("the NATS server has no JetStream for this account", "enable it")
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return problem("NATS authentication failed", "check DDLTAIL_NATS_URL and DDLTAIL_NATS_CREDS_FILE")
-	}
-	return err
 }

@@ -1,13 +1,11 @@
 package nats
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/sink/message"
-	"github.com/ddltail/ddltail/test/brokertest"
 	"github.com/ddltail/ddltail/test/sinktest"
 )
 
@@ -58,33 +56,9 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestConnect says what to do where it cannot publish, and never shows a password.
-func TestConnect(t *testing.T) {
-	skipIfShort(t)
-	server := brokertest.NewNATS(t, "--user", "ddltail", "--pass", "secret")
-	url := func(user string) sink.Values { return sink.Values{"NATS_URL": "nats://" + user + "@" + server.Addr()} }
-	wantProblem(t, newSubject(t, "ddl", url("ddltail:wr0ng-secret"), nil), "NATS authentication failed: check DDLTAIL_NATS_URL and DDLTAIL_NATS_CREDS_FILE")
-	s := newSubject(t, "ddl", url("ddltail:secret"), nil)
-	wantProblem(t, s, "no stream stores the subject ddl.>: create a JetStream stream with this subject")
-	if err := s.Write(t.Context(), sinktest.Documents(0, 1)); err == nil || !strings.Contains(err.Error(), "create a JetStream stream") {
-		t.Errorf("written without a stream: %v", err)
-	}
-}
-
-func wantProblem(t *testing.T, s *Subject, want string) {
-	t.Helper()
-	err := s.Setup(t.Context(), sink.Own{})
-	var problem *sink.ConfigurationError
-	if !errors.As(err, &problem) || problem.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
-// TestTLS connects with an authority that the system trusts.
-func TestTLS(t *testing.T) {
-	skipIfShort(t)
-	server := brokertest.NewNATSWithTLS(t)
-	t.Setenv("SSL_CERT_FILE", server.CA)
-	s := newSubject(t, "ddl", sink.Values{"NATS_URL": "tls://" + server.Addr()}, nil)
-	wantProblem(t, s, "no stream stores the subject ddl.>: create a JetStream stream with this subject")
+func TestVariables(t *testing.T) {
+	sinktest.Variables(t, Kind(), "nats:ddl", []sinktest.Variable{
+		{Name: "NATS_URL", Bad: []string{"localhost:4222", "http://h", "nats://", "nats://h,nats://"}},
+		{Name: "NATS_CREDS_FILE", With: sink.Values{"NATS_URL": "nats://h"}, Bad: []string{"/no/such/file"}},
+	})
 }

@@ -18,6 +18,9 @@ import (
 // sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
 const sinkTimeout = 30 * time.Second
 
+// explainTimeout bounds the reading of what the user may do.
+const explainTimeout = 2 * time.Second
+
 // shutdownGrace is how long writes may continue after the process was asked to stop.
 const shutdownGrace = 2 * time.Second
 
@@ -199,6 +202,7 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 		}
 		if p.isStored(name) {
 			p.SinkCredentials.Failed(err)
+			err = p.explainSink(ctx, err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
@@ -212,6 +216,14 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
 		}
 	}
+}
+
+// explainSink names the privileges that are missing. The server's own text repeats the
+// command, with session and signature.
+func (p *Pipeline) explainSink(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	return p.ExplainSink(ctx, err)
 }
 
 // isStored reports whether a sink is one of ddltail's own collections.

@@ -1,0 +1,181 @@
+package e2e
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/privileges"
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// needed are the privileges of a use on a set that holds ddltail's own collections too.
+func needed(use privileges.Use) []privileges.Need {
+	return slices.Concat(use.Needs(privileges.Tailed), use.Needs(privileges.Sink))
+}
+
+// grant creates a user with a role of these privileges, both of one name.
+func grant(t *testing.T, admin *mongo.Database, name string, may []privileges.Privilege) {
+	t.Helper()
+	var list bson.A
+	for _, p := range may {
+		list = append(list, bson.D{{Key: "resource", Value: resource(p.Resource)}, {Key: "actions", Value: p.Actions}})
+	}
+	for _, command := range []bson.D{
+		{{Key: "createRole", Value: name}, {Key: "privileges", Value: list}, {Key: "roles", Value: bson.A{}}},
+		{{Key: "createUser", Value: name}, {Key: "pwd", Value: "s3cret"}, {Key: "roles", Value: bson.A{name}}},
+	} {
+		if err := admin.RunCommand(t.Context(), command).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func resource(r privileges.Resource) bson.D {
+	switch {
+	case r.Cluster:
+		return bson.D{{Key: "cluster", Value: true}}
+	case r.SystemBuckets != nil:
+		return bson.D{{Key: "db", Value: *r.DB}, {Key: "system_buckets", Value: *r.SystemBuckets}}
+	}
+	return bson.D{{Key: "db", Value: *r.DB}, {Key: "collection", Value: *r.Collection}}
+}
+
+// without lists all privileges of the needs but one.
+func without(needs []privileges.Need, left privileges.Privilege) []privileges.Privilege {
+	var may []privileges.Privilege
+	for _, n := range needs {
+		for _, p := range n.Privileges {
+			if p.String() != left.String() {
+				may = append(may, p)
+			}
+		}
+	}
+	return may
+}
+
+// TestPrivileges takes each privilege away in turn: the start and `status` name the same
+// one, and the same remedy.
+func TestPrivileges(t *testing.T) {
+	t.Parallel()
+	secured := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
+	admin := mongotest.Connect(t, secured.URI()).Database("admin")
+	major, err := mongotest.ServerMajor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, need := range needed(privileges.Use{Database: "x", HistoryTTL: true, MajorVersion: major}) {
+		for i := range need.Privileges {
+			n++
+			name := fmt.Sprintf("lacking%d", n)
+			needs := needed(privileges.Use{Database: name, HistoryTTL: true, MajorVersion: major})
+			left := needs[slices.IndexFunc(needs, func(other privileges.Need) bool {
+				return other.By == need.By && other.Without == need.Without && len(other.Privileges) > i &&
+					slices.Equal(other.Privileges[i].Actions, need.Privileges[i].Actions)
+			})].Privileges[i]
+			grant(t, admin, name, without(needs, left))
+			t.Run(left.String(), func(t *testing.T) {
+				t.Parallel()
+				checkLacking(t, need.Effect, left.String(), "DDLTAIL_MONGODB_URI="+secured.URIOf(name, "s3cret", name), "DDLTAIL_HISTORY_TTL=1h")
+			})
+		}
+	}
+}
+
+func checkLacking(t *testing.T, effect privileges.Effect, left string, variables ...string) {
+	t.Helper()
+	p := launch(t, []string{"run"}, variables...)
+	if effect == privileges.Required || effect == privileges.RequiredOnce {
+		wantExit(t, p, 2, left, "run "+privileges.Script)
+	} else {
+		if err := p.WaitReady(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if missing := privilegesMissing(t, p); (missing > 0) != (effect == privileges.Configured) {
+			t.Errorf("privileges_missing is %v", missing)
+		}
+		if n := strings.Count(p.Stderr(), `"msg":"privileges are missing"`); n != 1 || !strings.Contains(p.Stderr(), left) {
+			t.Errorf("%d lines, want one that names %s:\n%s", n, left, p.Stderr())
+		}
+	}
+	status := launch(t, []string{"status"}, variables...)
+	if _, err := status.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{left, privileges.Script} {
+		if !strings.Contains(status.Stdout(), want) {
+			t.Errorf("status does not say %q:\n%s", want, status.Stdout())
+		}
+	}
+	for _, text := range []string{p.Stderr(), status.Stdout()} {
+		for _, never := range []string{"readWrite", "lsid", "$clusterTime", "signature", "s3cret"} {
+			if strings.Contains(text, never) {
+				t.Errorf("%q is in\n%s", never, text)
+			}
+		}
+	}
+}
+
+// privilegesMissing waits until the privileges have been read.
+func privilegesMissing(t *testing.T, p *ddltailtest.Process) float64 {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		missing, err := p.Metric(t.Context(), "ddltail_privileges_missing")
+		if err == nil && !math.IsNaN(missing) {
+			return missing
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the privileges are not read: %v, %v", missing, err)
+		}
+	}
+}
+
+// TestListingRefusedLater takes the privileges to list away from a later run: it warns, and
+// reports a gap without differences.
+func TestListingRefusedLater(t *testing.T) {
+	t.Parallel()
+	small := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true, OplogSizeMB: 16, Args: []string{"--syncdelay", "1"}})
+	s := scene{T: t, uri: small.URIOf("ann", "s3cret", "unlisted"), client: mongotest.Connect(t, small.URI())}
+	s.db = s.client.Database("unlisted")
+	admin := s.client.Database("admin")
+	needs := needed(privileges.Use{Database: "unlisted"})
+	grant(t, admin, "ann", without(needs, privileges.Privilege{}))
+	p := s.start()
+	s.run(bson.D{{Key: "create", Value: "before"}})
+	s.documents("schema_history", 1)
+	if _, err := p.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.run(bson.D{{Key: "create", Value: "lost"}})
+	rollOver(t, s.client)
+	for _, need := range needs {
+		if need.Effect != privileges.RequiredOnce {
+			continue
+		}
+		for _, left := range need.Privileges {
+			s.must(admin.RunCommand(t.Context(), bson.D{{Key: "revokePrivilegesFromRole", Value: "ann"}, {Key: "privileges", Value: bson.A{
+				bson.D{{Key: "resource", Value: resource(left.Resource)}, {Key: "actions", Value: left.Actions}},
+			}}}).Err())
+		}
+	}
+	p = s.start("DDLTAIL_RECONCILE=start")
+	s.run(bson.D{{Key: "create", Value: "after"}})
+	wantStatements(t, s.documents("schema_history", 2), "CREATE COLLECTION before", "CREATE COLLECTION after")
+	if n := len(s.gaps("schema_history")); n != 1 {
+		t.Errorf("%d gaps, want 1", n)
+	}
+	if missing := privilegesMissing(t, p); missing == 0 {
+		t.Error("privileges_missing is 0")
+	}
+	if text := p.Stderr(); strings.Contains(text, "lsid") || !strings.Contains(text, "the gap is reported without differences") {
+		t.Errorf("the log is\n%s", text)
+	}
+}

@@ -1,0 +1,163 @@
+package faults
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// TestPasswordsRotated changes ddltail's password again and again, and restarts the member that it reads from, so that it is
+// refused until it has read the new one.
+func TestPasswordsRotated(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	slot(t)
+	set := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true, Members: 3, ElectionTimeout: 2 * time.Second})
+	file := filepath.Join(t.TempDir(), "uri")
+	write := func(password string) {
+		t.Helper()
+		uri := []byte(set.URIOf("rotated", password, ""))
+		if err := errors.Join(os.WriteFile(file+".new", uri, 0o600), os.Rename(file+".new", file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admin := must[*mongo.Client](t)(connect(set.URI())).Database("admin")
+	user := func(command, password string) {
+		t.Helper()
+		err := admin.RunCommand(t.Context(), bson.D{{Key: command, Value: "rotated"}, {Key: "pwd", Value: password},
+			{Key: "roles", Value: bson.A{"root"}}, {Key: "writeConcern", Value: bson.D{{Key: "w", Value: 3}}}}).Err()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	user("createUser", "first")
+	write("first")
+	// Without the variable itself: a file beside it is what rotates.
+	s := newSceneOn(t, set, "DDLTAIL_MONGODB_URI=", "DDLTAIL_MONGODB_URI_FILE="+file)
+	p := s.begin()
+	for i := range times() {
+		password := fmt.Sprint("password", i)
+		user("updateUser", password)
+		s.restart(s.tailed(p))
+		s.while(0, 4000)
+		write(password)
+		if i%3 == 0 {
+			s.must(p.Hangup())
+		}
+		s.recovered()
+		s.ready(p)
+	}
+	s.check()
+}
+
+// TestFileRotated moves, removes and truncates the file that ddltail writes: each notification of the queue is in a file.
+func TestFileRotated(t *testing.T) {
+	slow(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "changes.ndjson")
+	s := newScene(t, "DDLTAIL_SINKS=mongodb,file:"+path)
+	p := s.begin()
+	for i := range 10 * times() {
+		s.while(50, 300)
+		rotate(s, path, fmt.Sprintf("%s.%d", path, i), i)
+		if i%4 == 0 {
+			s.must(p.Hangup())
+		}
+	}
+	// What a truncation may have lost comes with the next change.
+	s.mark("after_the_last_rotation")
+	s.check()
+	ids := lines(s, dir)
+	published, err := s.sink.Database(database).Collection("schema_notifications").Distinct(t.Context(), "_id", bson.D{{Key: "source", Value: "oplog"}}).Raw()
+	s.must(err)
+	values, err := published.Values()
+	s.must(err)
+	for _, v := range values {
+		if id, ok := v.StringValueOK(); ok && !ids[id] {
+			t.Errorf("%s is in none of the files", id)
+		}
+	}
+	t.Logf("%d notifications, %d lines apart", len(values), len(ids))
+}
+
+func rotate(s *scene, path, to string, way int) {
+	s.Helper()
+	var err error
+	switch way % 3 {
+	case 0:
+		err = os.Rename(path, to)
+	case 1:
+		err = os.Rename(path, to)
+		if err == nil {
+			err = os.WriteFile(path, nil, 0o600)
+		}
+	default:
+		var content []byte
+		if content, err = os.ReadFile(path); err == nil {
+			err = errors.Join(os.WriteFile(to, content, 0o600), os.Truncate(path, 0))
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.Fatal(err)
+	}
+}
+
+// lines returns the _ids of all complete lines of a folder; a copy may end with a part of one.
+func lines(s *scene, dir string) map[string]bool {
+	s.Helper()
+	ids := map[string]bool{}
+	entries, err := os.ReadDir(dir)
+	s.must(err)
+	for _, e := range entries {
+		content, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		s.must(err)
+		if bytes.IndexByte(content, 0) >= 0 {
+			s.Errorf("%s has a hole", e.Name())
+		}
+		for decoder := json.NewDecoder(bytes.NewReader(content)); ; {
+			var line struct {
+				ID string `json:"_id"`
+			}
+			if err := decoder.Decode(&line); err != nil {
+				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+					s.Errorf("%s: %v", e.Name(), err)
+				}
+				break
+			}
+			ids[line.ID] = true
+		}
+	}
+	return ids
+}
+
+// TestSeedKilled names one member in the URI and kills it for good, while the others hand over to each other.
+func TestSeedKilled(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	slot(t)
+	set := mongotest.NewReplicaSet(t, mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second})
+	seed := set.Members()[0]
+	s := newSceneOn(t, set, "DDLTAIL_MONGODB_URI="+strings.Replace(set.URI(), set.Hosts(), seed.Addr(), 1))
+	s.begin()
+	s.while(1000, 2000)
+	s.must(seed.Kill())
+	for range times() {
+		s.while(3000, 6000)
+		_, err := s.set.StepDown(s.Context())
+		s.Logf("step down: %v", err)
+	}
+	s.must(seed.Restart(t.Context()))
+	s.check()
+}
