@@ -33,22 +33,8 @@ func main() {
 // execute runs one command line and returns the process's exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
-	root := &cobra.Command{
-		Use:           "ddltail",
-		Short:         "Report the schema changes of a MongoDB replica set",
-		Long:          "ddltail tails a MongoDB replica set's oplog and reports every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			started = true
-		},
-	}
-	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
-		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
-	addEnvironment(root)
-	addCompletion(root)
-	root.Version = versionLine()
-	root.SetVersionTemplate("{{.Version}}\n")
+	root := rootCommand()
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -68,6 +54,25 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// rootCommand returns the whole command line.
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ddltail",
+		Short:         "Report the schema changes of a MongoDB replica set",
+		Long:          "ddltail tails a MongoDB replica set's oplog and reports every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
+		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
+	root.AddCommand(packagingCommands()...)
+	addEnvironment(root)
+	addCompletion(root)
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
+	return root
 }
 
 // logs reports whether stderr is the command's log alone, and that log is JSON: a person
