@@ -80,3 +80,25 @@ func document(t *testing.T, text string) bson.Raw {
 	}
 	return doc
 }
+
+// TestWritesDownExpiry distinguishes what 6.0 writes when it becomes primary from what a user changes.
+func TestWritesDownExpiry(t *testing.T) {
+	const nan = `{"$numberDouble": "NaN"}`
+	for _, c := range []struct {
+		was, is string
+		want    bool
+	}{
+		{nan, `{"$numberLong": "2147483647"}`, true},
+		{nan, `2147483647`, true},
+		{nan, `0`, false},
+		{nan, nan, false},
+		{nan, `3600`, false},
+		{`0`, `2147483647`, false},
+		{`2147483647`, `2147483647`, false},
+	} {
+		spec := func(seconds string) bson.Raw { return document(t, `{"key": {"a": 1}, "name": "i", "expireAfterSeconds": `+seconds+`}`) }
+		if got := WritesDownExpiry(spec(c.was), spec(c.is)); got != c.want {
+			t.Errorf("%s to %s: %t", c.was, c.is, got)
+		}
+	}
+}

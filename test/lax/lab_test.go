@@ -37,19 +37,20 @@ type lab struct {
 
 // trial is one option in one form. Of those that the server refused there is no collection.
 type trial struct {
-	option, form, collection string
-	accepted                 bool
+	version, option, form, collection string
+	accepted, unequal                 bool
 }
 
-// try makes a collection for every step-th trial.
-func (l *lab) try(step int) {
+// try makes a collection for every step-th trial, each on the server of the set's present version.
+func (l *lab) try(version string, step int) {
 	n := 0
+	prefix := "c" + strings.ReplaceAll(version, ".", "") + "_"
 	for _, o := range Options() {
 		for _, f := range append(Forms(), o.More...) {
 			if n++; n%step != 0 {
 				continue
 			}
-			t := trial{option: o.Name, form: f.Name, collection: fmt.Sprintf("c%04d", n)}
+			t := trial{version: version, option: o.Name, form: f.Name, collection: fmt.Sprintf("%s%04d", prefix, n)}
 			t.accepted = l.commands(o, f, t.collection)
 			if !t.accepted {
 				l.must(l.client.Database(database).Collection(t.collection).Drop(l.Context()))
@@ -86,6 +87,8 @@ type detector struct {
 	*lab
 	name    string
 	process *ddltailtest.Process
+	// emitted is how many notifications there were when the users' last change had been reported.
+	emitted int
 }
 
 // start runs a ddltail that compares every second.
@@ -173,24 +176,50 @@ func (d *detector) notifications(filter bson.D) []bson.Raw {
 	return docs
 }
 
-// differences are those that `ddltail status` shows.
-func (d *detector) differences() []string {
+// healthy runs `ddltail status`, which compares by itself.
+func (d *detector) healthy(when string) {
 	d.Helper()
-	p, err := ddltailtest.Start(d.binary, []string{"status", "--format", "json"}, d.variables()...)
-	d.must(err)
-	defer p.Close()
-	_, err = p.Wait(d.Context())
-	d.must(err)
 	var report struct {
-		Catalog struct {
+		Healthy  bool     `json:"healthy"`
+		Problems []string `json:"problems"`
+		Catalog  struct {
 			Compared    bool     `json:"compared"`
 			Differences []string `json:"differences"`
 		} `json:"catalog"`
 	}
-	if err := json.Unmarshal([]byte(p.Stdout()), &report); err != nil || !report.Catalog.Compared {
-		d.Fatalf("status compared nothing (%v):\n%s%s", err, p.Stdout(), p.Stderr())
+	out := d.output("status", "--format", "json")
+	if err := json.Unmarshal([]byte(out), &report); err != nil || !report.Catalog.Compared {
+		d.Fatalf("%s: status of %s compared nothing (%v):\n%s", when, d.name, err, out)
 	}
-	return report.Catalog.Differences
+	if !report.Healthy {
+		d.Errorf("%s: status of %s: %q\n%s", when, d.name, report.Problems, strings.Join(report.Catalog.Differences, "\n"))
+	}
+}
+
+// output is what a command prints, whatever its exit code.
+func (d *detector) output(args ...string) string {
+	d.Helper()
+	p, err := ddltailtest.Start(d.binary, args, d.variables()...)
+	d.must(err)
+	defer p.Close()
+	_, err = p.Wait(d.Context())
+	d.must(err)
+	if p.Stdout() == "" {
+		d.Fatalf("ddltail %q printed nothing:\n%s", args, p.Stderr())
+	}
+	return p.Stdout()
+}
+
+// statements are the lines of a script that `ddltail history` writes, without its comments.
+func (d *detector) statements(args ...string) []string {
+	d.Helper()
+	var statements []string
+	for line := range strings.Lines(d.output(append(args, "--format", "mongosh")...)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			statements = append(statements, line)
+		}
+	}
+	return statements
 }
 
 // script is a statement a line, each by itself: what fails prints its number and does not stop the rest.
@@ -202,8 +231,8 @@ func script(statements []string) string {
 	return b.String()
 }
 
-// replay runs statements by mongosh on another server, and returns what failed, each with its statement.
-func (l *lab) replay(on *mongotest.ReplicaSet, statements []string) []string {
+// mongosh runs statements on a server, and returns what failed, each with its statement.
+func (l *lab) mongosh(on *mongotest.ReplicaSet, statements []string) []string {
 	l.Helper()
 	shell, err := mongotest.Mongosh(l.Context())
 	l.must(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,22 +45,32 @@ func TestLaxValues(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "")
 	read := l.start("by_entries")
-	l.try(stepOf())
+	l.try("", stepOf())
 	listed := l.start("by_listing")
 	l.check("entries and listing", read, listed)
-	listed.stop()
-	read.stop()
-	read.restart()
-	l.check("restart", read)
-	if differences := read.differences(); len(differences) > 0 {
-		t.Errorf("status shows\n%s", strings.Join(differences, "\n"))
+	for _, d := range []*detector{read, listed} {
+		d.stop()
+		d.restart()
 	}
-	read.stop()
-	l.replays(read, "")
+	l.check("restart", read, listed)
+	for _, d := range []*detector{read, listed} {
+		d.healthy("restart")
+	}
+	listed.stop()
+	l.replays(read, listed, "")
 	l.table()
 }
 
-// TestLaxValuesUpgraded upgrades a 4.4 in place, by a ddltail that runs and one that is down meanwhile.
+// upgrades are the versions that a set is upgraded to in place. The last one that `make test` reaches is the third.
+func upgrades() []string {
+	if stepOf() == 1 {
+		return []string{"4.4.2", "5.0.4", "6.0.5", "6.0.27"}
+	}
+	return []string{"4.4.2", "5.0.4", "6.0.5"}
+}
+
+// TestLaxValuesUpgraded upgrades a 4.4 in place, by a ddltail that runs and one that is down meanwhile. On each version more
+// objects are made.
 func TestLaxValuesUpgraded(t *testing.T) {
 	t.Parallel()
 	major, err := mongotest.ServerMajor(t.Context())
@@ -69,35 +80,33 @@ func TestLaxValuesUpgraded(t *testing.T) {
 	if os.Getenv("MONGOD") != "" && major != 4 {
 		t.Skip("begins on 4.4: make matrix runs it there")
 	}
-	l := newLab(t, "4.4.2")
+	versions := upgrades()
+	l := newLab(t, versions[0])
 	running, down := l.start("running"), l.start("down")
-	l.try(stepOf())
+	l.try(versions[0], stepOf())
 	listed := l.start("listed")
-	l.check("4.4.2", running, down, listed)
-	for _, version := range []string{"5.0.4", "6.0.5"} {
+	all := []*detector{running, down, listed}
+	l.reported(versions[0], all...)
+	for _, version := range versions[1:] {
 		down.stop()
-		if err := l.set.Upgrade(t.Context(), version); err != nil {
-			t.Fatal(err)
-		}
-		for _, compatible := range []string{"", version[:3]} {
-			if compatible != "" {
-				l.must(l.client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "setFeatureCompatibilityVersion", Value: compatible}}).Err())
-			}
-			label := strings.TrimSpace(version + " " + compatible)
-			down.restart()
-			l.check(label, running, listed, down)
-			down.stop()
-		}
+		l.must(l.set.Upgrade(t.Context(), version))
 		down.restart()
-	}
-	for _, d := range []*detector{running, down, listed} {
-		if differences := d.differences(); len(differences) > 0 {
-			t.Errorf("status of %s shows\n%s", d.name, strings.Join(differences, "\n"))
+		l.unchanged(version, all...)
+		down.stop()
+		l.must(l.client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "setFeatureCompatibilityVersion", Value: version[:3]}}).Err())
+		down.restart()
+		l.unchanged(version+", compatible", all...)
+		for _, d := range all {
+			d.healthy(version)
+		}
+		if version != versions[len(versions)-1] {
+			l.try(version, 3*stepOf()-2)
+			l.reported(version, all...)
 		}
 	}
-	l.onlyUsersChanges(running)
-	running.stop()
-	l.replays(running, "6.0.5")
+	down.stop()
+	listed.stop()
+	l.replays(running, listed, versions[len(versions)-1])
 	l.table()
 }
 
@@ -107,22 +116,34 @@ func (l *lab) check(when string, detectors ...*detector) {
 	l.compared(detectors...)
 	for _, d := range detectors {
 		inferred := d.inferred()
-		for _, t := range l.trials {
+		for i, t := range l.trials {
 			if changes := inferred[t.collection]; len(changes) > 0 {
+				l.trials[i].unequal = true
 				l.Errorf("%s, %s: %s %s (%s) is not equal:\n%s", when, d.name, t.option, t.form, t.collection, strings.Join(changes, "\n"))
 			}
 		}
 	}
 }
 
-// onlyUsersChanges wants no change of an index's expiry that nobody made.
-func (l *lab) onlyUsersChanges(d *detector) {
+// reported waits for what users did, and remembers how much that is.
+func (l *lab) reported(when string, detectors ...*detector) {
 	l.Helper()
-	for _, doc := range d.notifications(bson.D{{Key: "operation", Value: "MODIFY_COLLECTION"}}) {
-		i := slices.IndexFunc(l.trials, func(t trial) bool { return t.collection == doc.Lookup("collection").StringValue() })
-		if i >= 0 && strings.HasPrefix(l.trials[i].option, "index ") {
-			l.Errorf("%s %s: %s", l.trials[i].option, l.trials[i].form, doc.Lookup("operation_statement"))
+	l.check(when, detectors...)
+	for _, d := range detectors {
+		d.emitted = len(d.notifications(bson.D{}))
+	}
+}
+
+// unchanged wants that nothing is reported, inferred or not: an upgrade is no change that a user made.
+func (l *lab) unchanged(when string, detectors ...*detector) {
+	l.Helper()
+	l.check(when, detectors...)
+	for _, d := range detectors {
+		docs := d.notifications(bson.D{})
+		for _, doc := range docs[min(d.emitted, len(docs)):] {
+			l.Errorf("%s, %s: reported %s", when, d.name, doc)
 		}
+		d.emitted = len(docs)
 	}
 }
 
@@ -130,41 +151,112 @@ func (l *lab) onlyUsersChanges(d *detector) {
 // Their undo is executed nevertheless.
 func refusedLater(statement string) bool { return strings.Contains(statement, "expireAfterSeconds: -") }
 
-// replays runs the statements, then takes them back, on another server: of the version newest if the set was upgraded, else of
-// the version under test. The definitions come out equal, and nothing fails.
-func (l *lab) replays(d *detector, newest string) {
+// replays runs statements on another server, of the version newest if the set was upgraded, else of the version under test:
+// what was listed, made by one script; what was read, made again and taken back; indexes dropped and made again. Each time the
+// definitions are equal, and nothing fails.
+func (l *lab) replays(read, listed *detector, newest string) {
 	l.Helper()
 	other := mongotest.NewReplicaSet(l, mongotest.Options{Version: newest})
-	docs := d.notifications(bson.D{})
-	var does, undoes []string
-	refused := map[string]bool{}
-	for _, doc := range docs {
-		text, _ := doc.Lookup("mongosh").StringValueOK()
-		if newest != "" && refusedLater(text) {
-			refused[doc.Lookup("collection").StringValue()] = true
-			text = ""
-		} else if text == "" && !strings.Contains(doc.String(), "geoHaystack") {
-			l.Errorf("no statement: %s", doc)
+	r := &replay{lab: l, other: other, client: mongotest.Connect(l, other.URI()), newest: newest, refused: map[string]bool{}}
+	for _, d := range []*detector{listed, read} {
+		r.run("as of now, "+d.name, d.statements("history", "--as-of", "now", "--ns", database+".*"))
+		r.same("as of now, "+d.name, l.definitions(l.client))
+		l.must(r.client.Database(database).Drop(l.Context()))
+	}
+	r.run("replayed", read.statements("history", "--ns", database+".*"))
+	made := l.definitions(l.client)
+	r.same("replayed", made)
+	undoes := r.undoes(read.notifications(bson.D{}))
+	again := r.dropIndexes(read)
+	r.run("indexes dropped and made again", again)
+	r.same("indexes dropped and made again", made)
+	r.run("taken back", undoes)
+	l.Logf("%d statements taken back, %d indexes made again, %d collections refused by this version", len(undoes), len(again)/2, len(r.refused))
+}
+
+// replay is another server on which statements are run.
+type replay struct {
+	*lab
+	other  *mongotest.ReplicaSet
+	client *mongo.Client
+	newest string
+	// refused are collections that a newer version does not make.
+	refused map[string]bool
+}
+
+// run runs statements but for those that a newer version refuses.
+func (r *replay) run(what string, statements []string) {
+	r.Helper()
+	if r.newest != "" {
+		statements = slices.DeleteFunc(statements, func(s string) bool {
+			refused := refusedLater(s)
+			if name := collectionName.FindString(s); refused {
+				r.refused[name] = true
+			}
+			return refused
+		})
+	}
+	if failed := r.mongosh(r.other, statements); len(failed) > 0 {
+		r.Errorf("%s:\n%s", what, strings.Join(failed, "\n"))
+	}
+}
+
+var collectionName = regexp.MustCompile(`c[0-9]*_[0-9]{4}`)
+
+func (r *replay) same(what string, want schema.Definitions) {
+	r.Helper()
+	for _, diff := range schema.Diff(want, r.definitions(r.client), schema.ByName) {
+		if diff.From == nil || !r.refused[diff.From.Namespace.Collection] {
+			r.Errorf("%s:\n%s\nis\n%s", what, describe(diff.From), describe(diff.To))
 		}
-		does = append(does, text)
-		if undo, ok := doc.Lookup("undo").StringValueOK(); ok && l.remains(doc.Lookup("collection").StringValue()) {
+	}
+}
+
+// undoes are the statements that take changes back, the last one first.
+func (r *replay) undoes(docs []bson.Raw) []string {
+	var undoes []string
+	for _, doc := range docs {
+		if _, ok := doc.Lookup("mongosh").StringValueOK(); !ok && !strings.Contains(doc.String(), "geoHaystack") {
+			r.Errorf("no statement: %s", doc)
+		}
+		if undo, ok := doc.Lookup("undo").StringValueOK(); ok && r.remains(doc.Lookup("collection").StringValue()) {
 			undoes = append(undoes, undo)
 		}
 	}
-	if failed := l.replay(other, does); len(failed) > 0 {
-		l.Errorf("replayed:\n%s", strings.Join(failed, "\n"))
-	}
-	client := mongotest.Connect(l, other.URI())
-	for _, diff := range schema.Diff(l.definitions(l.client), l.definitions(client), schema.ByName) {
-		if diff.From == nil || !refused[diff.From.Namespace.Collection] {
-			l.Errorf("replayed:\n%s\nis\n%s", describe(diff.From), describe(diff.To))
+	slices.Reverse(undoes)
+	return undoes
+}
+
+// dropIndexes drops every index of the set, and returns the statements that do so, then those that take it back.
+func (r *replay) dropIndexes(d *detector) []string {
+	r.Helper()
+	before, dropped := len(d.notifications(bson.D{})), 0
+	for n, def := range r.definitions(r.lab.client) {
+		for _, spec := range def.Indexes {
+			command := bson.D{{Key: "dropIndexes", Value: n.Collection}, {Key: "index", Value: schema.IndexName(spec)}}
+			r.must(r.lab.client.Database(database).RunCommand(r.Context(), command).Err())
+			dropped++
 		}
 	}
-	slices.Reverse(undoes)
-	if failed := l.replay(other, undoes); len(failed) > 0 {
-		l.Errorf("taken back:\n%s", strings.Join(failed, "\n"))
+	var docs []bson.Raw
+	r.until("the drops of indexes are reported", func() bool {
+		docs = d.notifications(bson.D{})[before:]
+		return len(docs) == dropped
+	})
+	var statements []string
+	for _, field := range []string{"mongosh", "undo"} {
+		for _, doc := range docs {
+			text, ok := doc.Lookup(field).StringValueOK()
+			switch {
+			case r.refused[doc.Lookup("collection").StringValue()]:
+			case ok:
+				statements = append(statements, text)
+			case !strings.Contains(doc.String(), "geoHaystack"):
+				r.Errorf("no %s: %s", field, doc)
+			}
+		}
 	}
-	l.Logf("%d statements run, %d taken back, %d refused by this version", len(does), len(undoes), len(refused))
+	return statements
 }
 
 // remains reports whether a collection was not dropped again, because the server refused its trial.
@@ -172,23 +264,30 @@ func (l *lab) remains(collection string) bool {
 	return slices.ContainsFunc(l.trials, func(t trial) bool { return t.collection == collection && t.accepted })
 }
 
-// table prints what was tried.
+// table prints what was tried, by version and option.
 func (l *lab) table() {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-50s %6s %9s\n", "option", "tried", "accepted")
-	tried, accepted := 0, 0
+	const row = "%-6s %-50s %6d %9d %6d  %s\n"
+	fmt.Fprintf(&b, "%-6s %-50s %6s %9s %6s  accepted forms\n", "", "option", "tried", "accepted", "equal")
+	all := [3]int{}
 	for i := 0; i < len(l.trials); {
-		option, t, a := l.trials[i].option, 0, []string{}
-		for ; i < len(l.trials) && l.trials[i].option == option; i++ {
-			t++
-			if l.trials[i].accepted {
-				a = append(a, l.trials[i].form)
+		first, n, forms := l.trials[i], [3]int{}, []string{}
+		for ; i < len(l.trials) && l.trials[i].version == first.version && l.trials[i].option == first.option; i++ {
+			n[0]++
+			if t := l.trials[i]; t.accepted {
+				n[1]++
+				forms = append(forms, t.form)
+				if !t.unequal {
+					n[2]++
+				}
 			}
 		}
-		tried, accepted = tried+t, accepted+len(a)
-		fmt.Fprintf(&b, "%-50s %6d %9d  %s\n", option, t, len(a), strings.Join(a, " "))
+		for i := range n {
+			all[i] += n[i]
+		}
+		fmt.Fprintf(&b, row, first.version, first.option, n[0], n[1], n[2], strings.Join(forms, " "))
 	}
-	fmt.Fprintf(&b, "%-50s %6d %9d\n", "all", tried, accepted)
+	fmt.Fprintf(&b, row, "", "all", all[0], all[1], all[2], "")
 	l.Log("\n" + b.String())
 }
 

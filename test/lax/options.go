@@ -73,6 +73,7 @@ func indexOptions() []Option {
 		index("storageEngine.wiredTiger.configString", `"storageEngine":{"wiredTiger":{"configString":FORM}}`, texts("block_compressor=zlib")...),
 		index("clustered", `"clustered":FORM`),
 		text("weights", documents(`{"t":{"$numberDouble":"2.5"}}`, `{"u":{"$numberInt":"3"}}`)...),
+		index("weights of an index as it is stored", `"key":{"_fts":"text","_ftsx":1},"weights":{"t":FORM},"default_language":"english"`, numbers("1", "2")...),
 		index("weights of a field", `"key":{"t":"text"},"weights":{"t":FORM}`, numbers("2", "2.5", "99999", "100000")...),
 		text("default_language", texts("german", "english", "de", "none")...),
 		text("language_override", texts("idioma", "language")...),
@@ -161,6 +162,11 @@ func modify(name, before, parameters string, more ...Form) Option {
 	return Option{"collMod " + name, []string{before, `{"collMod":"COLL",` + parameters + `}`}, more}
 }
 
+// replaced is a collection with an option, which $out then makes anew.
+func replaced(name, create, index string, more ...Form) Option {
+	return Option{"$out over " + name, []string{create, index, `{"aggregate":"COLL","pipeline":[{"$out":"COLL"}],"cursor":{}}`}, more}
+}
+
 func modifications() []Option {
 	flag := falseForms()
 	indexed := func(name, spec, parameter string, more ...Form) Option {
@@ -191,6 +197,14 @@ func modifications() []Option {
 		{"collMod pipeline of a view", []string{`{"create":"COLL","viewOn":"COLL.source","pipeline":[]}`,
 			`{"collMod":"COLL","viewOn":"COLL.source","pipeline":FORM}`}, documents(`[]`, `[{"$match":{"a":{"$numberDouble":"1"}}}]`)},
 		modify("validator beside a lax autoIndexId", `{"create":"COLL","autoIndexId":true}`, `"validationLevel":FORM`, texts("off")...),
-		modify("index by its key", `{"create":"COLL","collation":{"locale":"de"}}`, `"validationAction":FORM`, texts("warn")...),
+		{"collMod index by its key", []string{`{"create":"COLL"}`, createIndex(`"expireAfterSeconds":100`),
+			`{"collMod":"COLL","index":{"keyPattern":{"a":1},"expireAfterSeconds":FORM}}`}, numbers("3600.5")},
+		{"collMod index by its key in this form", []string{`{"create":"COLL"}`, createIndex(`"expireAfterSeconds":100`),
+			`{"collMod":"COLL","index":{"keyPattern":{"a":FORM},"expireAfterSeconds":200}}`}, nil},
+		modify("validationAction on a collated collection", `{"create":"COLL","collation":{"locale":"de"}}`, `"validationAction":FORM`, texts("warn")...),
+		{"convertToCapped", []string{`{"create":"COLL"}`, `{"convertToCapped":"COLL","size":FORM}`}, numbers("4096", "5000.5", "100")},
+		replaced("sparse", `{"create":"COLL"}`, createIndex(`"sparse":FORM`), flag...),
+		replaced("expireAfterSeconds", `{"create":"COLL"}`, createIndex(`"expireAfterSeconds":FORM`), numbers("3600.5")...),
+		replaced("validationLevel", `{"create":"COLL","validationLevel":FORM}`, createIndex(`"v":1`)),
 	}
 }
