@@ -40,6 +40,7 @@ func TestEquivalent(t *testing.T) {
 		"level":                    {a: index(`"coarsestIndexedLevel": {"$numberDouble": "-0.0"}`), b: index(`"coarsestIndexedLevel": 0`)},
 		"version of 2dsphere":      {a: index(`"2dsphereIndexVersion": {"$numberDouble": "2.0"}`), b: index(`"2dsphereIndexVersion": 2`)},
 		"bucket size":              {a: index(`"bucketSize": {"$numberDecimal": "1"}`), b: index(`"bucketSize": {"$numberDouble": "1.0"}`)},
+		"bucket size of NaN":       {a: index(`"bucketSize": {"$numberDouble": "NaN"}`), b: index(`"bucketSize": 0`)},
 		"another key":              {a: `{"key": {"a": 1}, "name": "i"}`, b: `{"key": {"a": -1}, "name": "i"}`, differ: true},
 	} {
 		if got := EquivalentIndex(document(t, c.a), document(t, c.b)); got == c.differ {
@@ -96,7 +97,9 @@ func TestWritesDownExpiry(t *testing.T) {
 		{`0`, `2147483647`, false},
 		{`2147483647`, `2147483647`, false},
 	} {
-		spec := func(seconds string) bson.Raw { return document(t, `{"key": {"a": 1}, "name": "i", "expireAfterSeconds": `+seconds+`}`) }
+		spec := func(seconds string) bson.Raw {
+			return document(t, `{"key": {"a": 1}, "name": "i", "expireAfterSeconds": `+seconds+`}`)
+		}
 		if got := WritesDownExpiry(spec(c.was), spec(c.is)); got != c.want {
 			t.Errorf("%s to %s: %t", c.was, c.is, got)
 		}

@@ -92,10 +92,22 @@ func indexOptions() []Option {
 		{"index on a collated collection", []string{`{"create":"COLL","collation":{"locale":"de"}}`, createIndex(`"v":FORM`)}, numbers("1", "2")},
 		{"index with collation on a collated collection", []string{`{"create":"COLL","collation":{"locale":"de"}}`, createIndex(`"collation":FORM`)},
 			documents(`{"locale":"simple"}`, `{"locale":"de"}`, `{}`)},
+		index("field that servers do not know, v: 1", `"v":1,"safe":FORM`),
+		index("sparse, v: 1", `"v":1,"sparse":FORM`),
+		{"index field to be ignored", []string{`{"create":"COLL"}`,
+			`{"createIndexes":"COLL","ignoreUnknownIndexOptions":true,"indexes":[{"name":"i","key":{"a":1},"safe":FORM,"sparse":FORM}]}`}, nil},
+		restored("index sparse", `"createIndexes":"COLL","v":2,"key":{"a":1},"name":"i","sparse":FORM`, flag...),
+		restored("index expireAfterSeconds", `"createIndexes":"COLL","v":2,"key":{"a":1},"name":"i","expireAfterSeconds":FORM`, numbers("3600.5")...),
+		restored("index field that servers do not know", `"createIndexes":"COLL","v":2,"key":{"a":1},"name":"i","safe":FORM`),
 		{"index of a time series", []string{`{"create":"COLL","timeseries":{"timeField":"t","metaField":"m"}}`, createIndex(`"key":{"m.a":FORM}`)}, numbers("-1")},
 		{"index of a time series sparse", []string{`{"create":"COLL","timeseries":{"timeField":"t","metaField":"m"}}`, createIndex(`"key":{"m.a":1},"sparse":FORM`)}, falseForms()},
 		{"index of a time series hidden", []string{`{"create":"COLL","timeseries":{"timeField":"t","metaField":"m"}}`, createIndex(`"key":{"m.a":1},"hidden":FORM`)}, falseForms()},
 	}
+}
+
+// restored is an entry of the oplog, as tools apply it. Servers check less of it than of a command.
+func restored(name, entry string, more ...Form) Option {
+	return Option{"applyOps " + name, []string{`{"create":"COLL"}`, `{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","o":{` + entry + `}}]}`}, more}
 }
 
 // create is an option of a new collection.
@@ -120,6 +132,8 @@ func collectionOptions() []Option {
 		create("size without capped", `"size":FORM`, numbers("4096")...),
 		create("max of a capped one", `"capped":true,"size":4096,"max":FORM`, append(flag, numbers("10", "10.5", "-1", "2147483647", "2147483648")...)...),
 		create("max without capped", `"max":FORM`, numbers("10")...),
+		{"applyOps create capped", []string{`{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","o":{"create":"COLL","capped":FORM,"size":5000}}]}`}, flag},
+		{"applyOps create validationLevel", []string{`{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","o":{"create":"COLL","validationLevel":FORM}}]}`}, nil},
 		create("autoIndexId", `"autoIndexId":FORM`, flag...),
 		create("flags", `"flags":FORM`, numbers("0", "2")...),
 		create("temp", `"temp":FORM`, flag...),

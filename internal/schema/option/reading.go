@@ -20,7 +20,7 @@ const (
 	Flag
 	// Whole: any number, its fraction cut off.
 	Whole
-	// Fraction: any number, as a double.
+	// Fraction: any number, as a double. 5.0 lists NaN as 0.
 	Fraction
 	// Expiry: seconds, cut to 32 bits. 5.0 reads NaN as 0, 6.0 as 2147483647: never.
 	Expiry
@@ -45,6 +45,8 @@ func (o Option) Listed(v bson.RawValue) []bson.RawValue {
 	case !isNumber:
 	case o.Reading == Whole:
 		return []bson.RawValue{whole(number)}
+	case o.Reading == Fraction && math.IsNaN(number):
+		return []bson.RawValue{value(number), value(0.0)}
 	case o.Reading == Fraction:
 		return []bson.RawValue{value(number)}
 	case o.Reading == Expiry && math.IsNaN(number):
