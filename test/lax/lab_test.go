@@ -89,12 +89,14 @@ type detector struct {
 	process *ddltailtest.Process
 	// emitted is how many notifications there were when the users' last change had been reported.
 	emitted int
+	// shown counts the inferred changes of a collection that are in the test's output.
+	shown map[string]int
 }
 
 // start runs a ddltail that compares every second.
 func (l *lab) start(name string) *detector {
 	l.Helper()
-	d := &detector{lab: l, name: name}
+	d := &detector{lab: l, name: name, shown: map[string]int{}}
 	d.restart()
 	return d
 }
