@@ -56,6 +56,9 @@ func TestEquivalent(t *testing.T) {
 	}{
 		"capped size, rounded":  {a: `{"capped": true, "size": 100000}`, b: `{"capped": true, "size": 100096}`},
 		"another capped size":   {a: `{"capped": true, "size": 100000}`, b: `{"capped": true, "size": 100352}`, differ: true},
+		"capped size of 0":      {a: `{"capped": true, "size": {"$numberDouble": "NaN"}}`, b: `{"capped": true, "size": 0}`},
+		"the size that 0 is":    {a: `{"capped": true, "size": {"$numberDouble": "-0.0"}}`, b: `{"capped": true, "size": 4096}`},
+		"another size than 0":   {a: `{"capped": true, "size": 0}`, b: `{"capped": true, "size": 256}`, differ: true},
 		"no maximum":            {a: `{"capped": true, "size": 256, "max": {"$numberDouble": "2147483647"}}`, b: `{"capped": true, "size": 256}`},
 		"a negative maximum":    {a: `{"capped": true, "size": 256, "max": -1}`, b: `{"capped": true, "size": 256, "max": 2147483647}`},
 		"empty level":           {a: `{"validationLevel": ""}`, b: `{"validationLevel": "strict", "validationAction": "error"}`},

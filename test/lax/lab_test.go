@@ -63,7 +63,7 @@ func (l *lab) try(version string, step int) {
 func (l *lab) commands(o Option, f Form, collection string) bool {
 	for _, text := range o.Commands {
 		var command bson.D
-		l.must(bson.UnmarshalExtJSON([]byte(strings.NewReplacer("COLL", collection, "FORM", f.JSON).Replace(text)), false, &command))
+		l.must(bson.UnmarshalExtJSON([]byte(strings.NewReplacer("COLL", collection, "FORM", f.JSON, `"UUID"`, l.uuid(text, collection)).Replace(text)), false, &command))
 		err := l.client.Database(database).RunCommand(l.Context(), command).Err()
 		if refused := (mongo.ServerError)(nil); err != nil && !asServerError(err, &refused) {
 			l.Fatalf("%s %s: %v", o.Name, f.Name, err)
@@ -73,6 +73,16 @@ func (l *lab) commands(o Option, f Form, collection string) bool {
 		}
 	}
 	return true
+}
+
+// uuid returns the collection's, as Extended JSON, for the commands with it.
+func (l *lab) uuid(command, collection string) string {
+	if !strings.Contains(command, "UUID") {
+		return ""
+	}
+	specs, err := l.client.Database(database).ListCollectionSpecifications(l.Context(), bson.D{{Key: "name", Value: collection}})
+	l.must(err)
+	return fmt.Sprintf(`{"$uuid":"%x-%x-%x-%x-%x"}`, specs[0].UUID.Data[:4], specs[0].UUID.Data[4:6], specs[0].UUID.Data[6:8], specs[0].UUID.Data[8:10], specs[0].UUID.Data[10:])
 }
 
 func (l *lab) must(err error) {
@@ -154,7 +164,7 @@ func (d *detector) inferred() map[string][]string {
 	all := map[string][]string{}
 	for _, doc := range d.notifications(bson.D{{Key: "source", Value: "snapshot"}}) {
 		collection, _ := doc.Lookup("collection").StringValueOK()
-		all[collection] = append(all[collection], doc.Lookup("operation_statement").StringValue())
+		all[collection] = append(all[collection], doc.String())
 	}
 	return all
 }
@@ -260,10 +270,11 @@ func (l *lab) mongosh(on *mongotest.ReplicaSet, statements []string) []string {
 	return failed
 }
 
-// definitions lists a server, leaving out what it cannot list.
-func (l *lab) definitions(client *mongo.Client) schema.Definitions {
+// definitions lists a database, as if it were the one that is tried.
+func (l *lab) definitions(client *mongo.Client, name string) schema.Definitions {
 	l.Helper()
-	cur, err := client.Database(database).ListCollections(l.Context(), bson.D{})
+	db := client.Database(name)
+	cur, err := db.ListCollections(l.Context(), bson.D{})
 	l.must(err)
 	var infos []bson.Raw
 	l.must(cur.All(l.Context(), &infos))
@@ -277,16 +288,16 @@ func (l *lab) definitions(client *mongo.Client) schema.Definitions {
 		def, err := schema.ListedDefinition(kind, info.Lookup("options").Document(), oplog.UUID{})
 		l.must(err)
 		if kind != schema.KindView {
-			def.Indexes = l.indexes(client, name)
+			def.Indexes = l.indexes(db, name)
 		}
 		all[schema.Namespace{Database: database, Collection: name}] = def
 	}
 	return all
 }
 
-func (l *lab) indexes(client *mongo.Client, collection string) []bson.Raw {
+func (l *lab) indexes(db *mongo.Database, collection string) []bson.Raw {
 	l.Helper()
-	cur, err := client.Database(database).RunCommandCursor(l.Context(), bson.D{{Key: "listIndexes", Value: collection}})
+	cur, err := db.RunCommandCursor(l.Context(), bson.D{{Key: "listIndexes", Value: collection}})
 	l.must(err)
 	var specs []bson.Raw
 	l.must(cur.All(l.Context(), &specs))

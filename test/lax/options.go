@@ -107,7 +107,7 @@ func indexOptions() []Option {
 
 // restored is an entry of the oplog, as tools apply it. Servers check less of it than of a command.
 func restored(name, entry string, more ...Form) Option {
-	return Option{"applyOps " + name, []string{`{"create":"COLL"}`, `{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","o":{` + entry + `}}]}`}, more}
+	return Option{"applyOps " + name, []string{`{"create":"COLL"}`, `{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","ui":"UUID","o":{` + entry + `}}]}`}, more}
 }
 
 // create is an option of a new collection.

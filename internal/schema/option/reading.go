@@ -24,13 +24,17 @@ const (
 	Fraction
 	// Expiry: seconds, cut to 32 bits. 5.0 reads NaN as 0, 6.0 as 2147483647: never.
 	Expiry
-	// CappedSize: bytes, rounded up to a multiple of 256.
+	// CappedSize: bytes, rounded up to a multiple of 256. Up to 5.0 a size of 0 is accepted
+	// and listed; it is that of 4096 bytes.
 	CappedSize
 	// Word: 4.4 accepts an empty string for the default.
 	Word
 )
 
-const cappedUnit = 256
+const (
+	cappedUnit = 256
+	cappedZero = 4096
+)
 
 // Listed returns what servers list for a value, each once, the newest version first.
 func (o Option) Listed(v bson.RawValue) []bson.RawValue {
@@ -53,6 +57,8 @@ func (o Option) Listed(v bson.RawValue) []bson.RawValue {
 		return []bson.RawValue{value(int32(math.MaxInt32)), value(int32(0))}
 	case o.Reading == Expiry:
 		return []bson.RawValue{whole(min(number, math.MaxInt32))}
+	case o.Reading == CappedSize && isZero(number):
+		return []bson.RawValue{whole(cappedZero), whole(0)}
 	case o.Reading == CappedSize:
 		return []bson.RawValue{whole(math.Ceil(math.Trunc(number)/cappedUnit) * cappedUnit)}
 	}
@@ -67,7 +73,7 @@ func (o Option) Newest(v bson.RawValue) bson.RawValue { return o.Listed(v)[0] }
 func (o Option) Accepted(v bson.RawValue) bson.RawValue {
 	n, isNumber := number(v)
 	switch {
-	case isNumber && o.Reading == CappedSize:
+	case isNumber && o.Reading == CappedSize && !isZero(n):
 		return whole(n) // the server rounds it
 	case isNumber && o.Reading == Expiry && math.IsNaN(n):
 		return value(n) // 4.4 and 5.0 refuse what 6.0 reads it as
@@ -102,6 +108,9 @@ func (o Option) Same(a, b bson.RawValue) bool {
 	}
 	return false
 }
+
+// isZero reports whether a number has no whole part.
+func isZero(f float64) bool { return math.IsNaN(f) || math.Trunc(f) == 0 }
 
 // number reads a number of any type.
 func number(v bson.RawValue) (float64, bool) {
