@@ -41,8 +41,13 @@ type trial struct {
 	accepted, unequal                 bool
 }
 
-// try makes a collection for every step-th trial, each on the server of the set's present version.
-func (l *lab) try(version string, step int) {
+// try makes a collection for every step-th trial on the server of the set's present version. Detectors read the entries, and
+// compare only afterwards: what is listed while it is made shows other things than forms.
+func (l *lab) try(version string, step int, detectors ...*detector) {
+	l.Helper()
+	for _, d := range detectors {
+		d.run("gap")
+	}
 	n := 0
 	prefix := "c" + strings.ReplaceAll(version, ".", "") + "_"
 	for _, o := range Options() {
@@ -57,6 +62,13 @@ func (l *lab) try(version string, step int) {
 			}
 			l.trials = append(l.trials, t)
 		}
+	}
+	l.must(l.client.Database(database).CreateCollection(l.Context(), "last"+prefix))
+	for _, d := range detectors {
+		l.until(d.name+" has read the last entry", func() bool {
+			return len(d.notifications(bson.D{{Key: "collection", Value: "last" + prefix}})) > 0
+		})
+		d.run(compares)
 	}
 }
 
@@ -103,21 +115,24 @@ type detector struct {
 	shown map[string]int
 }
 
-// start runs a ddltail that compares every second.
-func (l *lab) start(name string) *detector {
-	l.Helper()
-	d := &detector{lab: l, name: name, shown: map[string]int{}}
-	d.restart()
-	return d
+// compares is the DDLTAIL_RECONCILE of a detector that compares all the time.
+const compares = "1s"
+
+func (l *lab) detector(name string) *detector {
+	return &detector{lab: l, name: name, shown: map[string]int{}}
 }
 
 func (d *detector) variables() []string {
 	return []string{"DDLTAIL_MONGODB_URI=" + d.set.URI(), "DDLTAIL_DATABASE=" + d.name, "DDLTAIL_NAME=" + d.name, "DDLTAIL_SOURCE=" + d.name}
 }
 
-func (d *detector) restart() {
+// run starts the detector, again if it runs.
+func (d *detector) run(reconcile string) {
 	d.Helper()
-	p, err := ddltailtest.Start(d.binary, []string{"run"}, append(d.variables(), "DDLTAIL_RECONCILE=1s", "DDLTAIL_NAMESPACES="+database+".*")...)
+	if d.process != nil {
+		d.stop()
+	}
+	p, err := ddltailtest.Start(d.binary, []string{"run"}, append(d.variables(), "DDLTAIL_RECONCILE="+reconcile, "DDLTAIL_NAMESPACES="+database+".*")...)
 	d.must(err)
 	d.process = p
 	d.Cleanup(func() {
@@ -138,6 +153,7 @@ func (d *detector) stop() {
 	d.Helper()
 	_, err := d.process.Stop(d.Context())
 	d.must(err)
+	d.process = nil
 }
 
 // comparisons counts those that the log of the running process has.
@@ -171,7 +187,7 @@ func (d *detector) inferred() map[string][]string {
 
 func (l *lab) until(what string, holds func() bool) {
 	l.Helper()
-	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			l.Fatalf("waited in vain until %s", what)
 		}
@@ -251,7 +267,7 @@ func (l *lab) mongosh(on *mongotest.ReplicaSet, statements []string) []string {
 	home := l.TempDir()
 	file := filepath.Join(home, "replay.js")
 	l.must(os.WriteFile(file, []byte(script(statements)), 0o600))
-	ctx, cancel := context.WithTimeout(l.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(l.Context(), 20*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, shell, on.URI(), "--quiet", "--norc", "--file", file)
 	cmd.Env = append(os.Environ(), "HOME="+home)

@@ -81,6 +81,13 @@ func (o Option) Accepted(v bson.RawValue) bson.RawValue {
 	return o.Newest(v)
 }
 
+// Refused reports whether every supported version refuses a value for a new object. Up to
+// 5.0 a collMod could set it.
+func (o Option) Refused(v bson.RawValue) bool {
+	n, ok := o.Int64(v)
+	return o.Reading == Expiry && ok && n < 0
+}
+
 // Oldest returns what the oldest version lists for a value that does not list it as it was
 // written.
 func (o Option) Oldest(v bson.RawValue) bson.RawValue {
