@@ -217,7 +217,11 @@ func (w *driftWorld) causes(ctx context.Context, differences []drift.Difference)
 		drift.Missing: history.Dropped, drift.Unexpected: history.Created, drift.Different: history.Altered,
 	}
 	for i, d := range differences {
-		c, ok, err := reader.Cause(ctx, w.source, d.Namespace, d.Index, effects[d.Kind])
+		sought := history.Sought{Namespace: d.Namespace, Index: d.LiveIndex(), Effect: effects[d.Kind]}
+		for _, detail := range d.Details {
+			sought.Options = append(sought.Options, detail.Option)
+		}
+		c, ok, err := reader.Cause(ctx, w.source, sought)
 		if err != nil {
 			return err
 		}
