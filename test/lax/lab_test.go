@@ -29,7 +29,6 @@ const database = "lax"
 // lab is a server with the objects that it accepted.
 type lab struct {
 	*testing.T
-	binary string
 	set    *mongotest.ReplicaSet
 	client *mongo.Client
 	trials []trial
@@ -132,7 +131,7 @@ func (d *detector) run(reconcile string) {
 	if d.process != nil {
 		d.stop()
 	}
-	p, err := ddltailtest.Start(d.binary, []string{"run"}, append(d.variables(), "DDLTAIL_RECONCILE="+reconcile, "DDLTAIL_NAMESPACES="+database+".*")...)
+	p, err := ddltailtest.Start(binary, []string{"run"}, append(d.variables(), "DDLTAIL_RECONCILE="+reconcile, "DDLTAIL_NAMESPACES="+database+".*")...)
 	d.must(err)
 	d.process = p
 	d.Cleanup(func() {
@@ -227,7 +226,7 @@ func (d *detector) healthy(when string) {
 // output is what a command prints, whatever its exit code.
 func (d *detector) output(args ...string) string {
 	d.Helper()
-	p, err := ddltailtest.Start(d.binary, args, d.variables()...)
+	p, err := ddltailtest.Start(binary, args, d.variables()...)
 	d.must(err)
 	defer p.Close()
 	_, err = p.Wait(d.Context())

@@ -30,12 +30,12 @@ func stepOf() int {
 	return quickStep
 }
 
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(ddltailtest.WithBinary(&binary, m.Run)) }
+
 func newLab(t *testing.T, version string) *lab {
-	binary, err := ddltailtest.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &lab{T: t, binary: binary, set: mongotest.NewReplicaSet(t, mongotest.Options{Version: version})}
+	l := &lab{T: t, set: mongotest.NewReplicaSet(t, mongotest.Options{Version: version})}
 	l.client = mongotest.Connect(t, l.set.URI())
 	return l
 }
