@@ -93,6 +93,7 @@ func indexOptions() []Option {
 		{"index with collation on a collated collection", []string{`{"create":"COLL","collation":{"locale":"de"}}`, createIndex(`"collation":FORM`)},
 			documents(`{"locale":"simple"}`, `{"locale":"de"}`, `{}`)},
 		index("field that servers do not know, v: 1", `"v":1,"safe":FORM`),
+		index("key, v: 1", `"v":1,"key":{"a":FORM}`, append(numbers("-1.0", "0.5"), texts("hashed", "text")...)...),
 		index("sparse, v: 1", `"v":1,"sparse":FORM`),
 		{"index field to be ignored", []string{`{"create":"COLL"}`,
 			`{"createIndexes":"COLL","ignoreUnknownIndexOptions":true,"indexes":[{"name":"i","key":{"a":1},"safe":FORM,"sparse":FORM}]}`}, nil},
