@@ -22,6 +22,7 @@ const (
 
 func latency(ctx context.Context, r run) ([]row, error) {
 	var rows []row
+	r.peers = r.peers.named(nameDdltail, nameFiltered, nameTail)
 	err := withSite(ctx, mongotest.Options{}, func(s *site) error {
 		for _, rate := range []int{0, loadRate} {
 			got, err := latencyAt(ctx, s, r, rate)
@@ -37,14 +38,13 @@ func latency(ctx context.Context, r run) ([]row, error) {
 
 // latencyAt alternates the peers, with a part of the probes in each round.
 func latencyAt(ctx context.Context, s *site, r run, rate int) ([]row, error) {
-	all := r.peers.named(nameDdltail, nameFiltered, nameTail)
 	name := "quiet"
 	if rate > 0 {
 		name = fmt.Sprintf("%d writes/s", rate)
 	}
 	taken := map[string][]float64{}
 	for range r.scale.Rounds {
-		for _, p := range all {
+		for _, p := range r.peers {
 			got, err := probe(ctx, s, p, rate, max(r.scale.Probes/r.scale.Rounds, 1))
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", p.name, name, err)
@@ -53,7 +53,7 @@ func latencyAt(ctx context.Context, s *site, r run, rate int) ([]row, error) {
 		}
 	}
 	var rows []row
-	for _, p := range all {
+	for _, p := range r.peers {
 		rows = append(rows, row{Case: name, Peer: p.name, Metric: "latency", Unit: "ms", Values: taken[p.name]},
 			row{Case: name, Peer: p.name, Metric: "latency, 99th percentile", Unit: "ms", Values: []float64{quantile(taken[p.name], 0.99)}})
 	}
