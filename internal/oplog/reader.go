@@ -110,7 +110,7 @@ func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
 	}, nil
 }
 
-// Next waits at most about a second for entries and returns what the server has
+// Next waits at most about a second for entries, or for the latency target, and returns what the server has
 // read by then, which can be none.
 func (r *Reader) Next(ctx context.Context) (Batch, error) {
 	if r.tailing && time.Since(r.lastRead) > idleLimit {

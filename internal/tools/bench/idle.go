@@ -19,7 +19,7 @@ func idle(ctx context.Context, r run) ([]row, error) {
 		}
 		defer through.Close()
 		for _, p := range r.peers.named(nameDdltail, nameFiltered, nameTail) {
-			got, err := idleOf(ctx, s, through, p, r.scale.Idle)
+			got, err := idleOf(ctx, s, through, p, r.scale)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
@@ -30,7 +30,8 @@ func idle(ctx context.Context, r run) ([]row, error) {
 	return rows, err
 }
 
-func idleOf(ctx context.Context, s *site, through *proxy, p peer, length time.Duration) (rows []row, err error) {
+func idleOf(ctx context.Context, s *site, through *proxy, p peer, sc scale) (rows []row, err error) {
+	length := sc.Idle
 	t := s.target()
 	t.uri = through.uri()
 	primary, err := s.set.Primary(ctx)
@@ -38,7 +39,7 @@ func idleOf(ctx context.Context, s *site, through *proxy, p peer, length time.Du
 		return nil, err
 	}
 	err = p.with(ctx, t, func(process *ddltailtest.Process) error {
-		time.Sleep(warmUp)
+		time.Sleep(sc.WarmUp)
 		own, err := processorTime(process.Pid())
 		if err != nil {
 			return err

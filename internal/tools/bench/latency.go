@@ -45,7 +45,7 @@ func latencyAt(ctx context.Context, s *site, r run, rate int) ([]row, error) {
 	taken := map[string][]float64{}
 	for range r.scale.Rounds {
 		for _, p := range r.peers {
-			got, err := probe(ctx, s, p, rate, max(r.scale.Probes/r.scale.Rounds, 1))
+			got, err := probe(ctx, s, p, rate, r.scale)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", p.name, name, err)
 			}
@@ -62,7 +62,7 @@ func latencyAt(ctx context.Context, s *site, r run, rate int) ([]row, error) {
 
 // probe makes changes one by one and returns the milliseconds from the acknowledgement of
 // each to its document.
-func probe(ctx context.Context, s *site, p peer, rate, n int) (took []float64, err error) {
+func probe(ctx context.Context, s *site, p peer, rate int, sc scale) (took []float64, err error) {
 	t := s.target()
 	err = p.with(ctx, t, func(*ddltailtest.Process) error {
 		watch, err := s.client.Database(t.database).Collection(p.queue).Watch(ctx, mongo.Pipeline{})
@@ -71,8 +71,8 @@ func probe(ctx context.Context, s *site, p peer, rate, n int) (took []float64, e
 		}
 		defer watch.Close(context.WithoutCancel(ctx))
 		changes := func() error {
-			time.Sleep(warmUp)
-			for i := range n {
+			time.Sleep(sc.WarmUp)
+			for i := range max(sc.Probes/sc.Rounds, 1) {
 				ms, err := probeOnce(ctx, s, watch, fmt.Sprintf("%s_%d", t.database, i))
 				if err != nil {
 					return err

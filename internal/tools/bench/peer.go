@@ -110,7 +110,9 @@ func (p peer) with(ctx context.Context, t target, do func(*ddltailtest.Process) 
 	if err := do(process); err != nil {
 		return fmt.Errorf("beside %s: %w\n%s", p.name, err, process.Stderr())
 	}
-	_, err = process.Stop(starting)
+	stopping, cancel := context.WithTimeout(ctx, setLimit)
+	defer cancel()
+	_, err = process.Stop(stopping)
 	return err
 }
 

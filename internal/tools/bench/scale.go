@@ -12,7 +12,9 @@ type scale struct {
 	// tax, whose differences are small.
 	Rounds   int `json:"rounds"`
 	TaxPairs int `json:"tax_pairs"`
-	// TaxTime is how long one writer writes.
+	// WarmUp is how long a peer and a writer run before they are measured: a peer may adapt.
+	WarmUp time.Duration `json:"warm_up"`
+	// TaxTime is how long one writer is measured.
 	TaxTime time.Duration `json:"tax_time"`
 	// Entries are the lengths of the catch-ups.
 	Entries []int `json:"entries"`
@@ -32,17 +34,17 @@ type scale struct {
 func scales() []scale {
 	return []scale{
 		{
-			Name: "small", Rounds: 1, TaxPairs: 1, TaxTime: time.Second, Entries: []int{20_000},
-			Changes: 300, Probes: 10, Idle: 3 * time.Second, Rates: []int{0},
+			Name: "small", Rounds: 1, TaxPairs: 1, WarmUp: time.Second / 2, TaxTime: time.Second, Entries: []int{20_000},
+			Changes: 300, Probes: 10, Idle: 2 * time.Second, Rates: []int{0},
 			Left: "figures that mean anything: this scale shows only that the benchmark works",
 		},
 		{
-			Name: "moderate", Rounds: 3, TaxPairs: 6, TaxTime: 3 * time.Second, Entries: []int{100_000, 1_000_000},
+			Name: "moderate", Rounds: 3, TaxPairs: 6, WarmUp: 2 * time.Second, TaxTime: 3 * time.Second, Entries: []int{100_000, 1_000_000},
 			Changes: 20_000, Probes: 100, Idle: 20 * time.Second, Rates: []int{0, 3000},
 			Left: "5,000,000 entries, three members, write concern majority, transactions, 10,000 collections",
 		},
 		{
-			Name: "full", Rounds: 5, TaxPairs: 20, TaxTime: 5 * time.Second, Entries: []int{100_000, 1_000_000, 5_000_000},
+			Name: "full", Rounds: 5, TaxPairs: 20, WarmUp: 2 * time.Second, TaxTime: 5 * time.Second, Entries: []int{100_000, 1_000_000, 5_000_000},
 			Changes: 20_000, Probes: 300, Idle: time.Minute, Rates: []int{0, 500, 3000}, Members: true,
 			Left: "transactions of 1 kB documents and 10,000 collections (`go test -bench 'Transactions|FirstStart' ./test/bench`)",
 		},

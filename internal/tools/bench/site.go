@@ -13,8 +13,14 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// markPoll is how often the queue is read for the last change.
-const markPoll = 2 * time.Millisecond
+const (
+	// markPoll is how often the queue is read for the last change.
+	markPoll = 5 * time.Millisecond
+	// newestRead is how many documents that reads: behind the change there can be others.
+	newestRead = 200
+	// queueLimit bounds the wait for it.
+	queueLimit = 10 * time.Minute
+)
 
 // site is a replica set with a client of it.
 type site struct {
@@ -62,22 +68,39 @@ func (s *site) version(ctx context.Context) (string, error) {
 	return info.Version, err
 }
 
-// waitQueued waits until a change of a collection is in a peer's queue.
+// waitQueued waits until a change of a collection is among the newest of a peer's queue.
 func (s *site) waitQueued(ctx context.Context, t target, queue, collection string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, queueLimit)
 	defer cancel()
-	where := bson.D{{Key: "collection", Value: collection}}
 	for {
-		err := s.client.Database(t.database).Collection(queue).FindOne(ctx, where,
-			options.FindOne().SetSort(bson.D{{Key: "$natural", Value: -1}})).Err()
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, mongo.ErrNoDocuments) {
+		found, err := s.isQueued(ctx, t, queue, collection)
+		if err != nil {
 			return fmt.Errorf("wait for %s in %s.%s: %w", collection, t.database, queue, err)
+		}
+		if found {
+			return nil
 		}
 		time.Sleep(markPoll)
 	}
+}
+
+// isQueued reads only the newest documents: the queue has no index on the collection.
+func (s *site) isQueued(ctx context.Context, t target, queue, collection string) (bool, error) {
+	cur, err := s.client.Database(t.database).Collection(queue).Find(ctx, bson.D{}, options.Find().
+		SetSort(bson.D{{Key: "$natural", Value: -1}}).SetLimit(newestRead).SetProjection(bson.D{{Key: "collection", Value: 1}}))
+	if err != nil {
+		return false, err
+	}
+	var newest []struct{ Collection string }
+	if err := cur.All(ctx, &newest); err != nil {
+		return false, err
+	}
+	for _, document := range newest {
+		if document.Collection == collection {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // prepare returns a target at which a first run of ddltail has saved the position of now.

@@ -14,9 +14,6 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// warmUp is how long a writer writes before it is measured: a peer may adapt.
-const warmUp = 2 * time.Second
-
 // taxCase is one way to write and to read.
 type taxCase struct {
 	name    string
@@ -72,6 +69,11 @@ func (c taxCase) measure(ctx context.Context, s *site, r run) ([]row, error) {
 	if c.secondary {
 		all = r.peers.named(nameDdltail)
 	}
+	// A peer keeps its database: many new ones would be a load of their own.
+	targets := map[string]target{}
+	for _, p := range all {
+		targets[p.name] = c.target(s)
+	}
 	alone := map[string][]sample{}
 	beside := map[string][]sample{}
 	for pair := range r.scale.TaxPairs {
@@ -82,7 +84,7 @@ func (c taxCase) measure(ctx context.Context, s *site, r run) ([]row, error) {
 				slices.Reverse(order)
 			}
 			for _, which := range order {
-				got, err := c.sample(ctx, s, which, r.scale.TaxTime)
+				got, err := c.sample(ctx, s, which, targets[p.name], r.scale)
 				if err != nil {
 					return nil, err
 				}
@@ -123,12 +125,16 @@ func (c taxCase) rows(all peers, alone, beside map[string][]sample) []row {
 	return append(rows, none, cpu)
 }
 
-// sample measures a writer beside a peer, behind a warm-up of both.
-func (c taxCase) sample(ctx context.Context, s *site, p peer, length time.Duration) (got sample, err error) {
+func (c taxCase) target(s *site) target {
 	t := s.target()
 	if c.secondary {
 		t.variables = []string{"DDLTAIL_READ_PREFERENCE=secondary"}
 	}
+	return t
+}
+
+// sample measures a writer beside a peer, behind a warm-up of both.
+func (c taxCase) sample(ctx context.Context, s *site, p peer, t target, length scale) (got sample, err error) {
 	primary, err := s.set.Primary(ctx)
 	if err != nil {
 		return got, err
@@ -136,13 +142,13 @@ func (c taxCase) sample(ctx context.Context, s *site, p peer, length time.Durati
 	w := newWriter(s.client, c.concern, c.rate)
 	err = p.with(ctx, t, func(*ddltailtest.Process) error {
 		return w.beside(ctx, func() error {
-			time.Sleep(warmUp)
+			time.Sleep(length.WarmUp)
 			before, err := processorTime(primary.Pid())
 			if err != nil {
 				return err
 			}
 			written, began := w.written.Load(), time.Now()
-			time.Sleep(length)
+			time.Sleep(length.TaxTime)
 			took, n := time.Since(began), w.written.Load()-written
 			after, err := processorTime(primary.Pid())
 			if n == 0 {
