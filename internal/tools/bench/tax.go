@@ -54,6 +54,7 @@ func tax(ctx context.Context, r run) ([]row, error) {
 		err := withSite(ctx, mongotest.Options{Members: c.members}, func(s *site) error {
 			got, err := c.measure(ctx, s, r)
 			rows = append(rows, got...)
+			r.show(got)
 			return err
 		})
 		if err != nil {

@@ -25,6 +25,14 @@ type run struct {
 	log   func(format string, args ...any)
 }
 
+// show logs figures before the workload has ended.
+func (r run) show(rows []row) {
+	for _, one := range rows {
+		figure, spread := one.figures()
+		r.log("  %s, %s, %s: %s %s (%s)", one.Case, one.Peer, one.Metric, figure, one.Unit, spread)
+	}
+}
+
 // row is one measured quantity of one peer.
 type row struct {
 	Case   string    `json:"case"`
