@@ -59,9 +59,9 @@ type state struct {
 	observedAt time.Time
 	// stalledHost is the member that stalled, to be tried last.
 	stalledHost string
-	// outsideSince is when a member outside the read preference was opened; zero if the member
+	// nonPreferredSince is when a member outside the read preference was opened; zero if the member
 	// is one of the preferred.
-	outsideSince time.Time
+	nonPreferredSince time.Time
 	// savedMembers are the members that the checkpoint names.
 	savedMembers []string
 	// lostSince is when all members were first found without the position.
