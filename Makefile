@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -10,12 +10,14 @@ export GOTOOLCHAIN ?= auto
 
 # Whole-server tests wait more than they compute: more of them at once than there are processors.
 TEST     := go test -timeout 20m -parallel 8
+# Random schemas against their declarations, on one version: SCHEMAS (500) of them.
+DRIFT    := go test -timeout 3h -count=1 ./test/drift -run TestRandomSchemas -schemas $(or $(SCHEMAS),500)
 FUZZTIME ?= 30s
 ROUNDS   ?= 20
 MATRIX   := 4.4.2 5.0.4 6.0.5 6.0.27
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/ddltail, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ddltail ./cmd/ddltail
@@ -69,10 +71,11 @@ bench: mongod ## run the benchmarks: oplog reading, history queries
 matrix: deps ## run the tests on every server version, or on that of MONGOD=/path/to/mongod
 ifdef MONGOD
 	MONGOD=$(MONGOD) $(TEST) -count=1 ./...
+	MONGOD=$(MONGOD) $(DRIFT)
 else
 	@for v in $(MATRIX); do \
 		server=$$(scripts/mongod.sh $$v | tail -n 1) || exit 1; \
-		echo "mongod $$v"; MONGOD=$$server $(TEST) -count=1 ./... || exit 1; \
+		echo "mongod $$v"; MONGOD=$$server $(TEST) -count=1 ./... && MONGOD=$$server $(DRIFT) || exit 1; \
 	done
 endif
 
@@ -82,5 +85,15 @@ mongod: ## print the path of a mongod, fetched if necessary
 mongosh: ## print the path of a mongosh, fetched if necessary
 	@scripts/mongosh.sh
 
-clean: ## remove bin; keeps .cache
-	rm -rf bin
+release: release-tools ## build the archives, packages, SBOMs and checksums of a release into dist; PLATFORMS="linux/amd64 …" for some alone
+	rm -rf dist
+	scripts/release.sh $(VERSION) dist
+
+release-check: release-tools ## build the release of the last commit twice, in two folders and from two build caches, and compare
+	@scripts/release-check.sh $(VERSION:-dirty=)
+
+release-tools:
+	go build -C tools/release -o ../../bin/ github.com/goreleaser/nfpm/v2/cmd/nfpm github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+clean: ## remove bin and dist; keeps .cache
+	rm -rf bin dist

@@ -65,7 +65,7 @@ func driftCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.source, "source", "", "the live set's source in the history (default DDLTAIL_SOURCE)")
 	cmd.Flags().StringVar(&f.format, "format", "table", "table, json, mongosh (the script towards the declaration) or junit")
 	cmd.Flags().StringVar(&f.ignore, "ignore", "", "file of accepted differences, a line each: PATTERN # REASON")
-	cmd.Flags().StringVar(&f.write, "write", "", "write the live schema as a declaration: *.js, *.json or a folder")
+	cmd.Flags().StringVar(&f.write, "write", "", "write the live schema as a declaration: *.js, *.json, *.yaml or a folder")
 	cmd.Flags().BoolVar(&f.allowDestructive, "allow-destructive", false,
 		"mongosh: drop and rebuild too, and shorten expiries; documents are lost")
 	cmd.AddCommand(acceptCommand())
@@ -110,7 +110,7 @@ func (f driftFlags) check(args []string) error {
 	return nil
 }
 
-// driftQuestion is what a command line asks.
+// driftQuestion is the query that the flags of `drift` describe.
 type driftQuestion struct {
 	driftFlags
 	cfg     config.Config
@@ -237,10 +237,11 @@ func (q driftQuestion) print(out io.Writer, r drift.Report, declared schema.Defi
 	case "junit":
 		return r.WriteJUnit(out)
 	case "mongosh":
-		script := drift.Script(r.Open, declared, definitionsOf(live), migration.AllowDestructive)
-		if !q.allowDestructive {
-			script = script.WithoutDrops()
+		policy := migration.KeepObjects
+		if q.allowDestructive {
+			policy = migration.AllowDestructive
 		}
+		script := drift.Script(r.Open, declared, definitionsOf(live), policy)
 		_, err := io.WriteString(out, script.String())
 		return err
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/ddltail/ddltail/internal/drift"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
@@ -54,7 +53,7 @@ func (q driftQuestion) connect(ctx context.Context) (*driftWorld, error) {
 		return nil, err
 	}
 	w.client = client
-	w.reason = pipeline.Await(ctx, zap.NewNop(), historyLimit, func(ctx context.Context) error {
+	w.reason = awaitStep(ctx, zap.NewNop(), historyLimit, func(ctx context.Context) error {
 		w.db, err = openSink(ctx, client, q.cfg)
 		return err
 	})
@@ -218,7 +217,11 @@ func (w *driftWorld) causes(ctx context.Context, differences []drift.Difference)
 		drift.Missing: history.Dropped, drift.Unexpected: history.Created, drift.Different: history.Altered,
 	}
 	for i, d := range differences {
-		c, ok, err := reader.Cause(ctx, w.source, d.Namespace, d.Index, effects[d.Kind])
+		sought := history.Sought{Namespace: d.Namespace, Index: d.LiveIndex(), Effect: effects[d.Kind]}
+		for _, detail := range d.Details {
+			sought.Options = append(sought.Options, detail.Option)
+		}
+		c, ok, err := reader.Cause(ctx, w.source, sought)
 		if err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func TestForms(t *testing.T) {
 	for _, path := range paths[1:] {
 		t.Run(filepath.Base(path), func(t *testing.T) { same(t, read(t, path), want) })
 	}
-	for _, name := range []string{"written.js", "written.json", "written"} {
+	for _, name := range []string{"written.js", "written.json", "written.yaml", "written.yml", "written"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), name)
 			if err := declaration.Write(path, want); err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 // Write writes definitions as a declaration that Read reads: by the end of the path as a
-// script (*.js), as JSON, or as a folder with a JSON file for each namespace. The same
-// definitions give the same bytes; names are sorted, so that a change is a few lines of a
+// script (*.js), as JSON, as YAML, or as a folder with a JSON file for each namespace. The same
+// definitions result in the same bytes; names are sorted, so that a change is a few lines of a
 // diff. A folder gets new files, and loses none.
 func Write(path string, all schema.Definitions) error {
 	switch kindOf(path) {
@@ -30,13 +30,18 @@ func Write(path string, all schema.Definitions) error {
 		return writeFile(path, []byte(script.String()))
 	case asJSON:
 		return writeFile(path, asListing(all))
-	case unreadable:
-		if filepath.Ext(path) != "" && !isFolder(path) {
-			return &Error{File: path, Problem: "expected *.js, *.json or a folder"}
+	case asYAML:
+		text, err := yamlOf(asListing(all))
+		if err != nil {
+			return fmt.Errorf("write the declaration as YAML: %w", err)
 		}
-		return writeFolder(path, all)
+		return writeFile(path, text)
+	case unreadable:
+		if filepath.Ext(path) == "" || isFolder(path) {
+			return writeFolder(path, all)
+		}
 	}
-	return &Error{File: path, Problem: "expected *.js, *.json or a folder"}
+	return &Error{File: path, Problem: "cannot be written; expected *.js, *.json, *.yaml or a folder"}
 }
 
 func isFolder(path string) bool {

@@ -35,7 +35,7 @@ type Difference struct {
 	Namespace schema.Namespace
 	// Index is the name of the index; empty for the namespace itself.
 	Index string
-	// Details say what differs, side by side; empty for Missing and Unexpected.
+	// Details is what differs, side by side; empty for Missing and Unexpected.
 	Details []Detail
 	// Cause is the change that made the difference; nil where the history has none.
 	Cause *Cause
@@ -63,6 +63,17 @@ func (d Difference) ID() string {
 		id += ":" + d.Index
 	}
 	return id
+}
+
+// LiveIndex is the name of the live index: another one than Index where the index is
+// live under another name.
+func (d Difference) LiveIndex() string {
+	for _, detail := range d.Details {
+		if name, ok := detail.Live.StringValueOK(); ok && d.Index != "" && detail.Option == "name" {
+			return name
+		}
+	}
+	return d.Index
 }
 
 // Scope is what of a live schema is compared.

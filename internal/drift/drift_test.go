@@ -83,8 +83,8 @@ func TestScript(t *testing.T) {
 	declared := definitions(t, "db.createCollection('a'); db.a.createIndex({x: 1}); db.a.createIndex({z: 1}, {expireAfterSeconds: 60})")
 	live := definitions(t, "db.createCollection('a'); db.a.createIndex({y: 1}); db.a.createIndex({z: 1}, {expireAfterSeconds: 600}); db.createCollection('b')")
 	open := drift.Compare(declared, live, drift.Scope{Exact: true})
-	script := drift.Script(open, declared, live, migration.AllowDestructive)
-	all, kept := script.String(), script.WithoutDrops().String()
+	all := drift.Script(open, declared, live, migration.AllowDestructive).String()
+	kept := drift.Script(open, declared, live, migration.KeepObjects).String()
 	for _, statement := range []string{"dropIndex('y_1')", "getCollection('b').drop()", "expireAfterSeconds: 60}"} {
 		if !strings.Contains(all, statement) {
 			t.Errorf("%s is missing in\n%s", statement, all)
@@ -97,6 +97,24 @@ func TestScript(t *testing.T) {
 	}
 	if created, dropped := strings.Index(all, "createIndex({x: 1}"), strings.Index(all, "dropIndex('y_1')"); created < 0 || created > dropped {
 		t.Errorf("an index is created before the one that it replaces is dropped:\n%s", all)
+	}
+}
+
+// TestScriptOfAnotherKind: what is created again gets its indexes.
+func TestScriptOfAnotherKind(t *testing.T) {
+	declared := definitions(t, "db.createCollection('a'); db.a.createIndex({x: 1})")
+	live := definitions(t, "db.createView('a', 'b')")
+	script := drift.Script(drift.Compare(declared, live, drift.Scope{}), declared, live, migration.AllowDestructive).String()
+	for _, statement := range []string{".drop()", "createCollection('a')", "createIndex({x: 1}"} {
+		if !strings.Contains(script, statement) {
+			t.Errorf("no %s in\n%s", statement, script)
+		}
+	}
+	kept := drift.Script(drift.Compare(declared, live, drift.Scope{}), declared, live, migration.KeepObjects).String()
+	for line := range strings.Lines(kept) {
+		if !strings.HasPrefix(line, "//") {
+			t.Errorf("executed: %s", line)
+		}
 	}
 }
 

@@ -23,8 +23,10 @@ func Script(open []Difference, declared, live schema.Definitions, policy migrati
 
 // target is the live definition with only the open differences taken from the declared one.
 func target(ns schema.Namespace, want, have schema.Definition, open []Difference) schema.Definition {
+	if have.Kind != "" && want.Kind != have.Kind {
+		return want // one difference, its indexes too
+	}
 	out := have
-	out.UUID = have.UUID
 	for _, d := range open {
 		if d.Namespace != ns {
 			continue

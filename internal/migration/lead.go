@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Policy says what a script may do to documents. The zero value is the safe one.
+// Policy is what a script may do to documents. The zero value deletes none.
 type Policy int
 
 const (
@@ -24,6 +24,9 @@ const (
 	// AllowDestructive drops what does not exist later, and drops and recreates what no
 	// collMod can change.
 	AllowDestructive
+	// KeepObjects withholds also every statement that drops or rebuilds an index or a view,
+	// that makes a collection capped, or that removes documents sooner than before.
+	KeepObjects
 )
 
 // plan sorts what has to be done by when it can be done.
@@ -44,7 +47,7 @@ type plan struct {
 func Lead(from, to schema.Definitions, policy Policy) Script {
 	differences := schema.Diff(from, to, schema.ByName)
 	p := plan{policy: policy}
-	if policy == KeepDocuments {
+	if policy != AllowDestructive {
 		p.kept = keptNames(differences)
 	}
 	for _, d := range differences {
@@ -69,10 +72,14 @@ func Lead(from, to schema.Definitions, policy Policy) Script {
 	script = append(script, p.changes...)
 	script = append(script, p.creates...)
 	script = append(script, createViews(p.views, p.rebuilt)...)
-	return append(script, p.viewChanges...)
+	script = append(script, p.viewChanges...)
+	if policy == KeepObjects {
+		return script.withoutDrops()
+	}
+	return script
 }
 
-// keptNames returns the names that stay taken where no collection is dropped: its own, and those
+// keptNames returns the names that remain in use where no collection is dropped: its own, and those
 // of collections that would be renamed to one of them.
 func keptNames(differences []schema.Difference) map[schema.Namespace]bool {
 	kept := map[schema.Namespace]bool{}
@@ -105,7 +112,7 @@ func (p *plan) create(n schema.Named) {
 	p.creates = append(p.creates, create(n)...)
 }
 
-// drop takes a namespace away; why is empty where it is simply gone.
+// drop drops a namespace; why is empty where the target has none of that name.
 func (p *plan) drop(n schema.Named, why string) {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	if n.Definition.Kind == schema.KindView {
@@ -123,8 +130,15 @@ func (p *plan) drop(n schema.Named, why string) {
 	p.drops = append(p.drops, s)
 }
 
-// recreateView creates a view that was dropped for it.
-func (p *plan) recreateView(n schema.Named) {
+// recreate creates what was dropped for it.
+func (p *plan) recreate(n schema.Named) {
+	if n.Definition.Kind != schema.KindView {
+		for _, s := range create(n) {
+			s.Drops = true
+			p.creates = append(p.creates, s)
+		}
+		return
+	}
 	p.views = append(p.views, n)
 	if p.rebuilt == nil {
 		p.rebuilt = map[schema.Namespace]bool{}
@@ -137,7 +151,7 @@ func (p *plan) recreateView(n schema.Named) {
 func (p *plan) rebuild(from, to schema.Named, difference string) {
 	if p.policy == AllowDestructive || from.Definition.Kind == schema.KindView {
 		p.drop(from, " and created again: no collMod can change it "+difference)
-		p.create(to)
+		p.recreate(to)
 		return
 	}
 	p.withhold("NOT CHANGED: " + mongosh.Quote(from.Namespace.String()) + " differs " + difference +
@@ -153,11 +167,11 @@ func (p *plan) change(from, to schema.Named) {
 			return
 		}
 		p.drop(from, "")
-		p.recreateView(to)
+		p.recreate(to)
 		return
 	}
 	var toCapped Script
-	if from.Definition.Kind == schema.KindCollection && becomesCapped(from.Definition.Options, to.Definition.Options) {
+	if from.Definition.Kind == schema.KindCollection && p.policy != KeepObjects && becomesCapped(from.Definition.Options, to.Definition.Options) {
 		toCapped = Script{convertToCapped(to)}
 		toCapped[0].Warning = "DATA MAY GO: " + mongosh.Quote(to.Namespace.String()) + " keeps only what fits its new size"
 		toCapped[0].Destroys = true

@@ -12,13 +12,13 @@ import (
 type Step struct {
 	// Text is the statement; empty where mongosh cannot say it.
 	Text string
-	// Warning says what goes, or what cannot be said; empty for most.
+	// Warning is what is lost, or what cannot be expressed; empty for most.
 	Warning string
-	// Destroys says that documents go.
+	// Destroys is true if documents are deleted.
 	Destroys bool
-	// Drops says that the step drops an object, or is part of a rebuild.
+	// Drops is true if the step drops an object, or is part of a rebuild.
 	Drops bool
-	// Withheld says that the statement would drop documents, and was left out.
+	// Withheld is true if the statement would drop documents, and was left out.
 	Withheld bool
 }
 
@@ -36,9 +36,9 @@ func (s Script) Unsaid() int {
 // Withheld counts the differences that the policy left as a comment.
 func (s Script) Withheld() int { return s.count(func(st Step) bool { return st.Withheld }) }
 
-// WithoutDrops returns the script with a comment in place of each step that drops or
+// withoutDrops returns the script with a comment in place of each step that drops or
 // rebuilds an object, or that documents go with.
-func (s Script) WithoutDrops() Script {
+func (s Script) withoutDrops() Script {
 	out := make(Script, len(s))
 	for i, st := range s {
 		if st.Text != "" && (st.Drops || st.Destroys) {

@@ -20,18 +20,20 @@ import (
 type report struct {
 	Drift       bool
 	Compared    int
-	Differences []struct {
-		ID, Kind, NS, Index string
-		Details             []struct {
-			Option         string
-			Declared, Live *string
-		}
-		Change *struct {
-			ID, Operation string
-			Actor         *string
-		}
+	Differences []difference
+	Accepted    []string
+}
+
+type difference struct {
+	ID, Kind, NS, Index string
+	Details             []struct {
+		Option         string
+		Declared, Live *string
 	}
-	Accepted []string
+	Change *struct {
+		ID, Operation string
+		Actor         *string
+	}
 }
 
 func (a answer) report(t *testing.T) report {

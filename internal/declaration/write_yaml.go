@@ -1,0 +1,39 @@
+package declaration
+
+import (
+	"bytes"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// yamlOf writes JSON as YAML. JSON is YAML: only its styles are changed, to indentation in
+// place of brackets, and to plain text where nothing needs quotes.
+func yamlOf(text []byte) ([]byte, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		return nil, err
+	}
+	restyle(&root, regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`))
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(&root); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), enc.Close()
+}
+
+// restyle keeps on one line what the JSON has on one line, such as a key.
+func restyle(n *yaml.Node, plain *regexp.Regexp) {
+	switch {
+	case n.Kind == yaml.ScalarNode && plain.MatchString(n.Value):
+		// The encoder quotes what would be read as another type, such as "true".
+		n.Style = 0
+	case len(n.Content) > 0 && n.Content[0].Line != n.Line:
+		n.Style = 0
+	}
+	for _, c := range n.Content {
+		restyle(c, plain)
+	}
+}
