@@ -59,8 +59,8 @@ func TestOwnCollectionsComeAndGo(t *testing.T) {
 	s := newScene(t, "own_come_and_go")
 	detector := s.start("DDLTAIL_ACTOR=getlog", "DDLTAIL_ACTOR_WAIT=0")
 	listener := s.launch([]string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+s.uri)
-	made := []string{"before"}
-	s.wantDelivered(listener.Stdout, "before")
+	made := []string{"first_of_come_and_go"} // the detectors of other tests report it, too, and this one theirs
+	s.wantDelivered(listener.Stdout, made[0])
 	for _, own := range []string{"schema_notifications", "schema_history", "schema_catalog", "schema_checkpoints", "schema_actors"} {
 		for step, change := range []func(){
 			func() { s.rename(own, own+"_old") },
@@ -76,7 +76,7 @@ func TestOwnCollectionsComeAndGo(t *testing.T) {
 				return err == nil && n == 0
 			})
 			change()
-			made = append(made, fmt.Sprintf("step_%d_of_%s", step, own))
+			made = append(made, fmt.Sprintf("come_and_go_%d_of_%s", step, own))
 			s.wantDelivered(listener.Stdout, made[len(made)-1])
 		}
 	}
