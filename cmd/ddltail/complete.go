@@ -28,7 +28,8 @@ func addCompletion(root *cobra.Command) {
 		"ns":        stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Namespaces(ctx) }),
 	}
 	formats := map[string][]string{
-		"history": {"table", "json", "mongosh", "csv"}, "show": {"table", "json", "mongosh"}, "diff": {"table", "json", "mongosh"}, "status": {"table", "json"},
+		"history": {"table", "json", "mongosh", "csv"}, "show": {"table", "json", "mongosh"}, "diff": {"table", "json", "mongosh"},
+		"status": {"table", "json"}, "drift": {"table", "json", "mongosh", "junit"},
 	}
 	var add func(*cobra.Command)
 	add = func(cmd *cobra.Command) {
