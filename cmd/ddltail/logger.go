@@ -18,7 +18,7 @@ func newLogger(c config.Log) (*zap.Logger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start logging: %w", err)
 	}
-	return zap.New(zapcore.NewCore(encoder(c.Format), zapcore.Lock(os.Stderr), level)), nil
+	return zap.New(shortErrors{zapcore.NewCore(encoder(c.Format), zapcore.Lock(os.Stderr), level)}), nil
 }
 
 // logsJSON reports whether the log is JSON.

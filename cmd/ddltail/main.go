@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/privileges"
 )
 
 // Exit codes.
@@ -94,7 +95,7 @@ func logs(cmd *cobra.Command) bool {
 
 // report prints what went wrong, a line for each mistake.
 func report(w io.Writer, err error, json bool) {
-	texts := []string{oneLine(err.Error())}
+	texts := []string{oneLine(privileges.Short(err))}
 	var mistakes config.Errors
 	if errors.As(err, &mistakes) {
 		texts = nil
