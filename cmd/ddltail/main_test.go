@@ -50,17 +50,22 @@ func TestHelp(t *testing.T) {
 // TestCompletion asks as a shell does, without a server.
 func TestCompletion(t *testing.T) {
 	t.Setenv("DDLTAIL_MONGODB_URI", "mongodb://127.0.0.1:1")
+	t.Setenv("DDLTAIL_BACKEND_URL", "http://127.0.0.1:1/")
 	for args, want := range map[string]string{
-		"history --operation ":      "RENAME_COLLECTION",
-		"history --risk ":           "destructive",
-		"history --format ":         "csv",
-		"history show --format ":    "mongosh",
-		"status --format ":          "json",
-		"drift --format ":           "junit",
-		"notify ":                   "CREATE_INDEX",
-		"history --source ":         "ShellCompDirectiveError",
-		"history diff --source ":    "ShellCompDirectiveError",
-		"notify CREATE_COLLECTION ": "ShellCompDirectiveNoFileComp",
+		"history --operation ":        "RENAME_COLLECTION",
+		"history --risk ":             "destructive",
+		"history --format ":           "csv",
+		"history show --format ":      "mongosh",
+		"status --format ":            "json",
+		"drift --format ":             "junit",
+		"notify ":                     "CREATE_INDEX",
+		"history --source ":           "ShellCompDirectiveError",
+		"history diff --source ":      "ShellCompDirectiveError",
+		"redeliver --receiver ":       "backend",
+		"receivers test ":             "backend",
+		"receivers render ":           "backend",
+		"receivers test --operation ": "DROP_INDEX",
+		"notify CREATE_COLLECTION ":   "ShellCompDirectiveNoFileComp",
 	} {
 		var out bytes.Buffer
 		args := append([]string{"__complete"}, strings.Split(args, " ")...)
