@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/systemd"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -41,6 +42,7 @@ func (s service) run(ctx context.Context, work func(context.Context) error) erro
 	})
 	group.Go(func() error { return serveProbes(ctx, s.cfg.ProbeAddr, s.probes, s.log) })
 	group.Go(func() error { return s.reload.run(ctx) })
+	group.Go(func() error { systemd.Report(ctx, systemd.Service(s.probes), s.log); return nil })
 	err := group.Wait()
 	if err == nil || errors.Is(err, context.Canceled) {
 		s.log.Info("stopped")
