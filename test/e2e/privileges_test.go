@@ -133,7 +133,16 @@ func neverSaid(t *testing.T, texts ...string) {
 func TestPrivilegesOfCommands(t *testing.T) {
 	t.Parallel()
 	secured := mongotest.NewStandalone(t, mongotest.Options{Auth: true})
-	admin := mongotest.Connect(t, secured.URI()).Database("admin")
+	root := mongotest.Connect(t, secured.URI())
+	admin := root.Database("admin")
+	_, err := root.Database("audit").Collection("schema_history").InsertOne(t.Context(), bson.D{
+		{Key: "_id", Value: "rs0:1795479993:0000000001:000000"}, {Key: "operation", Value: "CREATE_COLLECTION"},
+		{Key: "collection", Value: "payments"}, {Key: "database", Value: "banking_db"}, {Key: "ns", Value: "banking_db.payments"},
+		{Key: "timestamp", Value: 1795479993.1}, {Key: "source", Value: "oplog"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		role privileges.Role
 		args string
@@ -161,6 +170,9 @@ func TestPrivilegesOfCommands(t *testing.T) {
 						wantExit(t, p, 2, left.String(), "run "+privileges.Script+" with DDLTAIL_ROLE="+string(c.role))
 					case c.role == privileges.History:
 						wantExit(t, p, 0)
+						if !strings.Contains(p.Stdout(), "banking_db.payments") {
+							t.Errorf("the change is not listed:\n%s", p.Stdout())
+						}
 					default:
 						wantWarned(t, p, left.String())
 					}
