@@ -51,7 +51,10 @@ func checkConsumer(ctx context.Context, db *mongo.Database, use privileges.Use) 
 		return privileges.Missing{}, err
 	}
 	missing := user.Missing(use, use.Needs(privileges.Sink))
-	return missing, missingError([]privileges.Missing{missing}, privileges.Required)
+	if len(missing.Of(privileges.Required)) > 0 {
+		return missing, missing.Error()
+	}
+	return missing, nil
 }
 
 // missingError joins what is missing with one of the effects; nil if nothing is.

@@ -24,7 +24,7 @@ func needed(use privileges.Use) []privileges.Need {
 // grant creates a user with a role of these privileges, both of one name.
 func grant(t *testing.T, admin *mongo.Database, name string, may []privileges.Privilege) {
 	t.Helper()
-	var list bson.A
+	list := bson.A{}
 	for _, p := range may {
 		list = append(list, bson.D{{Key: "resource", Value: resource(p.Resource)}, {Key: "actions", Value: p.Actions}})
 	}
