@@ -29,6 +29,7 @@ type service struct {
 
 // run serves HTTP and works until the context ends, or until either of them fails.
 func (s service) run(ctx context.Context, work func(context.Context) error) error {
+	s.probes.Alive, s.probes.Ready = shortProbe(s.probes.Alive), shortProbe(s.probes.Ready)
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	group.Go(func() error {
