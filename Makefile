@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix release release-check release-tools clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix dashboard release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -84,6 +84,10 @@ mongod: ## print the path of a mongod, fetched if necessary
 
 mongosh: ## print the path of a mongosh, fetched if necessary
 	@scripts/mongosh.sh
+
+dashboard: ## write deploy/grafana/ddltail.json from tools/dashboard
+	go run -C tools/dashboard . >deploy/grafana/ddltail.json.new
+	mv deploy/grafana/ddltail.json.new deploy/grafana/ddltail.json
 
 release: release-tools ## build the archives, packages, SBOMs and checksums of a release into dist; PLATFORMS="linux/amd64 …" for some alone
 	rm -rf dist
