@@ -36,7 +36,7 @@ func awaitStep(ctx context.Context, log *zap.Logger, limit time.Duration, step f
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			// The step failed because the process was asked to stop.
+			// The step failed because the process is stopping.
 			return ctx.Err()
 		case usererror.IsFinal(err):
 			return err

@@ -149,7 +149,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 	return both.Wait()
 }
 
-// cappedQueue turns the listener's error into one that says how to replace the queue.
+// cappedQueue adds the remedy to the listener's error: how to replace the queue.
 func cappedQueue(err error, database string) error {
 	if err == nil {
 		return nil

@@ -30,7 +30,7 @@ func main() {
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// execute runs one command line and gives the process's exit code.
+// execute runs one command line and returns the process's exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
 	root := rootCommand()
@@ -81,7 +81,7 @@ func logs(cmd *cobra.Command) bool {
 	return slices.Contains([]string{"run", "listen"}, cmd.Name()) && logsJSON(strings.TrimSpace(os.Getenv("DDLTAIL_LOG_FORMAT")))
 }
 
-// report prints what went wrong, a line for each mistake.
+// report prints the errors, one on a line.
 func report(w io.Writer, err error, json bool) {
 	texts := []string{oneLine(err.Error())}
 	var mistakes config.Errors

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// startLimit is how long a command waits for servers that may yet come.
+	// startLimit is how long a command waits for servers that are starting.
 	startLimit = time.Minute
-	// historyLimit is the same for a person who waits for an answer.
+	// historyLimit is the same for a command whose user waits for the output.
 	historyLimit = 5 * time.Second
 	// defaultRunAddr is where `run` serves HTTP.
 	defaultRunAddr = ":9797"

@@ -75,7 +75,7 @@ func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use
 }
 
 // openSink returns the database of ddltail's own collections. Without a primary it
-// asks why: what the driver says is a dump of its state, another one each time.
+// queries each host for the reason: the driver's own error is a dump of its state, different each time.
 func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mongo.Database, error) {
 	db, err := sink.Database(ctx, client, cfg.Database)
 	if err == nil {

@@ -130,7 +130,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 }
 
 // ignoreTruncatedTransaction drops a transaction that began before the start position of a
-// first run: START asked for what the oplog holds.
+// first run: START begins at what the oplog holds.
 func (p *Pipeline) ignoreTruncatedTransaction(err error) error {
 	var chain *oplog.ChainError
 	if !errors.As(err, &chain) || p.requestedStart.IsZero() || chain.Missing.After(p.requestedStart) {

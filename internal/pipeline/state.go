@@ -24,7 +24,7 @@ type state struct {
 	// position is the last published entry; if inclusive, that entry is still to be published.
 	position  oplog.Moment
 	inclusive bool
-	// requestedStart and baseline bound the past that START asked for; requestedStart is zero
+	// requestedStart and baseline bound the past that START includes; requestedStart is zero
 	// otherwise.
 	requestedStart, baseline oplog.OpTime
 	// checkpointLost is true if the stored checkpoint was lost and position is presumed.
