@@ -68,7 +68,11 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 bench: mongod ## run the benchmarks: oplog reading, history queries
 	go test -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench
 
-matrix: deps ## run the tests on every server version, or on that of MONGOD=/path/to/mongod
+ifdef MONGOD_URI
+matrix: build ## run the tests on every server version, on that of MONGOD=/path/to/mongod, or a few on the empty test set at MONGOD_URI
+	@scripts/matrix-uri.sh
+else
+matrix: deps
 ifdef MONGOD
 	MONGOD=$(MONGOD) $(TEST) -count=1 ./...
 	MONGOD=$(MONGOD) $(DRIFT)
@@ -77,6 +81,7 @@ else
 		server=$$(scripts/mongod.sh $$v | tail -n 1) || exit 1; \
 		echo "mongod $$v"; MONGOD=$$server $(TEST) -count=1 ./... && MONGOD=$$server $(DRIFT) || exit 1; \
 	done
+endif
 endif
 
 mongod: ## print the path of a mongod, fetched if necessary
