@@ -41,6 +41,12 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 		"DDLTAIL_SINKS=mongodb,stdout?required=false")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
+	// It is absent until the oplog has been observed and a checkpoint stored.
+	for end := time.Now().Add(time.Minute); !strings.Contains(metrics, "\nddltail_oplog_headroom_seconds ") && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+		_, metrics, err = p.Get(t.Context(), "/metrics")
+		ok(t, err)
+	}
 	listen, err := ddltailtest.Start(ddltail(t), []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),
 		"DDLTAIL_DATABASE=alerts", "DDLTAIL_BACKEND_URL=http://localhost:1")
 	ok(t, err)
@@ -57,12 +63,6 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 	}
 	// The URIs of this test name no certificate.
 	metrics += more + "\nddltail_certificate_expiry_timestamp_seconds{use=\"mongodb_client\"} 1\n"
-	// It is absent until the oplog has been observed and a checkpoint stored.
-	for end := time.Now().Add(time.Minute); !strings.Contains(metrics, "\nddltail_oplog_headroom_seconds ") && time.Now().Before(end); {
-		time.Sleep(100 * time.Millisecond)
-		_, metrics, err = p.Get(t.Context(), "/metrics")
-		ok(t, err)
-	}
 	text := read(t, filepath.Join(deploy, "prometheus-alerts.yml")) + read(t, dashboard)
 	names := regexp.MustCompile(`\bddltail_\w+`).FindAllString(text, -1)
 	if len(names) == 0 {
