@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -17,7 +17,7 @@ ROUNDS   ?= 20
 MATRIX   := 4.4.2 5.0.4 6.0.5 6.0.27
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/ddltail, a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ddltail ./cmd/ddltail
@@ -85,5 +85,15 @@ mongod: ## print the path of a mongod, fetched if necessary
 mongosh: ## print the path of a mongosh, fetched if necessary
 	@scripts/mongosh.sh
 
-clean: ## remove bin; keeps .cache
-	rm -rf bin
+release: release-tools ## build the archives, packages, SBOMs and checksums of a release into dist; PLATFORMS="linux/amd64 …" for some alone
+	rm -rf dist
+	scripts/release.sh $(VERSION) dist
+
+release-check: release-tools ## build the release of the last commit twice, in two folders and from two build caches, and compare
+	@scripts/release-check.sh $(VERSION:-dirty=)
+
+release-tools:
+	go build -C tools/release -o ../../bin/ github.com/goreleaser/nfpm/v2/cmd/nfpm github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+clean: ## remove bin and dist; keeps .cache
+	rm -rf bin dist

@@ -97,7 +97,7 @@ func (c Change) namespace() string {
 	return c.Database + "." + c.Collection
 }
 
-// Validate says what is wrong with the change, as a *InvalidError, or nil.
+// Validate returns what is wrong with the change, as a *InvalidError, or nil.
 func (c Change) Validate() error {
 	op := notification.Operation(c.Operation)
 	takesIndex := op.OnIndex() || op == notification.ModifyCollection

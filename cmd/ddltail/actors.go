@@ -31,7 +31,7 @@ func (d *daemon) actorsOf(db *mongo.Database, p *pipeline.Pipeline) *attribution
 	return attribution.New(c)
 }
 
-// startActorMetrics lets the series of DDLTAIL_ACTOR begin at zero.
+// startActorMetrics initializes the series of DDLTAIL_ACTOR at zero.
 func startActorMetrics(m *metrics.Run) {
 	for _, labels := range [][]string{{string(actor.ByLog), "true"}, {string(actor.ByLog), "false"}, {string(actor.BySession), "true"}, {attribution.None, "false"}} {
 		m.Actors.WithLabelValues(labels...)
@@ -45,7 +45,7 @@ const (
 	beforeNow        = 11 * time.Minute
 )
 
-// actorsSince returns the time from which on the logs are read.
+// actorsSince returns the time from which the logs are read.
 func actorsSince(ctx context.Context, p *pipeline.Pipeline) time.Time {
 	since := time.Now().Add(-beforeNow)
 	stored, ok, err := p.Checkpoints.Load(ctx)

@@ -77,7 +77,7 @@ func (q question) output(a answer, several bool) (history.Output, error) {
 	return history.NewTable(a.out, terminal.Of(a.out), history.Style{Wide: q.wide, Sources: several}), nil
 }
 
-// remarks says what a reader of the list must know: in a table beneath it, else on
+// remarks returns the notes on a list: below a table, otherwise on
 // stderr, which is no data.
 func remarks(ctx context.Context, a answer, out history.Output, shown history.Query, extent history.Extent) error {
 	gaps, err := a.reader.Gaps(ctx, shown.Source, shown.Since, shown.Until)
@@ -108,7 +108,7 @@ func (a answer) note(notes []string) {
 	}
 }
 
-// followOn goes on until the context ends, which is how it is meant to end.
+// followOn runs until the context ends, and then returns nil.
 func followOn(ctx context.Context, f *history.Follower, out history.Output) error {
 	for {
 		select {
@@ -129,7 +129,7 @@ func followOn(ctx context.Context, f *history.Follower, out history.Output) erro
 	}
 }
 
-// sources are those that an answer is made of.
+// sources returns the sources that the output is built from.
 func (a answer) sources(ctx context.Context) ([]string, error) {
 	known, err := a.reader.Sources(ctx)
 	switch {

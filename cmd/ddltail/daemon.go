@@ -174,7 +174,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	return p, nil
 }
 
-// discover looks for the members to tail. If none of the URI's answers, it asks those that
+// discover finds the members to tail. If none of the URI's answers, it queries those that
 // an earlier process has recorded.
 func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset.View, error) {
 	view, err := replicaset.Discover(ctx, d.seeds)

@@ -113,7 +113,7 @@ func (f driftFlags) check(args []string) error {
 	return nil
 }
 
-// driftQuestion is what a command line asks.
+// driftQuestion is the query that the flags of `drift` describe.
 type driftQuestion struct {
 	driftFlags
 	cfg     config.Config

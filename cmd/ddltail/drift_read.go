@@ -18,7 +18,6 @@ import (
 	"github.com/ddltail/ddltail/internal/drift"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
@@ -54,7 +53,7 @@ func (q driftQuestion) connect(ctx context.Context) (*driftWorld, error) {
 		return nil, err
 	}
 	w.client = client
-	w.reason = pipeline.Await(ctx, zap.NewNop(), historyLimit, func(ctx context.Context) error {
+	w.reason = awaitStep(ctx, zap.NewNop(), historyLimit, func(ctx context.Context) error {
 		w.db, err = openSink(ctx, client, q.cfg)
 		return err
 	})

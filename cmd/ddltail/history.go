@@ -22,7 +22,7 @@ import (
 // defaultLimit is how many changes a table shows where nothing else bounds it.
 const defaultLimit = 50
 
-// historyFlags is what was asked on the command line, as text.
+// historyFlags holds the flags of the command line, as text.
 type historyFlags struct {
 	source                       string
 	namespaces, operations, risk []string
@@ -116,7 +116,7 @@ func diffCommand(source *string) *cobra.Command {
 	return cmd
 }
 
-// question is what the flags of `history` ask.
+// question is the query that the flags of `history` describe.
 type question struct {
 	query  history.Query
 	asOf   time.Time
@@ -181,7 +181,7 @@ func oneOf(format string, allowed ...string) error {
 	return &config.Error{Reason: "--format", Remedy: "want " + strings.Join(allowed, ", ")}
 }
 
-// mistakes puts all that is wrong with a command line together.
+// mistakes collects all errors of a command line.
 func mistakes(errs ...error) error {
 	var all config.Errors
 	for _, err := range errs {
@@ -217,7 +217,7 @@ func withHistory(cmd *cobra.Command, source string, work func(context.Context, a
 
 var errInterrupted = errors.New("interrupted")
 
-// answer is where an answer comes from and goes to.
+// answer is the source and the output of a query.
 type answer struct {
 	reader     history.Reader
 	source     string

@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -80,16 +76,11 @@ func listenCommand() *cobra.Command {
 func listen(
 	ctx context.Context, cfg config.Config, source *receiverSource, receivers []listener.Receiver, reload *hangup, log *zap.Logger,
 ) error {
-	addr := cfg.HTTPAddr
-	if addr == "" {
-		addr = defaultListenAddr
-	}
-	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	socket, err := listenHTTP(ctx, cfg, defaultListenAddr)
 	if err != nil {
-		return fmt.Errorf("DDLTAIL_HTTP_ADDR: %w", err)
+		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry()
 	l := &listener.Listener{
 		Database: cfg.Database, Receivers: receivers, PollInterval: cfg.PollInterval, Status: &listener.Status{}, Log: log,
 	}
@@ -100,21 +91,14 @@ func listen(
 	source.log(log, receivers)
 	reload.call(func() { source.reload(l) })
 
-	probes := web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready}
-	handler := web.Handler(registry, probes,
-		web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }})
-	group, ctx := errgroup.WithContext(ctx)
-	ctx, cancel := context.WithCancel(ctx)
-	group.Go(func() error {
-		defer cancel()
-		return web.Serve(ctx, socket, handler, cfg.WebConfigFile, log)
-	})
-	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
 	rotation := credentials.New(cfg, log)
 	reload.call(rotation.Reread)
 	l.Credentials = rotation.Use("sink")
-	group.Go(func() error {
-		defer cancel()
+	return service{
+		cfg: cfg, log: log, socket: socket, registry: registry, reload: reload,
+		probes: web.Probes{Alive: l.Status.Alive, Ready: l.Status.Ready},
+		page:   web.Page{Title: "ddltail listen", Rows: func() []web.Row { return listenRows(l.Status) }},
+	}.run(ctx, func(ctx context.Context) error {
 		return rotation.Run(ctx, func(ctx context.Context, _, stored config.URI, again bool) error {
 			session := cfg
 			session.Sink = stored
@@ -125,13 +109,6 @@ func listen(
 			return handOver(ctx, session, l, wait)
 		})
 	})
-	group.Go(func() error { return reload.run(ctx) })
-	err = group.Wait()
-	if err == nil || errors.Is(err, context.Canceled) {
-		log.Info("stopped")
-		return nil
-	}
-	return err
 }
 
 // handOver connects with one set of credentials, listens and cleans up.
@@ -172,7 +149,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 	return both.Wait()
 }
 
-// cappedQueue turns the listener's error into one that says how to replace the queue.
+// cappedQueue adds the remedy to the listener's error: how to replace the queue.
 func cappedQueue(err error, database string) error {
 	if err == nil {
 		return nil

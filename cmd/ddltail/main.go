@@ -30,25 +30,11 @@ func main() {
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// execute runs one command line and gives the process's exit code.
+// execute runs one command line and returns the process's exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	started := false
-	root := &cobra.Command{
-		Use:           "ddltail",
-		Short:         "Report the schema changes of a MongoDB replica set",
-		Long:          "ddltail tails a MongoDB replica set's oplog and reports every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			started = true
-		},
-	}
-	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
-		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
-	addEnvironment(root)
-	addCompletion(root)
-	root.Version = versionLine()
-	root.SetVersionTemplate("{{.Version}}\n")
+	root := rootCommand()
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -70,13 +56,32 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// rootCommand returns the whole command line.
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ddltail",
+		Short:         "Report the schema changes of a MongoDB replica set",
+		Long:          "ddltail tails a MongoDB replica set's oplog and reports every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
+		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
+	root.AddCommand(packagingCommands()...)
+	addEnvironment(root)
+	addCompletion(root)
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
+	return root
+}
+
 // logs reports whether stderr is the command's log alone, and that log is JSON: a person
 // reads the errors of the others.
 func logs(cmd *cobra.Command) bool {
 	return slices.Contains([]string{"run", "listen"}, cmd.Name()) && logsJSON(strings.TrimSpace(os.Getenv("DDLTAIL_LOG_FORMAT")))
 }
 
-// report prints what went wrong, a line for each mistake.
+// report prints the errors, one on a line.
 func report(w io.Writer, err error, json bool) {
 	texts := []string{oneLine(err.Error())}
 	var mistakes config.Errors

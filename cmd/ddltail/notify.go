@@ -53,7 +53,7 @@ func operationNames() string {
 }
 
 // readWords takes the words of the command line into the change, which has the flags
-// already. The database may yet come from the configuration.
+// already. The database may still come from the configuration.
 func readWords(change *notify.Change, args []string) error {
 	if len(args) < 1 || len(args) > 3 {
 		return fmt.Errorf("want an operation, its collection and, for an index, that: got %d words", len(args))

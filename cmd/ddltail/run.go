@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/metrics"
@@ -23,9 +17,9 @@ import (
 )
 
 const (
-	// startLimit is how long a command waits for servers that may yet come.
+	// startLimit is how long a command waits for servers that are starting.
 	startLimit = time.Minute
-	// historyLimit is the same for a person who waits for an answer.
+	// historyLimit is the same for a command whose user waits for the output.
 	historyLimit = 5 * time.Second
 	// defaultRunAddr is where `run` serves HTTP.
 	defaultRunAddr = ":9797"
@@ -53,54 +47,21 @@ func runCommand() *cobra.Command {
 
 // run is one detector: HTTP beside the pipeline, both until the context ends.
 func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger) error {
-	addr := cfg.HTTPAddr
-	if addr == "" {
-		addr = defaultRunAddr
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	socket, err := listenHTTP(ctx, cfg, defaultRunAddr)
 	if err != nil {
-		return fmt.Errorf("DDLTAIL_HTTP_ADDR: %w", err)
+		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry()
 	d := &daemon{cfg: cfg, log: log, status: &pipeline.Status{}, hangup: reload, seeds: seedsOf(cfg)}
 	d.metrics = metrics.NewRun(registry, build(), labels(cfg), d.status.Ready)
 	log.Info("ddltail", zap.String("version", orUnknown(build().Version)),
 		zap.Stringer("mongodb", cfg.MongoDB), zap.Stringer("sink", cfg.Sink), zap.String("database", cfg.Database))
 
-	probes := web.Probes{Alive: d.status.Alive, Ready: d.status.Ready}
-	handler := web.Handler(registry, probes,
-		web.Page{Title: "ddltail run", Rows: d.rows})
-	group, ctx := errgroup.WithContext(ctx)
-	ctx, cancel := context.WithCancel(ctx)
-	group.Go(func() error {
-		defer cancel()
-		return web.Serve(ctx, listener, handler, cfg.WebConfigFile, log)
-	})
-	group.Go(func() error {
-		defer cancel()
-		return d.detect(ctx)
-	})
-	group.Go(func() error { return serveProbes(ctx, cfg.ProbeAddr, probes, log) })
-	group.Go(func() error { return reload.run(ctx) })
-	err = group.Wait()
-	if err == nil || errors.Is(err, context.Canceled) {
-		log.Info("stopped")
-		return nil
-	}
-	return err
-}
-
-// serveProbes serves the probes alone on an address of their own, if there is one.
-func serveProbes(ctx context.Context, addr string, probes web.Probes, log *zap.Logger) error {
-	if addr == "" {
-		return nil
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return fmt.Errorf("DDLTAIL_PROBE_ADDR: %w", err)
-	}
-	return web.ServeProbes(ctx, listener, probes, log)
+	return service{
+		cfg: cfg, log: log, socket: socket, registry: registry, reload: reload,
+		probes: web.Probes{Alive: d.status.Alive, Ready: d.status.Ready},
+		page:   web.Page{Title: "ddltail run", Rows: d.rows},
+	}.run(ctx, d.detect)
 }
 
 func labels(cfg config.Config) metrics.Labels {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/ownindex"
-	"github.com/ddltail/ddltail/internal/pipeline"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -66,18 +65,6 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	return explainSink(ctx, db, cfg, use, work(ctx, db))
 }
 
-// await repeats a step that needs a server until it succeeds or does not any more.
-type await func(ctx context.Context, step func(context.Context) error) error
-
-// atStart waits for servers that may still come up, for startLimit.
-func atStart(log *zap.Logger) await { return within(log, startLimit) }
-
-func within(log *zap.Logger, limit time.Duration) await {
-	return func(ctx context.Context, step func(context.Context) error) error {
-		return pipeline.Await(ctx, log, limit, step)
-	}
-}
-
 // explainSink names what to do about an error of the sink that waiting cannot resolve.
 func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use privileges.Use, err error) error {
 	if usererror.IsFinal(err) {
@@ -88,7 +75,7 @@ func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use
 }
 
 // openSink returns the database of ddltail's own collections. Without a primary it
-// asks why: what the driver says is a dump of its state, another one each time.
+// queries each host for the reason: the driver's own error is a dump of its state, different each time.
 func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mongo.Database, error) {
 	db, err := sink.Database(ctx, client, cfg.Database)
 	if err == nil {

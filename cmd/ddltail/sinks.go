@@ -31,7 +31,7 @@ func openSinks(cfg config.Config, report sink.Report) ([]sink.Output, error) {
 	return outputs, nil
 }
 
-// reopenFiles opens rotated files anew.
+// reopenFiles reopens rotated files.
 func reopenFiles(outputs []sink.Output, log *zap.Logger) {
 	for _, o := range outputs {
 		s, ok := o.Sink.(sink.Reopener)

@@ -13,7 +13,7 @@ import (
 // Set by the linker; a plain `go install` leaves them empty.
 var version, commit string //nolint:gochecknoglobals // -ldflags -X knows no other place
 
-// build says what this program is, from the linker's values or the module's.
+// build describes this program, from the linker's values or the module's.
 func build() metrics.Build {
 	b := metrics.Build{Version: version, Commit: commit}
 	info, ok := debug.ReadBuildInfo()

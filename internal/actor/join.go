@@ -37,7 +37,7 @@ type Entry struct {
 	LastDrop bson.Timestamp
 }
 
-// Outcome says what a search ended with.
+// Outcome is the result of a search.
 type Outcome string
 
 // The outcomes of Find.

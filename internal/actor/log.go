@@ -15,7 +15,7 @@ const (
 	maxEnded = 50_000
 )
 
-// MetadataID is the id of the line with what a client says of itself.
+// MetadataID is the id of the line with a client's metadata.
 const MetadataID = idMetadata
 
 // The ids of the lines that count. The message of an id changes between versions, its meaning does not.
@@ -104,7 +104,7 @@ type interval struct{ from, to time.Time }
 // Position returns a mark for Confirm. Take it before the server is queried.
 func (l *Log) Position() int { return l.seq }
 
-// Missed records that lines were missed here: what was known counts for nothing until it is confirmed.
+// Missed records that lines were missed here: what was known is not used until it is confirmed.
 func (l *Log) Missed() {
 	l.seq++
 	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown

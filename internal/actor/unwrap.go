@@ -21,7 +21,7 @@ type Unwrapper struct {
 }
 
 // Resync drops what has been read of a line. The next text of each stream may be the end of a line that began before: what a client
-// chose for its name could stand at its beginning and look like a line. So wrapped text up to the end of that line is skipped.
+// chose for its name could be at its beginning and look like a line. So wrapped text up to the end of that line is skipped.
 func (u *Unwrapper) Resync() { *u = Unwrapper{resync: true} }
 
 // Line returns the line that raw completes, without its newline, or false where more parts follow.

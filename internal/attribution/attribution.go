@@ -30,7 +30,7 @@ const (
 
 // Config is what an Attributor works with. All fields must be set but GetLog, Files and History.
 type Config struct {
-	// GetLog asks for the logs of all members by the command getLog, Files for those at these paths.
+	// GetLog is true if the logs of all members are read by the command getLog; Files are the paths of logs.
 	GetLog bool
 	Files  []string
 	// Wait is how long Find waits at most.

@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 )
 
-// requestTimeout bounds what one member is asked.
+// requestTimeout bounds one request to a member.
 const requestTimeout = 5 * time.Second
 
 // confirmEvery is how often the connections of one member are read at most.

@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// maxFetch bounds how many versions are asked for at once.
+// maxFetch bounds how many versions one query returns.
 const maxFetch = 1000
 
 // Reader reads the versions of all sources.

@@ -22,7 +22,7 @@ import (
 // maxInsert bounds how many versions go in one insert.
 const maxInsert = 500
 
-// version is a detector.Version as it is stored.
+// version is a stored [schema.Version].
 type version struct {
 	ID         string       `bson:"_id"`
 	Source     string       `bson:"source"`
@@ -34,7 +34,7 @@ type version struct {
 	OpTime     oplog.OpTime `bson:"optime"`
 	Wall       time.Time    `bson:"wall"`
 	Temp       bool         `bson:"temp"`
-	// Listed says that a listing found it so, and no entry of the oplog.
+	// Listed is true if a listing found it so, and no entry of the oplog.
 	Listed bool `bson:"listed,omitempty"`
 	// Definition is null where the namespace was dropped.
 	Definition *definition `bson:"definition"`

@@ -265,7 +265,7 @@ func (s Store) SetUnlisted(ctx context.Context, unlisted []Unlisted) error {
 
 // Advance moves the stored position forward to p and returns what is stored then,
 // which can be further on if another process was faster. The error is ErrMissing
-// where nothing is stored. What another replica set has stored stays as it is.
+// where nothing is stored. What another replica set has stored is not changed.
 func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (Checkpoint, error) {
 	behind := bson.D{
 		{Key: "_id", Value: s.id},

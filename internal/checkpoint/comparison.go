@@ -29,18 +29,18 @@ type Comparison struct {
 	// Known is the optime in the catalog that corresponds to From: the snapshot of a first run
 	// is slightly later than its position.
 	Known oplog.OpTime `bson:"known"`
-	// Unknown says that no catalog was known, so that nothing can differ from it.
+	// Unknown is true if no catalog was known, so that nothing can differ from it.
 	Unknown bool `bson:"unknown,omitempty"`
-	// Gap says that what happened between them is lost, and the position goes to To.
+	// Gap is true if what happened between them is lost, and the position goes to To.
 	Gap bool `bson:"gap,omitempty"`
 	// Inclusive is true if the entry at To is still to be published.
 	Inclusive bool `bson:"inclusive,omitempty"`
-	// Listed is when the server was asked.
+	// Listed is when the server was listed.
 	Listed oplog.Moment `bson:"listed"`
-	// Undefined is what was there at To, and gone before it could be listed.
+	// Undefined is what existed at To and was dropped before it could be listed.
 	Undefined []Undefined `bson:"undefined,omitempty"`
 	// Unlisted is what the server could not list. It is stored beside the comparison, and
-	// stays when that is completed.
+	// remains when that is completed.
 	Unlisted []Unlisted `bson:"-"`
 }
 
@@ -53,7 +53,7 @@ type Undefined struct {
 }
 
 // Lease takes the right to compare, or keeps it: holder is a name of this process that
-// no other has. It says whether it has it; another process has, or the stored position
+// no other has. It reports whether it has it; another process has, or the stored position
 // is no longer the one given (any, if zero), where not. The clock is the deployment's own.
 func (s Store) Lease(ctx context.Context, at oplog.OpTime, holder string) (bool, error) {
 	free := bson.A{
@@ -81,7 +81,7 @@ func (s Store) uncompared(at oplog.OpTime) bson.D {
 	return filter
 }
 
-// Record makes a comparison complete, by compare-and-set: it says whether this one
+// Record completes a comparison, by compare-and-set: it reports whether this one
 // counts. It does not where the lease or the position is not what it was. The replica
 // set's id is recorded with it: behind a gap there may be another set.
 func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Comparison, set bson.ObjectID) (bool, error) {
@@ -141,7 +141,7 @@ func (s Store) SetCompared(ctx context.Context, at oplog.Moment) error {
 }
 
 // TakeOwnership records the replica set that a checkpoint is of, in place of the one that was
-// recorded. It says whether it did: not where position or set have changed meanwhile.
+// recorded. It reports whether it did: not where position or set have changed meanwhile.
 func (s Store) TakeOwnership(ctx context.Context, from Checkpoint, set bson.ObjectID) (bool, error) {
 	recorded := any(from.ReplicaSetID)
 	if from.ReplicaSetID.IsZero() {

@@ -8,12 +8,12 @@ import (
 	"github.com/ddltail/ddltail/internal/actor"
 )
 
-// Actor says where to look for who made a change. The zero value is nowhere.
+// Actor lists where to look for the actor of a change. The zero value is nowhere.
 type Actor struct {
-	// GetLog asks for the members' logs by command, Files for logs at these paths.
+	// GetLog is true if the members' logs are read by command; Files are the paths of logs.
 	GetLog bool
 	Files  []string
-	// Wait is how long a batch waits at most; 0 is not at all.
+	// Wait is how long a batch waits at most; 0 means that it does not wait.
 	Wait   time.Duration
 	Fields []actor.Field
 }

@@ -15,7 +15,7 @@ type Config struct {
 	MongoDB  URI
 	Sink     URI
 	Database string
-	// DatabaseNamed says that DATABASE or a URI's path named it; else it is the default.
+	// DatabaseNamed is true if DATABASE or a URI's path named it; otherwise it is the default.
 	DatabaseNamed bool
 	// Source is empty where the replica set's name is to be taken.
 	Source            string
@@ -31,7 +31,7 @@ type Config struct {
 	Sinks     []sink.Spec
 	// SinkValues are the variables of the kinds of sinks.
 	SinkValues sink.Values
-	// HistoryTTL is the age at which history goes; 0 is never.
+	// HistoryTTL is the age at which history is removed; 0 is never.
 	HistoryTTL time.Duration
 	Actor      Actor
 	// Declared is the path of a declared schema; empty for none.
@@ -50,7 +50,7 @@ type Config struct {
 	Log           Log
 	// UnknownOptions are names of options in the URIs that the driver ignores.
 	UnknownOptions []string
-	// Unknown are variables with ddltail's prefix that mean nothing.
+	// Unknown are variables with ddltail's prefix that ddltail does not read.
 	Unknown []string
 }
 
@@ -67,7 +67,7 @@ type Reconcile struct {
 	Every   time.Duration
 }
 
-// Log says how to log. An empty Format asks for the terminal's choice.
+// Log is how to log. An empty Format means console on a terminal, else JSON.
 type Log struct {
 	Level  string
 	Format string

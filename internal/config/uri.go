@@ -116,7 +116,7 @@ func (u URI) Hosts() []string { return u.parsed.Hosts }
 // Same reports whether another URI is the same text.
 func (u URI) Same(other URI) bool { return u.raw == other.raw }
 
-// Direct reports whether the URI asks for one member and no other.
+// Direct reports whether the URI names one member for a direct connection.
 func (u URI) Direct() bool { return u.parsed.DirectConnection }
 
 // PathIsAuthSource reports whether the database in the path also decides where the
@@ -134,7 +134,7 @@ func (u URI) database() string {
 	return u.parsed.Database
 }
 
-// reason says what the driver found wrong with a connection string, less all that
+// reason returns the driver's error about a connection string, without anything that
 // it repeats of it: that may be a credential, or a part of one where the @ is missing.
 func reason(err error) string {
 	var addr *net.AddrError

@@ -1,6 +1,6 @@
 // Package credentials follows user, password and TLS files of a running process while they
 // rotate: it reads them again when a server refuses them, or on request, and has the
-// process connect anew.
+// process reconnect.
 package credentials
 
 import (
@@ -22,7 +22,7 @@ const (
 	// patience is how long refused credentials are used, and read again, before the process
 	// gives up.
 	patience = 5 * time.Minute
-	// maxBackoff is the longest pause between two attempts to connect anew.
+	// maxBackoff is the longest pause between two attempts to reconnect.
 	maxBackoff = 10 * time.Second
 )
 
@@ -117,7 +117,7 @@ func (r *Rotation) Connect(ctx context.Context, step func(context.Context) error
 	}
 }
 
-// Reread reads the credentials again, as SIGHUP asks for.
+// Reread reads the credentials again, on SIGHUP.
 func (r *Rotation) Reread() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

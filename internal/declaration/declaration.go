@@ -21,7 +21,7 @@ type Declaration struct {
 type Error struct {
 	File         string
 	Line, Column int
-	// Problem says what is there and what is expected.
+	// Problem is what is there and what is expected.
 	Problem string
 }
 

@@ -17,7 +17,7 @@ import (
 //
 //	{db: NAME, collections: [{name, type, options, indexes: [SPEC, …]}, …]}
 //
-// an array of these, or {databases: [these]}. A collection may stand alone, with db and
+// an array of these, or {databases: [these]}. A single collection is accepted too, with db and
 // name, and its listing apart from its indexes, as {collection, indexes}. A file of
 // mongodump's names neither.
 type listing struct {

@@ -18,7 +18,7 @@ import (
 
 // Write writes definitions as a declaration that Read reads: by the end of the path as a
 // script (*.js), as JSON, as YAML, or as a folder with a JSON file for each namespace. The same
-// definitions give the same bytes; names are sorted, so that a change is a few lines of a
+// definitions result in the same bytes; names are sorted, so that a change is a few lines of a
 // diff. A folder gets new files, and loses none.
 func Write(path string, all schema.Definitions) error {
 	switch kindOf(path) {

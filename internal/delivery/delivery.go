@@ -56,7 +56,7 @@ func Verdicts() []Verdict { return []Verdict{Retry, Delivered, Rejected, Misconf
 // Outcome is a verdict with its details.
 type Outcome struct {
 	Verdict Verdict
-	// Reason says why the notification was not delivered. It never contains a URL or a
+	// Reason is why the notification was not delivered. It never contains a URL or a
 	// credential.
 	Reason string
 	// RetryAfter is the minimum backoff that the receiver requested; zero if none.

@@ -12,8 +12,8 @@ type command struct {
 	rewind func(*Rewind, operation)
 }
 
-// commands is all that is known of command entries. A name that does not stand
-// here is an UNKNOWN_COMMAND: nothing that a newer server does passes in silence.
+// commands is all that is known of command entries. A name that is not listed
+// here is an UNKNOWN_COMMAND: no command of a newer server is skipped silently.
 func commands() []command {
 	return []command{
 		{"create", "a collection, made on purpose or by a first write; the buckets of a time series", create, uncreate},

@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// errMalformed says that an entry is not of its command's shape.
+// errMalformed is returned for an entry without its command's structure.
 var errMalformed = errors.New("not of the command's shape")
 
 // Detector derives schema changes from oplog entries.
@@ -83,14 +83,14 @@ type detection struct {
 type operation struct {
 	oplog.Entry
 	ns schema.Namespace
-	// bucketed says that the entry names a time series' buckets; ns is then the
+	// bucketed is true if the entry names a time series' buckets; ns is then the
 	// name that users know.
 	bucketed bool
 	// unreported operations change the catalog and are not reported.
 	unreported bool
 }
 
-// operation handles one entry. One that fails leaves nothing behind but the word
+// operation handles one entry. One that fails has no effect but the word
 // that it was there.
 func (w *detection) operation(e oplog.Entry) {
 	switch e.Op {
@@ -115,7 +115,7 @@ func (w *detection) command(e oplog.Entry) {
 	}
 }
 
-// commandOf finds the row of a command entry, and takes its target apart. It says
+// commandOf finds the row of a command entry, and parses its target. It reports
 // whether there is such a row.
 func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	name, target := e.Command()
@@ -170,7 +170,7 @@ func (w *detection) put(ns schema.Namespace, d *schema.Definition) {
 }
 
 // emit appends a change, unless its namespace is out of scope. Of ddltail's own collections
-// only what takes one away is reported, a drop or a rename: what it held is lost.
+// only a drop or a rename of one is reported: what it held is lost.
 func (w *detection) emit(op operation, c notification.Change) {
 	heard := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || takesAway(c.Operation) && w.watch.IsOwn(c.Namespace())
 	if op.unreported || !heard {

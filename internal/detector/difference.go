@@ -87,7 +87,7 @@ func (c comparison) drops() []notification.Change {
 }
 
 // renames come in an order in which each finds its new name free. Where names were
-// swapped there is none: one of them goes by way of a name of its own.
+// swapped there is none: one of them gets a temporary name first.
 func (c comparison) renames() []notification.Change {
 	var out []notification.Change
 	taken := map[schema.Namespace]schema.Namespace{} // by the present name, the name to come
@@ -179,7 +179,7 @@ func (c comparison) creations() []notification.Change {
 }
 
 // indexDrops carry the name before, since they precede the renames. An
-// index that no collMod could have made of the old one was dropped and made anew.
+// index that no collMod could turn the old one into was dropped and created again.
 func (c comparison) indexDrops() []notification.Change {
 	var out []notification.Change
 	for _, ns := range c.matched(bothKnown) {

@@ -194,7 +194,7 @@ func dropIndexChange(ns schema.Namespace, def schema.Definition, name string, be
 	return c
 }
 
-// typedSpec says the simple collation where the collection's own would be taken.
+// typedSpec names the simple collation where the collection's own would be used.
 func typedSpec(def schema.Definition, spec bson.Raw) bson.Raw {
 	if _, err := def.Options.LookupErr("collation"); err == nil {
 		return mongosh.WithSimpleCollation(spec)

@@ -101,7 +101,7 @@ func (w *detection) emitRename(op operation, r rename) {
 	}
 }
 
-// emitReplaced reports a user's collection that the rename took away. An applyOps without
+// emitReplaced reports a user's collection that the rename replaced. An applyOps without
 // dropTarget moves the target to a tmpXXXXX.rename that differs on each member and that no
 // entry names: to its users it is dropped.
 func (w *detection) emitReplaced(op operation, r rename) {

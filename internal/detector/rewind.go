@@ -20,7 +20,7 @@ type Rewind struct {
 	lastKnown *schema.Catalog
 	byUUID    map[oplog.UUID]schema.Definition
 	state     map[schema.Namespace]schema.Definition
-	// unlisted is what the listing says nothing about; so it stays, unless an entry does.
+	// unlisted is what the listing does not cover; it stays unlisted unless an entry defines it.
 	unlisted []schema.Unlisted
 }
 
@@ -89,7 +89,7 @@ func (r *Rewind) remove(ns schema.Namespace) {
 	delete(r.state, ns)
 }
 
-// resolve records that an entry says what a namespace was: it is no longer unlisted.
+// resolve records that an entry defines what a namespace was: it is no longer unlisted.
 func (r *Rewind) resolve(ns schema.Namespace) {
 	r.unlisted = slices.DeleteFunc(r.unlisted, func(u schema.Unlisted) bool { return u.Namespace == ns })
 }

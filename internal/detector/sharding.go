@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// shardingNoop handles the no-ops in which a shard says what happened to the
+// shardingNoop handles the no-ops in which a shard reports what happened to the
 // sharding of a collection. Their statements are words: they only make sense on
 // the whole cluster.
 func shardingNoop(w *detection, op operation) error {

@@ -53,7 +53,7 @@ func (s *State) AdvanceTo(ts bson.Timestamp) {
 	}
 }
 
-// Apply folds in what a unit did. It keeps copies of its own.
+// Apply applies the result of a unit. It keeps copies.
 func (s *State) Apply(r Result) {
 	for _, v := range r.Versions {
 		s.Set(v)

@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// userSpec returns an index spec by the user's field names. It says whether that is
+// userSpec returns an index spec by the user's field names. It reports whether that is
 // exact: on a time series whose fields are not known it cannot be.
 func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, bool, error) {
 	key, ok := spec.Lookup("key").DocumentOK()
@@ -33,7 +33,7 @@ func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, boo
 }
 
 // typedKey turns the key of an index on buckets into the one that was typed: the
-// bounds of a field's values in a bucket stand for the field, ascending with the
+// bounds of a field's values in a bucket represent the field, ascending with the
 // minimum first, descending with the maximum first.
 func typedKey(key bson.Raw, meta string) (bson.D, bool, error) {
 	elems, err := key.Elements()

@@ -28,7 +28,7 @@ func viewDocument(w *detection, op operation) error {
 	op.ns.Collection = name
 	before, known := w.lookup(op.ns)
 	if op.Op == oplog.OpDelete {
-		// A time series' view goes before its buckets, whose drop is what counts.
+		// A time series' view is dropped before its buckets; the drop of the buckets is reported.
 		if !known || before.Kind == schema.KindView {
 			w.dropView(op, before.Options)
 		}

@@ -28,7 +28,7 @@ func needsQuoting(r rune) bool {
 	return r == '\'' || r == '"' || r == '`' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 }
 
-// text says an operation and its target where no statement can.
+// text describes an operation and its target where no statement can.
 func text(op notification.Operation, target ...string) string {
 	text := strings.ReplaceAll(string(op), "_", " ")
 	for _, name := range target {

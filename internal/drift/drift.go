@@ -35,7 +35,7 @@ type Difference struct {
 	Namespace schema.Namespace
 	// Index is the name of the index; empty for the namespace itself.
 	Index string
-	// Details say what differs, side by side; empty for Missing and Unexpected.
+	// Details is what differs, side by side; empty for Missing and Unexpected.
 	Details []Detail
 	// Cause is the change that made the difference; nil where the history has none.
 	Cause *Cause

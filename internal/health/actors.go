@@ -115,7 +115,7 @@ func tryFile(path string) error {
 	return file.Close()
 }
 
-// writeActors writes what the table says of actors.
+// writeActors writes the rows about actors.
 func (r Report) writeActors(line line) {
 	a := r.Actors
 	if a == nil {

@@ -30,25 +30,25 @@ const (
 	maxCounted = 100_000
 )
 
-// Check asks a replica set and a sink.
+// Check describes a check of a replica set and a sink.
 type Check struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
 	// Sink is the database of ddltail's own collections; SinkError is why it cannot be
-	// asked, nil where it can.
+	// queried, nil where it can.
 	Sink      *mongo.Database
 	SinkError error
 	// Source is empty where the set's name is to be taken.
 	Source, Name string
-	// Retention says that `run` removes old history.
+	// Retention is true if `run` removes old history.
 	Retention bool
-	// NoQueue says that `run` does not write the queue.
+	// NoQueue is true if `run` does not write the queue.
 	NoQueue bool
-	// Actor says where run looks for who made changes.
+	// Actor is where run looks for who made changes.
 	Actor config.Actor
 	// Declared is the declaration that the server is compared with; empty for none.
 	Declared string
-	// OneDeployment says that the set holds ddltail's own collections too.
+	// OneDeployment is true if the set holds ddltail's own collections too.
 	OneDeployment bool
 }
 
@@ -181,8 +181,8 @@ func (c Check) askPosition(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// askHistory reads the newest change and the gaps. A history without either means nothing
-// where no checkpoint says that something was recorded.
+// askHistory reads the newest change and the gaps. An empty history is conclusive only
+// if a checkpoint shows that something was recorded.
 func (c Check) askHistory(ctx context.Context, r *Report) error {
 	reader := history.NewReader(c.Sink)
 	var newest []history.Change

@@ -119,7 +119,7 @@ func permanent(versions []schema.Version) schema.Definitions {
 	return out
 }
 
-// differences says by namespace what is not the same.
+// differences returns, by namespace, what differs.
 func (c comparison) differences() map[string]string {
 	out := map[string]string{}
 	for ns, def := range c.known {

@@ -58,7 +58,7 @@ func (r *Report) compareDeclared(read comparison) {
 	r.know(FactDeclared)
 }
 
-// writeDeclared writes what the table says of drift.
+// writeDeclared writes the rows about drift.
 func (r Report) writeDeclared(line line) {
 	d := r.Declared
 	switch {

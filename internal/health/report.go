@@ -1,4 +1,4 @@
-// Package health asks a replica set and a sink how ddltail is doing.
+// Package health checks a replica set, a sink, and the ddltail that uses them.
 package health
 
 import (
@@ -164,7 +164,7 @@ type ActorSource struct {
 // Queue is what consumers have not processed yet.
 type Queue struct {
 	Unprocessed int64 `json:"unprocessed"`
-	// AtLeast says that counting stopped at Unprocessed.
+	// AtLeast is true if counting stopped at Unprocessed.
 	AtLeast bool `json:"at_least,omitempty"`
 	// Oldest is nil also where none is unprocessed.
 	Oldest *time.Time `json:"oldest"`

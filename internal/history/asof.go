@@ -21,7 +21,7 @@ const staleAfter = time.Minute
 type Standing struct {
 	Source  string
 	Version schema.Version
-	// Inferred is the span in which it came about where that was not read.
+	// Inferred is the span in which it happened, if it was not read from the oplog.
 	Inferred Interval
 }
 
@@ -98,7 +98,7 @@ func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Definitions, []strin
 	return s, notes, err
 }
 
-// notes says where the answer for a moment is not certain.
+// notes returns where the answer for a moment is not certain.
 func (b bounds) notes(a AsOf, inf inference) []string {
 	var notes []string
 	at := a.At

@@ -72,7 +72,7 @@ type tracker struct {
 // step follows one change. A change that leaves the object as it was had no effect.
 func (t *tracker) step(c Change) {
 	was := t.state
-	altered := false
+	var altered bool
 	switch {
 	case c.Index != "" && c.Index != t.Index:
 		return

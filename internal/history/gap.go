@@ -75,7 +75,7 @@ func (r Reader) inference(ctx context.Context, source string, until time.Time) (
 	return inf, err
 }
 
-// of returns the span in which a version came about, none where it was read from the
+// of returns the span in which a version was created, none where it was read from the
 // oplog. The versions of a gap have the wall clock of its end and lie just below it.
 func (inf inference) of(v schema.Version) Interval {
 	if span, ok := inf.compared[compared{v.Namespace.String(), v.Wall.UnixMilli()}]; ok {
@@ -114,7 +114,7 @@ type bounds struct {
 	position time.Time
 	// horizon is the time before which retention has removed superseded versions.
 	horizon time.Time
-	// setBack says that the answer for a time ends before versions with earlier times.
+	// setBack is true if the answer for a time ends before versions with earlier times.
 	setBack bool
 }
 

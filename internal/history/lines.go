@@ -14,7 +14,7 @@ func (r row) same() bool { return r.hasLeft && r.hasRight && r.left == r.right }
 const maxCompared = 4_000_000
 
 // compareLines aligns two texts by their longest common subsequence of lines. Changed
-// lines stand side by side, in the order in which they come.
+// lines are shown side by side, in the order in which they are added.
 func compareLines(left, right []string) []row {
 	common := commonLines(left, right)
 	var rows []row

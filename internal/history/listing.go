@@ -124,7 +124,7 @@ func intervalFields(i Interval) bson.D {
 	return bson.D{{Key: "from", Value: i.From}, {Key: "to", Value: i.To}}
 }
 
-// WriteScript writes a script with a head that says what it does, what goes when it
+// WriteScript writes a script with a head that describes its effect, what is lost when it
 // runs, and what is not certain.
 func WriteScript(w io.Writer, head string, notes []string, script migration.Script) error {
 	out := bufio.NewWriter(w)

@@ -40,9 +40,9 @@ func (r Reader) changes() *mongo.Collection { return r.db.Collection(sink.Histor
 
 // Extent is what a list covers.
 type Extent struct {
-	// Limited says that older changes were left out for the limit.
+	// Limited is true if older changes were left out for the limit.
 	Limited bool
-	// Notes say where a clock that was set back ends the list early.
+	// Notes is where a clock that was set back ends the list early.
 	Notes []string
 }
 
@@ -162,7 +162,7 @@ func timestamp(operator string, at time.Time) bson.E {
 }
 
 // seconds is a moment as the field timestamp has it. A fraction of a millisecond
-// counts: what came in the millisecond before it is not at or after it.
+// counts: a change of the millisecond before is not at or after it.
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // ofSource selects by the first part of every _id.

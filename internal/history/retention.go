@@ -24,7 +24,7 @@ const maxRemoved = 1000
 func horizonID(source string) bson.D { return bson.D{{Key: "retention", Value: source}} }
 
 // Horizon is the moment before which retention has taken what a source's answers
-// needed; zero where nothing was ever taken.
+// needed; zero where nothing was ever removed.
 func (r Reader) Horizon(ctx context.Context, source string) (time.Time, error) {
 	var doc struct {
 		Horizon time.Time `bson:"horizon"`
@@ -39,7 +39,7 @@ func (r Reader) Horizon(ctx context.Context, source string) (time.Time, error) {
 // Removed is what a run of retention took.
 type Removed struct {
 	Changes, Versions int
-	// Horizon is the moment from which on every answer is still promised; zero where
+	// Horizon is the time from which every query is still answered; zero where
 	// nothing could be removed.
 	Horizon time.Time
 	// ActorsKept is why actors that are stored apart from their changes were not removed.
@@ -48,7 +48,7 @@ type Removed struct {
 
 // Retain removes the history of a source that is older than ttl, and the versions
 // that no moment within it needs: a namespace keeps the version in effect at the horizon.
-// Nothing goes that a detector could need or write again: the horizon lies at or
+// Nothing is removed that a detector could need or write again: the horizon is at or
 // before every checkpoint of the source.
 func (r Reader) Retain(ctx context.Context, source string, ttl time.Duration) (Removed, error) {
 	e, ok, err := r.expiry(ctx, source, time.Now().Add(-ttl))
@@ -68,7 +68,7 @@ func (r Reader) Retain(ctx context.Context, source string, ttl time.Duration) (R
 		if err != nil {
 			return out, err
 		}
-		// A drop goes in the pass after what it ended.
+		// A drop is removed in the pass after the version that it ended.
 		if n == 0 {
 			break
 		}
@@ -103,7 +103,7 @@ func (r Reader) expiry(ctx context.Context, source string, before time.Time) (ex
 	return e, err == nil, err
 }
 
-// removeVersions takes what was superseded at the horizon, and drops that end nothing
+// removeVersions removes what was superseded at the horizon, and drops that end nothing
 // any more.
 func (r Reader) removeVersions(ctx context.Context, e expiry) (int, error) {
 	coll := r.db.Collection(sink.Catalog)
@@ -176,8 +176,8 @@ func (s *superseded) next(raw bson.Raw) error {
 	return nil
 }
 
-// end closes a namespace. A drop with nothing before it says nothing; it goes last,
-// because what it ended would stand again without it.
+// end closes a namespace. A drop without an earlier version is not needed; it is removed last,
+// because without it the version that it ended would be current again.
 func (s *superseded) end() {
 	if s.drop && s.alone {
 		s.ids = append(s.ids, s.newest.id)
@@ -185,8 +185,8 @@ func (s *superseded) end() {
 	s.newest.id, s.drop = "", false
 }
 
-// removeChanges removes old changes. Those of a comparison stay as long as a
-// version that came of it: an answer with that version says so.
+// removeChanges removes old changes. Those of a comparison are kept as long as a
+// version from it: the output for that version mentions it.
 func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error {
 	old := bson.D{
 		{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(e.before)}}},
@@ -231,7 +231,7 @@ func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error
 	return r.removeWithActors(ctx, ids, out)
 }
 
-// inferredWalls remembers at which moments versions came of a comparison.
+// inferredWalls holds the times of versions that a comparison found.
 type inferredWalls struct {
 	coll   *mongo.Collection
 	source string
@@ -266,7 +266,7 @@ func remove(ctx context.Context, coll *mongo.Collection, ids []string) (int, err
 }
 
 // removeWithActors removes changes and the actors that are stored apart from them. The actors are removed first: one without its
-// change would stay for ever. Without the right to that the actors stay.
+// change would be kept for ever. Without the privilege to remove them the actors are kept.
 func (r Reader) removeWithActors(ctx context.Context, ids []string, out *Removed) error {
 	_, err := remove(ctx, r.db.Collection(sink.Actors), ids)
 	if sink.Unauthorized(err) {

@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// ErrNotFound says that the history holds no such change, or several.
+// ErrNotFound is returned if the history holds no such change, or several.
 var ErrNotFound = errors.New("no such change in the history")
 
 // Find returns the change of an _id, or of the short form that the tables show: without
@@ -135,8 +135,8 @@ func others(doc bson.Raw) []bson.RawElement {
 	return out
 }
 
-// showDefinitions writes what was and what is, the lines that went marked with a
-// minus and those that came with a plus.
+// showDefinitions writes the difference of two definitions: removed lines begin with a
+// minus, added ones with a plus.
 func showDefinitions(out *bufio.Writer, screen terminal.Screen, c Change, width int) {
 	before, hadBefore := c.Raw.Lookup("before").DocumentOK()
 	after, hasAfter := c.Raw.Lookup("after").DocumentOK()

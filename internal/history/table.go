@@ -34,7 +34,7 @@ type Table struct {
 
 // Style is how much a table shows.
 type Style struct {
-	// Wide shows statements and _ids in full, whatever the width of the terminal.
+	// Wide shows statements and _ids in full, regardless of the terminal's width.
 	Wide bool
 	// Sources shows which source a change is of.
 	Sources bool

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxDigest is how many notifications one message is made of, and maxDigestBytes how
+	// maxDigest is how many notifications one message holds, and maxDigestBytes how
 	// large their documents may be together.
 	maxDigest      = 5000
 	maxDigestBytes = 32 << 20

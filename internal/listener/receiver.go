@@ -24,7 +24,7 @@ type Receiver struct {
 	Interval time.Duration
 	// GiveUpAfter is the age at which an undelivered notification expires; zero: never.
 	GiveUpAfter time.Duration
-	// Remedy says what to check if the answers indicate a misconfiguration.
+	// Remedy is what to check if the answers indicate a misconfiguration.
 	Remedy string
 }
 

@@ -37,7 +37,7 @@ type Status struct {
 	refused   error
 	refusedAt time.Time
 	total     int
-	// receivers are asked for their misconfigurations.
+	// receivers report their misconfigurations.
 	receivers []*dispatcher
 }
 

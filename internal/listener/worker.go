@@ -37,7 +37,7 @@ type pause struct {
 	queueFailed bool
 	// scan is set if only a scan shows when to try again.
 	scan bool
-	// retryAfter is what the receiver asked for.
+	// retryAfter is the receiver's Retry-After.
 	retryAfter time.Duration
 }
 

@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Info says which ddltail a set of metrics belongs to. What is not known is empty.
+// Info identifies the ddltail that serves the metrics. What is not known is empty.
 type Info struct {
 	// Component is the command, run or listen.
 	Component  string

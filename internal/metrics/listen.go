@@ -122,7 +122,7 @@ func (m *Listen) SetReceivers(receivers []string) {
 	}
 }
 
-// SetMisconfigured says whether a receiver's answers indicate a misconfiguration.
+// SetMisconfigured records whether a receiver's answers indicate a misconfiguration.
 func (m *Listen) SetMisconfigured(receiver string, is bool) {
 	value := 0.0
 	if is {
@@ -131,7 +131,7 @@ func (m *Listen) SetMisconfigured(receiver string, is bool) {
 	m.misconfigured.WithLabelValues(receiver).Set(value)
 }
 
-// Pending says what the timestamp of the oldest pending notification of a receiver is, in
+// Pending sets the timestamp of the oldest pending notification of a receiver, in
 // epoch seconds, zero if there is none.
 func (m *Listen) Pending(receiver string, oldest float64) {
 	age := 0.0
@@ -141,7 +141,7 @@ func (m *Listen) Pending(receiver string, oldest float64) {
 	m.oldestPending.WithLabelValues(receiver).Set(age)
 }
 
-// SetMode says which of the modes is the one; none of them before it is known.
+// SetMode sets the series of one mode to 1, those of the others to 0; all are 0 until it is known.
 func (m *Listen) SetMode(mode string) {
 	for _, other := range m.modes {
 		value := 0.0
@@ -152,7 +152,7 @@ func (m *Listen) SetMode(mode string) {
 	}
 }
 
-// Queue says how many notifications wait, and the timestamp of the oldest in epoch
+// Queue sets how many notifications wait, and the timestamp of the oldest in epoch
 // seconds, zero if none has one.
 func (m *Listen) Queue(unprocessed int, oldest float64) {
 	m.unprocessed.Set(float64(unprocessed))

@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// Build says which program this is.
+// Build identifies the program.
 type Build struct {
 	Version, Commit string
 }
@@ -37,7 +37,7 @@ type Run struct {
 	Unprocessed   prometheus.Gauge
 	Tailing       prometheus.Gauge
 	Unlisted      prometheus.Gauge
-	// Drift is there only where a schema is declared.
+	// Drift is registered only if a schema is declared.
 	Drift       *prometheus.GaugeVec
 	Actors      *prometheus.CounterVec
 	ActorWait   prometheus.Histogram
@@ -50,7 +50,7 @@ type Run struct {
 	certificates *prometheus.GaugeVec
 }
 
-// Closed sets of label values; each series is there from the start, at zero, so
+// Closed sets of label values; each series exists from the start, at zero, so
 // that a rate over it is right from the first event on.
 type Labels struct {
 	Operations, Risks, Sinks, Reasons []string

@@ -107,7 +107,7 @@ func modifyIndex(ns schema.Namespace, old, spec bson.Raw) Script {
 	return script
 }
 
-// warnExpiry says that an index takes documents, or takes them sooner than before.
+// warnExpiry adds a warning if an index deletes documents, or deletes them sooner than before.
 func warnExpiry(s Step, ns schema.Namespace, old, spec bson.Raw) Step {
 	if s.Text != "" && lower(option.Index("expireAfterSeconds"), old, spec) {
 		s.Warning, s.Destroys = "DATA MAY GO: "+ns.String()+" expires documents by the index "+mongosh.Quote(nameOf(spec)), true

@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Policy says what a script may do to documents. The zero value is the safe one.
+// Policy is what a script may do to documents. The zero value deletes none.
 type Policy int
 
 const (
@@ -79,7 +79,7 @@ func Lead(from, to schema.Definitions, policy Policy) Script {
 	return script
 }
 
-// keptNames returns the names that stay taken where no collection is dropped: its own, and those
+// keptNames returns the names that remain in use where no collection is dropped: its own, and those
 // of collections that would be renamed to one of them.
 func keptNames(differences []schema.Difference) map[schema.Namespace]bool {
 	kept := map[schema.Namespace]bool{}
@@ -112,7 +112,7 @@ func (p *plan) create(n schema.Named) {
 	p.creates = append(p.creates, create(n)...)
 }
 
-// drop takes a namespace away; why is empty where it is simply gone.
+// drop drops a namespace; why is empty where the target has none of that name.
 func (p *plan) drop(n schema.Named, why string) {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	if n.Definition.Kind == schema.KindView {

@@ -12,13 +12,13 @@ import (
 type Step struct {
 	// Text is the statement; empty where mongosh cannot say it.
 	Text string
-	// Warning says what goes, or what cannot be said; empty for most.
+	// Warning is what is lost, or what cannot be expressed; empty for most.
 	Warning string
-	// Destroys says that documents go.
+	// Destroys is true if documents are deleted.
 	Destroys bool
-	// Drops says that the step drops an object, or is part of a rebuild.
+	// Drops is true if the step drops an object, or is part of a rebuild.
 	Drops bool
-	// Withheld says that the statement would drop documents, and was left out.
+	// Withheld is true if the statement would drop documents, and was left out.
 	Withheld bool
 }
 

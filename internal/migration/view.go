@@ -72,7 +72,7 @@ func collect(v bson.RawValue, found map[string]bool) {
 }
 
 // sameSources reports whether a changed view can be changed in its place: with other
-// sources two views in a row could stand on each other for a moment, which a server
+// sources two views in a row could depend on each other for a moment, which a server
 // refuses. Its collation cannot be changed at all.
 func sameSources(a, b schema.Definition) bool {
 	return !slices.Contains(schema.DifferingOptions(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))

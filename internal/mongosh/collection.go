@@ -32,7 +32,7 @@ func CreateCollection(db, coll string, options bson.Raw) string {
 	return t.call(t.db, "createCollection", text(coll), minimal)
 }
 
-// createThenCap creates a clustered collection, and makes it capped as long as it is
+// createThenCap creates a clustered collection, and converts it to capped while it is
 // empty.
 func (t target) createThenCap(options bson.Raw, minimal object) string {
 	limits := func(f field) bool { return f.key == "capped" || f.key == "size" || f.key == "max" }
@@ -65,7 +65,7 @@ func createCollectionTakes(options object) bool {
 
 // DropCollection drops a collection or a view. Options are those it had, nil
 // where they are not known: mongosh's drop takes a collection's encrypted
-// companions along, so that one with encryptedFields is dropped by command.
+// companions too, so that one with encryptedFields is dropped by command.
 func DropCollection(db, coll string, options bson.Raw) string {
 	t := longTarget(db, coll)
 	stored, _ := parse(options)

@@ -84,7 +84,7 @@ func minimalTimeSeries(v bson.RawValue) node {
 }
 
 // minimalClusteredIndex leaves out the version, 2 in every server that has
-// clustered collections, and the name that create gives by itself.
+// clustered collections, and the name that create uses by default.
 func minimalClusteredIndex(v bson.RawValue) node {
 	stored, ok := nested(v)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// indexDefinition is an index as its user would have asked for it.
+// indexDefinition is an index as a user would have specified it.
 type indexDefinition struct {
 	name    string
 	key     object

@@ -74,7 +74,7 @@ func (w *writer) object(fields object) {
 		w.text(")")
 	case repeatedKeys:
 		// A Map has no room for a second entry of one key, but whoever
-		// serialises it asks its method entries, and that may say more.
+		// serialises it calls its method entries, which may return more.
 		w.text("Object.assign(new Map(), {entries: Array.prototype.values.bind(")
 		w.pairs(fields)
 		w.text(")})")

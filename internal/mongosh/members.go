@@ -10,7 +10,7 @@ import (
 // an underscore are not listed, mongosh takes none of them for a collection.
 //
 // Had from mongosh 2.12.0 by walking the prototype chain of db; 2.0.0 has the
-// same. A test asks the mongosh at hand.
+// same. A test compares them with the installed mongosh.
 const dbMembers = `
 	adminCommand aggregate auth changeUserPassword checkMetadataConsistency cloneCollection
 	cloneDatabase commandHelp constructor copyDatabase createCollection createEncryptedCollection

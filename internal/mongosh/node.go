@@ -51,7 +51,7 @@ func (l list) write(w *writer) {
 }
 
 // parse splits a document. ok is false where it is malformed; the fields read
-// until then come along.
+// until then are included.
 func parse(doc bson.Raw) (fields object, ok bool) {
 	if !ends(doc) {
 		return nil, false
@@ -77,7 +77,7 @@ func nested(v bson.RawValue) (fields object, ok bool) {
 	return parse(doc)
 }
 
-// ends reports whether the document is as long as it says and closed by its zero;
+// ends reports whether the document has the length that it declares and ends with its zero byte;
 // the driver reads one that is not.
 func ends(doc bson.Raw) bool {
 	return len(doc) >= 5 && int64(binary.LittleEndian.Uint32(doc)) == int64(len(doc)) && doc[len(doc)-1] == 0

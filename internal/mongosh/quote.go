@@ -43,7 +43,7 @@ func writeEscaped(b *strings.Builder, r rune) {
 	}
 }
 
-// isIdentifier reports whether s may stand unquoted as a property name. Names
+// isIdentifier reports whether s is valid as an unquoted property name. Names
 // beyond ASCII may too in JavaScript, but they read no worse in quotes.
 func isIdentifier(s string) bool {
 	for i := 0; i < len(s); i++ {

@@ -9,10 +9,10 @@ import (
 // maxExact is the largest integer up to which a double holds every one.
 const maxExact = 1 << 53
 
-// relax makes a whole number plain, whatever its type: {amount: 1} for the
+// relax writes a whole number without its type: {amount: 1} for the
 // 1.0 of an old shell and the 1L of Java. For values that the server reads as
 // numbers: index directions, sizes, seconds. In expressions of the user's own
-// (validators, filters, pipelines) types stay as they are.
+// (validators, filters, pipelines) types are kept.
 func relax(v bson.RawValue) node {
 	if n, ok := wholeNumber(v); ok {
 		return integer(n)

@@ -13,7 +13,7 @@ type Definition struct {
 	Indexes []bson.Raw
 }
 
-// ReplaceCollection drops a collection and makes it anew, in as many
+// ReplaceCollection drops a collection and creates it again, in as many
 // statements as that takes, on one line.
 func ReplaceCollection(db, coll string, after Definition) string {
 	stored, _ := parse(after.Options)

@@ -67,7 +67,7 @@ func (w *writer) number(v bson.RawValue) bool {
 	return false
 }
 
-// decimal goes by text, which not every pattern of bits survives.
+// decimal is written as text, which does not preserve every pattern of bits.
 func (w *writer) decimal(d bson.Decimal128) {
 	if again, err := bson.ParseDecimal128(d.String()); err != nil || again != d {
 		w.lossy = true
@@ -205,7 +205,7 @@ func (w *writer) date(ok bool, ms int64) {
 	if ms < -maxDate || ms > maxDate {
 		w.lossy = true
 	}
-	// ISODate takes four digits for the year and nothing else.
+	// ISODate accepts years of four digits only.
 	t := time.UnixMilli(ms).UTC()
 	if ms < -maxDate || ms > maxDate || t.Year() < 0 || t.Year() > 9999 {
 		w.text("new Date(" + strconv.FormatInt(ms, 10) + ")")

@@ -22,7 +22,7 @@ type Modification struct {
 // of it cannot be taken back, or where doing so could delete documents: by
 // setting or shortening an expiry, by making a capped collection smaller.
 //
-// A validator comes and goes with validationLevel "strict" and validationAction
+// A validator is added and removed with validationLevel "strict" and validationAction
 // "error" in the catalog, the defaults; collMod cannot remove those again.
 func UndoModifyCollection(db, coll string, m Modification) string {
 	changes, ok := collModParameters(m.Changes)
@@ -143,6 +143,6 @@ func oldIndexOption(change field, before object) node {
 	if row.Limit && had {
 		return oldExpiry(change, row, old, had)
 	}
-	// An index stays unique, and a TTL index one: those have no Off.
+	// A unique index remains unique, and a TTL index a TTL index: those have no Off.
 	return oldValue(row, old, had)
 }

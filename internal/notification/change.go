@@ -17,7 +17,7 @@ type Change struct {
 	IndexName string
 	// To is a rename's new name, a full namespace.
 	To string
-	// Collections is what a DropDatabase took along.
+	// Collections are those that a DropDatabase dropped.
 	Collections []string
 	// Statement is the text that consumers show. Mongosh makes the same change
 	// again from any database; Undo takes it back where that needs no data. Both

@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Origin says where the changes of one ddltail come from.
+// Origin is where the changes of one ddltail come from.
 type Origin struct {
 	// Source is the first part of every _id.
 	Source     string

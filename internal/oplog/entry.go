@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Kinds of entries in which a schema change can stand, the values of "op".
+// Kinds of entries that can hold a schema change, the values of "op".
 const (
 	OpCommand = "c"
 	OpInsert  = "i"
@@ -19,7 +19,7 @@ const (
 )
 
 // Entry is one oplog entry, decoded leniently: servers add fields, and what is
-// not asked for here is left in Raw.
+// not decoded here is left in Raw.
 //
 // Object, Object2 and Raw share memory with the bytes given to Decode.
 type Entry struct {
@@ -44,7 +44,7 @@ type Entry struct {
 	Raw         bson.Raw
 }
 
-// DecodeError says which entry could not be decoded, and why. OpTime is zero
+// DecodeError names the entry that could not be decoded, and the cause. OpTime is zero
 // where not even that could be read.
 type DecodeError struct {
 	OpTime OpTime
@@ -114,7 +114,7 @@ func (e Entry) Database() string {
 }
 
 // fields reads typed fields of one document and keeps the first mistake. An
-// absent field is a zero value: which ones must be there is the caller's rule.
+// absent field is a zero value: which fields are required is up to the caller.
 type fields struct {
 	raw    bson.Raw
 	optime OpTime

@@ -55,7 +55,7 @@ func codes() map[int32]Reason {
 	}
 }
 
-// ErrOvertaken says that other members are far ahead of the one that is read from: cut
+// ErrOvertaken is returned if other members are far ahead of the one that is read from: cut
 // off from them, a member stops advancing without an error.
 var ErrOvertaken = errors.New("other members are far ahead")
 
@@ -87,7 +87,7 @@ func ReasonOf(err error) Reason {
 	return ReasonOther
 }
 
-// PositionError says that a member does not hold the entry at a position.
+// PositionError is returned if a member does not hold the entry at a position.
 type PositionError struct {
 	Host     string
 	Position OpTime
@@ -99,15 +99,15 @@ type PositionError struct {
 	FoundTerm int64
 }
 
-// Another says that the member holds another history than the position's: entries
+// Another reports whether the member holds another history than the position's: entries
 // around it, and not this one.
 func (e *PositionError) Another() bool { return !e.Truncated() && !e.Lagging() }
 
-// Lagging says that the member may yet get there: its head lies before the
+// Lagging reports whether the member may still reach the position: its head is before the
 // position. If it is the primary, it never will.
 func (e *PositionError) Lagging() bool { return e.Position.TS.After(e.Head.TS) }
 
-// Truncated says that the member's oplog begins after the position.
+// Truncated reports whether the member's oplog begins after the position.
 func (e *PositionError) Truncated() bool { return e.Oldest.TS.After(e.Position.TS) }
 
 func (e *PositionError) Error() string {

@@ -13,11 +13,11 @@ const viewsPattern = `\.system\.views$`
 //   - a command of its own, or the commit or abort of a prepared transaction;
 //   - an applyOps with a command among its operations;
 //   - the last entry of a transaction too large for one, whatever it holds, since
-//     the DDL may stand in an earlier entry (8.0's batched inserts look the same
+//     the DDL may be in an earlier entry (8.0's batched inserts look the same
 //     and carry multiOpType);
 //   - an applyOps outside a transaction that writes views;
 //   - a view, which is a document in system.views;
-//   - on a shard, a no-op that says what happened to a collection's sharding.
+//   - on a shard, a no-op that reports what happened to a collection's sharding.
 func filter(bounds bson.D, sharded bool) bson.D {
 	views := bson.Regex{Pattern: viewsPattern}
 	lastOfTransaction := bson.D{

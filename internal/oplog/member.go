@@ -31,12 +31,12 @@ type Member struct {
 	Client *mongo.Client
 }
 
-// State is what a member says of itself.
+// State is the state that a member reports.
 type State struct {
 	// Majority is the newest entry on this member that a majority has, Newest the newest
 	// of all, which may roll back.
 	Majority, Newest OpTime
-	// Primary says that it is the primary, and no secondary.
+	// Primary is true if it is the primary.
 	Primary bool
 	// Topology changes with every change of the member's state, so that two equal ones
 	// have no roll-back between them.
@@ -49,12 +49,12 @@ type Topology struct {
 	Counter int64         `bson:"counter"`
 }
 
-// ErrNotReadable says that a member is neither primary nor secondary, but in recovery,
+// ErrNotReadable is returned for a member that is neither primary nor secondary, but in recovery,
 // roll-back or initial sync, or removed from the set. It may answer reads of its oplog
 // all the same, and never come to the next entry.
 var ErrNotReadable = errors.New("neither primary nor secondary")
 
-// State asks the member what it is. The error wraps ErrNotReadable where it is in no
+// State queries the member's state. The error wraps ErrNotReadable where it is in no
 // state to be read from.
 func (m Member) State(ctx context.Context) (State, error) {
 	raw, err := m.run(ctx, "admin", bson.D{{Key: "hello", Value: 1}})

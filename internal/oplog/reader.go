@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// awaitTime is how long the server holds a getMore that has nothing to say.
+	// awaitTime is how long the server holds a getMore without results.
 	awaitTime = time.Second
-	// closeTimeout bounds the farewell to a member that may be gone.
+	// closeTimeout bounds closing the cursor on a member that may be down.
 	closeTimeout = 500 * time.Millisecond
 	// nearHead is how far behind the head a tailable cursor may start. Behind it
 	// lie windows, whose scans are short enough to report progress.
@@ -30,12 +30,12 @@ type Batch struct {
 	// are valid until the next call.
 	Entries []bson.Raw
 	// Scanned is how far the server has read, at or behind the last entry. Its
-	// term is not known: ask Member.At for it.
+	// term is not known: Member.At returns it.
 	Scanned bson.Timestamp
 	// Head is the newest majority-committed entry at the start of a window, and
 	// zero while tailing.
 	Head OpTime
-	// Tailing says that the reader follows the head.
+	// Tailing is true if the reader follows the head.
 	Tailing bool
 	// from is the member, for the earlier entries of a transaction.
 	from Fetcher
@@ -58,10 +58,10 @@ func (b Batch) Units(ctx context.Context) iter.Seq2[Unit, error] {
 // Start is where a Reader begins.
 type Start struct {
 	Position OpTime
-	// Inclusive asks for the entry at Position too: a first run that begins at
+	// Inclusive includes the entry at Position: a first run that begins at
 	// the oldest entry has not read it yet.
 	Inclusive bool
-	// Sharded asks for the no-ops too that a shard writes about its collections'
+	// Sharded includes the no-ops that a shard writes about its collections'
 	// sharding.
 	Sharded bool
 }
@@ -69,7 +69,7 @@ type Start struct {
 // Reader reads the entries of one member that can hold schema changes, in oplog
 // order, majority-committed only: what can still roll back is never returned.
 //
-// It begins with windows bounded on both sides and goes over to a tailable
+// It begins with windows bounded on both sides and continues with a tailable
 // cursor near the head. A Reader that failed is done for: open another.
 type Reader struct {
 	member    Member
@@ -84,7 +84,7 @@ type Reader struct {
 }
 
 // Open proves that the member still holds the entry at the start's position,
-// with the same term, and returns a reader that goes on from there. Where it does
+// with the same term, and returns a reader that continues from there. Where it does
 // not, the error is a *PositionError.
 func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
 	if err := m.prove(ctx, start.Position); err != nil {
@@ -156,8 +156,8 @@ func (r *Reader) tail(ctx context.Context) (Batch, error) {
 }
 
 // advance moves the reader past what a reply held. A tailable cursor begins at
-// the last position itself, so that it has a record to stand on: that one, and
-// whatever else was returned before, is left out.
+// the last position itself, so that the cursor has a record to begin at: that one, and
+// everything else that was returned before, is left out.
 func (r *Reader) advance(rep reply) Batch {
 	r.cursor = rep.cursor
 	b := Batch{Entries: rep.entries[:0], Scanned: r.after, from: r.member}

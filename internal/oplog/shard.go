@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Shard says which shard of which cluster a replica set is. It is the zero value
+// Shard identifies a replica set as a shard of a cluster. It is the zero value
 // where the set is no shard.
 type Shard struct {
 	Name    string

@@ -28,8 +28,8 @@ type Fetcher interface {
 	Fetch(ctx context.Context, ts bson.Timestamp) (Entry, bool, error)
 }
 
-// ChainError says that the beginning of a transaction is no longer in the oplog of
-// the member that was asked.
+// ChainError is returned if the beginning of a transaction is no longer in the oplog of
+// the member that is read.
 type ChainError struct {
 	// End is the entry that made the transaction take effect, Missing the one that
 	// is not there.
@@ -57,7 +57,7 @@ func unitOf(ctx context.Context, raw bson.Raw, from Fetcher) (Unit, error) {
 // entry itself. A transaction larger than one entry is a chain, linked by
 // prevOpTime from its last entry to its first, so that it can be assembled at its
 // end: nothing is kept while it is under way, and what does not commit is never
-// read. The error is a *ChainError where an entry of the chain is gone.
+// read. The error is a *ChainError if an entry of the chain was truncated.
 func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 	u := Unit{OpTime: e.OpTime, Wall: e.Wall}
 	if _, uid, ok := e.Raw.Lookup("lsid", "uid").BinaryOK(); ok && len(uid) == len(u.SessionUser) {

@@ -15,7 +15,7 @@ const (
 	minSpan   = time.Second
 	maxSpan   = 24 * time.Hour
 	// A scan that matches nothing answers only at its end. These keep that end
-	// about a second away, whatever the oplog holds.
+	// about a second away, regardless of the oplog's content.
 	fastScan = 300 * time.Millisecond
 	slowScan = 1500 * time.Millisecond
 	scanCap  = 5 * time.Second

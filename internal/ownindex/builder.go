@@ -61,7 +61,7 @@ func (b *Builder) createFast(ctx context.Context, coll *mongo.Collection, missin
 	if err != nil || !empty && known { // if they exist, a server answers at once
 		return missing, err
 	}
-	// The driver sends the deadline along, so that the server gives up the build as well.
+	// The driver sends the deadline, so that the server stops the build as well.
 	bounded, cancel := context.WithTimeout(ctx, emptyLimit)
 	defer cancel()
 	err = create(bounded, coll, missing)

@@ -20,7 +20,7 @@ import (
 // Index is one index of a collection.
 type Index struct {
 	Keys bson.D
-	// Name is empty for the usual one, made of the keys.
+	// Name is empty for the default name, which consists of the keys.
 	Name           string
 	Unique, Sparse bool
 	// Partial is the filter of a partial index; nil for none.

@@ -39,7 +39,7 @@ func (p *Pipeline) Conflict(conflict *sink.ConflictError) error {
 	return nil
 }
 
-// foreignCheckpointError says what to do if two sets of one name share a sink.
+// foreignCheckpointError is returned if two sets of one name share a sink; it says what to do.
 func foreignCheckpointError(stored checkpoint.Checkpoint) error {
 	return &config.Error{
 		Reason: fmt.Sprintf("the checkpoint of source %s belongs to another replica set of the same name", stored.Source),

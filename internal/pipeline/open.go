@@ -106,7 +106,7 @@ func (p *Pipeline) withHidden(ctx context.Context, view replicaset.View) replica
 	return all
 }
 
-// openOther tries the members that were not asked yet, whatever the read preference, and
+// openOther tries the members that were not tried yet, regardless of the read preference, and
 // delayed ones last. It records why each failed.
 func (p *Pipeline) openOther(ctx context.Context, view replicaset.View, failed map[string]error) (member, *oplog.Reader, bool) {
 	others := slices.Clone(view.Members)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,7 +15,6 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/replicaset"
-	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
@@ -254,32 +252,4 @@ func queueTakenError(err error) error {
 			Remedy: "give it another DDLTAIL_DATABASE; to hand the queue over, delete the old checkpoint document"}
 	}
 	return err
-}
-
-// Await retries a step of the start until it succeeds, and logs what it waits for. It gives
-// up after the limit, and at once on a *config.Error.
-func Await(ctx context.Context, log *zap.Logger, limit time.Duration, step func(context.Context) error) error {
-	deadline := time.Now().Add(limit)
-	var said string
-	for {
-		err := step(ctx)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			// The step failed because the process was asked to stop.
-			return ctx.Err()
-		case usererror.IsFinal(err):
-			return err
-		case time.Now().After(deadline):
-			return fmt.Errorf("gave up after %s: %w", limit, err)
-		}
-		if text := strings.ReplaceAll(replicaset.WithoutConnection(err).Error(), "\n", "; "); text != said {
-			said = text
-			log.Info("waiting", zap.Duration("at_most", time.Until(deadline).Round(time.Second)), zap.String("for", text))
-		}
-		if !retry.Sleep(ctx, time.Second) {
-			return ctx.Err()
-		}
-	}
 }

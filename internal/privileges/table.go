@@ -66,13 +66,13 @@ type Use struct {
 	Database string
 	// MajorVersion is that of the server to tail.
 	MajorVersion int
-	// HistoryTTL says that old history is removed.
+	// HistoryTTL is true if old history is removed.
 	HistoryTTL bool
-	// Actor says that ACTOR is set, so that who made changes is looked for.
+	// Actor is true if ACTOR is set, so that who made changes is looked for.
 	Actor bool
-	// GetLog says that ACTOR has getlog.
+	// GetLog is true if ACTOR has getlog.
 	GetLog bool
-	// NoQueue says that nothing is written to the queue: SINKS lacks mongodb.
+	// NoQueue is true if nothing is written to the queue: SINKS lacks mongodb.
 	NoQueue bool
 }
 

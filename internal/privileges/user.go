@@ -159,7 +159,7 @@ func (m Missing) Error() *config.Error {
 	return &config.Error{Reason: "privileges are missing: " + Text(m.Privileges()), Remedy: m.Remedy()}
 }
 
-// Remedy says how to grant what is missing.
+// Remedy returns how to grant what is missing.
 func (m Missing) Remedy() string {
 	if m.Grant == "" {
 		return "the URI names no user, and the server requires one: put user and password into it"
@@ -167,7 +167,7 @@ func (m Missing) Remedy() string {
 	return m.use.script() + ", or grant them with " + m.Grant
 }
 
-// script says how create-user.js is run for a use.
+// script returns how create-user.js is run for a use.
 func (u Use) script() string {
 	var with []string
 	if u.role() != Run {

@@ -169,7 +169,7 @@ func (c Change) statement() string {
 	return terminal.Escape(c.Statement)
 }
 
-// title says what happened without a name of the server in it: operation and risk.
+// title names operation and risk, and nothing that comes from the server.
 func (c Change) title() string {
 	return mark(c.Test) + c.operation() + " (" + string(c.Risk) + ")"
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
-// Survey is what the members of a set answered when they were asked for the position.
+// Survey holds the answers of a set's members when they were queried for the position.
 type Survey struct {
 	View replicaset.View
 	// Failures holds each member's error, by host. No member was opened.

@@ -36,7 +36,7 @@ const Grace = 15 * time.Second
 // LostError is returned if no member holds the entries after the position.
 type LostError struct {
 	Cause Cause
-	// View holds the members that were asked.
+	// View holds the members that were queried.
 	View replicaset.View
 	Err  error
 }
@@ -54,7 +54,7 @@ func LacksPosition(err error) bool {
 	return errors.As(err, &position) || errors.As(err, &chain)
 }
 
-// causeOf returns what one member's answer says about the history.
+// causeOf returns the cause of loss that one member's answer shows.
 func causeOf(err error) Cause {
 	var position *oplog.PositionError
 	switch {

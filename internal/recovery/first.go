@@ -31,7 +31,7 @@ func PresumedPosition(s Stored) (at Resume, lost bool) {
 	return Resume{At: s.Published, Inclusive: true}, !s.Published.IsZero()
 }
 
-// Requested is where a first run is asked to start; the zero value means now.
+// Requested is where a first run starts; the zero value means now.
 type Requested struct {
 	Oldest bool
 	At     time.Time

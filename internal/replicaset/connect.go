@@ -14,13 +14,13 @@ import (
 // codeAuthenticationFailed is what a server answers to wrong credentials.
 const codeAuthenticationFailed = 18
 
-// ErrAuthentication says that the member refused the credentials.
+// ErrAuthentication is returned if the member refused the credentials.
 var ErrAuthentication = errors.New("authentication failed")
 
 // Connect opens a client to one member and no other, and sees it answer as who
 // we say we are.
 func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mongo.Client, error) {
-	// The pool needs one connection for the cursor and one for what is asked beside it.
+	// The pool needs one connection for the cursor and one for other commands.
 	client, err := mongo.Connect(direct(base, host).SetMaxPoolSize(4).SetRetryReads(false))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", host, err)

@@ -26,7 +26,7 @@ const probeTimeout = 3 * time.Second
 // minWireVersion is 4.4's, the oldest server that the driver talks to.
 const minWireVersion = 9
 
-// hello is what a server says of itself, to anyone, without authentication.
+// hello is the reply to the command hello, which needs no authentication.
 type hello struct {
 	Host           string   `bson:"-"`
 	SetName        string   `bson:"setName"`
@@ -39,7 +39,7 @@ type hello struct {
 	Secondary      bool     `bson:"secondary"`
 	ArbiterOnly    bool     `bson:"arbiterOnly"`
 	Hidden         bool     `bson:"hidden"`
-	// Delay is how many seconds the member stays behind; 4.4 has another name for it.
+	// Delay is how many seconds the member is delayed by configuration; 4.4 has another name for it.
 	Delay          int64         `bson:"secondaryDelaySecs"`
 	LegacyDelay    int64         `bson:"slaveDelay"`
 	SetVersion     int64         `bson:"setVersion"`
@@ -59,11 +59,11 @@ var (
 	ErrTooOld = errors.New("a server older than 4.4")
 	// ErrNotInitiated: rs.initiate() has not been run yet.
 	ErrNotInitiated = errors.New("started with --replSet, but the set is not initiated")
-	// ErrOtherSet: the URI asks for a set of another name.
+	// ErrOtherSet: the URI names another set.
 	ErrOtherSet = errors.New("a member of another replica set")
 )
 
-// ask connects to one host and no other, without authentication: what a server is
+// ask connects to one host, without authentication: what a server is
 // can be known before who we are.
 func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)

@@ -9,14 +9,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// NoPrimary asks each host why the driver finds no primary, and returns the
+// NoPrimary queries each host for why the driver finds no primary, and returns the
 // answers host by host; nil where one of them would do. A standalone server and a router
 // take writes too. The error wraps ErrTooOld, ErrStandalone or ErrOtherSet where waiting
 // will not help.
 func NoPrimary(ctx context.Context, s Seeds) error {
 	hosts := s.Hosts
 	answers, errs := askAll(ctx, s.Options, hosts)
-	// As the driver does: the members' own names count, whatever name a seed has.
+	// As in the driver, the members' own names are used, not the seeds'.
 	if own := ownNames(answers); len(own) > 0 && !s.Direct {
 		hosts = own
 		answers, errs = askAll(ctx, s.Options, hosts)
@@ -49,7 +49,7 @@ func ownNames(answers []hello) []string {
 	return names
 }
 
-// unwritable says why a member takes no writes; nil if it does.
+// unwritable returns why a member accepts no writes; nil if it does.
 func (h hello) unwritable(base *options.ClientOptions) error {
 	switch want := setName(base); {
 	case want != "" && want != h.SetName:
@@ -62,7 +62,7 @@ func (h hello) unwritable(base *options.ClientOptions) error {
 	return nil
 }
 
-// setName is what the URI asks for; empty where it asks for none.
+// setName is the set that the URI names; empty where it names none.
 func setName(base *options.ClientOptions) string {
 	if base.ReplicaSet == nil {
 		return ""

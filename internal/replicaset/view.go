@@ -21,9 +21,9 @@ type View struct {
 	SetName string
 	// Members that can be read from, in the order of their names.
 	Members []Member
-	// Unreachable holds, by host, why a data-bearing member could not be asked.
+	// Unreachable holds, by host, why a data-bearing member could not be reached.
 	Unreachable map[string]error
-	// Direct says that one member alone was to be asked.
+	// Direct is true if the connection is direct, to one member.
 	Direct bool
 	// Primary is the host that a member names as the primary; empty if none does.
 	Primary string
@@ -81,7 +81,7 @@ func (v View) HasPrimary() bool {
 	return v.Direct && v.Primary != "" || slices.ContainsFunc(v.Members, func(m Member) bool { return m.Primary })
 }
 
-// Reason says, host by host, why members could not be asked.
+// Reason returns, host by host, why members could not be reached.
 func (v View) Reason() error {
 	if len(v.Unreachable) == 0 {
 		return errors.New("no other member is known")
@@ -106,11 +106,11 @@ type Seeds struct {
 	// Hosts are those of the URI.
 	Hosts   []string
 	Options *options.ClientOptions
-	// Direct asks for the first host alone.
+	// Direct is true if only the first host is used.
 	Direct bool
-	// Known are members that are asked besides Hosts; nil for none.
+	// Known are members that are queried in addition to Hosts; nil for none.
 	Known *Known
-	// PathIsAuthSource says that the URI's path decides where the user is looked
+	// PathIsAuthSource is true if the URI's path decides where the user is looked
 	// up, for the hint that goes with a refused password.
 	PathIsAuthSource bool
 }
@@ -129,7 +129,7 @@ func (s Seeds) hosts() []string {
 	return hosts
 }
 
-// Discover asks the seeds, then every member they name. The error says what
+// Discover queries the seeds, then every member they name. The error says what
 // is why no member can be read from: it wraps ErrStandalone,
 // ErrMongos, ErrTooOld or ErrOtherSet where waiting will not help.
 func Discover(ctx context.Context, s Seeds) (View, error) {
@@ -185,7 +185,7 @@ func (s Seeds) setName(hosts []string, answers []hello, errs map[string]error) (
 	return "", errors.Join(all...)
 }
 
-// unasked lists the members named that were not asked, among them those that answered
+// unasked lists the members named that were not queried, among them those that answered
 // under another name: a service's name may lead to another member the next time.
 func unasked(answers []hello, asked []string) []string {
 	var hosts []string

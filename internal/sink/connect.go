@@ -20,10 +20,10 @@ const (
 	codeMajorityDisabled = 148
 )
 
-// Connect makes the client for ddltail's own collections. Whatever the URI says,
+// Connect creates the client for ddltail's own collections. Regardless of the URI,
 // it writes with majority write concern, to the journal, and reads at the primary: what
 // it has written or read must not be undone. A majority alone would not do on a
-// standalone server, which up to 4.4 acknowledges what a kill may yet take.
+// standalone server, which up to 4.4 acknowledges writes that a kill can still undo.
 func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 	durable := writeconcern.Majority()
 	journal := true
@@ -39,7 +39,7 @@ func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 	return client, nil
 }
 
-// Database waits for the deployment's primary and gives the database that holds
+// Database waits for the deployment's primary and returns the database that holds
 // ddltail's collections, with majority read concern where there is a majority.
 func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Database, error) {
 	var hello struct {

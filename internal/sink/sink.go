@@ -31,7 +31,7 @@ type Sink interface {
 
 // Reopener is a sink whose target may be moved aside under it, such as a rotated file.
 type Reopener interface {
-	// Reopen opens the target anew if it was moved.
+	// Reopen reopens the target if it was moved.
 	Reopen() error
 }
 

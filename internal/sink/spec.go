@@ -14,7 +14,7 @@ import (
 const (
 	// KeyName sets the label of a sink.
 	KeyName = "name"
-	// KeyRequired says whether the position waits for the sink.
+	// KeyRequired is whether the position waits for the sink.
 	KeyRequired = "required"
 	// KeyMaxBytes is the limit of a message.
 	KeyMaxBytes = "max_bytes"

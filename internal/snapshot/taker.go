@@ -20,7 +20,7 @@ import (
 const (
 	// progressEvery is how often a long listing logs its progress.
 	progressEvery = 2 * time.Second
-	// commitPoll is how often a member is asked whether a listing is majority-committed.
+	// commitPoll is how often a member is polled until a listing is majority-committed.
 	commitPoll = 20 * time.Millisecond
 )
 

@@ -25,7 +25,7 @@ const (
 	shutdownTimeout = 2 * time.Second
 )
 
-// Probes are the questions that a scheduler asks. Nil means yes.
+// Probes are the checks of a scheduler. Nil means success.
 type Probes struct {
 	// Alive reports whether the process does its work; a restart mends it if not.
 	Alive func() error
@@ -36,8 +36,8 @@ type Probes struct {
 // Row is one line of the page: what, and how it is.
 type Row struct{ Name, Value string }
 
-// Page is what a person sees at /. Rows is called for each view; it must give no
-// namespace and no statement, since the page asks for no password.
+// Page is the page at /. Rows is called for each request; it must return no
+// namespace and no statement, since the page needs no password.
 type Page struct {
 	Title string
 	Rows  func() []Row
@@ -61,7 +61,7 @@ func probe(ask func() error) http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			text = strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
-		// Nothing is to be done for a client that has gone away.
+		// The client has disconnected: there is no one to report the error to.
 		_, _ = io.WriteString(w, text+"\n")
 	})
 }
@@ -104,7 +104,7 @@ func (p Page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	// Nothing is to be done for a client that has gone away.
+	// The client has disconnected: there is no one to report the error to.
 	_ = t.Execute(w, struct {
 		Title string
 		Rows  []Row

@@ -345,7 +345,7 @@ func (d difference) state(s ddlgen.Schema) string {
 	if def == nil {
 		return "none"
 	}
-	text, ok := def.Options, true
+	text := def.Options
 	var names []string
 	index := d.Index
 	for _, detail := range d.Details {
@@ -355,6 +355,7 @@ func (d difference) state(s ddlgen.Schema) string {
 		}
 	}
 	if index != "" {
+		var ok bool
 		if text, ok = def.Indexes[index]; !ok {
 			return "none"
 		}

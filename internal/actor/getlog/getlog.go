@@ -146,7 +146,7 @@ func (o operation) connection() actor.Connection {
 	return c
 }
 
-// State returns what the member says of itself and of its connections.
+// State returns the state of the member and of its connections.
 func (r *Reader) State(ctx context.Context) (actor.State, error) {
 	s, process, err := state(ctx, r.Client)
 	if err == nil && process != r.process {
@@ -155,7 +155,7 @@ func (r *Reader) State(ctx context.Context) (actor.State, error) {
 	return s, err
 }
 
-// State returns what a member says of itself and of its connections.
+// State returns the state of a member and of its connections.
 func State(ctx context.Context, client *mongo.Client) (actor.State, error) {
 	s, _, err := state(ctx, client)
 	return s, err

@@ -95,7 +95,7 @@ func (f *Follower) begin(file *os.File) {
 	f.file, f.offset, f.fingerprint, f.rest, f.cutting = file, 0, nil, nil, false
 }
 
-// truncated reports whether the file begins anew: it is shorter than what was read, or its beginning is another.
+// truncated reports whether the file was truncated: it is shorter than what was read, or its beginning differs.
 func (f *Follower) truncated() (bool, error) {
 	info, err := f.file.Stat()
 	if err != nil {
@@ -220,7 +220,7 @@ func (f *Follower) next() (string, error) {
 	return later[0].path, nil
 }
 
-// siblings returns the files that a rotation may have made of the log: PATH.SUFFIX and PATH-SUFFIX.
+// siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX.
 func (f *Follower) siblings() ([]string, error) {
 	paths, err := filepath.Glob(globQuote(f.Path) + `[.\-]*`)
 	if err != nil {

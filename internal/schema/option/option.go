@@ -11,7 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Origin says who writes an option.
+// Origin is who writes an option.
 type Origin int
 
 const (
@@ -28,7 +28,7 @@ const (
 type Option struct {
 	// Name is the field in entries and listings.
 	Name string
-	// Why says what the server does that forces the other columns.
+	// Why is what the server does that forces the other columns.
 	Why    string
 	Origin Origin
 	// Default reports whether a value means the same as no value.

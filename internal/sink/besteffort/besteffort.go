@@ -170,7 +170,7 @@ func (b *Sink) persist(ctx context.Context, step func(context.Context) error) bo
 	}
 }
 
-// next returns the documents of the next write, which stay in the queue.
+// next returns the documents of the next write, and keeps them in the queue.
 func (b *Sink) next() (docs []notification.Document, closing bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -84,7 +84,7 @@ func createTopic(ctx context.Context, client *kgo.Client, topic string) error {
 	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
 }
 
-// userError says what to do about an error that waiting cannot resolve.
+// userError returns an error with a remedy if waiting cannot resolve it.
 func userError(err error, topic string) error {
 	problem := func(problem, remedy string) error { return &sink.ConfigurationError{Problem: problem, Remedy: remedy} }
 	switch {

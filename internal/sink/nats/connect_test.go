@@ -89,3 +89,16 @@ func TestPermissions(t *testing.T) {
 		t.Errorf("got %v, want %s", err, missing)
 	}
 }
+
+// TestUnreachable names every server and why it was not reached, in the same order each time.
+func TestUnreachable(t *testing.T) {
+	s := newSubject(t, "ddl", sink.Values{"NATS_URL": "nats://127.0.0.2:1,nats://127.0.0.1:1"}, nil)
+	for range 10 {
+		err := s.Setup(t.Context(), sink.Own{})
+		const want = "connect to NATS: nats: no servers available for connection: " +
+			"dial tcp 127.0.0.1:1: connect: connection refused; dial tcp 127.0.0.2:1: connect: connection refused"
+		if err == nil || err.Error() != want {
+			t.Fatalf("got %v, want %s", err, want)
+		}
+	}
+}

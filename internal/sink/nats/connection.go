@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,7 +35,7 @@ func (s *Subject) connect(ctx context.Context) error {
 		return stopped
 	}
 	if err != nil {
-		return s.userError(fmt.Errorf("connect to NATS: %w", err))
+		return s.userError(fmt.Errorf("connect to NATS: %w", d.explain(err)))
 	}
 	stream, err := jetstream.New(conn)
 	if err != nil {
@@ -55,15 +57,33 @@ func (s *Subject) disconnect() {
 type dialer struct {
 	ctx    context.Context
 	dialed []func() bool // each stops the watch on the context for a connection
+	failed []error
 }
 
 // Dial implements nats.CustomDialer.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(d.ctx, network, address)
-	if err == nil {
-		d.dialed = append(d.dialed, context.AfterFunc(d.ctx, func() { _ = conn.Close() }))
+	if err != nil {
+		d.failed = append(d.failed, err)
+		return nil, err
 	}
-	return conn, err
+	d.dialed = append(d.dialed, context.AfterFunc(d.ctx, func() { _ = conn.Close() }))
+	return conn, nil
+}
+
+// explain adds why no server was reached to an error of the client, which keeps at most the last reason. The order is the same at
+// each attempt; the client's is not.
+func (d *dialer) explain(err error) error {
+	dialed := func(failed error) bool { return errors.Is(err, failed) }
+	if !errors.Is(err, nats.ErrNoServers) && !slices.ContainsFunc(d.failed, dialed) || len(d.failed) == 0 {
+		return err
+	}
+	var reasons []string
+	for _, failed := range d.failed {
+		reasons = append(reasons, failed.Error())
+	}
+	slices.Sort(reasons)
+	return fmt.Errorf("%w: %s", nats.ErrNoServers, strings.Join(slices.Compact(reasons), "; "))
 }
 
 // stop lets the connections outlive the context. It returns the error of a context that has ended.
@@ -89,7 +109,7 @@ func (s *Subject) explain(err error) error {
 	return fmt.Errorf("%w (%w)", err, context.Cause(s.refused))
 }
 
-// userError says what to do about an error that waiting cannot resolve.
+// userError returns an error with a remedy if waiting cannot resolve it.
 func (s *Subject) userError(err error) error {
 	problem := func(problem, remedy string) error { return &sink.ConfigurationError{Problem: problem, Remedy: remedy} }
 	switch {

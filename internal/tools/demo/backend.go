@@ -83,7 +83,7 @@ func (b *backend) next(ctx context.Context) (delivered, error) {
 	}
 }
 
-// print says what the backend gets until the context ends.
+// print prints what the backend receives until the context ends.
 func (d demo) print(ctx context.Context, b *backend) {
 	for {
 		select {

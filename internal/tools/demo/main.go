@@ -97,7 +97,7 @@ func stop(tail *ddltailtest.Process) error {
 	return errors.Join(err, tail.Close())
 }
 
-// stay leaves everything running for whoever wants to try.
+// stay keeps everything running until a signal.
 func (d demo) stay(ctx context.Context, uri string, tail *ddltailtest.Process, l listening) {
 	d.say("")
 	d.say("All of it stays up until Ctrl-C.")

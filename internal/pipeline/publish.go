@@ -21,7 +21,7 @@ const sinkTimeout = 30 * time.Second
 // explainTimeout bounds the reading of what the user may do.
 const explainTimeout = 2 * time.Second
 
-// shutdownGrace is how long writes may continue after the process was asked to stop.
+// shutdownGrace is how long writes may continue after the signal to stop.
 const shutdownGrace = 2 * time.Second
 
 // errStoredChanged is returned when another process has changed the stored state: this
@@ -114,7 +114,7 @@ func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
 	return stored, err
 }
 
-// write writes the documents that pass each route's filter to its sink, in turn. Before
+// write writes the documents that pass each route's filter to its sink, one sink after the other. Before
 // each sink it calls still, if given, and stops at its error.
 func (p *Pipeline) write(ctx context.Context, docs []notification.Document, still func(context.Context) error) error {
 	for _, route := range p.Routes {

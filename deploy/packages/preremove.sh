@@ -1,0 +1,10 @@
+#!/bin/sh
+set -e
+# dpkg passes "remove", rpm the number of versions that stay; an upgrade leaves the services running.
+case "${1:-}" in
+remove | 0)
+	if [ -d /run/systemd/system ]; then
+		systemctl --no-reload disable --now ddltail.service ddltail-listen.service
+	fi
+	;;
+esac

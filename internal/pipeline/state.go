@@ -1,0 +1,65 @@
+package pipeline
+
+import (
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/recovery"
+	"github.com/ddltail/ddltail/internal/snapshot"
+)
+
+// state is what the pipeline learns and remembers between two reads. All of it can be
+// derived from the stored checkpoint and catalog.
+type state struct {
+	// phase is what the pipeline does about its position.
+	phase recovery.Machine
+	// shard is that of the set, if it is part of a cluster.
+	shard oplog.Shard
+	known *detector.State
+	// detected is true if known is ahead of what has been published.
+	detected bool
+	// position is the last published entry; if inclusive, that entry is still to be published.
+	position  oplog.Moment
+	inclusive bool
+	// requestedStart and baseline bound the past that START includes; requestedStart is zero
+	// otherwise.
+	requestedStart, baseline oplog.OpTime
+	// checkpointLost is true if the stored checkpoint was lost and position is presumed.
+	checkpointLost bool
+	// replicaSetID is the id of the set that is read; zero if not known.
+	replicaSetID bson.ObjectID
+	// replicaSetReplaced is true if the checkpoint was written for another set.
+	replicaSetReplaced bool
+	// leaseHolder identifies this process in leases.
+	leaseHolder string
+	// chain is a transaction whose beginning the last member lacked.
+	chain *oplog.ChainError
+	// ownTaken is true if own collections were dropped or renamed and must be recreated.
+	ownTaken bool
+	// listed is a snapshot to be compared when the position has passed its optime;
+	// compareAt is when the next one is due.
+	listed    *snapshot.Snapshot
+	compareAt time.Time
+	// unlisted is what the server cannot list.
+	unlisted unlisted
+	// compared is the last comparison that known includes.
+	compared oplog.OpTime
+	// saved is the stored checkpoint, as far as this process knows.
+	saved            oplog.OpTime
+	savedAt          time.Time
+	progressLoggedAt time.Time
+	// observedAt is when the ends of the member's oplog were last read.
+	observedAt time.Time
+	// stalledHost is the member that stalled, to be tried last.
+	stalledHost string
+	// outsideSince is when a member outside the read preference was opened; zero if the member
+	// is one of the preferred.
+	outsideSince time.Time
+	// savedMembers are the members that the checkpoint names.
+	savedMembers []string
+	// lostSince is when all members were first found without the position.
+	lostSince time.Time
+}

@@ -1,0 +1,99 @@
+// Package systemd reports the state of a service to the service manager (sd_notify(3)).
+package systemd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"go.uber.org/zap"
+)
+
+const (
+	// defaultInterval is how often the state is reported where the unit has no watchdog.
+	defaultInterval = 5 * time.Second
+	// startExtension is how much longer the manager waits for readiness after each report:
+	// catching up with a long oplog may exceed any fixed TimeoutStartSec.
+	startExtension = 60 * time.Second
+	// maxStatus bounds the text that `systemctl status` shows.
+	maxStatus = 200
+)
+
+// Service is what the manager is to know of this process.
+type Service struct {
+	// Alive reports whether the process does its work: without it the watchdog restarts it.
+	Alive func() error
+	// Ready reports whether changes arrive where they should.
+	Ready func() error
+}
+
+// Report reports readiness, a status line and the watchdog's keep-alive until the context
+// ends. It returns at once where no service manager started this process. A report that
+// fails is sent again at the next interval: the socket may be closed while the manager
+// replaces itself.
+func Report(ctx context.Context, s Service, log *zap.Logger) {
+	// The first message shows whether there is a manager.
+	there, err := daemon.SdNotify(false, "STATUS=starting")
+	if err == nil && !there {
+		return
+	}
+	warn(log, err)
+	limit, err := daemon.SdWatchdogEnabled(false)
+	warn(log, err)
+	interval := defaultInterval
+	if limit > 0 {
+		interval = min(interval, limit/3)
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for started := false; ; {
+		state := message(started, s.Alive(), s.Ready())
+		if _, err := daemon.SdNotify(false, state); err != nil {
+			warn(log, err)
+		} else {
+			started = started || strings.Contains(state, daemon.SdNotifyReady)
+		}
+		select {
+		case <-ctx.Done():
+			_, err := daemon.SdNotify(false, daemon.SdNotifyStopping+"\nSTATUS=stopping")
+			warn(log, err)
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// message is one report. READY=1 is sent once, when the service is ready for the first time.
+func message(started bool, alive, ready error) string {
+	lines := []string{"STATUS=" + text(alive, ready)}
+	if alive == nil {
+		lines = append(lines, daemon.SdNotifyWatchdog)
+	}
+	switch {
+	case started:
+	case ready == nil:
+		lines = append(lines, daemon.SdNotifyReady)
+	case alive == nil:
+		lines = append(lines, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", startExtension.Microseconds()))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// text is the status in one line; a newline would begin another variable.
+func text(alive, ready error) string {
+	err := errors.Join(alive, ready)
+	if err == nil {
+		return "ready"
+	}
+	line := []rune("not ready: " + strings.Join(strings.Fields(err.Error()), " "))
+	return string(line[:min(len(line), maxStatus)])
+}
+
+func warn(log *zap.Logger, err error) {
+	if err != nil {
+		log.Warn("service manager not notified", zap.Error(err))
+	}
+}
