@@ -65,7 +65,7 @@ func fixed(values ...string) completion {
 	}
 }
 
-// first completes the first argument alone.
+// first completes only the first argument.
 func first(values []string) completion {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {

@@ -75,7 +75,7 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// logs reports whether stderr is the command's log alone, and that log is JSON: a person
+// logs reports whether stderr is only the command's log, and that log is JSON: a person
 // reads the errors of the others.
 func logs(cmd *cobra.Command) bool {
 	return slices.Contains([]string{"run", "listen"}, cmd.Name()) && logsJSON(strings.TrimSpace(os.Getenv("DDLTAIL_LOG_FORMAT")))

@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/web"
 )
 
-// service is what `run` and `listen` have in common: HTTP beside the work.
+// service is what `run` and `listen` have in common: HTTP in addition to the work.
 type service struct {
 	cfg      config.Config
 	log      *zap.Logger
@@ -63,7 +63,7 @@ func listenHTTP(ctx context.Context, cfg config.Config, defaultAddr string) (net
 	return socket, nil
 }
 
-// serveProbes serves the probes alone on an address of their own, if there is one.
+// serveProbes serves only the probes, on a separate address, if there is one.
 func serveProbes(ctx context.Context, addr string, probes web.Probes, log *zap.Logger) error {
 	if addr == "" {
 		return nil
