@@ -70,7 +70,7 @@ func fixed(values ...string) completion {
 	}
 }
 
-// first completes the first argument alone.
+// first completes only the first argument.
 func first(complete completion) completion {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {

@@ -73,7 +73,7 @@ func listenCommand() *cobra.Command {
 	return cmd
 }
 
-// listen is one listener: HTTP beside the work, both until the context ends.
+// listen is one listener: HTTP and the work, both until the context ends.
 func listen(
 	ctx context.Context, cfg config.Config, source *receiverSource, receivers []listener.Receiver, reload *hangup, log *zap.Logger,
 ) error {

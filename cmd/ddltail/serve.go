@@ -22,7 +22,7 @@ import (
 // memoryShare is the part of the cgroup's limit that Go's heap may use.
 const memoryShare = 0.9
 
-// service is what `run` and `listen` have in common: HTTP beside the work.
+// service is what `run` and `listen` have in common: HTTP in addition to the work.
 type service struct {
 	cfg      config.Config
 	log      *zap.Logger
@@ -91,7 +91,7 @@ func listenHTTP(ctx context.Context, cfg config.Config, defaultAddr string) (net
 	return socket, nil
 }
 
-// serveProbes serves the probes alone on an address of their own, if there is one.
+// serveProbes serves only the probes, on a separate address, if there is one.
 func serveProbes(ctx context.Context, addr string, probes web.Probes, log *zap.Logger) error {
 	if addr == "" {
 		return nil

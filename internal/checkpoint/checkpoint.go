@@ -27,7 +27,7 @@ type Checkpoint struct {
 	// that starts at the oldest entry has no entry before it.
 	Inclusive bool
 	// Began is where a first run with a past START began; zero for one that began at the head.
-	// Entries truncated before Baseline are no gap then.
+	// Entries truncated before Baseline are not a gap then.
 	Began oplog.OpTime
 	// Lost is true if the document had been deleted and was derived from history and catalog.
 	Lost       bool

@@ -35,7 +35,7 @@ type environment struct {
 	Start             string `envconfig:"DDLTAIL_START" for:"run" default:"now" desc:"where a first run begins: now, oldest, or an RFC 3339 time; later runs begin at the checkpoint"`
 	Reconcile         string `envconfig:"DDLTAIL_RECONCILE" for:"run" default:"gap" desc:"when the known catalog is compared with the server's: gap, start, or an interval such as 24h"`
 	Sinks             string `envconfig:"DDLTAIL_SINKS" for:"run status" default:"mongodb" desc:"comma-separated, each kind[:target][?key=value&…], reserved characters percent-encoded"`
-	HistoryTTL        string `envconfig:"DDLTAIL_HISTORY_TTL" for:"run status" show:"never" desc:"run: age at which history goes, such as 365d; what history --as-of needs for later moments stays; needs the right to remove"`
+	HistoryTTL        string `envconfig:"DDLTAIL_HISTORY_TTL" for:"run status" show:"never" desc:"run: age at which history is deleted, such as 365d; what history --as-of needs for later times is kept; needs the right to remove"`
 	Actor             string `envconfig:"DDLTAIL_ACTOR" for:"run status" default:"off" desc:"run: where to look for who made a change: off, or comma-separated getlog (the members' logs by command) and file:PATH (the log of a member on this host, or a container's captured output); see actor.md for the rights it needs"`
 	ActorWait         string `envconfig:"DDLTAIL_ACTOR_WAIT" for:"run status" default:"300ms" desc:"run: how long a batch waits at most for the actors of its changes before it is written, only if a working source can have one; 0 never waits; what is found later is stored in schema_actors"`
 	ActorFields       string `envconfig:"DDLTAIL_ACTOR_FIELDS" for:"run status" default:"user,app,driver,mechanism" desc:"run: what is stored of an actor: user, app, driver, client (an address, personal data in most places), mechanism"`
@@ -44,7 +44,7 @@ type environment struct {
 	LatencyTarget     string `envconfig:"DDLTAIL_LATENCY_TARGET" for:"run" default:"50ms" desc:"run: how much later a change may be read so that tailing costs less: while much is written, the oplog is read in intervals of most of this time, else at every write; up to 5s; 0 reads at every write"`
 	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" for:"run listen" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /; host:port, or unix:PATH for a Unix socket (mode 0660)"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" for:"run listen" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
-	ProbeAddr         string `envconfig:"DDLTAIL_PROBE_ADDR" for:"run listen" show:"none" desc:"/healthz and /readyz alone, plain HTTP without authentication, for probes; /readyz says only ok or not ready"`
+	ProbeAddr         string `envconfig:"DDLTAIL_PROBE_ADDR" for:"run listen" show:"none" desc:"only /healthz and /readyz, plain HTTP without authentication, for probes; /readyz says only ok or not ready"`
 	PProf             string `envconfig:"DDLTAIL_PPROF" for:"run listen" default:"false" desc:"true serves Go's profiles at /debug/pprof/ of HTTP_ADDR; they show memory contents, so set a password in WEB_CONFIG_FILE"`
 	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" for:"listen" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`
 	ReceiversFile     string `envconfig:"DDLTAIL_RECEIVERS_FILE" for:"listen receivers" show:"none" desc:"listen: a YAML file of receivers for chat, pagers and webhooks, see docs/receivers.md"`

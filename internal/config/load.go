@@ -189,7 +189,7 @@ func (c *checker) database(name string, cfg Config) string {
 		if reserved(candidate) {
 			c.fail("DATABASE", "%s belongs to the server: name another database", shown(candidate))
 		} else if len(candidate) > 63 || strings.ContainsAny(candidate, "/\\. \"$*<>:|?\x00") {
-			c.fail("DATABASE", "%s is no database name: want up to 63 bytes without /\\. \"$*<>:|?", shown(candidate))
+			c.fail("DATABASE", "%s is not a database name: want up to 63 bytes without /\\. \"$*<>:|?", shown(candidate))
 		}
 		return candidate
 	}

@@ -22,7 +22,7 @@ import (
 // actorsCounted is how many of the newest changes are counted by their actors.
 const actorsCounted = 1000
 
-// askActors counts the newest changes by the evidence of their actors. Where ACTOR is off, not being able to is no problem.
+// askActors counts the newest changes by the evidence of their actors. If ACTOR is off, a failure is not reported as a problem.
 func (c Check) askActors(ctx context.Context, r *Report) error {
 	if err := c.countActors(ctx, r); err != nil && c.Actor.On() {
 		return err

@@ -105,7 +105,7 @@ func (c Check) askSink(ctx context.Context, r *Report) {
 func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 	view, err := replicaset.Discover(ctx, c.Seeds)
 	if err != nil {
-		return oplog.Member{}, fmt.Errorf("the replica set cannot be asked: %w", err)
+		return oplog.Member{}, fmt.Errorf("the replica set cannot be queried: %w", err)
 	}
 	r.ReplicaSet = Text(view.SetName)
 	if r.Source == "" {
