@@ -40,8 +40,8 @@ func scales() []scale {
 		},
 		{
 			Name: "moderate", Rounds: 3, TaxPairs: 6, WarmUp: 2 * time.Second, TaxTime: 3 * time.Second, Entries: []int{100_000, 1_000_000},
-			Changes: 20_000, Probes: 100, Idle: 20 * time.Second, Rates: []int{0, 3000},
-			Left: "5,000,000 entries, three members, write concern majority, transactions, 10,000 collections",
+			Changes: 10_000, Probes: 100, Idle: 20 * time.Second, Rates: []int{0, 3000},
+			Left: "5,000,000 entries, 20,000 changes, 500 writes/s, three members, write concern majority, transactions, 10,000 collections",
 		},
 		{
 			Name: "full", Rounds: 5, TaxPairs: 20, WarmUp: 2 * time.Second, TaxTime: 5 * time.Second, Entries: []int{100_000, 1_000_000, 5_000_000},

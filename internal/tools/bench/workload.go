@@ -53,10 +53,10 @@ func workloads() []workload {
 			"(ddltail: majority), then queue w: majority.", latency},
 		{"catchup", "Catch-up", "Entries of small inserts and then one change, from the start of the process to that change in the queue. The floor is a find with the documented " +
 			"filter of ddltail, drained raw.", catchUp},
-		{"burst", "Burst", "Changes of validators made while the peer does not run, from its start until the last one is in the queue. " +
-			"The floor inserts as many documents, three a change, in batches of 500.", burst},
 		{"idle", "Idle", "One member on which nothing happens, through a proxy that counts bytes in both directions.", idle},
 		{"start", "Start", "From the start of the process to `/readyz`, or to the open cursor, with 10 collections.", starts},
+		{"burst", "Burst", "Changes of validators made while the peer does not run, from its start until the last one is in the queue. " +
+			"The floor inserts as many documents, three a change, in batches of 500.", burst},
 	}
 }
 
