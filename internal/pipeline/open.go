@@ -53,7 +53,7 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	if p.checkpointLost {
 		return member{}, nil, &recovery.LostError{Cause: recovery.CheckpointLost, View: view, Err: checkpoint.ErrMissing}
 	}
-	p.outsideSince = time.Time{}
+	p.nonPreferredSince = time.Time{}
 	preferred := p.preferred(view)
 	if len(preferred) == 0 {
 		return member{}, nil, fmt.Errorf("no member of %s fits the read preference %s: %w", view.SetName, p.ReadPreference, view.Reason())
@@ -119,7 +119,7 @@ func (p *Pipeline) openOther(ctx context.Context, view replicaset.View, failed m
 		if err == nil {
 			p.Log.Warn("only a member outside the read preference holds the position", zap.String("member", other.Host),
 				zap.Bool("hidden", other.Hidden), zap.Bool("delayed", other.Delayed))
-			p.outsideSince = time.Now()
+			p.nonPreferredSince = time.Now()
 			return m, r, true
 		}
 		failed[other.Host] = err
