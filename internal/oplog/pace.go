@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// awaitTime is how long the server holds a getMore without a match. It is no whole
+	// awaitTime is how long the server holds a getMore without a match. It is not a whole
 	// second: read at one phase of the second, the ordinals of the timestamps would always
 	// show the same part of what is written in a second.
 	awaitTime = 700 * time.Millisecond
@@ -24,7 +24,7 @@ const (
 )
 
 // pace decides how a tailable cursor is read. The server wakes a cursor that waits for data
-// at every write, matches or not, which slows the writers down. So the cursor waits for data
+// at every write, whether it matches or not, which slows the writers down. So the cursor waits for data
 // while little is written, and is read in intervals while much is.
 type pace struct {
 	// target is the longest delay that a pause may add; 0 never pauses.

@@ -74,7 +74,7 @@ func fill(ctx context.Context, s *site, n int) error {
 	return nil
 }
 
-// drain reads with ddltail's filter, as docs/benchmarks.md has it, and decodes nothing.
+// drain reads with the filter that ddltail sends (internal/oplog, filter.go) and decodes nothing.
 func drain(ctx context.Context, s *site, from, until bson.Timestamp) error {
 	views := bson.Regex{Pattern: `\.system\.views$`}
 	is := func(field string, value any) bson.D { return bson.D{{Key: field, Value: value}} }

@@ -19,6 +19,7 @@ func main() {
 	out := flag.String("out", "bench", "the folder of bench.md and bench.json")
 	scale := flag.String("scale", os.Getenv("BENCH_SCALE"), "small, moderate (default) or full")
 	only := flag.String("only", "", "comma-separated workloads; all if empty")
+	page := flag.String("page", "", "a page whose text behind its mark is replaced by the tables in the end")
 	peer := flag.String("peer", "", "internal: run as this peer")
 	var r role
 	r.flags()
@@ -31,7 +32,7 @@ func main() {
 	case *peer != "":
 		err = r.run(ctx, *peer)
 	default:
-		err = bench(ctx, *binary, *out, *scale, *only)
+		err = bench(ctx, plan{binary: *binary, out: filepath.Clean(*out), scale: *scale, only: *only, page: *page})
 	}
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -39,30 +40,36 @@ func main() {
 	}
 }
 
-func bench(ctx context.Context, binary, out, scaleName, only string) error {
-	scale, err := scaleOf(scaleName)
+// plan is what the command line says.
+type plan struct{ binary, out, scale, only, page string }
+
+func bench(ctx context.Context, p plan) error {
+	scale, err := scaleOf(p.scale)
 	if err != nil {
 		return err
 	}
-	peers, err := newPeers(binary)
+	peers, err := newPeers(p.binary)
 	if err != nil {
 		return err
 	}
-	report, err := newReport(ctx, scale, binary)
+	report, err := newReport(ctx, scale, p.binary)
 	if err != nil {
 		return err
 	}
-	for _, w := range selected(only) {
+	for _, w := range selected(p.only) {
 		report.log("%s …", w.title)
 		table, err := w.measure(ctx, run{scale: scale, peers: peers, log: report.log})
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 		report.add(w, table)
-		if err := report.write(filepath.Clean(out)); err != nil {
+		if err := report.write(p.out); err != nil {
 			return err
 		}
 	}
 	fmt.Print(report.markdown())
-	return nil
+	if p.page == "" {
+		return nil
+	}
+	return report.writePage(p.page)
 }

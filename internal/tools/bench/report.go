@@ -72,6 +72,22 @@ func (r *report) write(folder string) error {
 	return os.WriteFile(filepath.Join(folder, "bench.md"), []byte(r.markdown()), 0o644)
 }
 
+// pageMark is the line of a page behind which the tables are.
+const pageMark = "<!-- Written by make bench-page; do not edit. -->\n"
+
+// writePage replaces the tables of a page.
+func (r *report) writePage(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, _, found := strings.Cut(string(text), pageMark)
+	if !found {
+		return fmt.Errorf("%s has no line %q", path, strings.TrimSpace(pageMark))
+	}
+	return os.WriteFile(path, []byte(before+pageMark+"\n"+r.markdown()), 0o644)
+}
+
 func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Run of %s: scale %s, %.0f minutes. %s, %s; mongod %s, ddltail %s. Left out: %s.\n",

@@ -9,7 +9,7 @@ import (
 type scale struct {
 	Name string `json:"name"`
 	// Rounds is how often each peer is measured in each workload; TaxPairs is that of the
-	// tax, whose differences are small.
+	// tax at full speed, whose differences are small.
 	Rounds   int `json:"rounds"`
 	TaxPairs int `json:"tax_pairs"`
 	// WarmUp is how long a peer and a writer run before they are measured: a peer may adapt.
@@ -39,12 +39,12 @@ func scales() []scale {
 			Left: "figures that mean anything: this scale shows only that the benchmark works",
 		},
 		{
-			Name: "moderate", Rounds: 3, TaxPairs: 6, WarmUp: 2 * time.Second, TaxTime: 3 * time.Second, Entries: []int{100_000, 1_000_000},
-			Changes: 20_000, Probes: 100, Idle: 20 * time.Second, Rates: []int{0, 3000},
-			Left: "5,000,000 entries, three members, write concern majority, transactions, 10,000 collections",
+			Name: "moderate", Rounds: 3, TaxPairs: 10, WarmUp: 2 * time.Second, TaxTime: 3 * time.Second, Entries: []int{100_000, 1_000_000},
+			Changes: 10_000, Probes: 100, Idle: 20 * time.Second, Rates: []int{0, 3000},
+			Left: "5,000,000 entries, 20,000 changes, 500 writes/s, three members, write concern majority, transactions, 10,000 collections",
 		},
 		{
-			Name: "full", Rounds: 5, TaxPairs: 20, WarmUp: 2 * time.Second, TaxTime: 5 * time.Second, Entries: []int{100_000, 1_000_000, 5_000_000},
+			Name: "full", Rounds: 3, TaxPairs: 20, WarmUp: 2 * time.Second, TaxTime: 3 * time.Second, Entries: []int{100_000, 1_000_000, 5_000_000},
 			Changes: 20_000, Probes: 300, Idle: time.Minute, Rates: []int{0, 500, 3000}, Members: true,
 			Left: "transactions of 1 kB documents and 10,000 collections (`go test -bench 'Transactions|FirstStart' ./test/bench`)",
 		},

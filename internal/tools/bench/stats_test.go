@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -77,5 +78,28 @@ func TestScales(t *testing.T) {
 	}
 	if _, err := scaleOf("huge"); err == nil || !strings.Contains(err.Error(), "small, moderate or full") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestPageKeepsItsText(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "page.md")
+	r := &report{}
+	if err := os.WriteFile(path, []byte("# Title\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.writePage(path); err == nil {
+		t.Error("a page without the mark was written")
+	}
+	if err := os.WriteFile(path, []byte("# Title\n"+pageMark+"old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := r.writePage(path); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if want := "# Title\n" + pageMark + "\n" + r.markdown(); err != nil || string(text) != want {
+			t.Errorf("got %s, %v", text, err)
+		}
 	}
 }

@@ -42,6 +42,14 @@ func taxCases(s scale) []taxCase {
 	return cases
 }
 
+// pairs returns the number of pairs: of the case that decides all, of others half.
+func (c taxCase) pairs(s scale) int {
+	if c.rate == 0 && c.members == 1 {
+		return s.TaxPairs
+	}
+	return max(s.TaxPairs/2, 1)
+}
+
 // sample is what a writer did while it was measured.
 type sample struct {
 	writes float64 // in a second
@@ -77,7 +85,7 @@ func (c taxCase) measure(ctx context.Context, s *site, r run) ([]row, error) {
 	}
 	alone := map[string][]sample{}
 	beside := map[string][]sample{}
-	for pair := range r.scale.TaxPairs {
+	for pair := range c.pairs(r.scale) {
 		for _, i := range rand.Perm(len(all)) {
 			p := all[i]
 			order := []peer{{}, p}
@@ -96,7 +104,7 @@ func (c taxCase) measure(ctx context.Context, s *site, r run) ([]row, error) {
 				}
 			}
 		}
-		r.log("  %s: pair %d of %d", c.name, pair+1, r.scale.TaxPairs)
+		r.log("  %s: pair %d of %d", c.name, pair+1, c.pairs(r.scale))
 	}
 	return c.rows(all, alone, beside), nil
 }

@@ -51,12 +51,12 @@ func workloads() []workload {
 			"the loss is that of each pair, the CPU that of the mongod read from.", tax},
 		{"latency", "Latency", "From the acknowledgement of a `create` to the document that a change stream on the queue sees. All peers make the same two inserts: history w: 1 " +
 			"(ddltail: majority), then queue w: majority.", latency},
-		{"catchup", "Catch-up", "Entries of small inserts and then one change, from the start of the process to that change in the queue. The floor is a find with the documented " +
-			"filter of ddltail, drained raw.", catchUp},
-		{"burst", "Burst", "Changes of validators made while the peer does not run, from its start until the last one is in the queue. " +
-			"The floor inserts as many documents, three a change, in batches of 500.", burst},
+		{"catchup", "Catch-up", "Entries of small inserts and then one change, from the start of the process to that change in the queue. The floor is a find with the " +
+			"filter that ddltail sends, drained raw.", catchUp},
 		{"idle", "Idle", "One member on which nothing happens, through a proxy that counts bytes in both directions.", idle},
 		{"start", "Start", "From the start of the process to `/readyz`, or to the open cursor, with 10 collections.", starts},
+		{"burst", "Burst", "Changes of validators made while the peer does not run, from its start until the last one is in the queue. " +
+			"The floor inserts as many documents, three a change, in batches of 500.", burst},
 	}
 }
 
