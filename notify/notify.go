@@ -23,8 +23,8 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// Change is one schema change. Operation is required, the other fields where the
-// operation has them.
+// Change is one schema change. Operation is required; which other fields are required or
+// allowed depends on the operation.
 type Change struct {
 	// Operation is one of ddltail's operations, such as CreateCollection.
 	Operation string
@@ -37,12 +37,12 @@ type Change struct {
 	Database string
 	// To is the new full namespace, database.collection, of RENAME_COLLECTION.
 	To string
-	// Statement is the text that consumers show; empty for operation and target in
-	// words, such as CREATE COLLECTION payments.
+	// Statement is the text that consumers show. If it is empty, it defaults to the
+	// operation and its target, such as CREATE COLLECTION payments.
 	Statement string
 }
 
-// InvalidError is returned for a Change that misses a field or has one too many.
+// InvalidError is returned for a Change that lacks a required field or has a disallowed one.
 type InvalidError struct {
 	Reason string
 }
@@ -70,7 +70,7 @@ func (c Change) document(now time.Time) bson.D {
 	doc = appendText(doc, "index_name", c.Index)
 	statement := c.Statement
 	if statement == "" {
-		statement = c.words()
+		statement = c.defaultStatement()
 	}
 	doc = append(doc,
 		bson.E{Key: "operation_statement", Value: statement},
@@ -100,24 +100,24 @@ func (c Change) namespace() string {
 // Validate returns what is wrong with the change, as a *InvalidError, or nil.
 func (c Change) Validate() error {
 	op := notification.Operation(c.Operation)
-	takesIndex := op.OnIndex() || op == notification.ModifyCollection
+	acceptsIndex := op.OnIndex() || op == notification.ModifyCollection
 	switch {
 	case !known(op):
-		return invalid("%q is no operation: want one of %v", c.Operation, notification.Operations())
+		return invalid("unknown operation %q: want one of %v", c.Operation, notification.Operations())
 	case op == notification.DropDatabase && c.Collection != "":
-		return invalid("%s takes no collection, but a database", op)
+		return invalid("%s does not accept a collection: set the database", op)
 	case op == notification.DropDatabase && c.Database == "":
 		return invalid("%s needs a database", op)
 	case op.OnCollection() && c.Collection == "":
 		return invalid("%s needs a collection", op)
 	case op.OnIndex() && c.Index == "":
 		return invalid("%s needs an index", op)
-	case !takesIndex && c.Index != "":
-		return invalid("%s takes no index", op)
+	case !acceptsIndex && c.Index != "":
+		return invalid("%s does not accept an index", op)
 	case op == notification.RenameCollection && !namespaceLike(c.To):
 		return invalid("%s needs the new name, database.collection", op)
 	case op != notification.RenameCollection && c.To != "":
-		return invalid("%s takes no new name", op)
+		return invalid("%s does not accept a new name", op)
 	}
 	return nil
 }

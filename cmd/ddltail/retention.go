@@ -25,7 +25,7 @@ func (d *daemon) retain(ctx context.Context, db *mongo.Database, source string) 
 	}
 	for {
 		next := retainEvery
-		removed, err := history.NewReader(db).Retain(ctx, source, d.cfg.HistoryTTL)
+		removed, err := history.NewReader(db).Prune(ctx, source, d.cfg.HistoryTTL)
 		switch {
 		case ctx.Err() != nil:
 			return nil

@@ -1,4 +1,4 @@
-// Package age reads lengths of time as people write them.
+// Package age parses human-readable durations.
 package age
 
 import (
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Parse reads an age such as 90s, 2h, 1h30m, 1d or 2w: days and weeks, and Go's units.
+// Parse parses an age such as 90s, 2h, 1h30m, 1d or 2w: Go's units, and days and weeks.
 func Parse(text string) (time.Duration, error) {
 	for _, unit := range []struct {
 		suffix string

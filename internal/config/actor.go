@@ -8,7 +8,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor"
 )
 
-// Actor lists where to look for the actor of a change. The zero value is nowhere.
+// Actor lists the sources in which the actor of a change is looked up. The zero value disables the lookup.
 type Actor struct {
 	// GetLog is true if the members' logs are read by command; Files are the paths of logs.
 	GetLog bool

@@ -18,19 +18,19 @@ import (
 // joinBatch is how many changes are read before their actors are.
 const joinBatch = 200
 
-// joiner completes changes with the actors that were found after the changes were written, and passes on those that a query selects
-// by them.
+// joiner adds to changes the actors that were found after the changes were written, and forwards the changes that match the query's
+// actor filters.
 type joiner struct {
 	reader Reader
 	query  Query
-	take   func(Change) error
+	yield  func(Change) error
 	// waiting are changes in their order whose actors have not been looked up.
 	waiting []Change
 }
 
-// eachWithActors passes every selected change of the scopes, with its actor, to take.
-func (r Reader) eachWithActors(ctx context.Context, q Query, scopes []scope, take func(Change) error) error {
-	j := &joiner{reader: r, query: q, take: take}
+// eachWithActors calls yield for every selected change of the scopes, with its actor.
+func (r Reader) eachWithActors(ctx context.Context, q Query, scopes []scope, yield func(Change) error) error {
+	j := &joiner{reader: r, query: q, yield: yield}
 	err := r.each(ctx, q, scopes, forward, func(_ scope, s *stream) (bool, error) {
 		c, err := decodeChange(s.raw)
 		if err != nil {
@@ -62,7 +62,7 @@ func (j *joiner) flush(ctx context.Context) error {
 		if j.query.byActor() && !j.query.Filter.Includes(c.Raw) {
 			continue
 		}
-		if err := j.take(c); err != nil {
+		if err := j.yield(c); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,7 @@ func (r Reader) withActors(ctx context.Context, changes []Change) ([]Change, err
 	return changes, nil
 }
 
-// withActor returns the change with an actor, which its document has then too.
+// withActor returns the change with an actor, which it adds to the document, too.
 func (c Change) withActor(raw bson.Raw) (Change, error) {
 	var doc bson.D
 	if err := bson.Unmarshal(c.Raw, &doc); err != nil {
@@ -104,8 +104,8 @@ func (c Change) withActor(raw bson.Raw) (Change, error) {
 	return decodeChange(whole)
 }
 
-// actorCondition selects on the server what can have an actor that the query wants: a change without one may have one in another
-// collection.
+// actorCondition is the server-side prefilter of the query's actor filters. It also selects changes without an actor, whose actor may
+// be stored in another collection.
 func (q Query) actorCondition() bson.D {
 	condition := bson.D{}
 	for _, by := range []struct{ items, fields []string }{{q.Users, []string{"actor.user", "actor.users"}}, {q.Apps, []string{"actor.app"}}} {
@@ -128,8 +128,8 @@ func (q Query) actorCondition() bson.D {
 // byActor reports whether the query selects by actors.
 func (q Query) byActor() bool { return len(q.Users) > 0 || len(q.Apps) > 0 }
 
-// newestByActor is Each for a limit that counts changes of certain actors, which are known only after they have been read.
-func (r Reader) newestByActor(ctx context.Context, q Query, take func(Change) error) (Extent, error) {
+// newestByActor is Each with the limit applied after the actor filters, because the actors are known only after the changes were read.
+func (r Reader) newestByActor(ctx context.Context, q Query, yield func(Change) error) (Extent, error) {
 	limit := q.Limit
 	q.Limit = 0
 	var newest []Change
@@ -150,14 +150,14 @@ func (r Reader) newestByActor(ctx context.Context, q Query, take func(Change) er
 	}
 	extent.Limited = limited
 	for _, c := range newest {
-		if err := take(c); err != nil {
+		if err := yield(c); err != nil {
 			return extent, err
 		}
 	}
 	return extent, nil
 }
 
-// ActorText is the actor for people: the user, and the application behind it; empty if no actor is known.
+// ActorText is the actor in human-readable form: the user, and the application in parentheses; empty if no actor is known.
 func (c Change) ActorText() string {
 	text := actorName(c.Actor)
 	if !c.Actor.IsZero() && !c.Actor.Exact {
@@ -169,7 +169,7 @@ func (c Change) ActorText() string {
 	return terminal.Escape(strings.TrimSpace(text))
 }
 
-// exactText is empty where no actor is known.
+// exactText is empty if no actor is known.
 func exactText(a actor.Actor) string {
 	if a.IsZero() {
 		return ""
@@ -177,7 +177,7 @@ func exactText(a actor.Actor) string {
 	return strconv.FormatBool(a.Exact)
 }
 
-// details is the actor in full for people.
+// details is the actor in full, in human-readable form.
 func (c Change) details() string {
 	if c.Actor.IsZero() {
 		return ""
@@ -195,7 +195,7 @@ func (c Change) details() string {
 		}
 	}
 	if !c.Actor.Exact {
-		parts = append(parts, "by name and time, not exact")
+		parts = append(parts, "matched by name and time only; may be wrong")
 	}
 	return terminal.Escape(strings.Join(parts, ", "))
 }

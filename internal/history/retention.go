@@ -16,15 +16,15 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// maxRemoved bounds how many documents go in one delete.
+// maxRemoved bounds how many documents are deleted per batch.
 const maxRemoved = 1000
 
 // horizonID is the _id of a source's horizon among the checkpoints. No checkpoint
 // has a document as its _id.
 func horizonID(source string) bson.D { return bson.D{{Key: "retention", Value: source}} }
 
-// Horizon is the moment before which retention has taken what a source's answers
-// needed; zero where nothing was ever removed.
+// Horizon is the time before which the history of a source was pruned; zero if
+// nothing was ever removed.
 func (r Reader) Horizon(ctx context.Context, source string) (time.Time, error) {
 	var doc struct {
 		Horizon time.Time `bson:"horizon"`
@@ -36,26 +36,27 @@ func (r Reader) Horizon(ctx context.Context, source string) (time.Time, error) {
 	return doc.Horizon, nil
 }
 
-// Removed is what a run of retention took.
+// Removed is what a run of retention removed.
 type Removed struct {
 	Changes, Versions int
-	// Horizon is the time from which every query is still answered; zero where
-	// nothing could be removed.
+	// Horizon is the time from which the history is complete; zero if nothing could
+	// be removed.
 	Horizon time.Time
 	// ActorsKept is why actors that are stored apart from their changes were not removed.
 	ActorsKept error
 }
 
-// Retain removes the history of a source that is older than ttl, and the versions
-// that no moment within it needs: a namespace keeps the version in effect at the horizon.
-// Nothing is removed that a detector could need or write again: the horizon is at or
-// before every checkpoint of the source.
-func (r Reader) Retain(ctx context.Context, source string, ttl time.Duration) (Removed, error) {
-	e, ok, err := r.expiry(ctx, source, time.Now().Add(-ttl))
+// Prune removes the history of a source that is older than ttl, and the versions that no
+// query for a time within ttl needs: the version of each namespace in effect at the horizon
+// is kept. The horizon is at or before every checkpoint of the source, so nothing is removed
+// that a detector could need or write again.
+func (r Reader) Prune(ctx context.Context, source string, ttl time.Duration) (Removed, error) {
+	e, ok, err := r.findExpiry(ctx, source, time.Now().Add(-ttl))
 	if err != nil || !ok {
 		return Removed{}, err
 	}
-	// Recorded first: what is no longer whole must not be promised.
+	// Record the horizon before deleting: history that may be incomplete must not be reported
+	// as complete.
 	_, err = r.db.Collection(sink.Checkpoints).UpdateOne(ctx, bson.D{{Key: "_id", Value: horizonID(source)}},
 		bson.D{{Key: "$max", Value: bson.D{{Key: "horizon", Value: e.before}}}}, options.UpdateOne().SetUpsert(true))
 	if err != nil {
@@ -77,19 +78,19 @@ func (r Reader) Retain(ctx context.Context, source string, ttl time.Duration) (R
 	return out, err
 }
 
-// expiry is what may go of a source.
+// expiry selects what may be deleted of a source.
 type expiry struct {
 	source string
 	// before and position bound it by clock and by oplog.
 	before   time.Time
 	position bson.Timestamp
-	// end is where the versions at before end, in oplog order: what is behind it was not in
-	// effect then, whatever its time.
+	// end is the upper bound, in oplog order, of the versions in effect at the time before:
+	// later versions were not in effect then, whatever their wall time.
 	end catalog.End
 }
 
-// expiry is false if no detector of the source has published anything yet.
-func (r Reader) expiry(ctx context.Context, source string, before time.Time) (expiry, bool, error) {
+// findExpiry returns false if no detector of the source has published anything yet.
+func (r Reader) findExpiry(ctx context.Context, source string, before time.Time) (expiry, bool, error) {
 	names, err := checkpoint.OfSource(ctx, r.db.Collection(sink.Checkpoints), source)
 	if err != nil || len(names) == 0 {
 		return expiry{}, false, err
@@ -103,8 +104,8 @@ func (r Reader) expiry(ctx context.Context, source string, before time.Time) (ex
 	return e, err == nil, err
 }
 
-// removeVersions removes what was superseded at the horizon, and drops that end nothing
-// any more.
+// removeVersions removes versions that were superseded at the horizon, and drops whose
+// earlier versions have all been removed.
 func (r Reader) removeVersions(ctx context.Context, e expiry) (int, error) {
 	coll := r.db.Collection(sink.Catalog)
 	old := bson.D{
@@ -147,8 +148,8 @@ func (r Reader) removeVersions(ctx context.Context, e expiry) (int, error) {
 	return removed, nil
 }
 
-// superseded goes through versions, the newest of each namespace first, and collects
-// those that may go.
+// superseded iterates over versions, the newest of each namespace first, and collects
+// those that may be deleted.
 type superseded struct {
 	ids []string
 	// newest is the version in effect, of the current namespace.
@@ -185,8 +186,8 @@ func (s *superseded) end() {
 	s.newest.id, s.drop = "", false
 }
 
-// removeChanges removes old changes. Those of a comparison are kept as long as a
-// version from it: the output for that version mentions it.
+// removeChanges removes old changes. A change inferred from a comparison is kept while a
+// version of that comparison is kept, because the output for the version refers to it.
 func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error {
 	old := bson.D{
 		{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(e.before)}}},
@@ -198,7 +199,7 @@ func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error
 		return fmt.Errorf("read old changes: %w", err)
 	}
 	defer cur.Close(context.WithoutCancel(ctx))
-	needed := r.inferredWalls(e.source)
+	needed := r.versionTimes(e.source)
 	var ids []string
 	for cur.Next(ctx) {
 		var c struct {
@@ -210,7 +211,7 @@ func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error
 			return fmt.Errorf("decode an old change: %w", err)
 		}
 		if c.Source == "snapshot" {
-			keep, err := needed.at(ctx, c.Wall)
+			keep, err := needed.contains(ctx, c.Wall)
 			if err != nil {
 				return err
 			}
@@ -231,18 +232,18 @@ func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error
 	return r.removeWithActors(ctx, ids, out)
 }
 
-// inferredWalls holds the times of versions that a comparison found.
-type inferredWalls struct {
+// versionTimes checks and caches whether a source has versions with a wall time.
+type versionTimes struct {
 	coll   *mongo.Collection
 	source string
 	known  map[int64]bool
 }
 
-func (r Reader) inferredWalls(source string) inferredWalls {
-	return inferredWalls{coll: r.db.Collection(sink.Catalog), source: source, known: map[int64]bool{}}
+func (r Reader) versionTimes(source string) versionTimes {
+	return versionTimes{coll: r.db.Collection(sink.Catalog), source: source, known: map[int64]bool{}}
 }
 
-func (w inferredWalls) at(ctx context.Context, wall time.Time) (bool, error) {
+func (w versionTimes) contains(ctx context.Context, wall time.Time) (bool, error) {
 	if known, ok := w.known[wall.UnixMilli()]; ok {
 		return known, nil
 	}
@@ -266,7 +267,7 @@ func remove(ctx context.Context, coll *mongo.Collection, ids []string) (int, err
 }
 
 // removeWithActors removes changes and the actors that are stored apart from them. The actors are removed first: one without its
-// change would be kept for ever. Without the privilege to remove them the actors are kept.
+// change would never be removed. Without the privilege to remove them the actors are kept.
 func (r Reader) removeWithActors(ctx context.Context, ids []string, out *Removed) error {
 	_, err := remove(ctx, r.db.Collection(sink.Actors), ids)
 	if sink.Unauthorized(err) {

@@ -119,7 +119,7 @@ func TestRetentionKeepsPromises(t *testing.T) {
 		p.checkpoint(t, "default", span-1)
 		horizon := span - int(ttl/time.Second) + 10
 		before := p.answers(t, horizon)
-		removed, err := history.NewReader(p.db).Retain(t.Context(), "rs0", ttl)
+		removed, err := history.NewReader(p.db).Prune(t.Context(), "rs0", ttl)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestRetentionKeepsPromises(t *testing.T) {
 			t.Errorf("seed %d: %d old versions of 40 namespaces stay, %d went", seed, n, removed.Versions)
 		}
 		t.Logf("seed %d: %d changes and %d versions removed", seed, removed.Changes, removed.Versions)
-		again, err := history.NewReader(p.db).Retain(t.Context(), "rs0", ttl)
+		again, err := history.NewReader(p.db).Prune(t.Context(), "rs0", ttl)
 		// The past has two versions a second at most, and the horizon has moved on meanwhile.
 		if moved := again.Horizon.Sub(removed.Horizon); err != nil || again.Versions > 5+2*int(moved.Seconds()) {
 			t.Errorf("again: %+v, %v, after %s", again, err, moved)
@@ -152,13 +152,13 @@ func TestRetentionKeepsPromises(t *testing.T) {
 func TestRetentionWaitsForDetectors(t *testing.T) {
 	p := newPast(t, 7)
 	reader := history.NewReader(p.db)
-	if removed, err := reader.Retain(t.Context(), "rs0", ttl); err != nil || removed != (history.Removed{}) {
+	if removed, err := reader.Prune(t.Context(), "rs0", ttl); err != nil || removed != (history.Removed{}) {
 		t.Fatalf("without a checkpoint: %+v, %v", removed, err)
 	}
 	p.checkpoint(t, "default", span-1)
 	p.checkpoint(t, "lagging", 50)
 	before := p.answers(t, 50)
-	removed, err := reader.Retain(t.Context(), "rs0", ttl)
+	removed, err := reader.Prune(t.Context(), "rs0", ttl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestRetentionKeepsGaps(t *testing.T) {
 	p.insert(t, "schema_history", gap(20), gap(30))
 	p.insert(t, "schema_catalog", append(p.version(30, 0, "db.found"), bson.E{Key: "kind", Value: "collection"},
 		bson.E{Key: "definition", Value: bson.D{{Key: "options", Value: bson.D{}}, {Key: "indexes", Value: bson.A{}}}}))
-	if _, err := history.NewReader(p.db).Retain(t.Context(), "rs0", ttl); err != nil {
+	if _, err := history.NewReader(p.db).Prune(t.Context(), "rs0", ttl); err != nil {
 		t.Fatal(err)
 	}
 	if n := p.count(t, "schema_history", bson.D{{Key: "_id", Value: gap(20)[0].Value}}); n != 0 {

@@ -24,7 +24,7 @@ func CreateCollection(db, coll string, options bson.Raw) string {
 		return ""
 	case minimal.has("clusteredIndex") && minimal.has("capped"):
 		return t.createThenCap(options, minimal)
-	case !createCollectionTakes(minimal):
+	case !createCollectionAccepts(minimal):
 		return t.command(append(object{{"create", text(coll)}}, minimal...))
 	case len(minimal) == 0:
 		return t.call(t.db, "createCollection", text(coll))
@@ -47,11 +47,11 @@ func (t target) createThenCap(options bson.Raw, minimal object) string {
 	return strings.Join(statements, "; ")
 }
 
-// createCollectionTakes reports whether mongosh's createCollection does just what
+// createCollectionAccepts reports whether mongosh's createCollection does just what
 // the create command would. With encryptedFields it makes two further
 // collections and an index, whose own entries in the oplog are statements of
 // their own.
-func createCollectionTakes(options object) bool {
+func createCollectionAccepts(options object) bool {
 	if shapeOf(options) != plainObject {
 		return false
 	}
@@ -70,7 +70,7 @@ func DropCollection(db, coll string, options bson.Raw) string {
 	t := longTarget(db, coll)
 	stored, _ := parse(options)
 	_, encrypted := stored.get("encryptedFields")
-	if encrypted || !helpersTake(coll) {
+	if encrypted || !acceptedByHelpers(coll) {
 		return t.command(object{{"drop", text(coll)}})
 	}
 	return t.call(t.collection, "drop")

@@ -29,7 +29,7 @@ func (t target) createIndex(spec bson.Raw) string {
 	if !ok {
 		return ""
 	}
-	if helpersTake(t.name) && shapeOf(def.key) == plainObject && createIndexTakes(def.options) {
+	if acceptedByHelpers(t.name) && shapeOf(def.key) == plainObject && createIndexAccepts(def.options) {
 		options := append(object{{"name", text(def.name)}}, def.options...)
 		return t.call(t.collection, "createIndex", def.key, options)
 	}
@@ -37,10 +37,10 @@ func (t target) createIndex(spec bson.Raw) string {
 	return t.command(object{{"createIndexes", text(t.name)}, {"indexes", list{index}}})
 }
 
-// createIndexTakes reports whether mongosh's createIndex passes all options on.
+// createIndexAccepts reports whether mongosh's createIndex passes all options on.
 // Its driver silently drops those it does not know (v and prepareUnique among
 // them), and takes an index key that is a Map for an empty one.
-func createIndexTakes(options object) bool {
+func createIndexAccepts(options object) bool {
 	for _, f := range options {
 		if !option.Index(f.key).Helper {
 			return false
@@ -56,7 +56,7 @@ func DropIndex(db, coll, name string) string {
 		return ""
 	}
 	t := longTarget(db, coll)
-	if helpersTake(coll) {
+	if acceptedByHelpers(coll) {
 		return t.call(t.collection, "dropIndex", text(name))
 	}
 	return t.command(object{{"dropIndexes", text(coll)}, {"index", text(name)}})

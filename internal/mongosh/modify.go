@@ -69,7 +69,7 @@ func (t target) convertToCapped(options bson.Raw) string {
 	if !ok || !has {
 		return ""
 	}
-	if helpersTake(t.name) {
+	if acceptedByHelpers(t.name) {
 		return t.call(t.collection, "convertToCapped", relax(size))
 	}
 	return t.command(object{{"convertToCapped", text(t.name)}, {"size", relax(size)}})

@@ -31,7 +31,7 @@ func getCollection(coll string) string {
 	return ".getCollection(" + Quote(coll) + ")"
 }
 
-// helpersTake reports whether mongosh's getCollection takes the name.
-func helpersTake(coll string) bool {
+// acceptedByHelpers reports whether mongosh's getCollection accepts the name.
+func acceptedByHelpers(coll string) bool {
 	return coll != "" && !strings.ContainsAny(coll, "$\x00")
 }

@@ -19,7 +19,7 @@ func rename(db, from, to string, dropTarget list) string {
 	if !expressible(to) {
 		return ""
 	}
-	if helpersTake(from) && helpersTake(to) {
+	if acceptedByHelpers(from) && acceptedByHelpers(to) {
 		return t.call(t.collection, "renameCollection", append(list{text(to)}, dropTarget...)...)
 	}
 	command := object{{"renameCollection", text(db + "." + from)}, {"to", text(db + "." + to)}}

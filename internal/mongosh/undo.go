@@ -2,19 +2,19 @@ package mongosh
 
 import "go.mongodb.org/mongo-driver/v2/bson"
 
-// undoName is the name that a collection bears while it is being looked at.
+// undoName is the temporary name of a collection during the check that it is empty.
 const undoName = "ddltail.undo"
 
 // UndoCreateCollection drops a collection if it is still empty when the
-// statement runs. Options are those it was made with.
+// statement runs. Options are the options with which it was created.
 //
-// Looking and dropping are two commands, and a transaction that is open
-// between them may hold a document that is not visible yet. So the collection is
-// first renamed out of its writers' reach, looked at again, and named back
-// where a document has come. Time series and collections with encrypted fields
-// cannot be renamed: there is no statement for them.
+// The check and the drop are two commands, and a transaction that is open
+// between them may have inserted a document that is not visible yet. So the collection
+// is first renamed so that writers cannot reach it, checked again, and renamed back if it
+// is no longer empty. Time series and collections with encrypted fields cannot be
+// renamed: no statement is generated for them.
 func UndoCreateCollection(db, coll string, options bson.Raw) string {
-	valid := expressible(db) && expressible(coll) && helpersTake(coll)
+	valid := expressible(db) && expressible(coll) && acceptedByHelpers(coll)
 	if !valid || !canBeRenamed(options) {
 		return ""
 	}
@@ -37,7 +37,7 @@ func canBeRenamed(options bson.Raw) bool {
 	return ok
 }
 
-// UndoDropIndex makes a dropped index again. There is no statement for one
+// UndoDropIndex recreates a dropped index. No statement is generated for an index
 // that expires documents.
 func UndoDropIndex(db, coll string, spec bson.Raw) string {
 	fields, _ := parse(spec)

@@ -14,8 +14,8 @@ import (
 // Positions are totally ordered: by second, then notifications written by ddltail before
 // those written by hand, then by increment and ordinal, then by _id.
 type Position struct {
-	// Second and Increment are T and I of the _id, Ordinal its n. Of a notification
-	// written by hand only the second is known.
+	// Second, Increment and Ordinal are the parts T, I and n of the _id SOURCE:T:I:n. For a
+	// notification written by hand only the second is known.
 	Second    int64
 	Increment uint32
 	Ordinal   int
@@ -70,7 +70,7 @@ func compareManual(a, b Position) int {
 }
 
 // Seconds converts the timestamp of a notification, in any type found in documents written
-// by hand, to epoch seconds. It reports false for a value that is no time.
+// by hand, to epoch seconds. It returns false for a value that is not a time.
 func Seconds(v bson.RawValue) (float64, bool) {
 	if at, ok := v.TimeOK(); ok {
 		return float64(at.UnixMilli()) / 1000, true
@@ -81,14 +81,15 @@ func Seconds(v bson.RawValue) (float64, bool) {
 	return 0, false
 }
 
-// wholeSecond rounds down. Beyond the bounds a float64 holds no single seconds, and the
-// conversion to an integer is not defined.
+// wholeSecond rounds down. Beyond the bounds a float64 cannot represent every integer, and the
+// conversion of larger values to int64 is undefined.
 func wholeSecond(seconds float64) int64 {
 	const bound = 1 << 53
 	return int64(math.Floor(max(-bound, min(bound, seconds))))
 }
 
-// compareIDs orders _ids: all numbers first, by value, then by type, strings by their bytes.
+// compareIDs orders _ids: numbers first, by value; then the others by BSON type, and strings
+// bytewise.
 func compareIDs(a, b bson.RawValue) int {
 	x, xIsNumber := number(a)
 	y, yIsNumber := number(b)

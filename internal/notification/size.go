@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// maxDocument is what a document may take, in bytes: the server's 16 MB less room
-	// for what consumers write beside it.
+	// maxDocument is the maximum size of a document in bytes: the server's limit of 16 MB, less
+	// headroom for the fields that consumers add.
 	maxDocument = 16<<20 - 64<<10
-	// keptText is how much stays of a text that had to be cut.
+	// keptText is the length in bytes to which a text is truncated.
 	keptText = 1 << 10
-	// fixedSize is about what the fields take that every document has.
+	// fixedSize is the approximate size of the fields that every document has.
 	fixedSize = 1 << 10
 )
 
-// cutToFit adds the names of the fields that were cut, and cuts the largest one until
-// the document fits into BSON. Half a definition or half a statement to run would be a
-// false one: those go as a whole. The text for people is shortened.
+// cutToFit cuts the largest field until the document fits into BSON, and adds the names of the
+// fields that were cut. Definitions and executable statements are removed entirely, because a
+// part of one would be wrong. The display text, operation_statement, is truncated.
 func cutToFit(doc bson.D, truncated []string) bson.D {
 	for size(doc) > maxDocument {
 		at := largest(doc)
@@ -39,9 +39,9 @@ func cutToFit(doc bson.D, truncated []string) bson.D {
 	return doc
 }
 
-// Cut removes from a notification what takes it over the limit of a target, and reports
-// whether there was something to remove: the first that is there of before, after, command,
-// mongosh, undo, the statement (which is shortened), cause and collections.
+// Cut reduces a notification that exceeds the limit of a target, and reports whether there was
+// something to cut. It removes the first field present of before, after, command, mongosh, undo,
+// operation_statement (which is truncated instead), cause and collections.
 func Cut(doc bson.D) (bson.D, bool) {
 	for _, field := range []string{"before", "after", "command", "mongosh", "undo", "operation_statement", "cause", "collections"} {
 		at := slices.IndexFunc(doc, func(el bson.E) bool { return el.Key == field })
@@ -72,8 +72,8 @@ func addTruncated(doc bson.D, field string) bson.D {
 	return doc
 }
 
-// Reduced returns what every target can hold of a notification: its _id and the six fields
-// that consumers rely on, with long texts shortened.
+// Reduced returns the minimal notification, which every target accepts: its _id and the six fields
+// that consumers rely on, with long texts truncated.
 func Reduced(doc bson.D) bson.D {
 	var out bson.D
 	for _, el := range doc {
@@ -97,7 +97,7 @@ func shortened(text string) string {
 	return ""
 }
 
-// largest is the place of the largest field that may be cut, -1 for none.
+// largest returns the index of the largest field that may be cut, or -1.
 func largest(doc bson.D) int {
 	at, most := -1, 2*keptText // less is not worth a cut
 	for i, el := range doc {
@@ -111,8 +111,8 @@ func largest(doc bson.D) int {
 	return at
 }
 
-// size is about what a document takes in BSON, and never less by more than the room
-// that maxDocument leaves: only few kinds of fields can be large.
+// size estimates the BSON size of a document. It counts only the types of fields that can be
+// large, and underestimates by at most the headroom of maxDocument.
 func size(doc bson.D) int {
 	total := 0
 	for _, el := range doc {
@@ -131,7 +131,7 @@ func size(doc bson.D) int {
 	return total
 }
 
-// Size is about what the document takes in BSON before it is cut to fit. It renders nothing.
+// Size estimates the BSON size of the document before it is cut to fit, without marshalling it.
 func (d Document) Size() int {
 	c := d.Change
 	n := fixedSize + len(d.ID) + len(c.Database) + 2*len(c.Collection) + len(c.IndexName) + len(c.To) +

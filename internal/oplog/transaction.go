@@ -13,13 +13,13 @@ import (
 // Unit is what took effect at one optime: a single entry, or the operations of a
 // transaction in their order.
 type Unit struct {
-	// OpTime and Wall are those of the entry that made it take effect: of a
-	// transaction the last applyOps, or its commitTransaction.
+	// OpTime and Wall are taken from the entry that made it take effect: for a
+	// transaction, its last applyOps or its commitTransaction.
 	OpTime     OpTime
 	Wall       time.Time
 	Operations []Entry
 	// SessionUser is the lsid.uid of a transaction, the SHA-256 of its user as name@db;
-	// zero where it has none.
+	// zero if there is none.
 	SessionUser [sha256.Size]byte
 }
 
@@ -31,8 +31,8 @@ type Fetcher interface {
 // ChainError is returned if the beginning of a transaction is no longer in the oplog of
 // the member that is read.
 type ChainError struct {
-	// End is the entry that made the transaction take effect, Missing the one that
-	// is not there.
+	// End is the entry that made the transaction take effect, Missing the entry that was
+	// not found.
 	End, Missing OpTime
 }
 
@@ -53,11 +53,12 @@ func unitOf(ctx context.Context, raw bson.Raw, from Fetcher) (Unit, error) {
 	return u, nil
 }
 
-// Assemble returns the unit that took effect with an entry, which for most is the
-// entry itself. A transaction larger than one entry is a chain, linked by
-// prevOpTime from its last entry to its first, so that it can be assembled at its
-// end: nothing is kept while it is under way, and what does not commit is never
-// read. The error is a *ChainError if an entry of the chain was truncated.
+// Assemble returns the operations that an entry commits: usually the entry itself,
+// none for a part of a transaction that has not committed. A transaction larger than
+// one entry is a chain, linked by prevOpTime from its last entry to its first, so that
+// it can be assembled at its end: nothing is buffered while it is open, and transactions
+// that abort are never assembled. The error is a *ChainError if an entry of the chain was
+// truncated.
 func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 	u := Unit{OpTime: e.OpTime, Wall: e.Wall}
 	if _, uid, ok := e.Raw.Lookup("lsid", "uid").BinaryOK(); ok && len(uid) == len(u.SessionUser) {
@@ -77,8 +78,7 @@ func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 		if err != nil {
 			return Unit{}, fmt.Errorf("assemble the transaction of %s: %w", e.OpTime, err)
 		}
-		// A link leads to what was written before it: one that does not would lead round
-		// in a circle.
+		// prevOpTime always refers to an earlier entry; anything else could be a cycle.
 		if !ok || prev.OpTime != link || !link.TS.Before(chain[len(chain)-1].OpTime.TS) {
 			return Unit{}, &ChainError{End: e.OpTime, Missing: link}
 		}
@@ -108,8 +108,9 @@ func (e Entry) endsTransaction() bool {
 // multiOpSeparate marks entries that are linked and do not belong together.
 const multiOpSeparate = 1
 
-// takesEffect reports whether an applyOps does so by itself: part of a chain waits for
-// its last entry, a prepared one for its commit.
+// takesEffect reports whether an applyOps is committed by its own entry. A part of a chain
+// is committed by the last entry of the chain, a prepared transaction by its
+// commitTransaction.
 func (e Entry) takesEffect() bool {
 	for _, waits := range []string{"partialTxn", "prepare"} {
 		if on, ok := e.Object.Lookup(waits).BooleanOK(); ok && on {
@@ -119,8 +120,9 @@ func (e Entry) takesEffect() bool {
 	return true
 }
 
-// operations takes the entry apart where it is an applyOps, at any depth. What is
-// inside and not of an operation's shape stays whole, for the detector to report.
+// operations returns the operations of an applyOps, expanding nested ones; any other entry
+// is returned as it is. Malformed operations are kept without their content, for the
+// detector to report.
 func (e Entry) operations() []Entry {
 	name, value := e.Command()
 	if name != "applyOps" {
@@ -148,7 +150,8 @@ func (e Entry) operations() []Entry {
 	return ops
 }
 
-// Clone copies all that the unit's operations share with the bytes of a reply.
+// Clone copies the documents of the unit's operations, so that they do not alias the buffer of
+// a server's reply.
 func (u Unit) Clone() Unit {
 	u.Operations = slices.Clone(u.Operations)
 	for i := range u.Operations {

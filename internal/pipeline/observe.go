@@ -21,9 +21,9 @@ const (
 	// stallThreshold is how old a member's newest majority-committed entry may be before other
 	// members are checked: an idle primary writes a no-op every 10 s.
 	stallThreshold = 30 * time.Second
-	// preferAgain is how long a member outside the read preference is read from before the
+	// retryPreferredAfter is how long a member outside the read preference is read from before the
 	// preferred ones are tried again.
-	preferAgain = time.Minute
+	retryPreferredAfter = time.Minute
 	// maxCounted bounds the count of a queue without a consumer.
 	maxCounted = 100_000
 )
@@ -49,9 +49,9 @@ func (p *Pipeline) observeMember(ctx context.Context, m oplog.Member) error {
 		p.Log.Warn("newest entries are not majority-committed yet and may roll back; waiting",
 			zap.String("member", m.Host), zap.Duration("behind", lag))
 	}
-	if !p.outsideSince.IsZero() {
-		// It may be delayed: that is no stall.
-		return p.preferredDue(m)
+	if !p.nonPreferredSince.IsZero() {
+		// It may be a delayed member, which always lags and has not stalled.
+		return p.checkPreferredRetry(m)
 	}
 	if time.Since(state.Majority.Time()) > stallThreshold {
 		return p.checkStalled(ctx, m, state.Majority)
@@ -59,9 +59,10 @@ func (p *Pipeline) observeMember(ctx context.Context, m oplog.Member) error {
 	return nil
 }
 
-// preferredDue returns an error when the preferred members are to be tried again.
-func (p *Pipeline) preferredDue(m oplog.Member) error {
-	if time.Since(p.outsideSince) < preferAgain {
+// checkPreferredRetry returns oplog.ErrOutsidePreference when it is time to try the preferred
+// members again.
+func (p *Pipeline) checkPreferredRetry(m oplog.Member) error {
+	if time.Since(p.nonPreferredSince) < retryPreferredAfter {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", m.Host, oplog.ErrOutsidePreference)

@@ -53,7 +53,7 @@ func (p *Pipeline) open(ctx context.Context) (member, *oplog.Reader, error) {
 	if p.checkpointLost {
 		return member{}, nil, &recovery.LostError{Cause: recovery.CheckpointLost, View: view, Err: checkpoint.ErrMissing}
 	}
-	p.outsideSince = time.Time{}
+	p.nonPreferredSince = time.Time{}
 	preferred := p.preferred(view)
 	if len(preferred) == 0 {
 		return member{}, nil, fmt.Errorf("no member of %s fits the read preference %s: %w", view.SetName, p.ReadPreference, view.Reason())
@@ -119,7 +119,7 @@ func (p *Pipeline) openOther(ctx context.Context, view replicaset.View, failed m
 		if err == nil {
 			p.Log.Warn("only a member outside the read preference holds the position", zap.String("member", other.Host),
 				zap.Bool("hidden", other.Hidden), zap.Bool("delayed", other.Delayed))
-			p.outsideSince = time.Now()
+			p.nonPreferredSince = time.Now()
 			return m, r, true
 		}
 		failed[other.Host] = err
@@ -215,7 +215,7 @@ func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reade
 
 // from returns the start of a reader; a shard's entries hold more than others do.
 func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
-	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.shard.IsZero()}
+	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.shard.IsZero(), LatencyTarget: p.LatencyTarget}
 }
 
 // isBeforeBaseline reports whether a position is before the baseline of a first run with a

@@ -8,6 +8,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/snapshot"
 )
 
@@ -43,6 +44,9 @@ type state struct {
 	// compareAt is when the next one is due.
 	listed    *snapshot.Snapshot
 	compareAt time.Time
+	// differing are the namespaces that differed in the last comparison, to be confirmed by
+	// the next one.
+	differing []schema.Namespace
 	// unlisted is what the server cannot list.
 	unlisted unlisted
 	// compared is the last comparison that known includes.
@@ -55,9 +59,9 @@ type state struct {
 	observedAt time.Time
 	// stalledHost is the member that stalled, to be tried last.
 	stalledHost string
-	// outsideSince is when a member outside the read preference was opened; zero if the member
+	// nonPreferredSince is when a member outside the read preference was opened; zero if the member
 	// is one of the preferred.
-	outsideSince time.Time
+	nonPreferredSince time.Time
 	// savedMembers are the members that the checkpoint names.
 	savedMembers []string
 	// lostSince is when all members were first found without the position.

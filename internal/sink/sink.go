@@ -29,34 +29,36 @@ type Sink interface {
 	Close() error
 }
 
-// Reopener is a sink whose target may be moved aside under it, such as a rotated file.
+// Reopener is a sink whose target may be renamed while it is open, such as a rotated file.
 type Reopener interface {
 	// Reopen reopens the target if it was moved.
 	Reopen() error
 }
 
-// Own is what a sink may use of ddltail's own deployment.
+// Own gives a sink access to the deployment that holds ddltail's own collections.
 type Own struct {
 	// Database holds ddltail's collections.
 	Database *mongo.Database
-	// Indexes creates the indexes of these collections. Nil waits for their builds.
+	// Indexes creates the indexes of these collections. If it is nil, Setup waits until they are
+	// built.
 	Indexes ownindex.Ensure
-	// OnConflict decides what to do with a document whose _id another change has: the write
-	// continues without it if it returns nil. Nil returns the error itself.
+	// OnConflict is called if a document's _id is already used by a different change. If it
+	// returns nil, the document is skipped and the write continues. If OnConflict is nil, Write
+	// returns the *ConflictError.
 	OnConflict func(*ConflictError) error
 }
 
-// ConflictError is returned if another change has a document's _id.
+// ConflictError is returned if a document's _id is already used by a different change.
 type ConflictError struct {
 	Namespace, ID string
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s holds another change as %s: two replica sets write with one SOURCE; "+
+	return fmt.Sprintf("%s already has a different change with _id %s: two replica sets write with one SOURCE; "+
 		"set a different DDLTAIL_SOURCE for each", e.Namespace, e.ID)
 }
 
-// Role decides when a sink is written and what reaches it.
+// Role decides when a sink is written and which documents it receives.
 type Role int
 
 // The roles, in reverse of the order in which sinks are written.
@@ -76,7 +78,7 @@ type Output struct {
 	Role Role
 	// BestEffort is true if the position must not wait for the sink.
 	BestEffort bool
-	// External is that of its kind.
+	// External is copied from Kind.External.
 	External bool
 }
 
@@ -88,8 +90,8 @@ type Resources struct {
 
 // Report receives what sinks do not return as an error.
 type Report interface {
-	// Refused is called for a document that a target does not accept for its content; it is
-	// written again with its first fields alone.
+	// Refused is called for a document that a target rejects because of its content; the reduced
+	// document (notification.Reduced) is written instead.
 	Refused(sink, id string, err error)
 	// Failed is called for a failed attempt of a best-effort sink.
 	Failed(sink string, err error, retryIn time.Duration)
@@ -97,7 +99,8 @@ type Report interface {
 	Dropped(sink string, documents int, reason string)
 }
 
-// ConfigurationError is returned by Setup if waiting cannot resolve the problem.
+// ConfigurationError is returned by Setup for a problem in the configuration, which a retry cannot
+// resolve.
 type ConfigurationError struct {
 	// Problem says what is wrong, Remedy what to do.
 	Problem, Remedy string

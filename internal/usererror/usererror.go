@@ -1,5 +1,5 @@
-// Package usererror turns errors of MongoDB that waiting cannot resolve into a
-// *config.Error that says what to do. Every other error it returns unchanged.
+// Package usererror converts permanent errors of MongoDB, which a retry cannot resolve, into a
+// *config.Error that says what to do. All other errors are returned unchanged.
 package usererror
 
 import (
@@ -66,7 +66,7 @@ func Sink(err error, database string, pathIsAuthSource bool) error {
 	return err
 }
 
-// IsFinal reports whether an error is one that waiting cannot resolve.
+// IsFinal reports whether an error is permanent, so that a retry cannot resolve it.
 func IsFinal(err error) bool {
 	var c *config.Error
 	return errors.As(err, &c)
@@ -77,11 +77,11 @@ func isMajorityDisabled(err error) bool {
 	return errors.As(err, &se) && se.HasErrorCode(codeMajorityDisabled)
 }
 
-// majorityDisabled handles a server up to 4.4 that was started without majority reads, as
-// some are where one of three members is an arbiter.
+// majorityDisabled handles a server up to 4.4 that was started without majority reads, which is
+// common in sets of a primary, a secondary and an arbiter (PSA).
 func majorityDisabled(err error) error {
 	return &config.Error{
-		Reason: "a server runs with enableMajorityReadConcern: false, so that committed changes cannot be told from those that may roll back",
+		Reason: "a server runs with enableMajorityReadConcern: false, so that committed changes cannot be distinguished from those that may roll back",
 		Remedy: "remove replication.enableMajorityReadConcern (or --enableMajorityReadConcern) from the configuration of every member, and restart them one by one",
 		Err:    err,
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// tailing returns the member that ddltail reads from, by its log.
+// tailing returns the member that ddltail reads from, according to its log.
 func tailing(p *ddltailtest.Process) string {
 	const said = `"msg":"reading the oplog","member":"`
 	text := p.Stderr()
@@ -24,8 +24,9 @@ func tailing(p *ddltailtest.Process) string {
 	return host
 }
 
-// TestOneSeed names one member of three in the URI, and kills it for good: ddltail goes on
-// with the members that it has learned, across a restart too, since the sink is elsewhere.
+// TestOneSeed names one member of three in the URI, and kills it permanently: ddltail keeps
+// running with the members that it has discovered, also after a restart, because the sink is a
+// separate deployment.
 func TestOneSeed(t *testing.T) {
 	t.Parallel()
 	three := mongotest.NewReplicaSet(t, mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second})
@@ -98,7 +99,7 @@ func delayField(t *testing.T) string {
 }
 
 // TestHiddenMember checks that a hidden member is not tailed unless the connection is
-// direct, that `status` is healthy then, and that it is asked before history is lost.
+// direct, that `status` is healthy then, and that it is read from before a gap is declared.
 func TestHiddenMember(t *testing.T) {
 	t.Parallel()
 	small := mongotest.NewReplicaSet(t, mongotest.Options{Members: 2, OplogSizeMB: 16, Args: []string{"--syncdelay", "1"}})
@@ -126,7 +127,7 @@ func TestHiddenMember(t *testing.T) {
 	p = s.start()
 	wantStatements(t, s.documents("schema_notifications", 2), "CREATE COLLECTION before", "CREATE COLLECTION held_by_the_hidden")
 	if !strings.Contains(p.Stderr(), "outside the read preference") || tailing(p) != hidden.Addr() || len(s.gaps("schema_history")) != 0 {
-		t.Errorf("the hidden member was not asked:\n%s", p.Stderr())
+		t.Errorf("the hidden member was not read from:\n%s", p.Stderr())
 	}
 	if _, err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -145,11 +146,11 @@ func TestHiddenMember(t *testing.T) {
 	})
 }
 
-// TestDelayedMember checks that no read preference chooses a delayed member, and that it is
-// asked before history is lost.
+// TestDelayedMember checks that no read preference selects a delayed member, and that it is
+// read from before a gap is declared.
 func TestDelayedMember(t *testing.T) {
 	t.Parallel()
-	// A majority without the delayed one, for which no write waits.
+	// Three members, so that writes with w:majority do not wait for the delayed one.
 	set := mongotest.NewReplicaSet(t, mongotest.Options{Members: 3})
 	delayed := hide(t, set, 3600)
 	s := scene{T: t, uri: set.URIOf("", "", "delayed_db"), client: mongotest.Connect(t, set.URI())}

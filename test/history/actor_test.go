@@ -61,7 +61,7 @@ func TestActors(t *testing.T) {
 	}
 	contains(t, a.ask(), "ACTOR", "ann@admin (migrations)", "ann@admin (late)", `b@\u001b[31mü\n@shop?`, "ann@admin or cy@shop")
 	contains(t, a.ask("show", "rs0:1780000003:1"), "ann@admin, application late, evidence log")
-	contains(t, a.ask("show", "rs0:1780000005:1"), "by name and time, not exact")
+	contains(t, a.ask("show", "rs0:1780000005:1"), "matched by name and time only; may be wrong")
 	contains(t, a.ask("--format", "json"), `"app":"late"`)
 	containsNot(t, a.ask("--format", "json"), "eve@admin")
 }

@@ -39,7 +39,7 @@ func TestWrongUsage(t *testing.T) {
 		{"notify CREATE_TABLE payments", "usage: ddltail notify"},
 		{"notify CREATE_INDEX transactions", "needs an index"},
 		{"notify CREATE_COLLECTION a b c", "usage: ddltail notify"},
-		{"notify DROP_DATABASE payments", "takes no collection"},
+		{"notify DROP_DATABASE payments", "does not accept a collection"},
 		{"cleanup --older-than soon", "usage: ddltail cleanup"},
 		{"cleanup --older-than -1h", "usage: ddltail cleanup"},
 		{"cleanup now", "usage: ddltail cleanup"},

@@ -1,43 +1,43 @@
 package option
 
-// Collection returns the row of an option of a collection or a view. An option without a row is a user's,
-// and no collMod changes it.
+// Collection returns the row of an option of a collection or a view. Options that are not in the table
+// are set by users and cannot be changed by collMod.
 func Collection(name string) Option { return find(name, CollectionOptions) }
 
 // CollectionOptions yields every row of the table.
 func CollectionOptions(yield func(Option) bool) {
 	rows := [...]Option{
 		{Name: "validator", Why: "an empty one validates nothing; on buckets the server writes its own",
-			Origin: Buckets, Default: emptyDocument, Parameter: "validator", Off: `{}`, Helper: true},
-		{Name: "validationLevel", Why: "collMod writes the default down and cannot remove it again",
-			Default: strict, Parameter: "validationLevel", Off: `"strict"`, Helper: true, Reading: Word},
-		{Name: "validationAction", Why: "collMod writes the default down and cannot remove it again",
-			Default: fails, Parameter: "validationAction", Off: `"error"`, Helper: true, Reading: Word},
+			Origin: Buckets, Default: isEmptyDocument, Parameter: "validator", Off: `{}`, Helper: true},
+		{Name: "validationLevel", Why: "collMod stores the default explicitly and cannot remove it",
+			Default: isStrict, Parameter: "validationLevel", Off: `"strict"`, Helper: true, Reading: Word},
+		{Name: "validationAction", Why: "collMod stores the default explicitly and cannot remove it",
+			Default: isError, Parameter: "validationAction", Off: `"error"`, Helper: true, Reading: Word},
 		{Name: "changeStreamPreAndPostImages", Why: "listed by 6.0 and later only where enabled",
-			Default: disabled, Parameter: "changeStreamPreAndPostImages", Off: `{"enabled": false}`, Helper: true},
-		{Name: "recordPreImages", Why: "4.4 and 5.0 alone; mongosh's helper drops it",
-			Default: off, Parameter: "recordPreImages", Off: `false`, Reading: Flag},
+			Default: isDisabled, Parameter: "changeStreamPreAndPostImages", Off: `{"enabled": false}`, Helper: true},
+		{Name: "recordPreImages", Why: "4.4 and 5.0 only; mongosh's helper omits it",
+			Default: isFalse, Parameter: "recordPreImages", Off: `false`, Reading: Flag},
 		{Name: "expireAfterSeconds", Why: "of a time series or a clustered collection; collMod removes it by a string",
 			Default:   isString,
 			Parameter: "expireAfterSeconds", Off: `"off"`, Limit: true, Helper: true, Reading: Whole},
-		{Name: "capped", Why: "only convertToCapped makes a collection capped; nothing makes it uncapped",
-			Default: off, Helper: true, Reading: Flag},
+		{Name: "capped", Why: "only convertToCapped converts a collection to capped; no command reverts it",
+			Default: isFalse, Helper: true, Reading: Flag},
 		{Name: "size", Why: "of a capped collection, in bytes; it cannot be removed",
 			Parameter: "cappedSize", CappedOnly: true, Since: "6.0", Limit: true, Helper: true, Reading: CappedSize},
 		{Name: "max", Why: "of a capped collection; a server writes 2147483647 for none, and so does a maximum of 0",
-			Default: noMaximum, Parameter: "cappedMax", Off: `0`, CappedOnly: true, Since: "6.0", Limit: true, Helper: true, Reading: Whole},
-		{Name: "timeseries", Why: "collMod makes the granularity coarser, and nothing else of it changes",
+			Default: isUnlimited, Parameter: "cappedMax", Off: `0`, CappedOnly: true, Since: "6.0", Limit: true, Helper: true, Reading: Whole},
+		{Name: "timeseries", Why: "collMod can only make the granularity coarser",
 			Parameter: "timeseries", Helper: true},
-		{Name: "collation", Why: "an empty one is none", Default: emptyDocument, Helper: true},
+		{Name: "collation", Why: "{} means no collation", Default: isEmptyDocument, Helper: true},
 		{Name: "clusteredIndex", Why: "on buckets the server writes true", Origin: Buckets, Helper: true},
-		{Name: "storageEngine", Why: "a user's; app_metadata in it, and that of buckets, is the server's", Helper: true},
+		{Name: "storageEngine", Why: "set by users, except app_metadata and the one of buckets, which the server writes", Helper: true},
 		{Name: "indexOptionDefaults", Why: "create accepts it, no collMod changes it", Helper: true},
 		{Name: "viewOn", Why: "of a view", Helper: true},
 		{Name: "pipeline", Why: "of a view", Helper: true},
-		{Name: "autoIndexId", Why: "servers keep what an old driver sent, create _id_ on a replica set whatever it says, and list it in part",
-			Origin: Server, Default: always},
-		{Name: "create", Why: "the command's own name in an entry", Origin: Server},
-		{Name: "temp", Why: "marks a temporary collection: Definition.Temporary", Origin: Server, Default: always},
+		{Name: "autoIndexId", Why: "stored from old drivers without effect: a replica set always creates _id_; not every server lists it",
+			Origin: Server, Default: anyValue},
+		{Name: "create", Why: "the first field of the command in an oplog entry", Origin: Server},
+		{Name: "temp", Why: "marks a temporary collection: Definition.Temporary", Origin: Server, Default: anyValue},
 		{Name: "uuid", Why: "the collection's UUID: Definition.UUID", Origin: Server},
 		{Name: "idIndex", Why: "the _id_ index, in entries", Origin: Server},
 		{Name: "flags", Why: "of data files older than 4.2", Origin: Server},
@@ -65,7 +65,7 @@ func CollectionParameter(parameter string) Option {
 func ServerParameters() []string {
 	return []string{
 		"autoIndexId",           // repeated from the options of an old driver
-		"collectionUUID",        // a tool's guard
+		"collectionUUID",        // a precondition on the collection's UUID
 		"dryRun",                // of 6.0 and later: prepares, changes nothing
 		"writeConcern",          // of the command, not of the collection
 		"recordIdsReplicated",   // setFeatureCompatibilityVersion

@@ -8,32 +8,33 @@ import (
 	"github.com/ddltail/ddltail/internal/rawdoc"
 )
 
-// strict reports whether a validationLevel is the default.
-func strict(v bson.RawValue) bool { return isText(v, "strict") || isText(v, "") }
+// isStrict reports whether a validationLevel is the default, "strict".
+func isStrict(v bson.RawValue) bool { return isText(v, "strict") || isText(v, "") }
 
-// fails reports whether a validationAction is the default.
-func fails(v bson.RawValue) bool { return isText(v, "error") || isText(v, "") }
+// isError reports whether a validationAction is the default, "error".
+func isError(v bson.RawValue) bool { return isText(v, "error") || isText(v, "") }
 
 func isText(v bson.RawValue, text string) bool {
 	s, ok := v.StringValueOK()
 	return ok && s == text
 }
 
-// off reports whether a flag is false, whatever type the user wrote it as.
-func off(v bson.RawValue) bool { return !rawdoc.Truthy(v) }
+// isFalse reports whether a flag is false, whatever type the user wrote it as.
+func isFalse(v bson.RawValue) bool { return !rawdoc.Truthy(v) }
 
-// disabled reports whether {enabled: …} is not on.
-func disabled(v bson.RawValue) bool {
+// isDisabled reports whether enabled is false in {enabled: …}.
+func isDisabled(v bson.RawValue) bool {
 	doc, ok := v.DocumentOK()
 	return ok && !rawdoc.Truthy(doc.Lookup("enabled"))
 }
 
-func emptyDocument(v bson.RawValue) bool {
+func isEmptyDocument(v bson.RawValue) bool {
 	doc, ok := v.DocumentOK()
 	return ok && len(doc) <= len(bson.Raw{5, 0, 0, 0, 0})
 }
 
-func noMaximum(v bson.RawValue) bool {
+// isUnlimited reports whether a max of a capped collection means no limit.
+func isUnlimited(v bson.RawValue) bool {
 	f, ok := number(v)
 	return ok && (math.IsNaN(f) || f <= 0 || f == math.MaxInt32)
 }
@@ -43,4 +44,5 @@ func isString(v bson.RawValue) bool {
 	return ok
 }
 
-func always(bson.RawValue) bool { return true }
+// anyValue returns true: every value means the same as no value.
+func anyValue(bson.RawValue) bool { return true }

@@ -1,41 +1,41 @@
 package option
 
-// Index returns the row of an option of an index. An option without a row is a user's,
-// and no collMod changes it.
+// Index returns the row of an option of an index. Options that are not in the table are set
+// by users and cannot be changed by collMod.
 func Index(name string) Option { return find(name, IndexOptions) }
 
 // IndexOptions yields every row of the table.
 func IndexOptions(yield func(Option) bool) {
 	rows := [...]Option{
-		{Name: "unique", Why: "collMod makes an index unique once it is prepared for that, and never back",
-			Default: off, Parameter: "unique", Since: "6.0", Helper: true, Reading: Flag},
-		{Name: "prepareUnique", Why: "becoming unique removes it; mongosh's helper drops it",
-			Default: off, Parameter: "prepareUnique", Off: `false`, Since: "6.0", Reading: Flag},
-		{Name: "hidden", Why: "stored only where it is true", Default: off, Parameter: "hidden", Off: `false`, Helper: true, Reading: Flag},
+		{Name: "unique", Why: "collMod converts an index to unique after prepareUnique; no command reverts it",
+			Default: isFalse, Parameter: "unique", Since: "6.0", Helper: true, Reading: Flag},
+		{Name: "prepareUnique", Why: "converting the index to unique removes it; mongosh's helper omits it",
+			Default: isFalse, Parameter: "prepareUnique", Off: `false`, Since: "6.0", Reading: Flag},
+		{Name: "hidden", Why: "stored only where it is true", Default: isFalse, Parameter: "hidden", Off: `false`, Helper: true, Reading: Flag},
 		{Name: "expireAfterSeconds", Why: "collMod changes it and, from 5.1, adds it; nothing removes it",
 			Parameter: "expireAfterSeconds", Limit: true, Helper: true, Reading: Expiry},
-		{Name: "sparse", Why: "stored as it was written", Default: off, Helper: true, Reading: Flag},
+		{Name: "sparse", Why: "stored as it was written", Default: isFalse, Helper: true, Reading: Flag},
 		{Name: "partialFilterExpression", Why: "cannot be changed", Helper: true},
-		{Name: "collation", Why: "an empty one is none", Default: emptyDocument, Helper: true},
+		{Name: "collation", Why: "{} means no collation", Default: isEmptyDocument, Helper: true},
 		{Name: "storageEngine", Why: "cannot be changed", Helper: true},
 		{Name: "weights", Why: "of a text index; 1 is left out", Helper: true},
 		{Name: "default_language", Why: "of a text index", Implied: "english", ImpliedBy: "text", Helper: true},
 		{Name: "language_override", Why: "of a text index", Implied: "language", ImpliedBy: "text", Helper: true},
 		{Name: "textIndexVersion", Why: "of a text index", Implied: 3, ImpliedBy: "text", Helper: true, Reading: Whole},
 		{Name: "2dsphereIndexVersion", Why: "of a 2dsphere index", Implied: 3, ImpliedBy: "2dsphere", Helper: true, Reading: Whole},
-		{Name: "finestIndexedLevel", Why: "of a 2dsphere index; mongosh's helper drops it", Reading: Whole},
-		{Name: "coarsestIndexedLevel", Why: "of a 2dsphere index; mongosh's helper drops it", Reading: Whole},
+		{Name: "finestIndexedLevel", Why: "of a 2dsphere index; mongosh's helper omits it", Reading: Whole},
+		{Name: "coarsestIndexedLevel", Why: "of a 2dsphere index; mongosh's helper omits it", Reading: Whole},
 		{Name: "bits", Why: "of a 2d index", Helper: true, Reading: Whole},
 		{Name: "min", Why: "of a 2d index", Helper: true, Reading: Fraction},
 		{Name: "max", Why: "of a 2d index", Helper: true, Reading: Fraction},
 		{Name: "bucketSize", Why: "of a geoHaystack index, up to 4.4", Helper: true, Reading: Fraction},
 		{Name: "wildcardProjection", Why: "of a wildcard index", Helper: true},
-		{Name: "v", Why: "2 since 3.4; mongosh's helper drops it", Implied: 2, Reading: Whole},
+		{Name: "v", Why: "2 since 3.4; mongosh's helper omits it", Implied: 2, Reading: Whole},
 		{Name: "key", Why: "written apart from the options", Origin: Server},
 		{Name: "name", Why: "written apart from the options", Origin: Server},
 		{Name: "ns", Why: "stored up to 4.2", Origin: Server},
-		{Name: "createIndexes", Why: "the command's own name in an entry", Origin: Server},
-		{Name: "background", Why: "ignored from 4.2 on, stored all the same", Origin: Server, Default: off, Reading: Flag},
+		{Name: "createIndexes", Why: "the first field of the command in an oplog entry", Origin: Server},
+		{Name: "background", Why: "ignored from 4.2 on, stored all the same", Origin: Server, Default: isFalse, Reading: Flag},
 		{Name: "dropDups", Why: "ignored from 3.0 on, stored all the same", Origin: Server},
 		{Name: "clustered", Why: "listed for a clustered collection", Origin: Server},
 		{Name: "originalSpec", Why: "of an index on buckets: what the user wrote", Origin: Server},

@@ -1,8 +1,8 @@
 // Package option is the table of the options of collections, views and indexes: what
-// a value means, who writes it, and which collMod changes it.
+// a value means, who sets it, and which parameter of collMod changes it.
 //
-// Everything that ddltail knows of one option is in its row. Comparison, statements,
-// scripts and the detector read it here.
+// Everything that ddltail knows about an option is in its row, for comparisons, statements,
+// scripts and the detector.
 package option
 
 import (
@@ -24,11 +24,11 @@ const (
 	Buckets
 )
 
-// Option is one row. The zero value of a column claims nothing.
+// Option is one row. The zero value of a column means that nothing special applies.
 type Option struct {
 	// Name is the field in entries and listings.
 	Name string
-	// Why is what the server does that forces the other columns.
+	// Why is the behavior of the server that explains the other columns.
 	Why    string
 	Origin Origin
 	// Default reports whether a value means the same as no value.
@@ -42,7 +42,7 @@ type Option struct {
 	// Off is the value of Parameter that removes the option, as extended JSON; empty
 	// where collMod cannot.
 	Off string
-	// CappedOnly parameters are accepted for a capped collection alone.
+	// CappedOnly parameters are accepted only for a capped collection.
 	CappedOnly bool
 	// Since is the first version whose collMod accepts the parameter, if not 4.4.
 	Since string

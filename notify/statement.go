@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// words is operation and target, as consumers know them: CREATE COLLECTION payments.
-func (c Change) words() string {
+// defaultStatement is the operation and its target, such as CREATE COLLECTION payments.
+func (c Change) defaultStatement() string {
 	parts := []string{strings.ReplaceAll(c.Operation, "_", " ")}
 	target := []string{c.Collection, c.Index, c.To}
 	if notification.Operation(c.Operation) == notification.DropDatabase {
