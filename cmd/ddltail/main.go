@@ -71,7 +71,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
-		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
+		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), captureCommand(), versionCommand())
 	root.AddCommand(packagingCommands()...)
 	addEnvironment(root)
 	addCompletion(root)
