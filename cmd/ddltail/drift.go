@@ -108,7 +108,7 @@ func (f driftFlags) check(args []string) error {
 	case f.write != "" && len(args) > 0:
 		return &config.Error{Reason: "--write", Remedy: "it writes the live schema and compares nothing: leave out DECLARATION"}
 	case f.allowDestructive && f.format != "mongosh":
-		return &config.Error{Reason: "--allow-destructive", Remedy: "it goes with --format mongosh"}
+		return &config.Error{Reason: "--allow-destructive", Remedy: "use it with --format mongosh only"}
 	}
 	return nil
 }
