@@ -23,7 +23,7 @@ import (
 // errDrift ends the command with exitDrift.
 var errDrift = errors.New("the live schema is not the declared one")
 
-const gcPercent = 40
+const gcPercent = 30
 
 type driftFlags struct {
 	namespaces       []string

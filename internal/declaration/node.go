@@ -37,6 +37,10 @@ type jsonNode struct {
 // parseJSON checks the text as a whole.
 func parseJSON(name string, data []byte) (node, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if !utf8.Valid(data) {
+		line, column := place(data, invalid(data))
+		return nil, &Error{File: name, Line: line, Column: column, Problem: "not JSON: a byte that is not UTF-8"}
+	}
 	var ignored discard
 	err := json.Unmarshal(data, &ignored)
 	var syntax *json.SyntaxError
@@ -51,6 +55,19 @@ func parseJSON(name string, data []byte) (node, error) {
 	n.start = skipSpace(data, 0)
 	n.end = skipValue(data, n.start)
 	return n, nil
+}
+
+// invalid returns the offset of the first byte that is not UTF-8.
+func invalid(data []byte) int {
+	i := 0
+	for i < len(data) {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		i += size
+	}
+	return i
 }
 
 // discard accepts any value, and keeps nothing.

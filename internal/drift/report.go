@@ -84,9 +84,12 @@ func (r Report) WriteTable(w io.Writer, screen terminal.Screen) error {
 
 func (r Report) summary() string {
 	text := fmt.Sprintf("%d namespaces compared: ", r.Compared)
-	if len(r.Open) == 0 {
+	switch len(r.Open) {
+	case 0:
 		text += "no drift"
-	} else {
+	case 1:
+		text += "1 difference"
+	default:
 		text += fmt.Sprintf("%d differences", len(r.Open))
 	}
 	if len(r.Accepted) > 0 {
