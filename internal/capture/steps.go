@@ -61,10 +61,9 @@ func insert(collection string, number int) bson.D {
 	return command("insert", collection, field("documents", documents))
 }
 
-var (
-	ascending = bson.D{{Key: "a", Value: 1}}
-	validator = bson.D{{Key: "a", Value: bson.D{{Key: "$gte", Value: 0}}}}
-)
+func ascending() bson.D { return bson.D{{Key: "a", Value: 1}} }
+
+func validator() bson.D { return bson.D{{Key: "a", Value: bson.D{{Key: "$gte", Value: 0}}}} }
 
 // steps are all kinds of DDL, in an order in which each finds what it needs.
 func steps() []step {
@@ -75,7 +74,7 @@ func collectionSteps() []step {
 	return []step{
 		commands("create", command("create", "plain")),
 		commands("create capped", command("create", "capped", field("capped", true), field("size", 4096), field("max", 10))),
-		commands("create with validator and collation", command("create", "validated", field("validator", validator),
+		commands("create with validator and collation", command("create", "validated", field("validator", validator()),
 			field("validationLevel", "moderate"), field("collation", bson.D{{Key: "locale", Value: "de"}}))),
 		commands("create clustered", command("create", "clustered",
 			field("clusteredIndex", bson.D{{Key: "key", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "unique", Value: true}}))),
@@ -83,7 +82,7 @@ func collectionSteps() []step {
 		commands("create by insert", insert("implicit", 1)),
 		commands("create with a name of quotes", command("create", `it's "quoted" \ x`)),
 		commands("inserts in bulk", insert("populated", 50)),
-		commands("collMod validator", command("collMod", "plain", field("validator", validator), field("validationAction", "warn"))),
+		commands("collMod validator", command("collMod", "plain", field("validator", validator()), field("validationAction", "warn"))),
 		commands("collMod pre-images", command("collMod", "images", field("changeStreamPreAndPostImages", bson.D{{Key: "enabled", Value: false}}))),
 		commands("collMod capped size", command("collMod", "capped", field("cappedSize", 8192))),
 		commands("convertToCapped", insert("tocapped", 3), command("convertToCapped", "tocapped", field("size", 4096))),
@@ -93,9 +92,9 @@ func collectionSteps() []step {
 
 func indexSteps() []step {
 	return []step{
-		commands("createIndexes on an empty collection", indexes("plain", index("a_1", ascending))),
-		commands("createIndexes on a missing collection", indexes("made", index("a_1", ascending))),
-		commands("createIndexes on documents", indexes("populated", index("a_1", ascending))),
+		commands("createIndexes on an empty collection", indexes("plain", index("a_1", ascending()))),
+		commands("createIndexes on a missing collection", indexes("made", index("a_1", ascending()))),
+		commands("createIndexes on documents", indexes("populated", index("a_1", ascending()))),
 		commands("createIndexes, two at once", indexes("populated", index("b_1", bson.D{{Key: "b", Value: 1}}), index("c_-1", bson.D{{Key: "c", Value: -1}}))),
 		commands("createIndexes with options", indexes("plain",
 			index("unique", bson.D{{Key: "u", Value: 1}}, field("unique", true)),
@@ -167,7 +166,7 @@ func transaction(ctx context.Context, db databases) error {
 	}
 	defer session.EndSession(ctx)
 	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
-		for _, c := range []bson.D{command("create", "intransaction"), indexes("intransaction", index("a_1", ascending)), insert("inserted", 2)} {
+		for _, c := range []bson.D{command("create", "intransaction"), indexes("intransaction", index("a_1", ascending())), insert("inserted", 2)} {
 			if err := db.main.RunCommand(ctx, c).Err(); err != nil {
 				return nil, err
 			}
