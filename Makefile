@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench matrix release release-check release-tools clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench bench-parts matrix release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -65,7 +65,11 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		done || exit 1; \
 	done
 
-bench: mongod ## run the benchmarks: oplog reading, history queries
+bench: build mongod ## measure ddltail beside its peers; BENCH_SCALE=small, moderate (default) or full; results in bin/bench-results
+	go build -o bin/bench ./internal/tools/bench
+	@bin/bench -ddltail bin/ddltail -out bin/bench-results
+
+bench-parts: mongod ## run the Go benchmarks: transactions, history queries, a first start on 10,000 collections
 	go test -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench
 
 matrix: deps ## run the tests on every server version, or on that of MONGOD=/path/to/mongod

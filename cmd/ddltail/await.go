@@ -25,11 +25,11 @@ func within(log *zap.Logger, limit time.Duration) await {
 	}
 }
 
-// awaitStep retries a step of the start until it succeeds, and logs what it waits for. It gives
-// up after the limit, and at once on a *config.Error.
+// awaitStep retries a step of the start until it succeeds, and logs each reason for
+// waiting once. It gives up after the limit, and at once on a *config.Error.
 func awaitStep(ctx context.Context, log *zap.Logger, limit time.Duration, step func(context.Context) error) error {
 	deadline := time.Now().Add(limit)
-	var logged string
+	logged := map[string]bool{}
 	for {
 		err := step(ctx)
 		switch {
@@ -43,8 +43,8 @@ func awaitStep(ctx context.Context, log *zap.Logger, limit time.Duration, step f
 		case time.Now().After(deadline):
 			return fmt.Errorf("gave up after %s: %w", limit, err)
 		}
-		if text := strings.ReplaceAll(replicaset.WithoutConnection(err).Error(), "\n", "; "); text != logged {
-			logged = text
+		if text := strings.ReplaceAll(replicaset.WithoutConnection(err).Error(), "\n", "; "); !logged[text] {
+			logged[text] = true
 			log.Info("waiting", zap.Duration("at_most", time.Until(deadline).Round(time.Second)), zap.String("for", text))
 		}
 		if !retry.Sleep(ctx, time.Second) {

@@ -147,7 +147,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	}
 	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
-		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start,
+		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start, LatencyTarget: d.cfg.LatencyTarget,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
 		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),

@@ -37,6 +37,8 @@ type Config struct {
 	// Declared is the path of a declared schema; empty for none.
 	Declared    string
 	DriftSettle time.Duration
+	// LatencyTarget is how much later a change may be read to spare the server; 0 is none.
+	LatencyTarget time.Duration
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string

@@ -41,6 +41,7 @@ type environment struct {
 	ActorFields       string `envconfig:"DDLTAIL_ACTOR_FIELDS" for:"run status" default:"user,app,driver,mechanism" desc:"run: what is stored of an actor: user, app, driver, client (an address, personal data in most places), mechanism"`
 	Declared          string `envconfig:"DDLTAIL_DECLARED" for:"run" show:"none" desc:"run: a declared schema (a file or a folder, see docs/drift.md) to compare with; read again when it changes"`
 	DriftSettle       string `envconfig:"DDLTAIL_DRIFT_SETTLE" for:"run" default:"1m" desc:"run: how long a difference must last, in the oplog's time, before it counts as drift"`
+	LatencyTarget     string `envconfig:"DDLTAIL_LATENCY_TARGET" for:"run" default:"50ms" desc:"run: how much later a change may be read so that tailing costs less: while much is written, the oplog is read in intervals of most of this time, else at every write; up to 5s; 0 reads at every write"`
 	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" for:"run listen" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" for:"run listen" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
 	ProbeAddr         string `envconfig:"DDLTAIL_PROBE_ADDR" for:"run listen" show:"none" desc:"only /healthz and /readyz, plain HTTP without authentication, for probes; /readyz says only ok or not ready"`

@@ -21,6 +21,9 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
+// maxLatencyTarget is the longest LATENCY_TARGET.
+const maxLatencyTarget = 5 * time.Second
+
 // webhookPrefix begins every secret of Standard Webhooks.
 const webhookPrefix = "whsec_"
 
@@ -91,6 +94,7 @@ func (c *checker) check(env environment) Config {
 		HistoryTTL:        c.optionalDuration("HISTORY_TTL", env.HistoryTTL),
 		Declared:          env.Declared,
 		DriftSettle:       c.duration("DRIFT_SETTLE", env.DriftSettle),
+		LatencyTarget:     c.latencyTarget(env.LatencyTarget),
 		Actor:             c.actor(env),
 		HTTPAddr:          c.address("HTTP_ADDR", env.HTTPAddr),
 		ProbeAddr:         c.address("PROBE_ADDR", env.ProbeAddr),
@@ -304,6 +308,16 @@ func (c *checker) optionalDuration(variable, value string) time.Duration {
 		return 0
 	}
 	return c.duration(variable, value)
+}
+
+// latencyTarget is bounded: between two reads the process must notice that it is to end, and
+// that a member has stalled.
+func (c *checker) latencyTarget(value string) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 || d > maxLatencyTarget {
+		c.fail("LATENCY_TARGET", "%s: want a duration up to %s such as 50ms, or 0", shown(value), maxLatencyTarget)
+	}
+	return d
 }
 
 func (c *checker) oneOf(variable, value string, allowed ...string) string {

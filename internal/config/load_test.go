@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 	want := config.Config{
 		Database: "ddltail", Name: "default", ReadPreference: readpref.PrimaryPreferredMode,
 		Sinks:        []sink.Spec{{Text: "mongodb", Kind: "mongodb", Name: "mongodb"}},
-		CleanupAfter: 24 * time.Hour, PollInterval: time.Second, DriftSettle: time.Minute,
+		CleanupAfter: 24 * time.Hour, PollInterval: time.Second, DriftSettle: time.Minute, LatencyTarget: 50 * time.Millisecond,
 		Actor: config.Actor{Wait: 300 * time.Millisecond, Fields: []actor.Field{actor.FieldUser, actor.FieldApp, actor.FieldDriver, actor.FieldMechanism}},
 		Log:   config.Log{Level: "info"},
 	}
@@ -106,6 +106,8 @@ func TestGoodValues(t *testing.T) {
 		{"WEBHOOK_SECRET=whsec_c2VjcmV0", func(c config.Config) any { return c.WebhookSecret }, "whsec_c2VjcmV0"},
 		{"CLEANUP_AFTER=90m", func(c config.Config) any { return c.CleanupAfter }, 90 * time.Minute},
 		{"DECLARED=/etc/schema", func(c config.Config) any { return c.Declared }, "/etc/schema"},
+		{"LATENCY_TARGET=0", func(c config.Config) any { return c.LatencyTarget }, time.Duration(0)},
+		{"LATENCY_TARGET=5s", func(c config.Config) any { return c.LatencyTarget }, 5 * time.Second},
 		{"DRIFT_SETTLE=30s", func(c config.Config) any { return c.DriftSettle }, 30 * time.Second},
 		{"HISTORY_TTL=8760h", func(c config.Config) any { return c.HistoryTTL }, 8760 * time.Hour},
 		{"HISTORY_TTL=", func(c config.Config) any { return c.HistoryTTL }, time.Duration(0)},
@@ -152,6 +154,7 @@ func bad() map[string][]string {
 		"CLEANUP_AFTER":    {"1", "0", "-1h", "0d", "1d2h"},
 		"POLL_INTERVAL":    {"often", "0s"},
 		"DECLARED":         nil, // `run` reads it
+		"LATENCY_TARGET":   {"50", "-1ms", "5001ms", "soon"},
 		"DRIFT_SETTLE":     {"soon", "0"},
 		"HISTORY_TTL":      {"off", "0", "-1h", "30y"},
 		"ACTOR":            {"on", "off,getlog", "file:", "profiler"},

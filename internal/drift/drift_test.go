@@ -48,6 +48,7 @@ func TestCompare(t *testing.T) {
 		{"a missing index", "db.createCollection('a'); db.a.createIndex({x: 1})", "db.createCollection('a')", "missing:d.a:x_1", "missing:d.a:x_1"},
 		{"an index under another name", "db.createCollection('a'); db.a.createIndex({x: 1})", "db.createCollection('a'); db.a.createIndex({x: 1}, {name: 'other'})", "different:d.a:x_1", "different:d.a:x_1"},
 		{"an option of an index", "db.createCollection('a'); db.a.createIndex({x: 1})", "db.createCollection('a'); db.a.createIndex({x: 1}, {unique: true})", "different:d.a:x_1", "different:d.a:x_1"},
+		{"values that servers list otherwise", "db.createCollection('a', {capped: 1, size: 100000}); db.a.createIndex({x: 1}, {unique: 1, sparse: 0, expireAfterSeconds: 3600.5})", "db.createCollection('a', {capped: true, size: 100096}); db.a.createIndex({x: 1}, {unique: true, expireAfterSeconds: 3600})", "", ""},
 		{"a validator", "db.createCollection('a')", "db.createCollection('a', {validator: {x: 1}})", "different:d.a", "different:d.a"},
 		{"only the indexes are declared", "db.a.createIndex({x: 1})", "db.createCollection('a', {validator: {x: 1}}); db.a.createIndex({x: 1})", "", ""},
 		{"a view in place of a collection", "db.createCollection('a')", "db.createView('a', 'b')", "different:d.a", "different:d.a"},

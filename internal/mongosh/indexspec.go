@@ -13,8 +13,8 @@ type indexDefinition struct {
 	options object // without the name
 }
 
-// minimalIndex reads a stored index spec. ok is false where it is malformed or
-// lacks a key or a name.
+// minimalIndex reads a stored index spec. ok is false where it is malformed, lacks a key
+// or a name, or has a value that no createIndex accepts.
 func minimalIndex(spec bson.Raw) (def indexDefinition, ok bool) {
 	fields, ok := parse(spec)
 	if !ok {
@@ -26,6 +26,11 @@ func minimalIndex(spec bson.Raw) (def indexDefinition, ok bool) {
 	stored, isKey := nested(key)
 	if !ok || !isKey || def.name == "" || len(stored) == 0 {
 		return def, false
+	}
+	for _, f := range fields {
+		if option.Index(f.key).Refused(f.stored()) {
+			return def, false
+		}
 	}
 	def.key = indexKey(stored, weightsOf(fields))
 	def.options = indexOptions(fields, stored)

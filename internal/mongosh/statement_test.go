@@ -64,8 +64,9 @@ func TestCreateIndex(t *testing.T) {
 			long + `{a: 1}, {name: 'i\'dx"\\\'); db.dropDatabase(); //'})`},
 		"as its oplog entry has it": {`{"createIndexes": "c", "v": 2, "key": {"a": 1}, "name": "n"}`,
 			long + "{a: 1}, {name: 'n'})"},
-		"no name": {`{"key": {"a": 1}}`, ""},
-		"no key":  {`{"name": "n"}`, ""},
+		"no name":           {`{"key": {"a": 1}}`, ""},
+		"a negative expiry": {`{"key": {"a": 1}, "name": "n", "expireAfterSeconds": -1}`, ""},
+		"no key":            {`{"name": "n"}`, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

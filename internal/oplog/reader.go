@@ -9,11 +9,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/ddltail/ddltail/internal/retry"
 )
 
 const (
-	// awaitTime is how long the server holds a getMore without results.
-	awaitTime = time.Second
 	// closeTimeout bounds closing the cursor on a member that may be down.
 	closeTimeout = 500 * time.Millisecond
 	// nearHead is how far behind the head a tailable cursor may start. Behind it
@@ -64,6 +64,9 @@ type Start struct {
 	// Sharded includes the no-ops that a shard writes about its collections'
 	// sharding.
 	Sharded bool
+	// LatencyTarget is the longest delay that the reader may add at the head, where much is
+	// written: read less often, the member spends less on it. 0 is none.
+	LatencyTarget time.Duration
 }
 
 // Reader reads the entries of one member that can hold schema changes, in oplog
@@ -80,6 +83,7 @@ type Reader struct {
 	cursor    int64
 	tailing   bool
 	window    window
+	pace      pace
 	lastRead  time.Time
 }
 
@@ -102,10 +106,11 @@ func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
 		inclusive: start.Inclusive,
 		sharded:   start.Sharded,
 		window:    window{span: firstSpan},
+		pace:      pace{target: start.LatencyTarget},
 	}, nil
 }
 
-// Next waits at most about a second for entries and returns what the server has
+// Next waits at most about a second for entries, or for the latency target, and returns what the server has
 // read by then, which can be none.
 func (r *Reader) Next(ctx context.Context) (Batch, error) {
 	if r.tailing && time.Since(r.lastRead) > idleLimit {
@@ -137,21 +142,45 @@ func (r *Reader) Close() {
 }
 
 func (r *Reader) tail(ctx context.Context) (Batch, error) {
-	var rep reply
-	var err error
-	if r.cursor == 0 {
-		rep, err = r.read(ctx, r.find(bson.D{{Key: "$gte", Value: r.after}},
-			bson.E{Key: "tailable", Value: true}, bson.E{Key: "awaitData", Value: true}))
-	} else {
-		rep, err = r.readWithin(ctx, tailTimeout, r.getMore(bson.E{Key: "maxTimeMS", Value: awaitTime.Milliseconds()}))
+	read := r.startTail
+	if r.cursor != 0 {
+		read = r.continueTail
 	}
-	r.lastRead = time.Now()
+	b, err := read(ctx)
 	if err != nil {
 		return Batch{}, fmt.Errorf("tail the oplog of %s: %w", r.member.Host, err)
 	}
+	b.Tailing = true
+	return b, nil
+}
+
+// startTail opens a tailable cursor. What it returns at once says nothing of the write rate.
+func (r *Reader) startTail(ctx context.Context) (Batch, error) {
+	rep, err := r.read(ctx, r.find(bson.D{{Key: "$gte", Value: r.after}},
+		bson.E{Key: "tailable", Value: true}, bson.E{Key: "awaitData", Value: true}))
+	r.lastRead = time.Now()
+	if err != nil {
+		return Batch{}, err
+	}
+	r.tailing = rep.cursor != 0
+	return r.advance(rep), nil
+}
+
+// continueTail reads on as the pace says.
+func (r *Reader) continueTail(ctx context.Context) (Batch, error) {
+	next := r.pace.next()
+	before, position := r.lastRead, r.after
+	if pause := next.pause - time.Since(before); pause > 0 && !retry.Sleep(ctx, pause) {
+		return Batch{}, ctx.Err()
+	}
+	rep, err := r.readWithin(ctx, tailTimeout, r.getMore(bson.E{Key: "maxTimeMS", Value: next.wait.Milliseconds()}))
+	r.lastRead = time.Now()
+	if err != nil {
+		return Batch{}, err
+	}
 	r.tailing = rep.cursor != 0
 	b := r.advance(rep)
-	b.Tailing = true
+	r.pace = r.pace.after(reading{from: position, to: b.Scanned, took: r.lastRead.Sub(before), matches: len(b.Entries)})
 	return b, nil
 }
 

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -149,6 +150,10 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	if err := p.setUnlisted(ctx, found.Unlisted); err != nil {
 		return err
 	}
+	if !p.confirmed(found.Versions) {
+		p.compareAt = time.Now()
+		return nil
+	}
 	if len(found.Versions) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
 		p.compared = listed.At.OpTime
@@ -160,6 +165,18 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	}
 	p.enter(recovery.Tailing)
 	return nil
+}
+
+// confirmed reports whether the comparison before found the same namespaces differing. A
+// loaded 6.0.5 was seen to list a collection without an index whose entry was
+// majority-committed, and with it in the next listing.
+func (p *Pipeline) confirmed(found []schema.Version) bool {
+	before := p.differing
+	p.differing = nil
+	for _, v := range found {
+		p.differing = append(p.differing, v.Namespace)
+	}
+	return !slices.ContainsFunc(p.differing, func(ns schema.Namespace) bool { return !slices.Contains(before, ns) })
 }
 
 // recordSnapshot compares again under the lease, since another process may have just

@@ -8,7 +8,36 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/schema"
 )
+
+// TestConfirmed: a difference counts where two comparisons in a row find it.
+func TestConfirmed(t *testing.T) {
+	differ := func(collections ...string) (all []schema.Version) {
+		for _, name := range collections {
+			all = append(all, schema.Version{Namespace: schema.Namespace{Database: "d", Collection: name}})
+		}
+		return all
+	}
+	p := &Pipeline{}
+	for i, c := range []struct {
+		found []schema.Version
+		want  bool
+	}{
+		{differ(), true},
+		{differ("a"), false},
+		{differ(), true},
+		{differ("a"), false},
+		{differ("a"), true},
+		{differ("a", "b"), false},
+		{differ("b"), true},
+		{differ("c"), false},
+	} {
+		if got := p.confirmed(c.found); got != c.want {
+			t.Errorf("comparison %d: confirmed is %t", i, got)
+		}
+	}
+}
 
 func TestFirstComparison(t *testing.T) {
 	now := time.Unix(10_000, 0)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
@@ -63,11 +64,13 @@ type Config struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
 	Start          config.Start
-	Origin         notification.Origin
-	Detector       detector.Detector
-	Routes         []Route
-	Actors         Actors
-	Checkpoints    checkpoint.Store
+	// LatencyTarget is that of oplog.Start.
+	LatencyTarget time.Duration
+	Origin        notification.Origin
+	Detector      detector.Detector
+	Routes        []Route
+	Actors        Actors
+	Checkpoints   checkpoint.Store
 	// Catalog stores the versions of definitions; Watch decides which namespaces are included.
 	Catalog catalog.Store
 	Watch   schema.Scope

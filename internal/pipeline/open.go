@@ -215,7 +215,7 @@ func (p *Pipeline) openReader(ctx context.Context, m oplog.Member) (*oplog.Reade
 
 // from returns the start of a reader; a shard's entries hold more than others do.
 func (p *Pipeline) from(at oplog.OpTime, inclusive bool) oplog.Start {
-	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.shard.IsZero()}
+	return oplog.Start{Position: at, Inclusive: inclusive, Sharded: !p.shard.IsZero(), LatencyTarget: p.LatencyTarget}
 }
 
 // isBeforeBaseline reports whether a position is before the baseline of a first run with a

@@ -8,6 +8,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/recovery"
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/snapshot"
 )
 
@@ -16,7 +17,7 @@ import (
 type state struct {
 	// phase is what the pipeline does about its position.
 	phase recovery.Machine
-	// shard is that of the set, if it is part of a cluster.
+	// shard is the shard's name and cluster, if the set is part of a cluster.
 	shard oplog.Shard
 	known *detector.State
 	// detected is true if known is ahead of what has been published.
@@ -43,6 +44,9 @@ type state struct {
 	// compareAt is when the next one is due.
 	listed    *snapshot.Snapshot
 	compareAt time.Time
+	// differing are the namespaces that differed in the last comparison, to be confirmed by
+	// the next one.
+	differing []schema.Namespace
 	// unlisted is what the server cannot list.
 	unlisted unlisted
 	// compared is the last comparison that known includes.

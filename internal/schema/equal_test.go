@@ -40,6 +40,7 @@ func TestEquivalent(t *testing.T) {
 		"level":                    {a: index(`"coarsestIndexedLevel": {"$numberDouble": "-0.0"}`), b: index(`"coarsestIndexedLevel": 0`)},
 		"version of 2dsphere":      {a: index(`"2dsphereIndexVersion": {"$numberDouble": "2.0"}`), b: index(`"2dsphereIndexVersion": 2`)},
 		"bucket size":              {a: index(`"bucketSize": {"$numberDecimal": "1"}`), b: index(`"bucketSize": {"$numberDouble": "1.0"}`)},
+		"bucket size of NaN":       {a: index(`"bucketSize": {"$numberDouble": "NaN"}`), b: index(`"bucketSize": 0`)},
 		"another key":              {a: `{"key": {"a": 1}, "name": "i"}`, b: `{"key": {"a": -1}, "name": "i"}`, differ: true},
 	} {
 		if got := EquivalentIndex(document(t, c.a), document(t, c.b)); got == c.differ {
@@ -55,6 +56,9 @@ func TestEquivalent(t *testing.T) {
 	}{
 		"capped size, rounded":  {a: `{"capped": true, "size": 100000}`, b: `{"capped": true, "size": 100096}`},
 		"another capped size":   {a: `{"capped": true, "size": 100000}`, b: `{"capped": true, "size": 100352}`, differ: true},
+		"capped size of 0":      {a: `{"capped": true, "size": {"$numberDouble": "NaN"}}`, b: `{"capped": true, "size": 0}`},
+		"the size that 0 is":    {a: `{"capped": true, "size": {"$numberDouble": "-0.0"}}`, b: `{"capped": true, "size": 4096}`},
+		"another size than 0":   {a: `{"capped": true, "size": 0}`, b: `{"capped": true, "size": 256}`, differ: true},
 		"no maximum":            {a: `{"capped": true, "size": 256, "max": {"$numberDouble": "2147483647"}}`, b: `{"capped": true, "size": 256}`},
 		"a negative maximum":    {a: `{"capped": true, "size": 256, "max": -1}`, b: `{"capped": true, "size": 256, "max": 2147483647}`},
 		"empty level":           {a: `{"validationLevel": ""}`, b: `{"validationLevel": "strict", "validationAction": "error"}`},
@@ -79,4 +83,28 @@ func document(t *testing.T, text string) bson.Raw {
 		t.Fatal(err)
 	}
 	return doc
+}
+
+// TestWritesDownExpiry distinguishes what 6.0 writes when it becomes primary from what a user changes.
+func TestWritesDownExpiry(t *testing.T) {
+	const nan = `{"$numberDouble": "NaN"}`
+	for _, c := range []struct {
+		was, is string
+		want    bool
+	}{
+		{nan, `{"$numberLong": "2147483647"}`, true},
+		{nan, `2147483647`, true},
+		{nan, `0`, false},
+		{nan, nan, false},
+		{nan, `3600`, false},
+		{`0`, `2147483647`, false},
+		{`2147483647`, `2147483647`, false},
+	} {
+		spec := func(seconds string) bson.Raw {
+			return document(t, `{"key": {"a": 1}, "name": "i", "expireAfterSeconds": `+seconds+`}`)
+		}
+		if got := WritesDownExpiry(spec(c.was), spec(c.is)); got != c.want {
+			t.Errorf("%s to %s: %t", c.was, c.is, got)
+		}
+	}
 }

@@ -44,7 +44,7 @@ func OptionParameter(key string, before, after bson.Raw) (parameter bson.E, ok b
 	return bson.E{Key: row.Parameter, Value: off}, ok
 }
 
-// coarserGranularity changes how a time series is bucketed in the only way that goes.
+// coarserGranularity changes how a time series is bucketed, in the only way that servers accept.
 func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
 	was, _ := before.Lookup("timeseries").DocumentOK()
 	is, _ := after.Lookup("timeseries").DocumentOK()
@@ -84,12 +84,13 @@ func IndexChanges(before, after bson.Raw) bson.Raw {
 	return raw
 }
 
-// WritesDownExpiry reports whether a collMod of an index only wrote down what servers read
-// an expiry of NaN as. 6.0 does that when it becomes primary: no user did.
+// WritesDownExpiry reports whether a collMod of an index only wrote down what 6.0 reads an
+// expiry of NaN as: never. It does that when it becomes primary: no user did. An expiry of
+// 0, which 5.0 lists for NaN, is written by users alone.
 func WritesDownExpiry(before, after bson.Raw) bool {
 	row := option.Index("expireAfterSeconds")
-	was, is := before.Lookup(row.Name), after.Lookup(row.Name)
-	return len(row.Listed(was)) > 1 && row.Same(was, is) && EquivalentIndex(before, after)
+	was, is := before.Lookup(row.Name), row.Oldest(after.Lookup(row.Name)) // not NaN
+	return len(row.Listed(was)) > 1 && row.Newest(was).Equal(is) && EquivalentIndex(before, after)
 }
 
 // NeedsRebuild reports whether two indexes of one name differ in what no collMod changes.

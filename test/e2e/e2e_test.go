@@ -92,7 +92,7 @@ func (s scene) must(err error) {
 // its collections, and gives all there are in the order of their _id.
 func (s scene) documents(collection string, n int) []bson.Raw {
 	s.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		docs := s.find(collection)
 		if len(docs) >= n {

@@ -35,8 +35,10 @@ func TestTLSMismatch(t *testing.T) {
 			for _, command := range [][]string{{"run"}, {"listen", "--stdout"}} {
 				p := launch(t, command, "DDLTAIL_MONGODB_URI="+c.uri)
 				time.Sleep(8 * time.Second) // several attempts
-				if n := strings.Count(p.Stderr(), `"msg":"waiting"`); n != 1 || !strings.Contains(p.Stderr(), c.want) {
-					t.Errorf("%q waits with %d lines, want one with %q:\n%s", command, n, c.want, p.Stderr())
+				// An attempt that was too slow to learn the reason has a line of its own.
+				lines, hints := strings.Count(p.Stderr(), `"msg":"waiting"`), strings.Count(p.Stderr(), c.want)
+				if hints != 1 || lines > 2 {
+					t.Errorf("%q waits with %d lines, %d with %q, want one:\n%s", command, lines, hints, c.want, p.Stderr())
 				}
 			}
 		})

@@ -29,7 +29,6 @@ const database = "lax"
 // lab is a server with the objects that it accepted.
 type lab struct {
 	*testing.T
-	binary string
 	set    *mongotest.ReplicaSet
 	client *mongo.Client
 	trials []trial
@@ -37,19 +36,25 @@ type lab struct {
 
 // trial is one option in one form. Of those that the server refused there is no collection.
 type trial struct {
-	option, form, collection string
-	accepted                 bool
+	version, option, form, collection string
+	accepted, unequal                 bool
 }
 
-// try makes a collection for every step-th trial.
-func (l *lab) try(step int) {
+// try makes a collection for every step-th trial on the server of the set's present version. Detectors read the entries, and
+// compare only afterwards: what is listed while it is made shows other things than forms.
+func (l *lab) try(version string, step int, detectors ...*detector) {
+	l.Helper()
+	for _, d := range detectors {
+		d.run("gap")
+	}
 	n := 0
+	prefix := "c" + strings.ReplaceAll(version, ".", "") + "_"
 	for _, o := range Options() {
 		for _, f := range append(Forms(), o.More...) {
 			if n++; n%step != 0 {
 				continue
 			}
-			t := trial{option: o.Name, form: f.Name, collection: fmt.Sprintf("c%04d", n)}
+			t := trial{version: version, option: o.Name, form: f.Name, collection: fmt.Sprintf("%s%04d", prefix, n)}
 			t.accepted = l.commands(o, f, t.collection)
 			if !t.accepted {
 				l.must(l.client.Database(database).Collection(t.collection).Drop(l.Context()))
@@ -57,12 +62,19 @@ func (l *lab) try(step int) {
 			l.trials = append(l.trials, t)
 		}
 	}
+	l.must(l.client.Database(database).CreateCollection(l.Context(), "last"+prefix))
+	for _, d := range detectors {
+		l.until(d.name+" has read the last entry", func() bool {
+			return len(d.notifications(bson.D{{Key: "collection", Value: "last" + prefix}})) > 0
+		})
+		d.run(compares)
+	}
 }
 
 func (l *lab) commands(o Option, f Form, collection string) bool {
 	for _, text := range o.Commands {
 		var command bson.D
-		l.must(bson.UnmarshalExtJSON([]byte(strings.NewReplacer("COLL", collection, "FORM", f.JSON).Replace(text)), false, &command))
+		l.must(bson.UnmarshalExtJSON([]byte(strings.NewReplacer("COLL", collection, "FORM", f.JSON, `"UUID"`, l.uuid(text, collection)).Replace(text)), false, &command))
 		err := l.client.Database(database).RunCommand(l.Context(), command).Err()
 		if refused := (mongo.ServerError)(nil); err != nil && !asServerError(err, &refused) {
 			l.Fatalf("%s %s: %v", o.Name, f.Name, err)
@@ -72,6 +84,16 @@ func (l *lab) commands(o Option, f Form, collection string) bool {
 		}
 	}
 	return true
+}
+
+// uuid returns the collection's, as Extended JSON, for the commands with it.
+func (l *lab) uuid(command, collection string) string {
+	if !strings.Contains(command, "UUID") {
+		return ""
+	}
+	specs, err := l.client.Database(database).ListCollectionSpecifications(l.Context(), bson.D{{Key: "name", Value: collection}})
+	l.must(err)
+	return fmt.Sprintf(`{"$uuid":"%x-%x-%x-%x-%x"}`, specs[0].UUID.Data[:4], specs[0].UUID.Data[4:6], specs[0].UUID.Data[6:8], specs[0].UUID.Data[8:10], specs[0].UUID.Data[10:])
 }
 
 func (l *lab) must(err error) {
@@ -86,23 +108,30 @@ type detector struct {
 	*lab
 	name    string
 	process *ddltailtest.Process
+	// emitted is how many notifications there were when the users' last change had been reported.
+	emitted int
+	// shown counts the inferred changes of a collection that are in the test's output.
+	shown map[string]int
 }
 
-// start runs a ddltail that compares every second.
-func (l *lab) start(name string) *detector {
-	l.Helper()
-	d := &detector{lab: l, name: name}
-	d.restart()
-	return d
+// compares is the DDLTAIL_RECONCILE of a detector that compares all the time.
+const compares = "1s"
+
+func (l *lab) detector(name string) *detector {
+	return &detector{lab: l, name: name, shown: map[string]int{}}
 }
 
 func (d *detector) variables() []string {
 	return []string{"DDLTAIL_MONGODB_URI=" + d.set.URI(), "DDLTAIL_DATABASE=" + d.name, "DDLTAIL_NAME=" + d.name, "DDLTAIL_SOURCE=" + d.name}
 }
 
-func (d *detector) restart() {
+// run starts the detector, again if it runs.
+func (d *detector) run(reconcile string) {
 	d.Helper()
-	p, err := ddltailtest.Start(d.binary, []string{"run"}, append(d.variables(), "DDLTAIL_RECONCILE=1s", "DDLTAIL_NAMESPACES="+database+".*")...)
+	if d.process != nil {
+		d.stop()
+	}
+	p, err := ddltailtest.Start(binary, []string{"run"}, append(d.variables(), "DDLTAIL_RECONCILE="+reconcile, "DDLTAIL_NAMESPACES="+database+".*")...)
 	d.must(err)
 	d.process = p
 	d.Cleanup(func() {
@@ -123,6 +152,7 @@ func (d *detector) stop() {
 	d.Helper()
 	_, err := d.process.Stop(d.Context())
 	d.must(err)
+	d.process = nil
 }
 
 // comparisons counts those that the log of the running process has.
@@ -149,14 +179,14 @@ func (d *detector) inferred() map[string][]string {
 	all := map[string][]string{}
 	for _, doc := range d.notifications(bson.D{{Key: "source", Value: "snapshot"}}) {
 		collection, _ := doc.Lookup("collection").StringValueOK()
-		all[collection] = append(all[collection], doc.Lookup("operation_statement").StringValue())
+		all[collection] = append(all[collection], doc.String())
 	}
 	return all
 }
 
 func (l *lab) until(what string, holds func() bool) {
 	l.Helper()
-	for end := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			l.Fatalf("waited in vain until %s", what)
 		}
@@ -173,24 +203,50 @@ func (d *detector) notifications(filter bson.D) []bson.Raw {
 	return docs
 }
 
-// differences are those that `ddltail status` shows.
-func (d *detector) differences() []string {
+// healthy runs `ddltail status`, which compares by itself.
+func (d *detector) healthy(when string) {
 	d.Helper()
-	p, err := ddltailtest.Start(d.binary, []string{"status", "--format", "json"}, d.variables()...)
-	d.must(err)
-	defer p.Close()
-	_, err = p.Wait(d.Context())
-	d.must(err)
 	var report struct {
-		Catalog struct {
+		Healthy  bool     `json:"healthy"`
+		Problems []string `json:"problems"`
+		Catalog  struct {
 			Compared    bool     `json:"compared"`
 			Differences []string `json:"differences"`
 		} `json:"catalog"`
 	}
-	if err := json.Unmarshal([]byte(p.Stdout()), &report); err != nil || !report.Catalog.Compared {
-		d.Fatalf("status compared nothing (%v):\n%s%s", err, p.Stdout(), p.Stderr())
+	out := d.output("status", "--format", "json")
+	if err := json.Unmarshal([]byte(out), &report); err != nil || !report.Catalog.Compared {
+		d.Fatalf("%s: status of %s compared nothing (%v):\n%s", when, d.name, err, out)
 	}
-	return report.Catalog.Differences
+	if !report.Healthy {
+		d.Errorf("%s: status of %s: %q\n%s", when, d.name, report.Problems, strings.Join(report.Catalog.Differences, "\n"))
+	}
+}
+
+// output is what a command prints, whatever its exit code.
+func (d *detector) output(args ...string) string {
+	d.Helper()
+	p, err := ddltailtest.Start(binary, args, d.variables()...)
+	d.must(err)
+	defer p.Close()
+	_, err = p.Wait(d.Context())
+	d.must(err)
+	if p.Stdout() == "" {
+		d.Fatalf("ddltail %q printed nothing:\n%s", args, p.Stderr())
+	}
+	return p.Stdout()
+}
+
+// statements are the lines of a script that `ddltail history` writes, without its comments.
+func (d *detector) statements(args ...string) []string {
+	d.Helper()
+	var statements []string
+	for line := range strings.Lines(d.output(append(args, "--format", "mongosh")...)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			statements = append(statements, line)
+		}
+	}
+	return statements
 }
 
 // script is a statement a line, each by itself: what fails prints its number and does not stop the rest.
@@ -202,15 +258,15 @@ func script(statements []string) string {
 	return b.String()
 }
 
-// replay runs statements by mongosh on another server, and returns what failed, each with its statement.
-func (l *lab) replay(on *mongotest.ReplicaSet, statements []string) []string {
+// mongosh runs statements on a server, and returns what failed, each with its statement.
+func (l *lab) mongosh(on *mongotest.ReplicaSet, statements []string) []string {
 	l.Helper()
 	shell, err := mongotest.Mongosh(l.Context())
 	l.must(err)
 	home := l.TempDir()
 	file := filepath.Join(home, "replay.js")
 	l.must(os.WriteFile(file, []byte(script(statements)), 0o600))
-	ctx, cancel := context.WithTimeout(l.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(l.Context(), 20*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, shell, on.URI(), "--quiet", "--norc", "--file", file)
 	cmd.Env = append(os.Environ(), "HOME="+home)
@@ -229,10 +285,11 @@ func (l *lab) replay(on *mongotest.ReplicaSet, statements []string) []string {
 	return failed
 }
 
-// definitions lists a server, leaving out what it cannot list.
-func (l *lab) definitions(client *mongo.Client) schema.Definitions {
+// definitions lists a database, as if it were the one that is tried.
+func (l *lab) definitions(client *mongo.Client, name string) schema.Definitions {
 	l.Helper()
-	cur, err := client.Database(database).ListCollections(l.Context(), bson.D{})
+	db := client.Database(name)
+	cur, err := db.ListCollections(l.Context(), bson.D{})
 	l.must(err)
 	var infos []bson.Raw
 	l.must(cur.All(l.Context(), &infos))
@@ -246,16 +303,16 @@ func (l *lab) definitions(client *mongo.Client) schema.Definitions {
 		def, err := schema.ListedDefinition(kind, info.Lookup("options").Document(), oplog.UUID{})
 		l.must(err)
 		if kind != schema.KindView {
-			def.Indexes = l.indexes(client, name)
+			def.Indexes = l.indexes(db, name)
 		}
 		all[schema.Namespace{Database: database, Collection: name}] = def
 	}
 	return all
 }
 
-func (l *lab) indexes(client *mongo.Client, collection string) []bson.Raw {
+func (l *lab) indexes(db *mongo.Database, collection string) []bson.Raw {
 	l.Helper()
-	cur, err := client.Database(database).RunCommandCursor(l.Context(), bson.D{{Key: "listIndexes", Value: collection}})
+	cur, err := db.RunCommandCursor(l.Context(), bson.D{{Key: "listIndexes", Value: collection}})
 	l.must(err)
 	var specs []bson.Raw
 	l.must(cur.All(l.Context(), &specs))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ import (
 )
 
 // quickStep is the share of the trials that `make test` makes. It is prime, so that each option and each form has its turn.
-const quickStep = 7
+const quickStep = 11
 
 // stepOf is 1, every trial, in `make matrix`, which names the server.
 func stepOf() int {
@@ -29,12 +30,12 @@ func stepOf() int {
 	return quickStep
 }
 
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(ddltailtest.WithBinary(&binary, m.Run)) }
+
 func newLab(t *testing.T, version string) *lab {
-	binary, err := ddltailtest.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &lab{T: t, binary: binary, set: mongotest.NewReplicaSet(t, mongotest.Options{Version: version})}
+	l := &lab{T: t, set: mongotest.NewReplicaSet(t, mongotest.Options{Version: version})}
 	l.client = mongotest.Connect(t, l.set.URI())
 	return l
 }
@@ -43,23 +44,31 @@ func newLab(t *testing.T, version string) *lab {
 func TestLaxValues(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "")
-	read := l.start("by_entries")
-	l.try(stepOf())
-	listed := l.start("by_listing")
+	read, listed := l.detector("by_entries"), l.detector("by_listing")
+	l.try("", stepOf(), read)
+	listed.run(compares)
 	l.check("entries and listing", read, listed)
-	listed.stop()
-	read.stop()
-	read.restart()
-	l.check("restart", read)
-	if differences := read.differences(); len(differences) > 0 {
-		t.Errorf("status shows\n%s", strings.Join(differences, "\n"))
+	read.run(compares)
+	listed.run(compares)
+	l.check("restart", read, listed)
+	for _, d := range []*detector{read, listed} {
+		d.healthy("restart")
 	}
-	read.stop()
-	l.replays(read, "")
+	listed.stop()
+	l.replays(read, listed, "")
 	l.table()
 }
 
-// TestLaxValuesUpgraded upgrades a 4.4 in place, by a ddltail that runs and one that is down meanwhile.
+// upgrades are the versions that a set is upgraded to in place. The last one that `make test` reaches is the third.
+func upgrades() []string {
+	if stepOf() == 1 {
+		return []string{"4.4.2", "5.0.4", "6.0.5", "6.0.27"}
+	}
+	return []string{"4.4.2", "5.0.4", "6.0.5"}
+}
+
+// TestLaxValuesUpgraded upgrades a 4.4 in place, by a ddltail that runs and one that is down meanwhile. On each version more
+// objects are made.
 func TestLaxValuesUpgraded(t *testing.T) {
 	t.Parallel()
 	major, err := mongotest.ServerMajor(t.Context())
@@ -69,35 +78,35 @@ func TestLaxValuesUpgraded(t *testing.T) {
 	if os.Getenv("MONGOD") != "" && major != 4 {
 		t.Skip("begins on 4.4: make matrix runs it there")
 	}
-	l := newLab(t, "4.4.2")
-	running, down := l.start("running"), l.start("down")
-	l.try(stepOf())
-	listed := l.start("listed")
-	l.check("4.4.2", running, down, listed)
-	for _, version := range []string{"5.0.4", "6.0.5"} {
+	versions := upgrades()
+	l := newLab(t, versions[0])
+	running, down, listed := l.detector("running"), l.detector("down"), l.detector("listed")
+	l.try(versions[0], stepOf(), running, down)
+	listed.run(compares)
+	all := []*detector{running, down, listed}
+	l.reported(versions[0], all...)
+	for _, version := range versions[1:] {
 		down.stop()
-		if err := l.set.Upgrade(t.Context(), version); err != nil {
-			t.Fatal(err)
-		}
-		for _, compatible := range []string{"", version[:3]} {
-			if compatible != "" {
-				l.must(l.client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "setFeatureCompatibilityVersion", Value: compatible}}).Err())
+		l.must(l.set.Upgrade(t.Context(), version))
+		down.run(compares)
+		l.unchanged(version, all...)
+		down.stop()
+		l.must(l.client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "setFeatureCompatibilityVersion", Value: version[:3]}}).Err())
+		down.run(compares)
+		l.unchanged(version+", compatible", all...)
+		if stepOf() == 1 || version == versions[len(versions)-1] {
+			for _, d := range all {
+				d.healthy(version)
 			}
-			label := strings.TrimSpace(version + " " + compatible)
-			down.restart()
-			l.check(label, running, listed, down)
-			down.stop()
 		}
-		down.restart()
-	}
-	for _, d := range []*detector{running, down, listed} {
-		if differences := d.differences(); len(differences) > 0 {
-			t.Errorf("status of %s shows\n%s", d.name, strings.Join(differences, "\n"))
+		if version != versions[len(versions)-1] {
+			l.try(version, 3*stepOf(), all...)
+			l.reported(version, all...)
 		}
 	}
-	l.onlyUsersChanges(running)
-	running.stop()
-	l.replays(running, "6.0.5")
+	down.stop()
+	listed.stop()
+	l.replays(running, listed, versions[len(versions)-1])
 	l.table()
 }
 
@@ -107,64 +116,188 @@ func (l *lab) check(when string, detectors ...*detector) {
 	l.compared(detectors...)
 	for _, d := range detectors {
 		inferred := d.inferred()
-		for _, t := range l.trials {
-			if changes := inferred[t.collection]; len(changes) > 0 {
+		for i, t := range l.trials {
+			if changes := inferred[t.collection]; len(changes) > d.shown[t.collection] {
+				l.trials[i].unequal = true
+				d.shown[t.collection] = len(changes)
 				l.Errorf("%s, %s: %s %s (%s) is not equal:\n%s", when, d.name, t.option, t.form, t.collection, strings.Join(changes, "\n"))
 			}
 		}
 	}
 }
 
-// onlyUsersChanges wants no change of an index's expiry that nobody made.
-func (l *lab) onlyUsersChanges(d *detector) {
+// reported waits for what users did, and remembers how much that is.
+func (l *lab) reported(when string, detectors ...*detector) {
 	l.Helper()
-	for _, doc := range d.notifications(bson.D{{Key: "operation", Value: "MODIFY_COLLECTION"}}) {
-		i := slices.IndexFunc(l.trials, func(t trial) bool { return t.collection == doc.Lookup("collection").StringValue() })
-		if i >= 0 && strings.HasPrefix(l.trials[i].option, "index ") {
-			l.Errorf("%s %s: %s", l.trials[i].option, l.trials[i].form, doc.Lookup("operation_statement"))
+	l.check(when, detectors...)
+	for _, d := range detectors {
+		d.emitted = len(d.notifications(bson.D{}))
+	}
+}
+
+// unchanged wants that nothing is reported, inferred or not: an upgrade is no change that a user made.
+func (l *lab) unchanged(when string, detectors ...*detector) {
+	l.Helper()
+	l.check(when, detectors...)
+	for _, d := range detectors {
+		docs := d.notifications(bson.D{})
+		for _, doc := range docs[min(d.emitted, len(docs)):] {
+			if strings.Contains(doc.String(), "geoHaystack") && doc.Lookup("source").StringValue() == "oplog" {
+				continue // setFeatureCompatibilityVersion drops them
+			}
+			l.Errorf("%s, %s: reported %s", when, d.name, doc)
+		}
+		d.emitted = len(docs)
+	}
+}
+
+// refuses reports whether a version executes no form of a statement: up to 5.0 a collMod sets any expiry of an index, and a
+// createIndex refuses what is negative or too large; geoHaystack is of 4.4.
+func (r *replay) refuses(statement string) bool {
+	creates := strings.Contains(statement, "createIndex(")
+	switch {
+	case strings.Contains(statement, "geoHaystack"):
+		return creates && r.major >= 5
+	case strings.Contains(statement, "expireAfterSeconds: -"):
+		return r.major >= 6
+	case strings.Contains(statement, "expireAfterSeconds: 2147483647"):
+		return creates && r.major < 6
+	}
+	return false
+}
+
+// replays runs statements on another server, of the version newest if the set was upgraded, else of the version under test: what
+// was listed and what was read, made by one script each; what was read, made again; the same with all indexes dropped and made
+// again; the same taken back. Nothing fails, and the definitions are equal.
+func (l *lab) replays(read, listed *detector, newest string) {
+	l.Helper()
+	other := mongotest.NewReplicaSet(l, mongotest.Options{Version: newest})
+	r := &replay{lab: l, other: other, client: mongotest.Connect(l, other.URI()), refused: map[string]bool{}}
+	r.major = r.version()
+	made := l.definitions(l.client, database)
+	for n, def := range made {
+		if slices.ContainsFunc(def.Indexes, negative) {
+			r.refused[n.Collection] = true
+		}
+	}
+	again := read.statements("history", "--ns", database+".*")
+	undoes := r.undoes(read.notifications(bson.D{}))
+	var all []string
+	for _, in := range []struct {
+		database   string
+		statements [][]string
+	}{
+		{"listed", [][]string{listed.statements("history", "--as-of", "now", "--ns", database+".*")}},
+		{"read", [][]string{read.statements("history", "--as-of", "now", "--ns", database+".*")}},
+		{"replayed", [][]string{again}},
+		{"indexed", [][]string{again, r.dropIndexes(read)}},
+		{"undone", [][]string{again, undoes}},
+	} {
+		for _, s := range r.accepted(slices.Concat(in.statements...)) {
+			all = append(all, strings.ReplaceAll(s, "getSiblingDB('"+database+"')", "getSiblingDB('"+in.database+"')"))
+		}
+	}
+	if failed := l.mongosh(other, all); len(failed) > 0 {
+		l.Errorf("statements failed:\n%s", strings.Join(failed, "\n"))
+	}
+	for _, name := range []string{"listed", "read", "replayed", "indexed"} {
+		r.same(name, made)
+	}
+	l.Logf("%d statements run, %d of them undo, %d collections refused by this version", len(all), len(undoes), len(r.refused))
+}
+
+// replay is another server on which statements are run.
+type replay struct {
+	*lab
+	other  *mongotest.ReplicaSet
+	client *mongo.Client
+	major  int
+	// refused are collections that the server does not make in full.
+	refused map[string]bool
+}
+
+// version is the first number of the server's version.
+func (r *replay) version() (major int) {
+	r.Helper()
+	info, err := r.client.Database("admin").RunCommand(r.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Raw()
+	r.must(err)
+	_, err = fmt.Sscanf(info.Lookup("version").StringValue(), "%d.", &major)
+	r.must(err)
+	return major
+}
+
+// accepted returns the statements but for those that the server refuses.
+func (r *replay) accepted(statements []string) []string {
+	return slices.DeleteFunc(slices.Clone(statements), func(s string) bool {
+		name := collectionName.FindString(s)
+		if r.refuses(s) {
+			r.refused[name] = true
+			return true
+		}
+		return r.refused[name] && strings.Contains(s, "dropIndex(")
+	})
+}
+
+// negative reports whether an index has an expiry that a collMod set and no createIndex accepts. A schema's script leaves it out.
+func negative(spec bson.Raw) bool {
+	seconds, ok := spec.Lookup("expireAfterSeconds").AsInt64OK()
+	return ok && seconds < 0
+}
+
+var collectionName = regexp.MustCompile(`c[0-9]*_[0-9]{4}`)
+
+func (r *replay) same(name string, want schema.Definitions) {
+	r.Helper()
+	for _, diff := range schema.Diff(want, r.definitions(r.client, name), schema.ByName) {
+		if diff.From == nil || !r.refused[diff.From.Namespace.Collection] {
+			r.Errorf("%s:\n%s\nis\n%s", name, describe(diff.From), describe(diff.To))
 		}
 	}
 }
 
-// refusedLater are statements that 4.4 executes and later versions refuse, whatever the form: an index with a negative expiry.
-// Their undo is executed nevertheless.
-func refusedLater(statement string) bool { return strings.Contains(statement, "expireAfterSeconds: -") }
-
-// replays runs the statements, then takes them back, on another server: of the version newest if the set was upgraded, else of
-// the version under test. The definitions come out equal, and nothing fails.
-func (l *lab) replays(d *detector, newest string) {
-	l.Helper()
-	other := mongotest.NewReplicaSet(l, mongotest.Options{Version: newest})
-	docs := d.notifications(bson.D{})
-	var does, undoes []string
-	refused := map[string]bool{}
+// undoes are the statements that take changes back, the last one first.
+func (r *replay) undoes(docs []bson.Raw) []string {
+	var undoes []string
 	for _, doc := range docs {
-		text, _ := doc.Lookup("mongosh").StringValueOK()
-		if newest != "" && refusedLater(text) {
-			refused[doc.Lookup("collection").StringValue()] = true
-			text = ""
-		} else if text == "" && !strings.Contains(doc.String(), "geoHaystack") {
-			l.Errorf("no statement: %s", doc)
+		if _, ok := doc.Lookup("mongosh").StringValueOK(); !ok {
+			r.Errorf("no statement: %s", doc)
 		}
-		does = append(does, text)
-		if undo, ok := doc.Lookup("undo").StringValueOK(); ok && l.remains(doc.Lookup("collection").StringValue()) {
+		if undo, ok := doc.Lookup("undo").StringValueOK(); ok && r.remains(doc.Lookup("collection").StringValue()) {
 			undoes = append(undoes, undo)
 		}
 	}
-	if failed := l.replay(other, does); len(failed) > 0 {
-		l.Errorf("replayed:\n%s", strings.Join(failed, "\n"))
-	}
-	client := mongotest.Connect(l, other.URI())
-	for _, diff := range schema.Diff(l.definitions(l.client), l.definitions(client), schema.ByName) {
-		if diff.From == nil || !refused[diff.From.Namespace.Collection] {
-			l.Errorf("replayed:\n%s\nis\n%s", describe(diff.From), describe(diff.To))
+	slices.Reverse(undoes)
+	return undoes
+}
+
+// dropIndexes drops every index of the set, and returns the statements that do so, then those that take it back.
+func (r *replay) dropIndexes(d *detector) []string {
+	r.Helper()
+	before, dropped := len(d.notifications(bson.D{})), 0
+	for n, def := range r.definitions(r.lab.client, database) {
+		for _, spec := range def.Indexes {
+			command := bson.D{{Key: "dropIndexes", Value: n.Collection}, {Key: "index", Value: schema.IndexName(spec)}}
+			r.must(r.lab.client.Database(database).RunCommand(r.Context(), command).Err())
+			dropped++
 		}
 	}
-	slices.Reverse(undoes)
-	if failed := l.replay(other, undoes); len(failed) > 0 {
-		l.Errorf("taken back:\n%s", strings.Join(failed, "\n"))
+	var docs []bson.Raw
+	r.until("the drops of indexes are reported", func() bool {
+		docs = d.notifications(bson.D{})[before:]
+		return len(docs) == dropped
+	})
+	var drops, undoes []string
+	for _, doc := range docs {
+		undo, ok := doc.Lookup("undo").StringValueOK()
+		_, notTTL := doc.LookupErr("before", "expireAfterSeconds")
+		switch {
+		case ok:
+			drops, undoes = append(drops, doc.Lookup("mongosh").StringValue()), append(undoes, undo)
+		case notTTL != nil: // making a TTL index could remove documents
+			r.Errorf("no undo: %s", doc)
+		}
 	}
-	l.Logf("%d statements run, %d taken back, %d refused by this version", len(does), len(undoes), len(refused))
+	return append(drops, undoes...)
 }
 
 // remains reports whether a collection was not dropped again, because the server refused its trial.
@@ -172,23 +305,30 @@ func (l *lab) remains(collection string) bool {
 	return slices.ContainsFunc(l.trials, func(t trial) bool { return t.collection == collection && t.accepted })
 }
 
-// table prints what was tried.
+// table prints what was tried, by version and option.
 func (l *lab) table() {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-50s %6s %9s\n", "option", "tried", "accepted")
-	tried, accepted := 0, 0
+	const row = "%-6s %-50s %6d %9d %6d  %s\n"
+	fmt.Fprintf(&b, "%-6s %-50s %6s %9s %6s  accepted forms\n", "", "option", "tried", "accepted", "equal")
+	all := [3]int{}
 	for i := 0; i < len(l.trials); {
-		option, t, a := l.trials[i].option, 0, []string{}
-		for ; i < len(l.trials) && l.trials[i].option == option; i++ {
-			t++
-			if l.trials[i].accepted {
-				a = append(a, l.trials[i].form)
+		first, n, forms := l.trials[i], [3]int{}, []string{}
+		for ; i < len(l.trials) && l.trials[i].version == first.version && l.trials[i].option == first.option; i++ {
+			n[0]++
+			if t := l.trials[i]; t.accepted {
+				n[1]++
+				forms = append(forms, t.form)
+				if !t.unequal {
+					n[2]++
+				}
 			}
 		}
-		tried, accepted = tried+t, accepted+len(a)
-		fmt.Fprintf(&b, "%-50s %6d %9d  %s\n", option, t, len(a), strings.Join(a, " "))
+		for i := range n {
+			all[i] += n[i]
+		}
+		fmt.Fprintf(&b, row, first.version, first.option, n[0], n[1], n[2], strings.Join(forms, " "))
 	}
-	fmt.Fprintf(&b, "%-50s %6d %9d\n", "all", tried, accepted)
+	fmt.Fprintf(&b, row, "", "all", all[0], all[1], all[2], "")
 	l.Log("\n" + b.String())
 }
 

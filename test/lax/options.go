@@ -73,6 +73,7 @@ func indexOptions() []Option {
 		index("storageEngine.wiredTiger.configString", `"storageEngine":{"wiredTiger":{"configString":FORM}}`, texts("block_compressor=zlib")...),
 		index("clustered", `"clustered":FORM`),
 		text("weights", documents(`{"t":{"$numberDouble":"2.5"}}`, `{"u":{"$numberInt":"3"}}`)...),
+		index("weights of an index as it is stored", `"key":{"_fts":"text","_ftsx":1},"weights":{"t":FORM},"default_language":"english"`, numbers("1", "2")...),
 		index("weights of a field", `"key":{"t":"text"},"weights":{"t":FORM}`, numbers("2", "2.5", "99999", "100000")...),
 		text("default_language", texts("german", "english", "de", "none")...),
 		text("language_override", texts("idioma", "language")...),
@@ -91,10 +92,23 @@ func indexOptions() []Option {
 		{"index on a collated collection", []string{`{"create":"COLL","collation":{"locale":"de"}}`, createIndex(`"v":FORM`)}, numbers("1", "2")},
 		{"index with collation on a collated collection", []string{`{"create":"COLL","collation":{"locale":"de"}}`, createIndex(`"collation":FORM`)},
 			documents(`{"locale":"simple"}`, `{"locale":"de"}`, `{}`)},
+		index("field that servers do not know, v: 1", `"v":1,"safe":FORM`),
+		index("key, v: 1", `"v":1,"key":{"a":FORM}`, append(numbers("-1.0", "0.5"), texts("hashed", "text")...)...),
+		index("sparse, v: 1", `"v":1,"sparse":FORM`),
+		{"index field to be ignored", []string{`{"create":"COLL"}`,
+			`{"createIndexes":"COLL","ignoreUnknownIndexOptions":true,"indexes":[{"name":"i","key":{"a":1},"safe":FORM,"sparse":FORM}]}`}, nil},
+		restored("index sparse", `"createIndexes":"COLL","v":2,"key":{"a":1},"name":"i","sparse":FORM`, flag...),
+		restored("index expireAfterSeconds", `"createIndexes":"COLL","v":2,"key":{"a":1},"name":"i","expireAfterSeconds":FORM`, numbers("3600.5")...),
+		restored("index field that servers do not know", `"createIndexes":"COLL","v":2,"key":{"a":1},"name":"i","safe":FORM`),
 		{"index of a time series", []string{`{"create":"COLL","timeseries":{"timeField":"t","metaField":"m"}}`, createIndex(`"key":{"m.a":FORM}`)}, numbers("-1")},
 		{"index of a time series sparse", []string{`{"create":"COLL","timeseries":{"timeField":"t","metaField":"m"}}`, createIndex(`"key":{"m.a":1},"sparse":FORM`)}, falseForms()},
 		{"index of a time series hidden", []string{`{"create":"COLL","timeseries":{"timeField":"t","metaField":"m"}}`, createIndex(`"key":{"m.a":1},"hidden":FORM`)}, falseForms()},
 	}
+}
+
+// restored is an entry of the oplog, as tools apply it. Servers check less of it than of a command.
+func restored(name, entry string, more ...Form) Option {
+	return Option{"applyOps " + name, []string{`{"create":"COLL"}`, `{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","ui":"UUID","o":{` + entry + `}}]}`}, more}
 }
 
 // create is an option of a new collection.
@@ -119,6 +133,8 @@ func collectionOptions() []Option {
 		create("size without capped", `"size":FORM`, numbers("4096")...),
 		create("max of a capped one", `"capped":true,"size":4096,"max":FORM`, append(flag, numbers("10", "10.5", "-1", "2147483647", "2147483648")...)...),
 		create("max without capped", `"max":FORM`, numbers("10")...),
+		{"applyOps create capped", []string{`{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","o":{"create":"COLL","capped":FORM,"size":5000}}]}`}, flag},
+		{"applyOps create validationLevel", []string{`{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","o":{"create":"COLL","validationLevel":FORM}}]}`}, nil},
 		create("autoIndexId", `"autoIndexId":FORM`, flag...),
 		create("flags", `"flags":FORM`, numbers("0", "2")...),
 		create("temp", `"temp":FORM`, flag...),
@@ -161,6 +177,11 @@ func modify(name, before, parameters string, more ...Form) Option {
 	return Option{"collMod " + name, []string{before, `{"collMod":"COLL",` + parameters + `}`}, more}
 }
 
+// replaced is a collection with an option, which $out then makes anew.
+func replaced(name, create, index string, more ...Form) Option {
+	return Option{"$out over " + name, []string{create, index, `{"aggregate":"COLL","pipeline":[{"$out":"COLL"}],"cursor":{}}`}, more}
+}
+
 func modifications() []Option {
 	flag := falseForms()
 	indexed := func(name, spec, parameter string, more ...Form) Option {
@@ -191,6 +212,14 @@ func modifications() []Option {
 		{"collMod pipeline of a view", []string{`{"create":"COLL","viewOn":"COLL.source","pipeline":[]}`,
 			`{"collMod":"COLL","viewOn":"COLL.source","pipeline":FORM}`}, documents(`[]`, `[{"$match":{"a":{"$numberDouble":"1"}}}]`)},
 		modify("validator beside a lax autoIndexId", `{"create":"COLL","autoIndexId":true}`, `"validationLevel":FORM`, texts("off")...),
-		modify("index by its key", `{"create":"COLL","collation":{"locale":"de"}}`, `"validationAction":FORM`, texts("warn")...),
+		{"collMod index by its key", []string{`{"create":"COLL"}`, createIndex(`"expireAfterSeconds":100`),
+			`{"collMod":"COLL","index":{"keyPattern":{"a":1},"expireAfterSeconds":FORM}}`}, numbers("3600.5")},
+		{"collMod index by its key in this form", []string{`{"create":"COLL"}`, createIndex(`"expireAfterSeconds":100`),
+			`{"collMod":"COLL","index":{"keyPattern":{"a":FORM},"expireAfterSeconds":200}}`}, nil},
+		modify("validationAction on a collated collection", `{"create":"COLL","collation":{"locale":"de"}}`, `"validationAction":FORM`, texts("warn")...),
+		{"convertToCapped", []string{`{"create":"COLL"}`, `{"convertToCapped":"COLL","size":FORM}`}, numbers("4096", "5000.5", "100")},
+		replaced("sparse", `{"create":"COLL"}`, createIndex(`"sparse":FORM`), flag...),
+		replaced("expireAfterSeconds", `{"create":"COLL"}`, createIndex(`"expireAfterSeconds":FORM`), numbers("3600.5")...),
+		replaced("validationLevel", `{"create":"COLL","validationLevel":FORM}`, createIndex(`"v":1`)),
 	}
 }

@@ -20,17 +20,21 @@ const (
 	Flag
 	// Whole: any number, its fraction cut off.
 	Whole
-	// Fraction: any number, as a double.
+	// Fraction: any number, as a double. 5.0 lists NaN as 0.
 	Fraction
 	// Expiry: seconds, cut to 32 bits. 5.0 reads NaN as 0, 6.0 as 2147483647: never.
 	Expiry
-	// CappedSize: bytes, rounded up to a multiple of 256.
+	// CappedSize: bytes, rounded up to a multiple of 256. Up to 5.0 a size of 0 is accepted
+	// and listed; it is that of 4096 bytes.
 	CappedSize
 	// Word: 4.4 accepts an empty string for the default.
 	Word
 )
 
-const cappedUnit = 256
+const (
+	cappedUnit = 256
+	cappedZero = 4096
+)
 
 // Listed returns what servers list for a value, each once, the newest version first.
 func (o Option) Listed(v bson.RawValue) []bson.RawValue {
@@ -45,12 +49,16 @@ func (o Option) Listed(v bson.RawValue) []bson.RawValue {
 	case !isNumber:
 	case o.Reading == Whole:
 		return []bson.RawValue{whole(number)}
+	case o.Reading == Fraction && math.IsNaN(number):
+		return []bson.RawValue{value(number), value(0.0)}
 	case o.Reading == Fraction:
 		return []bson.RawValue{value(number)}
 	case o.Reading == Expiry && math.IsNaN(number):
 		return []bson.RawValue{value(int32(math.MaxInt32)), value(int32(0))}
 	case o.Reading == Expiry:
 		return []bson.RawValue{whole(min(number, math.MaxInt32))}
+	case o.Reading == CappedSize && isZero(number):
+		return []bson.RawValue{whole(cappedZero), whole(0)}
 	case o.Reading == CappedSize:
 		return []bson.RawValue{whole(math.Ceil(math.Trunc(number)/cappedUnit) * cappedUnit)}
 	}
@@ -65,12 +73,19 @@ func (o Option) Newest(v bson.RawValue) bson.RawValue { return o.Listed(v)[0] }
 func (o Option) Accepted(v bson.RawValue) bson.RawValue {
 	n, isNumber := number(v)
 	switch {
-	case isNumber && o.Reading == CappedSize:
+	case isNumber && o.Reading == CappedSize && !isZero(n):
 		return whole(n) // the server rounds it
 	case isNumber && o.Reading == Expiry && math.IsNaN(n):
 		return value(n) // 4.4 and 5.0 refuse what 6.0 reads it as
 	}
 	return o.Newest(v)
+}
+
+// Refused reports whether every supported version refuses a value for a new object. Up to
+// 5.0 a collMod could set it.
+func (o Option) Refused(v bson.RawValue) bool {
+	n, ok := o.Int64(v)
+	return o.Reading == Expiry && ok && n < 0
 }
 
 // Oldest returns what the oldest version lists for a value that does not list it as it was
@@ -100,6 +115,9 @@ func (o Option) Same(a, b bson.RawValue) bool {
 	}
 	return false
 }
+
+// isZero reports whether a number has no whole part.
+func isZero(f float64) bool { return math.IsNaN(f) || math.Trunc(f) == 0 }
 
 // number reads a number of any type.
 func number(v bson.RawValue) (float64, bool) {

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// startCollections is how many collections a starting peer finds.
+const startCollections = 10
+
+// starts measures first starts and, of ddltail, those that resume at a checkpoint.
+func starts(ctx context.Context, r run) ([]row, error) {
+	first, again := map[string][]float64{}, map[string][]float64{}
+	all := r.peers.named(nameDdltail, nameFiltered, nameTail)
+	err := withSite(ctx, mongotest.Options{}, func(s *site) error {
+		for i := range startCollections {
+			if err := s.client.Database("app").CreateCollection(ctx, fmt.Sprintf("c%d", i)); err != nil {
+				return err
+			}
+		}
+		for range max(r.scale.Rounds, 3) {
+			for _, p := range all {
+				t := s.target()
+				for _, into := range []map[string][]float64{first, again} {
+					ms, err := startOf(ctx, p, t)
+					if err != nil {
+						return err
+					}
+					into[p.name] = append(into[p.name], ms)
+				}
+			}
+		}
+		return nil
+	})
+	var rows []row
+	for _, p := range all {
+		rows = append(rows, row{Case: "first start", Peer: p.name, Metric: "ready", Unit: "ms", Values: first[p.name]},
+			row{Case: "later start", Peer: p.name, Metric: "ready", Unit: "ms", Values: again[p.name]})
+	}
+	return rows, err
+}
+
+func startOf(ctx context.Context, p peer, t target) (ms float64, err error) {
+	began := time.Now()
+	err = p.with(ctx, t, func(*ddltailtest.Process) error {
+		ms = time.Since(began).Seconds() * 1000
+		return nil
+	})
+	return ms, err
+}
+
+// nothing does nothing beside a peer.
+func nothing(process *ddltailtest.Process) error {
+	if process == nil {
+		return errors.New("no process")
+	}
+	return nil
+}
