@@ -56,7 +56,10 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 		limit = historyLimit
 	}
 	err = within(log, limit)(ctx, func(ctx context.Context) error {
-		db, err = openSink(ctx, client, cfg)
+		if db, err = openSink(ctx, client, cfg); err != nil {
+			return err
+		}
+		_, err = checkConsumer(ctx, db, use)
 		return err
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ func (s Store) Lease(ctx context.Context, at oplog.OpTime, holder string) (bool,
 		{Key: "until", Value: bson.D{{Key: "$add", Value: bson.A{"$$NOW", leaseTime.Milliseconds()}}}},
 	}}}}}})
 	if err != nil {
-		return false, fmt.Errorf("take the lease of %s: %w", s.id, err)
+		return false, fmt.Errorf("take the lease of %s: %w", s.id, s.explain(err))
 	}
 	return res.MatchedCount > 0, nil
 }
@@ -92,7 +92,7 @@ func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Com
 	}
 	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: fields}})
 	if err != nil {
-		return false, fmt.Errorf("record the comparison of %s: %w", s.id, err)
+		return false, fmt.Errorf("record the comparison of %s: %w", s.id, s.explain(err))
 	}
 	return res.MatchedCount > 0, nil
 }
@@ -116,7 +116,7 @@ func (s Store) Settle(ctx context.Context, c Comparison) error {
 		_, err = s.coll.UpdateOne(ctx, this, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}})
 	}
 	if err != nil {
-		return fmt.Errorf("settle the comparison of %s: %w", s.id, err)
+		return fmt.Errorf("settle the comparison of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func (s Store) SetCompared(ctx context.Context, at oplog.Moment) error {
 		bson.D{{Key: "compared", Value: nil}}, bson.D{{Key: "compared.ts", Value: bson.D{{Key: "$lt", Value: at.TS}}}},
 	}}}
 	if _, err := s.coll.UpdateOne(ctx, earlier, bson.D{{Key: "$set", Value: bson.D{{Key: "compared", Value: at}}}}); err != nil {
-		return fmt.Errorf("record when %s was compared: %w", s.id, err)
+		return fmt.Errorf("record when %s was compared: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (s Store) TakeOwnership(ctx context.Context, from Checkpoint, set bson.Obje
 	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "optime", Value: from.Position.OpTime}, {Key: "replica_set_id", Value: recorded}}
 	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "replica_set_id", Value: set}}}})
 	if err != nil {
-		return false, fmt.Errorf("record the replica set of %s: %w", s.id, err)
+		return false, fmt.Errorf("record the replica set of %s: %w", s.id, s.explain(err))
 	}
 	return res.MatchedCount > 0, nil
 }

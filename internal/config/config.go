@@ -42,6 +42,8 @@ type Config struct {
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string
+	// PProf serves Go's profiles at HTTPAddr.
+	PProf bool
 	// ProbeAddr serves only the probes, without TLS and authentication; empty for none.
 	ProbeAddr     string
 	BackendURL    string

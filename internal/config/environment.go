@@ -42,9 +42,10 @@ type environment struct {
 	Declared          string `envconfig:"DDLTAIL_DECLARED" for:"run" show:"none" desc:"run: a declared schema (a file or a folder, see docs/drift.md) to compare with; read again when it changes"`
 	DriftSettle       string `envconfig:"DDLTAIL_DRIFT_SETTLE" for:"run" default:"1m" desc:"run: how long a difference must last, in the oplog's time, before it counts as drift"`
 	LatencyTarget     string `envconfig:"DDLTAIL_LATENCY_TARGET" for:"run" default:"50ms" desc:"run: how much later a change may be read so that tailing costs less: while much is written, the oplog is read in intervals of most of this time, else at every write; up to 5s; 0 reads at every write"`
-	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" for:"run listen" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /"`
+	HTTPAddr          string `envconfig:"DDLTAIL_HTTP_ADDR" for:"run listen" show:"run :9797, listen :9798" desc:"/metrics, /healthz, /readyz and /; host:port, or unix:PATH for a Unix socket (mode 0660)"`
 	WebConfigFile     string `envconfig:"DDLTAIL_WEB_CONFIG_FILE" for:"run listen" show:"none" desc:"TLS and basic auth for it, in the Prometheus exporter toolkit's format"`
 	ProbeAddr         string `envconfig:"DDLTAIL_PROBE_ADDR" for:"run listen" show:"none" desc:"only /healthz and /readyz, plain HTTP without authentication, for probes; /readyz says only ok or not ready"`
+	PProf             string `envconfig:"DDLTAIL_PPROF" for:"run listen" default:"false" desc:"true serves Go's profiles at /debug/pprof/ of HTTP_ADDR; they show memory contents, so set a password in WEB_CONFIG_FILE"`
 	BackendURL        string `envconfig:"DDLTAIL_BACKEND_URL" for:"listen" show:"CODEFLOW_BACKEND_URL" desc:"listen: where each notification is POSTed, the URL as given"`
 	ReceiversFile     string `envconfig:"DDLTAIL_RECEIVERS_FILE" for:"listen receivers" show:"none" desc:"listen: a YAML file of receivers for chat, pagers and webhooks, see docs/receivers.md"`
 	WebhookSecret     string `envconfig:"DDLTAIL_WEBHOOK_SECRET" for:"listen" show:"none" desc:"listen: whsec_…, signs each request (Standard Webhooks headers)"`

@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
@@ -97,7 +98,7 @@ func (c Check) askActorSources(ctx context.Context, m oplog.Member, r *Report) {
 func (a *Actors) try(name string, err error) {
 	source := ActorSource{Name: name}
 	if err != nil {
-		source.Problem = err.Error()
+		source.Problem = privileges.Short(err)
 	}
 	a.Sources = append(a.Sources, source)
 }

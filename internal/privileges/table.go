@@ -14,7 +14,7 @@ type Role string
 
 // The roles.
 const (
-	Run     Role = "run"     // run and status
+	Run     Role = "run"     // run, status and drift
 	Listen  Role = "listen"  // listen, setup, notify, redeliver and cleanup
 	History Role = "history" // history
 )
