@@ -267,7 +267,7 @@ func (l *Log) authenticated(c *known, line Line) {
 	if c.Mechanism = line.attr.text("mechanism"); line.ID == idCertificate {
 		c.Mechanism = "MONGODB-X509"
 	}
-	// Of a connection whose start was missed, another user may be authenticated besides.
+	// If the start of a connection was missed, other users may be authenticated on it, too.
 	c.confirmed = c.began
 }
 

@@ -29,13 +29,13 @@ func NewReader(coll *mongo.Collection) Reader { return Reader{coll: coll} }
 type End string
 
 // End finds where the versions at or before a time end. Wall clocks do not order versions:
-// the clock of a primary can be set back, and behind the end are versions whose time is
+// the clock of a primary can be set back, and after the end there are versions whose time is
 // earlier.
 func (r Reader) End(ctx context.Context, source string, at time.Time) (End, error) {
 	return r.firstID(ctx, source, "", bson.E{Key: "wall", Value: bson.D{{Key: "$gt", Value: at}}})
 }
 
-// Beyond reports whether there are versions behind an end that are at or before a time.
+// Beyond reports whether there are versions after an end whose time is at or before a time.
 func (r Reader) Beyond(ctx context.Context, source string, end End, at time.Time) (bool, error) {
 	if end == "" {
 		return false, nil

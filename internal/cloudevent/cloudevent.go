@@ -24,7 +24,7 @@ type Event struct {
 	ID, Source, Operation string
 	// Namespace is empty for HISTORY_GAP.
 	Namespace string
-	// Time is that of the change; zero if not known.
+	// Time is the time of the change; zero if not known.
 	Time time.Time
 }
 

@@ -332,6 +332,6 @@ func TestDatabase(t *testing.T) {
 		}
 	}
 	if _, err := load(t, "MONGODB_URI=mongodb://h/a.b"); err == nil || !strings.Contains(err.Error(), "DDLTAIL_DATABASE") {
-		t.Errorf("a path that is no database name: %v", err)
+		t.Errorf("a path that is not a database name: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ type Message struct {
 	ID string
 	// Body is what is sent; of the messages of a Stream one JSON object, without a newline.
 	Body []byte
-	// ContentType is that of the body; empty for application/json.
+	// ContentType is the content type of the body; empty for application/json.
 	ContentType string
 }
 

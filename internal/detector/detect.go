@@ -26,7 +26,7 @@ type Detector struct {
 	commands  map[string]command
 }
 
-// New creates a Detector that looks at the given namespaces.
+// New creates a Detector for the given namespaces.
 func New(watch schema.Scope) Detector {
 	d := Detector{watch: watch, generated: schema.NewGeneratedNames(), commands: map[string]command{}}
 	for _, c := range commands() {

@@ -11,7 +11,7 @@ import (
 
 // Differences infers what changed between two catalogs without entries
 // between: drops before renames before creations, each in the order of names, so that
-// the changes can be made again one after the other. A collection is the same one if
+// the changes can be repeated one after the other. A collection is the same one if
 // its UUID is.
 func (d Detector) Differences(before, after []schema.Version) []notification.Change {
 	c := newComparison(d.visible(before), d.visible(after))

@@ -206,7 +206,7 @@ func splitNamespace(v bson.RawValue) (schema.Namespace, bool) {
 	return schema.Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
 }
 
-// isBuckets reports whether a full namespace is that of a time series' buckets.
+// isBuckets reports whether a full namespace is the buckets collection of a time series.
 func isBuckets(v bson.RawValue) bool {
 	full, _ := v.StringValueOK()
 	_, coll, _ := strings.Cut(full, ".")

@@ -20,7 +20,7 @@ type Rewind struct {
 	lastKnown *schema.Catalog
 	byUUID    map[oplog.UUID]schema.Definition
 	state     map[schema.Namespace]schema.Definition
-	// unlisted is what the listing does not cover; it stays unlisted unless an entry defines it.
+	// unlisted is what the listing does not cover; it remains unlisted unless an entry defines it.
 	unlisted []schema.Unlisted
 }
 

@@ -23,7 +23,7 @@ const (
 	pause = time.Second
 )
 
-// compare lists what the server has and compares it with the catalog.
+// compare lists the server's schema and compares it with the catalog.
 func (c Check) compare(ctx context.Context, m oplog.Member, r *Report) error {
 	var differing map[string]string
 	for round := range rounds {

@@ -51,8 +51,8 @@ func (a AsOf) moment(end catalog.End) catalog.Moment {
 	return m
 }
 
-// EachAsOf returns every namespace as of then, in the order of their names, and what
-// is to be said of the answer as a whole.
+// EachAsOf calls take for every namespace as of a time, in the order of their names, and
+// returns the notes on the result as a whole.
 func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error) (notes []string, err error) {
 	end, err := r.versions().End(ctx, a.Source, a.At)
 	if err != nil {

@@ -114,11 +114,11 @@ type bounds struct {
 	position time.Time
 	// horizon is the time before which retention has removed superseded versions.
 	horizon time.Time
-	// setBack is true if the answer for a time ends before versions with earlier times.
+	// setBack is true if the result for a time ends before versions with earlier times.
 	setBack bool
 }
 
-// boundsAt returns the bounds of an answer for a time that ends at a version.
+// boundsAt returns the bounds of a result for a time that ends at a version.
 func (r Reader) boundsAt(ctx context.Context, a AsOf, end catalog.End) (bounds, error) {
 	b, err := r.bounds(ctx, a.Source)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // ListNotes notes where a list of changes may lack some: before the recording of a source
-// began, before the age at which they are removed, and behind the position up to which its
+// began, before the age at which they are removed, and after the position up to which its
 // oplog was read.
 func (r Reader) ListNotes(ctx context.Context, q Query, names []string, now time.Time) ([]string, error) {
 	var notes []string

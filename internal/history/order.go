@@ -24,7 +24,7 @@ type place struct {
 type stage int
 
 const (
-	// stageGap and stageGapChanges precede the entry at which the oplog goes on behind a gap.
+	// stageGap and stageGapChanges precede the entry at which the oplog continues after a gap.
 	stageGap stage = iota
 	stageGapChanges
 	stageEntry
@@ -40,7 +40,7 @@ func (p place) compare(other place) int {
 	)
 }
 
-// oplogOrder knows the order of one source's changes. Their _ids alone do not: gaps and
+// oplogOrder knows the order of one source's changes. Their _ids are not sufficient: gaps and
 // inferred changes sort after all others.
 type oplogOrder struct {
 	// gaps are the timestamps at which gaps end.

@@ -58,7 +58,7 @@ func writeJSON(w *bufio.Writer, doc any) error {
 	return ending(w.WriteByte('\n'))
 }
 
-// Script writes the statements that make the changes again, for mongosh.
+// Script writes the statements that repeat the changes, for mongosh.
 type Script struct{ out *bufio.Writer }
 
 // NewScript writes to w.

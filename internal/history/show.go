@@ -54,7 +54,7 @@ func (r Reader) candidates(ctx context.Context, id string) []string {
 	}
 	sources := []string{short.Source}
 	if short.Source == "" {
-		// Without a list the _id alone is looked for, and not found.
+		// Without a list only the exact _id is searched for, and not found.
 		sources, _ = r.Sources(ctx)
 	}
 	out := []string{id}

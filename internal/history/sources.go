@@ -16,7 +16,7 @@ import (
 )
 
 // Sources lists the sources that the database knows, in order: those with a checkpoint, a
-// catalog or a history. A source whose server has no collection yet has a checkpoint alone.
+// catalog or a history. A source whose server has no collection yet has only a checkpoint.
 func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	fromCatalog, err := distinctSources(ctx, r.db.Collection(sink.Catalog))
 	if err != nil {

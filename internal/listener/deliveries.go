@@ -13,10 +13,10 @@ type state string
 const (
 	stateDelivered state = "delivered"
 	stateRejected  state = "rejected"
-	// stateSkipped is that of a notification that is older than the receiver's registration,
+	// stateSkipped is the state of a notification that is older than the receiver's registration,
 	// or whose duplicate the receiver gets.
 	stateSkipped state = "skipped"
-	// stateExpired is that of one that the receiver gave up.
+	// stateExpired is the state of one that the receiver gave up.
 	stateExpired state = "expired"
 )
 

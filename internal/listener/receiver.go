@@ -18,7 +18,7 @@ type Receiver struct {
 	// Includes reports whether the receiver gets a notification; nil: it gets all.
 	Includes func(doc bson.Raw) bool
 	// Digest is how long notifications are collected to be sent as one message; zero: each
-	// is sent alone.
+	// is sent separately.
 	Digest time.Duration
 	// Interval is the minimum time between two messages.
 	Interval time.Duration

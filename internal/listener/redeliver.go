@@ -79,7 +79,7 @@ type redeliverer struct {
 	receivers []string
 	now       time.Time
 	// filters are those of the detectors that fill the queue, by source: what they exclude is
-	// in the history alone.
+	// only in the history.
 	filters map[string]notification.Filter
 	// found holds the _ids that the queue holds, in any state.
 	found map[string]bool

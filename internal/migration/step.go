@@ -25,7 +25,7 @@ type Step struct {
 // Script is steps in the order in which they run.
 type Script []Step
 
-// Destroying counts the steps that documents go with.
+// Destroying counts the steps that delete documents.
 func (s Script) Destroying() int { return s.count(func(st Step) bool { return st.Destroys }) }
 
 // Unsaid counts the steps that mongosh cannot say.
@@ -37,7 +37,7 @@ func (s Script) Unsaid() int {
 func (s Script) Withheld() int { return s.count(func(st Step) bool { return st.Withheld }) }
 
 // withoutDrops returns the script with a comment in place of each step that drops or
-// rebuilds an object, or that documents go with.
+// rebuilds an object, or that delete documents.
 func (s Script) withoutDrops() Script {
 	out := make(Script, len(s))
 	for i, st := range s {

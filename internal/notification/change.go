@@ -51,7 +51,7 @@ type Change struct {
 	Truncated []string
 }
 
-// Namespace is "database.collection", or the database alone.
+// Namespace is "database.collection", or only the database.
 func (c Change) Namespace() string {
 	if c.Collection == "" {
 		return c.Database

@@ -85,7 +85,7 @@ func (f Filter) Includes(doc bson.Raw) bool {
 	return f.selects(known)
 }
 
-// facts is what a filter looks at.
+// facts is what a filter evaluates.
 type facts struct {
 	operation   Operation
 	risk        Risk

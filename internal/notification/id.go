@@ -11,7 +11,7 @@ import (
 )
 
 // IDKind is what a notification was derived from. Its value is the part of the _id
-// behind the source.
+// after the source.
 type IDKind string
 
 // The kinds of _ids that ddltail writes. Manual notifications have ObjectIds.
@@ -116,7 +116,7 @@ func IDsOfKind(source string, kind IDKind) IDRange {
 	return IDRange{source + ":" + string(kind) + ":", source + ":" + string(kind) + ";"}
 }
 
-// After narrows the range to the _ids of changes behind a timestamp.
+// After narrows the range to the _ids of changes after a timestamp.
 func (r IDRange) After(ts bson.Timestamp) IDRange {
 	source, _, _ := strings.Cut(r.From, ":")
 	r.From = source + ":" + Place(ts) + ":~"

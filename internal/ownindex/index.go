@@ -109,7 +109,7 @@ func sameFilter(want bson.D, have bson.Raw) bool {
 
 // create runs createIndexes: once for all of them, since only the first one can create the
 // collection. Where an index of the same keys or
-// name has other options, that one stays, and the others are created one by one.
+// name has other options, that one is kept, and the others are created one by one.
 func create(ctx context.Context, coll *mongo.Collection, indexes []Index) error {
 	err := createIndexes(ctx, coll, indexes)
 	if !isConflict(err) {

@@ -80,7 +80,7 @@ func (p *Pipeline) withLease(ctx context.Context, at oplog.OpTime, work func(con
 	return work(ctx)
 }
 
-// resumePoint is where reading resumes behind a gap, with the catalog at that position.
+// resumePoint is where reading resumes after a gap, with the catalog at that position.
 type resumePoint struct {
 	comparison checkpoint.Comparison
 	state      schema.Listed
@@ -134,7 +134,7 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 }
 
 // resumeUnlisted returns the resume point where the server's catalog may not be listed: the
-// known one stays, and nothing differs from it.
+// known one is kept, and nothing differs from it.
 func (p *Pipeline) resumeUnlisted(ctx context.Context, m oplog.Member, cause recovery.Cause) (resumePoint, error) {
 	head, err := m.Head(ctx)
 	if err != nil {

@@ -23,7 +23,7 @@ func (p *Pipeline) noteOwnTaken(c notification.Change) {
 
 // recreateCollections recreates own collections that were dropped or renamed away before
 // the change is written to them. The position comes first: without it a process that starts
-// now knows only that it was lost. The baseline stays unset until retakeSnapshot has run,
+// now knows only that it was lost. The baseline remains unset until retakeSnapshot has run,
 // even if the process ends in between.
 func (p *Pipeline) recreateCollections(ctx context.Context) error {
 	if !p.ownTaken {

@@ -17,7 +17,7 @@ import (
 type state struct {
 	// phase is what the pipeline does about its position.
 	phase recovery.Machine
-	// shard is that of the set, if it is part of a cluster.
+	// shard is the shard's name and cluster, if the set is part of a cluster.
 	shard oplog.Shard
 	known *detector.State
 	// detected is true if known is ahead of what has been published.

@@ -19,7 +19,7 @@ const (
 	functionRaw   = "raw"
 )
 
-// functions are those of template files.
+// functions are the functions available in template files.
 func functions() texttemplate.FuncMap {
 	return texttemplate.FuncMap{
 		functionRaw: func(value any) any { return value },

@@ -12,7 +12,7 @@ import (
 
 const jsonType = "application/json"
 
-// encode writes a value as JSON. The signs of HTML stay as they are: targets display them.
+// encode writes a value as JSON. HTML characters are not escaped: targets display them.
 func encode(value any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -18,7 +18,7 @@ type Receiver struct {
 	Name   string
 	Filter notification.Filter
 	// Digest is how long notifications are collected before they are sent as one message;
-	// zero: each is sent alone.
+	// zero: each is sent separately.
 	Digest time.Duration
 	// Rate limits the messages; the zero value does not.
 	Rate Rate
@@ -71,7 +71,7 @@ type template interface {
 	render(all []Notification) (payload, error)
 }
 
-// resolver is a template of a target where what was sent stays open until it is resolved.
+// resolver is a template of a target where an alert remains open until it is resolved.
 type resolver interface {
 	resolve(all []Notification) (payload, error)
 }

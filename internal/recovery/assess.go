@@ -13,7 +13,7 @@ type Survey struct {
 	View replicaset.View
 	// Failures holds each member's error, by host. No member was opened.
 	Failures map[string]error
-	// Direct is true if the URI names one member alone (directConnection).
+	// Direct is true if the URI names one member only (directConnection).
 	Direct bool
 	// LackingSince is when all members were first found without the position; zero if they
 	// were not, the last time.

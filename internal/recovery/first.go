@@ -18,7 +18,7 @@ type Stored struct {
 // PresumedPosition returns where a NAME without a checkpoint continues, and whether it
 // had one: history or catalog of the source mean that the checkpoint was deleted. The
 // catalog is written last, so everything up to its newest version is published; what the
-// history holds behind it may not be in every sink.
+// history holds after it may not be in every sink.
 func PresumedPosition(s Stored) (at Resume, lost bool) {
 	switch {
 	case s.OtherNames:

@@ -23,7 +23,7 @@ type Resume struct {
 	Inclusive bool
 }
 
-// ResumePoint returns the first entry behind the gap that is held and not yet published. Of
+// ResumePoint returns the first entry after the gap that is held and not yet published. Of
 // another history no entry is published: it resumes at the snapshot. The error says that
 // the clock of another history has not passed the position yet: its documents would take
 // _ids that the lost history may have used.

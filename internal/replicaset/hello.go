@@ -142,7 +142,7 @@ func (w *heartbeats) monitor() *event.ServerMonitor {
 }
 
 // explain returns why a host did not answer, with what to set in the URI where TLS is asked
-// for on one side alone.
+// for on one side only.
 func (w *heartbeats) explain(err error, usesTLS bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -103,7 +103,7 @@ func choose(primary bool, yes, no int) int {
 
 // Seeds is where to begin looking.
 type Seeds struct {
-	// Hosts are those of the URI.
+	// Hosts are the hosts in the URI.
 	Hosts   []string
 	Options *options.ClientOptions
 	// Direct is true if only the first host is used.
@@ -111,7 +111,7 @@ type Seeds struct {
 	// Known are members that are queried in addition to Hosts; nil for none.
 	Known *Known
 	// PathIsAuthSource is true if the URI's path decides where the user is looked
-	// up, for the hint that goes with a refused password.
+	// up, for the hint that is added to a refused password.
 	PathIsAuthSource bool
 }
 
@@ -165,7 +165,7 @@ func (s Seeds) forgetLeft(errs map[string]error) {
 }
 
 // setName returns the name of the URI's set, else that of the first member that answered.
-// One answer that waiting cannot mend decides, unless a member of the set answered too.
+// One permanent error decides, unless a member of the set answered, too.
 func (s Seeds) setName(hosts []string, answers []hello, errs map[string]error) (string, error) {
 	want := setName(s.Options)
 	if slices.ContainsFunc(answers, func(h hello) bool { return h.SetName == want }) {

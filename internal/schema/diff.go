@@ -25,7 +25,7 @@ type Named struct {
 	Definition Definition
 }
 
-// Difference is one namespace at two positions: From alone where it was dropped, To alone
+// Difference is one namespace at two positions: only From where it was dropped, only To
 // where it was created, both where it was changed or renamed.
 type Difference struct{ From, To *Named }
 

@@ -44,7 +44,7 @@ func OptionParameter(key string, before, after bson.Raw) (parameter bson.E, ok b
 	return bson.E{Key: row.Parameter, Value: off}, ok
 }
 
-// coarserGranularity changes how a time series is bucketed in the only way that goes.
+// coarserGranularity changes how a time series is bucketed, in the only way that servers accept.
 func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
 	was, _ := before.Lookup("timeseries").DocumentOK()
 	is, _ := after.Lookup("timeseries").DocumentOK()

@@ -21,8 +21,8 @@ const (
 	ViewsCollection = "system.views"
 )
 
-// Scope decides which namespaces are looked at. The zero value leaves out what
-// belongs to the server alone.
+// Scope decides which namespaces are included. The zero value leaves out what
+// belongs only to the server.
 type Scope struct {
 	// Own are ddltail's own collections, as full namespaces.
 	Own []string
@@ -56,7 +56,7 @@ const generatedPattern = `^(` +
 const asidePattern = `^tmp[A-Za-z0-9]{5}\.(create|rename)$`
 
 // GeneratedNames distinguishes generated collection names from those that users choose.
-// A name alone does not make a collection temporary: users and the server may move one there.
+// A name is not sufficient to classify a collection as temporary: users and the server may move one there.
 type GeneratedNames struct{ pattern, aside *regexp.Regexp }
 
 // NewGeneratedNames returns the generated names of all supported versions.
@@ -74,7 +74,7 @@ func (n GeneratedNames) CreatedByServer(coll string) bool {
 }
 
 // StaysTemporary reports whether a listed collection is one that is known as temporary by
-// the name alone under which it was created: a listing does not show that.
+// only the name under which it was created: a listing does not show that.
 func (n GeneratedNames) StaysTemporary(coll string, known, listed Definition) bool {
 	return known.Temporary && known.UUID == listed.UUID && n.aside.MatchString(coll)
 }

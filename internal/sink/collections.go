@@ -89,7 +89,7 @@ func NewestPublished(ctx context.Context, db *mongo.Database, source string) (op
 }
 
 // FirstPublishedAfter returns the position of the first change of a source in the
-// history behind a position; zero where there is none.
+// history after a position; zero if there is none.
 func FirstPublishedAfter(ctx context.Context, db *mongo.Database, source string, at oplog.OpTime) (oplog.Moment, error) {
 	return firstOf(ctx, db, notification.IDsOfKind(source, notification.IDOplog).After(at.TS), 1)
 }

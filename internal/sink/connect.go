@@ -15,14 +15,14 @@ import (
 
 const (
 	selectionTimeout = 5 * time.Second
-	// codeMajorityDisabled is what a server up to 4.4 answers that was started without
+	// codeMajorityDisabled is the error of a server up to 4.4 that was started without
 	// majority reads.
 	codeMajorityDisabled = 148
 )
 
 // Connect creates the client for ddltail's own collections. Regardless of the URI,
 // it writes with majority write concern, to the journal, and reads at the primary: what
-// it has written or read must not be undone. A majority alone would not do on a
+// it has written or read must not be undone. A majority is not sufficient on a
 // standalone server, which up to 4.4 acknowledges writes that a kill can still undo.
 func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 	durable := writeconcern.Majority()

@@ -66,7 +66,7 @@ func probe(ask func() error) http.Handler {
 	})
 }
 
-// ServeProbes serves /healthz and /readyz alone on the listener until the context ends:
+// ServeProbes serves only /healthz and /readyz on the listener until the context ends:
 // plain HTTP without authentication, for probes that can do neither. /readyz does not say
 // why, since anyone can read it.
 func ServeProbes(ctx context.Context, l net.Listener, probes Probes, log *zap.Logger) error {

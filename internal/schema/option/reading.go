@@ -16,19 +16,19 @@ type Reading int
 const (
 	// AsWritten: nothing is converted, or before the entry is written.
 	AsWritten Reading = iota
-	// Flag: any number but 0 is true, and up to 4.4 any value but null.
-	Flag
-	// Whole: any number, its fraction cut off.
-	Whole
-	// Fraction: any number, as a double. 5.0 lists NaN as 0.
-	Fraction
+	// Bool: any number except 0 is true, and up to 4.4 any value except null.
+	Bool
+	// Integer: any number, truncated to an integer.
+	Integer
+	// Double: any number, as a double. 5.0 lists NaN as 0.
+	Double
 	// Expiry: seconds, cut to 32 bits. 5.0 reads NaN as 0, 6.0 as 2147483647: never.
 	Expiry
 	// CappedSize: bytes, rounded up to a multiple of 256. Up to 5.0 a size of 0 is accepted
 	// and listed; it is that of 4096 bytes.
 	CappedSize
-	// Word: 4.4 accepts an empty string for the default.
-	Word
+	// String: 4.4 accepts an empty string for the default.
+	String
 )
 
 const (
@@ -40,18 +40,18 @@ const (
 func (o Option) Listed(v bson.RawValue) []bson.RawValue {
 	number, isNumber := number(v)
 	switch {
-	case o.Reading == Flag:
+	case o.Reading == Bool:
 		return []bson.RawValue{boolean(rawdoc.Truthy(v))}
-	case o.Reading == Word:
+	case o.Reading == String:
 		if off, ok := o.OffValue(); ok && isText(v, "") {
 			return []bson.RawValue{value(off)}
 		}
 	case !isNumber:
-	case o.Reading == Whole:
+	case o.Reading == Integer:
 		return []bson.RawValue{whole(number)}
-	case o.Reading == Fraction && math.IsNaN(number):
+	case o.Reading == Double && math.IsNaN(number):
 		return []bson.RawValue{value(number), value(0.0)}
-	case o.Reading == Fraction:
+	case o.Reading == Double:
 		return []bson.RawValue{value(number)}
 	case o.Reading == Expiry && math.IsNaN(number):
 		return []bson.RawValue{value(int32(math.MaxInt32)), value(int32(0))}

@@ -49,10 +49,10 @@ func New(s sink.Sink, report sink.Report) *Sink {
 	return &Sink{sink: s, report: report, changed: make(chan struct{}, 1)}
 }
 
-// Name is the name of the sink behind it.
+// Name is the name of the wrapped sink.
 func (b *Sink) Name() string { return b.sink.Name() }
 
-// Setup starts writing. The setup of the sink behind it is retried in the background.
+// Setup starts writing. The setup of the wrapped sink is retried in the background.
 func (b *Sink) Setup(ctx context.Context, own sink.Own) error {
 	if b.worked != nil {
 		return nil
@@ -87,7 +87,7 @@ func (b *Sink) Write(_ context.Context, docs []notification.Document) error {
 	return nil
 }
 
-// Reopen reopens the sink behind it, if that is a sink.Reopener.
+// Reopen reopens the wrapped sink if it is a sink.Reopener.
 func (b *Sink) Reopen() error {
 	if s, ok := b.sink.(sink.Reopener); ok {
 		return s.Reopen()

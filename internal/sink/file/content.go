@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// lastLineEnd searches backwards for the last newline and returns the offset behind it. A
+// lastLineEnd searches backwards for the last newline and returns the offset after it. A
 // file that does not begin with a notification is another program's.
 func lastLineEnd(f *os.File) (int64, error) {
 	info, err := f.Stat()

@@ -158,7 +158,7 @@ func (s *File) resize() error {
 }
 
 // open opens and locks the file that the path names, and makes it the one that is written.
-// On an error the previous one, if any, stays.
+// On an error the previous one, if any, is kept.
 func (s *File) open() error {
 	f, err := openLocked(s.path)
 	if err != nil {
@@ -209,7 +209,7 @@ func (s *File) trim() error {
 	return s.cut(end)
 }
 
-// cut removes what lies behind an offset. It never extends a file that another process has
+// cut truncates the file at an offset. It never extends a file that another process has
 // truncated: that would leave a hole of zeros.
 func (s *File) cut(end int64) error {
 	info, err := s.file.Stat()
@@ -279,7 +279,7 @@ func lock(path string, f *os.File) (*lockedFile, error) {
 	return &lockedFile{File: f, lock: l}, nil
 }
 
-// isLocked reports whether a lock is that of an open file.
+// isLocked reports whether a lock belongs to an open file.
 func isLocked(l *flock.Flock, f *os.File) (bool, error) {
 	theirs, err := l.Stat()
 	if err != nil {

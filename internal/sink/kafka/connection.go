@@ -84,7 +84,7 @@ func createTopic(ctx context.Context, client *kgo.Client, topic string) error {
 	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
 }
 
-// userError returns an error with a remedy if waiting cannot resolve it.
+// userError adds a remedy to a permanent error.
 func userError(err error, topic string) error {
 	problem := func(problem, remedy string) error { return &sink.ConfigurationError{Problem: problem, Remedy: remedy} }
 	switch {

@@ -100,7 +100,7 @@ func (t *Topic) produce(ctx context.Context, group []outgoing) error {
 	return nil
 }
 
-// reduce writes what every topic can hold of a document.
+// reduce writes the minimal document, which every topic accepts.
 func (t *Topic) reduce(ctx context.Context, o outgoing, cause error) error {
 	reduced, err := t.encoder.Reduce(o.document)
 	if err != nil {

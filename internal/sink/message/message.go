@@ -59,7 +59,7 @@ type Message struct {
 	Body       []byte
 }
 
-// Namespace is "database.collection", the database alone, or empty.
+// Namespace is "database.collection", only the database, or empty.
 func (m Message) Namespace() string {
 	if m.Collection == "" {
 		return m.Database
@@ -101,7 +101,7 @@ func (e Encoder) Encode(d notification.Document) (Message, error) {
 	}
 }
 
-// Reduce renders what every target can hold of a document.
+// Reduce renders the minimal document, which every target accepts.
 func (e Encoder) Reduce(d notification.Document) (Message, error) {
 	return e.render(d, notification.Reduced(d.Notification()))
 }

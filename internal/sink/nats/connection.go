@@ -109,7 +109,7 @@ func (s *Subject) explain(err error) error {
 	return fmt.Errorf("%w (%w)", err, context.Cause(s.refused))
 }
 
-// userError returns an error with a remedy if waiting cannot resolve it.
+// userError adds a remedy to a permanent error.
 func (s *Subject) userError(err error) error {
 	problem := func(problem, remedy string) error { return &sink.ConfigurationError{Problem: problem, Remedy: remedy} }
 	switch {
