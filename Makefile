@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench bench-page bench-parts matrix release release-check release-tools clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench bench-page bench-parts matrix dashboard release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -75,7 +75,11 @@ bench-page: bench ## run the benchmark and write its tables to docs/benchmarks.m
 bench-parts: mongod ## run the Go benchmarks: transactions, history queries, a first start on 10,000 collections
 	go test -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench
 
-matrix: deps ## run the tests on every server version, or on that of MONGOD=/path/to/mongod
+ifdef MONGOD_URI
+matrix: build ## run the tests on every server version, on that of MONGOD=/path/to/mongod, or a few on the empty test set at MONGOD_URI
+	@scripts/matrix-uri.sh
+else
+matrix: deps
 ifdef MONGOD
 	MONGOD=$(MONGOD) $(TEST) -count=1 ./...
 	MONGOD=$(MONGOD) $(DRIFT)
@@ -85,12 +89,17 @@ else
 		echo "mongod $$v"; MONGOD=$$server $(TEST) -count=1 ./... && MONGOD=$$server $(DRIFT) || exit 1; \
 	done
 endif
+endif
 
 mongod: ## print the path of a mongod, fetched if necessary
 	@scripts/mongod.sh
 
 mongosh: ## print the path of a mongosh, fetched if necessary
 	@scripts/mongosh.sh
+
+dashboard: ## write deploy/grafana/ddltail.json from tools/dashboard
+	go run -C tools/dashboard . >deploy/grafana/ddltail.json.new
+	mv deploy/grafana/ddltail.json.new deploy/grafana/ddltail.json
 
 release: release-tools ## build the archives, packages, SBOMs and checksums of a release into dist; PLATFORMS="linux/amd64 …" for some alone
 	rm -rf dist

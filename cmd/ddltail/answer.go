@@ -78,7 +78,7 @@ func (q question) output(a answer, several bool) (history.Output, error) {
 }
 
 // remarks returns the notes on a list: below a table, otherwise on
-// stderr, which is no data.
+// stderr, because they are not data.
 func remarks(ctx context.Context, a answer, out history.Output, shown history.Query, extent history.Extent) error {
 	gaps, err := a.reader.Gaps(ctx, shown.Source, shown.Since, shown.Until)
 	if err != nil {

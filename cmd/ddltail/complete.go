@@ -24,11 +24,13 @@ func addCompletion(root *cobra.Command) {
 	values := map[string]completion{
 		"operation": fixed(names(notification.Operations())...),
 		"risk":      fixed(names(notification.Risks())...),
+		"receiver":  receiverNames,
 		"source":    stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Sources(ctx) }),
 		"ns":        stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Namespaces(ctx) }),
 	}
 	formats := map[string][]string{
-		"history": {"table", "json", "mongosh", "csv"}, "show": {"table", "json", "mongosh"}, "diff": {"table", "json", "mongosh"}, "status": {"table", "json"},
+		"history": {"table", "json", "mongosh", "csv"}, "show": {"table", "json", "mongosh"}, "diff": {"table", "json", "mongosh"},
+		"status": {"table", "json"}, "drift": {"table", "json", "mongosh", "junit"},
 	}
 	var add func(*cobra.Command)
 	add = func(cmd *cobra.Command) {
@@ -41,8 +43,11 @@ func addCompletion(root *cobra.Command) {
 		if all, ok := formats[cmd.Name()]; ok {
 			_ = cmd.RegisterFlagCompletionFunc("format", fixed(all...))
 		}
-		if cmd.Name() == "notify" {
-			cmd.ValidArgsFunction = first(names(notification.Operations()))
+		switch {
+		case cmd.Name() == "notify":
+			cmd.ValidArgsFunction = first(fixed(names(notification.Operations())...))
+		case cmd.HasParent() && cmd.Parent().Name() == "receivers":
+			cmd.ValidArgsFunction = first(receiverNames)
 		}
 		for _, sub := range cmd.Commands() {
 			add(sub)
@@ -65,14 +70,32 @@ func fixed(values ...string) completion {
 	}
 }
 
-// first completes the first argument alone.
-func first(values []string) completion {
-	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// first completes only the first argument.
+func first(complete completion) completion {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return values, cobra.ShellCompDirectiveNoFileComp
+		return complete(cmd, args, prefix)
 	}
+}
+
+// receiverNames completes the names of the configured receivers.
+func receiverNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	cfg, err := config.Load(time.Now())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	all, err := allReceivers(cfg)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var found []string
+	for _, r := range all {
+		found = append(found, r.Name)
+		r.Close()
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
 // stored completes what the sink holds. Without a sink there is nothing to complete.

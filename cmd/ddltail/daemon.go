@@ -27,7 +27,7 @@ import (
 	"github.com/ddltail/ddltail/internal/web"
 )
 
-// daemon is what `run` does beside serving HTTP.
+// daemon is what `run` does in addition to serving HTTP.
 type daemon struct {
 	cfg     config.Config
 	log     *zap.Logger
@@ -36,7 +36,7 @@ type daemon struct {
 	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
 	hangup  *hangup
 	seeds   replicaset.Seeds
-	// credentials are those of cfg and seeds.
+	// credentials are the ones in cfg and seeds.
 	credentials *credentials.Rotation
 }
 
@@ -169,7 +169,7 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 		return nil, d.explainSink(ctx, db, err)
 	}
 	for host, reason := range view.Unreachable {
-		d.log.Warn("a member cannot be asked", zap.String("member", host), zap.Error(reason))
+		d.log.Warn("a member cannot be read", zap.String("member", host), zap.Error(reason))
 	}
 	return p, nil
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// declaredEvery is how often the declaration is read, and compared with the catalog. A
-// declaration is read whole: a ConfigMap is swapped by a link, which shows in no file's time.
+// declaredEvery is how often the declaration is compared with the catalog, and read again
+// where its files are others.
 const declaredEvery = 5 * time.Second
 
 // checkDeclared reads the declaration once, before anything is started.
@@ -40,11 +40,12 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 		return nil
 	}
 	store := catalog.NewStore(db.Collection(sink.Catalog), source)
+	var declared declaredFile
 	var settling drift.Settling
 	var logged string
 	d.driftNotKnown()
 	for {
-		if err := d.compareDeclared(ctx, store, &settling); err != nil && ctx.Err() == nil {
+		if err := d.compareDeclared(ctx, store, &declared, &settling); err != nil && ctx.Err() == nil {
 			d.driftNotKnown()
 			if text := err.Error(); text != logged {
 				logged = text
@@ -59,18 +60,40 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 	}
 }
 
+// declaredFile is a declaration as it was last read. The zero value has not been.
+type declaredFile struct {
+	fingerprint string
+	last        declaration.Declaration
+}
+
+// read returns the declaration, read again where its files are others.
+func (f *declaredFile) read(path string) (declaration.Declaration, error) {
+	now, err := declaration.Fingerprint(path)
+	if err != nil {
+		return declaration.Declaration{}, err
+	}
+	if now == f.fingerprint && now != "" {
+		return f.last, nil
+	}
+	f.fingerprint = ""
+	if f.last, err = declaration.Read(path); err == nil {
+		f.fingerprint = now
+	}
+	return f.last, err
+}
+
 func (d *daemon) driftNotKnown() {
 	for _, kind := range drift.Kinds() {
 		d.metrics.Drift.WithLabelValues(string(kind)).Set(math.NaN())
 	}
 }
 
-func (d *daemon) compareDeclared(ctx context.Context, store catalog.Store, settling *drift.Settling) error {
+func (d *daemon) compareDeclared(ctx context.Context, store catalog.Store, file *declaredFile, settling *drift.Settling) error {
 	at := oplog.OpTime{TS: d.status.Position()}
 	if at.IsZero() {
 		return nil // nothing has been read yet
 	}
-	declared, err := declaration.Read(d.cfg.Declared)
+	declared, err := file.read(d.cfg.Declared)
 	if err != nil {
 		return err
 	}

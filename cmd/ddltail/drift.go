@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 
 // errDrift ends the command with exitDrift.
 var errDrift = errors.New("the live schema is not the declared one")
+
+const gcPercent = 40
 
 type driftFlags struct {
 	namespaces       []string
@@ -55,7 +58,7 @@ func driftCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return ask.run(cmd.Context(), cmd.OutOrStdout())
+			return ask.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 		DisableFlagsInUseLine: true,
 	}
@@ -105,7 +108,7 @@ func (f driftFlags) check(args []string) error {
 	case f.write != "" && len(args) > 0:
 		return &config.Error{Reason: "--write", Remedy: "it writes the live schema and compares nothing: leave out DECLARATION"}
 	case f.allowDestructive && f.format != "mongosh":
-		return &config.Error{Reason: "--allow-destructive", Remedy: "it goes with --format mongosh"}
+		return &config.Error{Reason: "--allow-destructive", Remedy: "use it with --format mongosh only"}
 	}
 	return nil
 }
@@ -145,8 +148,10 @@ func (q driftQuestion) includes(ns schema.Namespace) bool {
 	return q.filter.Passes(notification.Change{Operation: notification.ModifyCollection, Database: ns.Database, Collection: ns.Collection})
 }
 
-func (q driftQuestion) run(ctx context.Context, out io.Writer) error {
-	world, err := q.connect(ctx)
+func (q driftQuestion) run(ctx context.Context, out, notes io.Writer) error {
+	// A declaration can be large, and the process is short: memory goes before speed.
+	debug.SetGCPercent(gcPercent)
+	world, err := q.connect(ctx, notes)
 	if err != nil {
 		return err
 	}

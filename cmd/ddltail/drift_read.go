@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"time"
@@ -33,6 +34,8 @@ type driftWorld struct {
 	reason error
 	// source is the live set's in the history; empty where the history has none.
 	source string
+	// notes is where it says what a moment of the history does not know.
+	notes io.Writer
 }
 
 func (w *driftWorld) close() {
@@ -43,8 +46,8 @@ func (w *driftWorld) close() {
 
 // connect opens the history. A comparison of servers needs none: the changes are not known
 // then.
-func (q driftQuestion) connect(ctx context.Context) (*driftWorld, error) {
-	w := &driftWorld{cfg: q.cfg, source: q.source}
+func (q driftQuestion) connect(ctx context.Context, notes io.Writer) (*driftWorld, error) {
+	w := &driftWorld{cfg: q.cfg, source: q.source, notes: notes}
 	if w.source == "" {
 		w.source = q.cfg.Source
 	}
@@ -151,7 +154,13 @@ func (w *driftWorld) asOf(ctx context.Context, text string) (schema.Definitions,
 			return nil, err
 		}
 	}
-	all, _, err := reader.Schema(ctx, history.AsOf{Source: source, At: when})
+	return w.schema(ctx, reader, history.AsOf{Source: source, At: when})
+}
+
+// schema reads a moment of the history, and notes where it is not certain.
+func (w *driftWorld) schema(ctx context.Context, reader history.Reader, at history.AsOf) (schema.Definitions, error) {
+	all, notes, err := reader.Schema(ctx, at)
+	answer{notes: w.notes}.note(notes)
 	return all, err
 }
 
@@ -195,7 +204,7 @@ func (q driftQuestion) readLive(ctx context.Context, w *driftWorld) (schema.List
 	if err != nil {
 		return schema.Listed{}, err
 	}
-	all, _, err := reader.Schema(ctx, history.AsOf{Source: w.source, At: q.at})
+	all, err := w.schema(ctx, reader, history.AsOf{Source: w.source, At: q.at})
 	if err != nil {
 		return schema.Listed{}, err
 	}

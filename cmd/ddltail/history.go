@@ -139,9 +139,9 @@ func (f historyFlags) parse(now time.Time, set func(string) bool) (question, err
 	case f.limit < 0:
 		errs[5] = &config.Error{Reason: "--limit", Remedy: "want a number from 0 on"}
 	case f.asOf != "" && (f.since != "" || f.until != "" || len(f.operations) > 0 || len(f.risk) > 0 || len(f.users) > 0 || len(f.apps) > 0 || f.follow || set("limit") || f.format == "csv"):
-		errs[5] = &config.Error{Reason: "--as-of", Remedy: "it goes with --ns, --source and --format table, json or mongosh alone"}
+		errs[5] = &config.Error{Reason: "--as-of", Remedy: "use it only with --ns, --source and --format table, json or mongosh"}
 	case f.follow && f.until != "":
-		errs[5] = &config.Error{Reason: "--follow", Remedy: "it has no end: leave out --until"}
+		errs[5] = &config.Error{Reason: "--follow", Remedy: "it does not end: leave out --until"}
 	}
 	if f.format == "table" && f.since == "" && f.until == "" && !set("limit") {
 		q.query.Limit = defaultLimit

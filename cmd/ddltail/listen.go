@@ -20,6 +20,7 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/ownindex"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -72,7 +73,7 @@ func listenCommand() *cobra.Command {
 	return cmd
 }
 
-// listen is one listener: HTTP beside the work, both until the context ends.
+// listen is one listener: HTTP and the work, both until the context ends.
 func listen(
 	ctx context.Context, cfg config.Config, source *receiverSource, receivers []listener.Receiver, reload *hangup, log *zap.Logger,
 ) error {
@@ -120,11 +121,12 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 	defer disconnect(client)
 	l.Indexes = ownindex.NewBuilder(l.Log)
 	var db *mongo.Database
+	var missing privileges.Missing
 	err = wait(ctx, func(ctx context.Context) error {
 		if db, err = openSink(ctx, client, cfg); err != nil {
 			return err
 		}
-		if err := checkConsumer(ctx, cfg, db, l.Log); err != nil {
+		if missing, err = checkConsumer(ctx, db, consumer(cfg, "listen")); err != nil {
 			return err
 		}
 		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), listener.Setup(ctx, db, l.Indexes.Ensure))
@@ -132,6 +134,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 	if err != nil {
 		return err
 	}
+	logMissing(l.Log, []privileges.Missing{missing})
 	l.Explain = func(err error) error {
 		ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 		defer cancel()

@@ -42,7 +42,7 @@ func load(ctx context.Context, limit time.Duration, required ...config.Requireme
 		if !config.OnlyUnresolved(err) {
 			return cfg, err
 		}
-		// The text alone: it is no mistake that ends with the exit code of one.
+		// Only the text: this is not a configuration error with its exit code.
 		text := oneLine(err.Error())
 		if limit == 0 {
 			return cfg, errors.New(text)

@@ -18,7 +18,7 @@ func newLogger(c config.Log) (*zap.Logger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start logging: %w", err)
 	}
-	return zap.New(zapcore.NewCore(encoder(c.Format), zapcore.Lock(os.Stderr), level)), nil
+	return zap.New(shortErrors{zapcore.NewCore(encoder(c.Format), zapcore.Lock(os.Stderr), level)}), nil
 }
 
 // logsJSON reports whether the log is JSON.
@@ -26,11 +26,16 @@ func logsJSON(format string) bool {
 	return format == "json" || format == "" && !term.IsTerminal(int(os.Stderr.Fd()))
 }
 
-// reportJSON writes errors as lines of the log, which is JSON.
-func reportJSON(w io.Writer, texts []string) {
+// reportJSON writes errors as lines of the log, which is JSON; usage is empty unless the
+// command line is wrong.
+func reportJSON(w io.Writer, texts []string, usage string) {
 	log := zap.New(zapcore.NewCore(encoder("json"), zapcore.AddSync(w), zapcore.ErrorLevel))
 	for _, text := range texts {
-		log.Error("ddltail failed", zap.String("error", text))
+		fields := []zap.Field{zap.String("error", text)}
+		if usage != "" {
+			fields = append(fields, zap.String("usage", usage))
+		}
+		log.Error("ddltail failed", fields...)
 	}
 }
 

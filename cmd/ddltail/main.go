@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/privileges"
 )
 
 // Exit codes.
@@ -42,15 +43,19 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, errDrift) {
+	switch {
+	case errors.Is(err, errDrift):
 		return exitDrift
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		if isDaemon(cmd) {
+			return 0
+		}
+		err = errors.New("interrupted before it was complete")
+	case !started:
+		err = wrongUsage{err, cmd.UseLine()}
 	}
-	report(stderr, err, started && logs(cmd))
-	if !started {
-		fmt.Fprintf(stderr, "usage: %s\n", cmd.UseLine())
-		return exitUsage
-	}
-	if isConfiguration(err) {
+	report(stderr, err, logs(cmd))
+	if !started || isConfiguration(err) {
 		return exitUsage
 	}
 	return exitFailed
@@ -59,14 +64,14 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // rootCommand returns the whole command line.
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "ddltail",
+		Use:           "ddltail COMMAND",
 		Short:         "Report the schema changes of a MongoDB replica set",
 		Long:          "ddltail tails a MongoDB replica set's oplog and reports every schema change.\nIt is configured by environment variables; see `ddltail run --help`.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.AddCommand(runCommand(), listenCommand(), notifyCommand(), setupCommand(), cleanupCommand(),
-		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), versionCommand())
+		redeliverCommand(), historyCommand(), receiversCommand(), statusCommand(), driftCommand(), captureCommand(), versionCommand())
 	root.AddCommand(packagingCommands()...)
 	addEnvironment(root)
 	addCompletion(root)
@@ -75,15 +80,27 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// logs reports whether stderr is the command's log alone, and that log is JSON: a person
-// reads the errors of the others.
+// wrongUsage is a mistake in the command line.
+type wrongUsage struct {
+	error
+	usage string
+}
+
+func (w wrongUsage) Unwrap() error { return w.error }
+
+// isDaemon reports whether a command runs until it is stopped.
+func isDaemon(cmd *cobra.Command) bool { return slices.Contains([]string{"run", "listen"}, cmd.Name()) }
+
+// logs reports whether stderr is a log in JSON: that of a daemon by default, that of any
+// command where DDLTAIL_LOG_FORMAT says so. Otherwise a person reads the errors.
 func logs(cmd *cobra.Command) bool {
-	return slices.Contains([]string{"run", "listen"}, cmd.Name()) && logsJSON(strings.TrimSpace(os.Getenv("DDLTAIL_LOG_FORMAT")))
+	format := strings.TrimSpace(os.Getenv("DDLTAIL_LOG_FORMAT"))
+	return logsJSON(format) && (format != "" || isDaemon(cmd))
 }
 
 // report prints the errors, one on a line.
 func report(w io.Writer, err error, json bool) {
-	texts := []string{oneLine(err.Error())}
+	texts := []string{oneLine(privileges.Short(err))}
 	var mistakes config.Errors
 	if errors.As(err, &mistakes) {
 		texts = nil
@@ -91,12 +108,17 @@ func report(w io.Writer, err error, json bool) {
 			texts = append(texts, m.Error())
 		}
 	}
+	var usage wrongUsage
+	_ = errors.As(err, &usage)
 	if json {
-		reportJSON(w, texts)
+		reportJSON(w, texts, usage.usage)
 		return
 	}
 	for _, text := range texts {
 		fmt.Fprintf(w, "ddltail: %s\n", text)
+	}
+	if usage.usage != "" {
+		fmt.Fprintf(w, "usage: %s\n", usage.usage)
 	}
 }
 

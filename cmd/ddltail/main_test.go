@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -49,16 +50,22 @@ func TestHelp(t *testing.T) {
 // TestCompletion asks as a shell does, without a server.
 func TestCompletion(t *testing.T) {
 	t.Setenv("DDLTAIL_MONGODB_URI", "mongodb://127.0.0.1:1")
+	t.Setenv("DDLTAIL_BACKEND_URL", "http://127.0.0.1:1/")
 	for args, want := range map[string]string{
-		"history --operation ":      "RENAME_COLLECTION",
-		"history --risk ":           "destructive",
-		"history --format ":         "csv",
-		"history show --format ":    "mongosh",
-		"status --format ":          "json",
-		"notify ":                   "CREATE_INDEX",
-		"history --source ":         "ShellCompDirectiveError",
-		"history diff --source ":    "ShellCompDirectiveError",
-		"notify CREATE_COLLECTION ": "ShellCompDirectiveNoFileComp",
+		"history --operation ":        "RENAME_COLLECTION",
+		"history --risk ":             "destructive",
+		"history --format ":           "csv",
+		"history show --format ":      "mongosh",
+		"status --format ":            "json",
+		"drift --format ":             "junit",
+		"notify ":                     "CREATE_INDEX",
+		"history --source ":           "ShellCompDirectiveError",
+		"history diff --source ":      "ShellCompDirectiveError",
+		"redeliver --receiver ":       "backend",
+		"receivers test ":             "backend",
+		"receivers render ":           "backend",
+		"receivers test --operation ": "DROP_INDEX",
+		"notify CREATE_COLLECTION ":   "ShellCompDirectiveNoFileComp",
 	} {
 		var out bytes.Buffer
 		args := append([]string{"__complete"}, strings.Split(args, " ")...)
@@ -71,18 +78,52 @@ func TestCompletion(t *testing.T) {
 // TestLastLine: where stderr is a log in JSON, its last line is one.
 func TestLastLine(t *testing.T) {
 	t.Setenv("DDLTAIL_MONGODB_URI", "localhost")
-	for args, format := range map[string]string{"run": "json", "listen --stdout": "json", "history": "json", "status": "json"} {
-		t.Setenv("DDLTAIL_LOG_FORMAT", format)
+	for _, c := range []struct {
+		format, args string
+		json         bool
+		want         string
+	}{
+		{"", "run", true, "DDLTAIL_MONGODB_URI: want"},
+		{"", "listen --stdout", true, "DDLTAIL_MONGODB_URI: want"},
+		{"", "history", false, "DDLTAIL_MONGODB_URI: want"},
+		{"", "cleanup", false, "DDLTAIL_MONGODB_URI: want"},
+		{"json", "run", true, "DDLTAIL_MONGODB_URI: want"},
+		{"json", "cleanup", true, "DDLTAIL_MONGODB_URI: want"},
+		{"json", "status", true, "DDLTAIL_MONGODB_URI: want"},
+		{"console", "run", false, "DDLTAIL_MONGODB_URI: want"},
+		{"", "run --fast", true, `"usage":"ddltail run [flags]"`},
+		{"json", "cleanup --fast", true, `"usage":"ddltail cleanup [--older-than 24h] [--dry-run]"`},
+		{"console", "listen --fast", false, "usage: ddltail listen [--stdout]"},
+		{"", "notify", false, "usage: ddltail notify"},
+		{"", "nosuch", false, "usage: ddltail COMMAND"},
+	} {
+		t.Setenv("DDLTAIL_LOG_FORMAT", c.format)
 		var out bytes.Buffer
-		code := execute(t.Context(), strings.Fields(args), &out, &out)
-		isJSON := json.Valid(bytes.TrimSpace(out.Bytes()))
-		if daemon := args == "run" || strings.HasPrefix(args, "listen"); code != 2 || isJSON != daemon || !strings.Contains(out.String(), "DDLTAIL_MONGODB_URI: want") {
-			t.Errorf("%s: exit %d: %s", args, code, out.String())
+		code := execute(t.Context(), strings.Fields(c.args), &out, &out)
+		if code != exitUsage || json.Valid(bytes.TrimSpace(out.Bytes())) != c.json || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%q, %s: exit %d: %s", c.format, c.args, code, out.String())
 		}
 	}
+}
+
+// TestStopped: a daemon that is stopped while it waits for its start has not failed; a
+// command that did not do what it was started for has.
+func TestStopped(t *testing.T) {
+	t.Setenv("DDLTAIL_MONGODB_URI", "mongodb+srv://no-such-name.invalid/")
 	t.Setenv("DDLTAIL_LOG_FORMAT", "console")
-	var out bytes.Buffer
-	if execute(t.Context(), []string{"run"}, &out, &out); !strings.HasPrefix(out.String(), "ddltail: ") {
-		t.Errorf("on a console: %s", out.String())
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	for args, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"run":             {0, ""},
+		"listen --stdout": {0, ""},
+		"setup":           {exitFailed, "ddltail: interrupted before it was complete\n"},
+	} {
+		var out bytes.Buffer
+		if code := execute(stopped, strings.Fields(args), &out, &out); code != want.code || out.String() != want.text {
+			t.Errorf("%s: exit %d: %s", args, code, out.String())
+		}
 	}
 }

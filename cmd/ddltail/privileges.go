@@ -43,19 +43,18 @@ func (d *daemon) checkPrivileges(ctx context.Context, db *mongo.Database, source
 	return missingError(missing, privileges.RequiredOnce)
 }
 
-// checkConsumer makes the same check for `listen`.
-func checkConsumer(ctx context.Context, cfg config.Config, db *mongo.Database, log *zap.Logger) error {
+// checkConsumer makes the same check for a command that connects to the sink alone. It
+// returns what is missing that the command can do without.
+func checkConsumer(ctx context.Context, db *mongo.Database, use privileges.Use) (privileges.Missing, error) {
 	user, err := privileges.Read(ctx, db.Client())
 	if err != nil {
-		return err
+		return privileges.Missing{}, err
 	}
-	use := consumer(cfg, "listen")
-	missing := []privileges.Missing{user.Missing(use, use.Needs(privileges.Sink))}
-	if err := missingError(missing, privileges.Required); err != nil {
-		return err
+	missing := user.Missing(use, use.Needs(privileges.Sink))
+	if len(missing.Of(privileges.Required)) > 0 {
+		return missing, missing.Error()
 	}
-	logMissing(log, missing)
-	return nil
+	return missing, nil
 }
 
 // missingError joins what is missing with one of the effects; nil if nothing is.

@@ -65,7 +65,7 @@ func wiredReceiver(r receivers.Receiver) listener.Receiver {
 func (s *receiverSource) reload(l *listener.Listener) {
 	all, err := s.read()
 	if err != nil {
-		l.Log.Error("the receivers cannot be read, those before stay", zap.Error(err))
+		l.Log.Error("the receivers cannot be read; the previous ones are kept", zap.Error(err))
 		return
 	}
 	s.log(l.Log, all)

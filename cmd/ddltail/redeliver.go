@@ -22,7 +22,7 @@ func redeliverCommand() *cobra.Command {
 		Use:   "redeliver [--id ID…] [--rejected] [--since TIME] [--receiver NAME] [--dry-run]",
 		Short: "Deliver notifications again: those named, those that were rejected, or all since a time",
 		Long: "Mark notifications as unprocessed, so that `ddltail listen` delivers them again. What cleanup has removed\n" +
-			"is taken from the history. The webhook-id stays the same. --id, --rejected and --since narrow the selection;\n" +
+			"is taken from the history. The webhook-id does not change. --id, --rejected and --since narrow the selection;\n" +
 			"at least one is required. Notifications that are still unprocessed, and duplicates, are left alone.\n\n" +
 			"TIME is RFC 3339, a local time as `ddltail history` prints it, or an age: 90s, 2h, 1d, 2w.",
 		Example: "  ddltail redeliver --rejected --dry-run\n" +
@@ -59,7 +59,7 @@ func redeliverCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&r.IDs, "id", nil, "an ID as in the tables of `ddltail history`, or a whole _id; may be repeated")
 	cmd.Flags().BoolVar(&r.Rejected, "rejected", false, "only those that ended undelivered: rejected, malformed or expired")
 	cmd.Flags().StringVar(&since, "since", "", "TIME: only those whose timestamp is not before it")
-	cmd.Flags().StringVar(&r.Receiver, "receiver", "", "for this receiver alone")
+	cmd.Flags().StringVar(&r.Receiver, "receiver", "", "only for this receiver")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print how many would be delivered again")
 	return cmd
 }

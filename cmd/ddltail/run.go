@@ -45,7 +45,7 @@ func runCommand() *cobra.Command {
 	}
 }
 
-// run is one detector: HTTP beside the pipeline, both until the context ends.
+// run is one detector: HTTP and the pipeline, both until the context ends.
 func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger) error {
 	socket, err := listenHTTP(ctx, cfg, defaultRunAddr)
 	if err != nil {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
+	"net/http"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
@@ -16,7 +19,10 @@ import (
 	"github.com/ddltail/ddltail/internal/web"
 )
 
-// service is what `run` and `listen` have in common: HTTP beside the work.
+// memoryShare is the part of the cgroup's limit that Go's heap may use.
+const memoryShare = 0.9
+
+// service is what `run` and `listen` have in common: HTTP in addition to the work.
 type service struct {
 	cfg      config.Config
 	log      *zap.Logger
@@ -29,11 +35,13 @@ type service struct {
 
 // run serves HTTP and works until the context ends, or until either of them fails.
 func (s service) run(ctx context.Context, work func(context.Context) error) error {
+	s.probes.Alive, s.probes.Ready = shortProbe(s.probes.Alive), shortProbe(s.probes.Ready)
+	limitMemory(s.log)
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	group.Go(func() error {
 		defer cancel()
-		return web.Serve(ctx, s.socket, web.Handler(s.registry, s.probes, s.page), s.cfg.WebConfigFile, s.log)
+		return web.Serve(ctx, s.socket, s.handler(), s.cfg.WebConfigFile, s.log)
 	})
 	group.Go(func() error {
 		defer cancel()
@@ -50,20 +58,40 @@ func (s service) run(ctx context.Context, work func(context.Context) error) erro
 	return err
 }
 
+func (s service) handler() http.Handler {
+	h := web.Handler(s.registry, s.probes, s.page)
+	if s.cfg.PProf {
+		return web.WithProfiles(h)
+	}
+	return h
+}
+
+// limitMemory makes the garbage collector work harder before the process exceeds the limit
+// of its cgroup. GOMEMLIMIT, where it is set, has precedence.
+func limitMemory(log *zap.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare))
+	switch {
+	case err != nil:
+		log.Debug("no memory limit taken from a cgroup", zap.Error(err))
+	case limit < math.MaxInt64:
+		log.Info("memory limit", zap.Int64("bytes", limit))
+	}
+}
+
 // listenHTTP opens the socket of DDLTAIL_HTTP_ADDR, or of the default address.
 func listenHTTP(ctx context.Context, cfg config.Config, defaultAddr string) (net.Listener, error) {
 	addr := cfg.HTTPAddr
 	if addr == "" {
 		addr = defaultAddr
 	}
-	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	socket, err := web.Listen(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("DDLTAIL_HTTP_ADDR: %w", err)
 	}
 	return socket, nil
 }
 
-// serveProbes serves the probes alone on an address of their own, if there is one.
+// serveProbes serves only the probes, on a separate address, if there is one.
 func serveProbes(ctx context.Context, addr string, probes web.Probes, log *zap.Logger) error {
 	if addr == "" {
 		return nil

@@ -43,7 +43,7 @@ func consumer(cfg config.Config, command string) privileges.Use {
 	return privileges.Use{Role: privileges.Listen, Command: command, Database: cfg.Database}
 }
 
-// withSink runs a command that needs ddltail's own collections alone.
+// withSink runs a command that needs only ddltail's own collections.
 func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privileges.Use, work func(context.Context, *mongo.Database) error) error {
 	client, err := sink.Connect(cfg.Sink.Options())
 	if err != nil {
@@ -56,7 +56,10 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 		limit = historyLimit
 	}
 	err = within(log, limit)(ctx, func(ctx context.Context) error {
-		db, err = openSink(ctx, client, cfg)
+		if db, err = openSink(ctx, client, cfg); err != nil {
+			return err
+		}
+		_, err = checkConsumer(ctx, db, use)
 		return err
 	})
 	if err != nil {
@@ -65,7 +68,7 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	return explainSink(ctx, db, cfg, use, work(ctx, db))
 }
 
-// explainSink names what to do about an error of the sink that waiting cannot resolve.
+// explainSink adds a remedy to a permanent error of the sink.
 func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use privileges.Use, err error) error {
 	if usererror.IsFinal(err) {
 		return err

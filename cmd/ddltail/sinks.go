@@ -86,7 +86,7 @@ type sinkReport struct {
 // Refused implements sink.Report.
 func (r sinkReport) Refused(name, id string, err error) {
 	r.metrics.SinkErrors.WithLabelValues(name).Inc()
-	r.log.Error("document refused for its content; wrote its first fields alone",
+	r.log.Error("document rejected because of its content; wrote only its first fields",
 		zap.String("sink", name), zap.String("_id", id), zap.Error(err))
 }
 

@@ -18,7 +18,7 @@ const (
 	modifiedBefore = 10 * time.Second
 )
 
-// Entry holds what an oplog entry says about itself. Of a transaction it is one operation with the transaction's optime.
+// Entry holds what an oplog entry says about itself. For a transaction it is one operation with the transaction's optime.
 type Entry struct {
 	TS         bson.Timestamp
 	Term       int64
@@ -136,7 +136,7 @@ func (l *Log) findByName(entry Entry) (Actor, Outcome) {
 	var s search
 	switch entry.Command {
 	case "collMod":
-		// Its line is before the entry, and has no database.
+		// Its line precedes the entry and has no database.
 		_, collection, _ := strings.Cut(entry.NS, ".")
 		collection = strings.TrimPrefix(collection, "system.buckets.")
 		change := parseModification(entry.Change)
@@ -242,7 +242,7 @@ func (e *evidence) joins(entry Entry) bool {
 	case "dropDatabase":
 		return e.id == idDatabaseDropped && e.ns == entry.NS && !entry.LastDrop.IsZero() && e.ts == entry.LastDrop
 	case "renameCollection":
-		// Of a rename that drops its target, the line of that drop has the rename's own ts.
+		// For a rename that drops its target, the line of that drop has the rename's own ts.
 		if byTime && (e.id == idDropCommitted || e.id == idTableDropped) && e.ns == entry.To {
 			return true
 		}

@@ -23,7 +23,7 @@ const maxDepth = 250
 // idWindow is the length within which a line has its id: before it are only the time, severity, component and service.
 const idWindow = 160
 
-// Line is one line of the structured log. Of a line that is cut, it holds the fields that are complete.
+// Line is one line of the structured log. For a truncated line, it holds the fields that are complete.
 type Line struct {
 	Time    time.Time
 	ID      int

@@ -86,7 +86,7 @@ type Log struct {
 	store       store
 }
 
-// noTerm is the term of a line of a member that was no primary: what is in no entry.
+// noTerm is the term of a line of a member that was not the primary; no entry has it.
 const noTerm = -1
 
 // role is what the lines say of the member's state.
@@ -394,7 +394,7 @@ func (l *Log) collect(line Line) {
 }
 
 // CanHave reports whether the log can have, or still get, a line for an entry: its time was not missed, and nothing says that the
-// member was no primary then.
+// member was not the primary then.
 func (l *Log) CanHave(entry Entry) bool {
 	if l.last.Before(entry.Wall) {
 		return l.role != roleSecondary

@@ -75,7 +75,7 @@ func (u *Unwrapper) join(stream string, text []byte, complete bool) ([]byte, boo
 	if !complete {
 		return nil, false
 	}
-	// Of a line that is too long the beginning is kept: its ids are there.
+	// If a line is too long, its beginning is kept, which has its ids.
 	line := slices.Clone(u.parts[stream])
 	u.parts[stream], u.tooLong[stream] = u.parts[stream][:0], false
 	return line, true

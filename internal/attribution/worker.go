@@ -42,8 +42,8 @@ type worker struct {
 	users        actor.Directory
 	usersReadAt  time.Time
 	started      bool
-	allAt        time.Time // when everything that waits was last looked at
-	others       time.Time // when the members that are no primary were last read
+	allAt        time.Time // when all pending changes were last processed
+	others       time.Time // when the members other than the primary were last read
 	found        []resolved
 	settledAt    time.Time
 	missed       int64

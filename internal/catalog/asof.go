@@ -25,7 +25,7 @@ type Reader struct {
 func NewReader(coll *mongo.Collection) Reader { return Reader{coll: coll} }
 
 // End is where the versions of a time end: the _id of the first version, in oplog order,
-// that is later than the time. Empty is no end.
+// that is later than the time. Empty means no bound.
 type End string
 
 // End finds where the versions at or before a time end. Wall clocks do not order versions:
@@ -161,7 +161,7 @@ func (r Reader) Fetch(ctx context.Context, ids []string, take func(schema.Versio
 			byID[doc.ID] = doc.version()
 		}
 		for _, id := range chunk {
-			// One that retention has taken meanwhile is no longer promised.
+			// A version that retention has removed meanwhile is no longer guaranteed.
 			if v, ok := byID[id]; ok {
 				if err := take(v); err != nil {
 					return err

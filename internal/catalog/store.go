@@ -19,7 +19,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// maxInsert bounds how many versions go in one insert.
+// maxInsert bounds how many versions are written per insert.
 const maxInsert = 500
 
 // version is a stored [schema.Version].
@@ -156,7 +156,7 @@ func (s Store) Load(ctx context.Context, at bson.Timestamp) (*schema.Catalog, er
 	return known, nil
 }
 
-// LoadUnlisted returns the catalog at a position, but for what a listing
+// LoadUnlisted returns the catalog at a position, except what a listing
 // found at that very moment.
 func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*schema.Catalog, error) {
 	return s.newest(ctx, bson.E{Key: "$or", Value: bson.A{

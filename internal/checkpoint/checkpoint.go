@@ -27,7 +27,7 @@ type Checkpoint struct {
 	// that starts at the oldest entry has no entry before it.
 	Inclusive bool
 	// Began is where a first run with a past START began; zero for one that began at the head.
-	// Entries truncated before Baseline are no gap then.
+	// Entries truncated before Baseline are not a gap then.
 	Began oplog.OpTime
 	// Lost is true if the document had been deleted and was derived from history and catalog.
 	Lost       bool
@@ -133,13 +133,13 @@ const queueIndex = "one_queue_per_source"
 // Store keeps one checkpoint in a collection whose client writes and reads with
 // majority concern at the primary.
 type Store struct {
-	coll *mongo.Collection
-	id   string
+	coll       *mongo.Collection
+	source, id string
 }
 
 // NewStore returns the store of one SOURCE and NAME.
 func NewStore(coll *mongo.Collection, source, name string) Store {
-	return Store{coll: coll, id: source + ":" + name}
+	return Store{coll: coll, source: source, id: source + ":" + name}
 }
 
 // Setup creates the collection's index. It is idempotent.
@@ -152,15 +152,15 @@ func (s Store) Setup(ctx context.Context, ensure ownindex.Ensure) error {
 
 // CheckQueue returns ErrQueueTaken if another name of the source fills the queue. The unique
 // index does not allow that, but it may not exist yet.
-func (s Store) CheckQueue(ctx context.Context, source string) error {
+func (s Store) CheckQueue(ctx context.Context) error {
 	err := s.coll.FindOne(ctx, bson.D{
-		{Key: "source", Value: source}, {Key: "queue", Value: true}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: s.id}}},
+		{Key: "source", Value: s.source}, {Key: "queue", Value: true}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: s.id}}},
 	}).Err()
 	switch {
 	case errors.Is(err, mongo.ErrNoDocuments):
 		return nil
 	case err != nil:
-		return fmt.Errorf("look for another name of %s with the queue: %w", source, err)
+		return fmt.Errorf("look for another name of %s with the queue: %w", s.source, err)
 	}
 	return fmt.Errorf("fill the queue as %s: %w", s.id, ErrQueueTaken)
 }
@@ -189,17 +189,17 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 		Compared: pointerTo(c.Compared), Unlisted: c.Unlisted, Settings: c.Settings, SavedAt: time.Now().UTC(),
 	})
 	if err != nil && !mongo.IsDuplicateKeyError(err) {
-		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, err)
+		return Checkpoint{}, fmt.Errorf("create the checkpoint %s: %w", s.id, s.explain(err))
 	}
 	stored, ok, loadErr := s.Load(ctx)
 	if loadErr != nil {
 		return Checkpoint{}, loadErr
 	}
 	if !ok && err != nil {
-		if taken := s.CheckQueue(ctx, c.Source); taken != nil {
+		if taken := s.CheckQueue(ctx); taken != nil {
 			return Checkpoint{}, taken
 		}
-		return Checkpoint{}, refusal.Explain(err, s.coll.Database().Name()+"."+s.coll.Name(), s.id)
+		return Checkpoint{}, s.explain(err)
 	}
 	if !ok {
 		return Checkpoint{}, ErrMissing
@@ -217,10 +217,12 @@ func (s Store) RecordSettings(ctx context.Context, w Settings, queue bool) error
 	}
 	_, err := s.coll.UpdateByID(ctx, s.id, update)
 	if mongo.IsDuplicateKeyError(err) {
-		return fmt.Errorf("record the sinks of %s: %w", s.id, ErrQueueTaken)
+		if taken := s.CheckQueue(ctx); taken != nil {
+			return fmt.Errorf("record the sinks of %s: %w", s.id, taken)
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("record the sinks of %s: %w", s.id, err)
+		return fmt.Errorf("record the sinks of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -228,7 +230,7 @@ func (s Store) RecordSettings(ctx context.Context, w Settings, queue bool) error
 // RecordMembers records the members of the set's configuration.
 func (s Store) RecordMembers(ctx context.Context, hosts []string) error {
 	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "members", Value: hosts}}}}); err != nil {
-		return fmt.Errorf("record the members of %s: %w", s.id, err)
+		return fmt.Errorf("record the members of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -237,7 +239,7 @@ func (s Store) RecordMembers(ctx context.Context, hosts []string) error {
 // says that it has to be listed again.
 func (s Store) SetBaseline(ctx context.Context, at oplog.OpTime) error {
 	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: at}}}}); err != nil {
-		return fmt.Errorf("record the baseline of %s: %w", s.id, err)
+		return fmt.Errorf("record the baseline of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -258,7 +260,7 @@ func (s Store) SetUnlisted(ctx context.Context, unlisted []Unlisted) error {
 		update = bson.D{{Key: "$unset", Value: bson.D{{Key: "unlisted", Value: ""}}}}
 	}
 	if _, err := s.coll.UpdateByID(ctx, s.id, update); err != nil {
-		return fmt.Errorf("record what the server of %s cannot list: %w", s.id, err)
+		return fmt.Errorf("record what the server of %s cannot list: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -284,7 +286,7 @@ func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (
 		{Key: "$unset", Value: bson.D{{Key: "inclusive", Value: ""}}},
 	})
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, err)
+		return Checkpoint{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, s.explain(err))
 	}
 	stored, ok, err := s.Load(ctx)
 	if err != nil {
@@ -306,4 +308,9 @@ func (s Store) OfSource(ctx context.Context, source string) (bool, error) {
 		return false, fmt.Errorf("look for checkpoints of %s: %w", source, err)
 	}
 	return true, nil
+}
+
+// explain names the index or the validator that refuses the checkpoint.
+func (s Store) explain(err error) error {
+	return refusal.Explain(err, s.coll.Database().Name()+"."+s.coll.Name(), s.id)
 }

@@ -126,19 +126,19 @@ func TestOneQueue(t *testing.T) {
 func TestCheckQueue(t *testing.T) {
 	coll := collection(t)
 	first, second := checkpoint.NewStore(coll, "rs0", "default"), checkpoint.NewStore(coll, "rs0", "second")
-	if err := second.CheckQueue(t.Context(), "rs0"); err != nil {
+	if err := second.CheckQueue(t.Context()); err != nil {
 		t.Errorf("nothing is stored: %v", err)
 	}
 	if _, err := first.Create(t.Context(), checkpoint.Checkpoint{Source: "rs0", Name: "default", Position: at(100)}, true); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		store  checkpoint.Store
-		source string
-		taken  bool
-	}{{first, "rs0", false}, {second, "rs0", true}, {second, "other", false}} {
-		if err := c.store.CheckQueue(t.Context(), c.source); errors.Is(err, checkpoint.ErrQueueTaken) != c.taken {
-			t.Errorf("source %s: got %v, taken: %t", c.source, err, c.taken)
+		source, name string
+		taken        bool
+	}{{"rs0", "default", false}, {"rs0", "second", true}, {"other", "second", false}} {
+		err := checkpoint.NewStore(coll, c.source, c.name).CheckQueue(t.Context())
+		if errors.Is(err, checkpoint.ErrQueueTaken) != c.taken {
+			t.Errorf("source %s, name %s: got %v, taken: %t", c.source, c.name, err, c.taken)
 		}
 	}
 }

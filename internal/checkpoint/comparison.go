@@ -18,7 +18,7 @@ const leaseTime = 30 * time.Second
 // LeaseRenewal is how often the holder of a lease should renew it.
 const LeaseRenewal = leaseTime / 3
 
-// Comparison is the known catalog beside the server's. It is complete: the catalog
+// Comparison holds the known catalog and the server's. It is complete: the catalog
 // holds all definitions of its moment, so that what differs follows from the two
 // alone, and is the same for every process and after every crash.
 type Comparison struct {
@@ -39,7 +39,7 @@ type Comparison struct {
 	Listed oplog.Moment `bson:"listed"`
 	// Undefined is what existed at To and was dropped before it could be listed.
 	Undefined []Undefined `bson:"undefined,omitempty"`
-	// Unlisted is what the server could not list. It is stored beside the comparison, and
+	// Unlisted is what the server could not list. It is stored next to the comparison, and
 	// remains when that is completed.
 	Unlisted []Unlisted `bson:"-"`
 }
@@ -67,7 +67,7 @@ func (s Store) Lease(ctx context.Context, at oplog.OpTime, holder string) (bool,
 		{Key: "until", Value: bson.D{{Key: "$add", Value: bson.A{"$$NOW", leaseTime.Milliseconds()}}}},
 	}}}}}})
 	if err != nil {
-		return false, fmt.Errorf("take the lease of %s: %w", s.id, err)
+		return false, fmt.Errorf("take the lease of %s: %w", s.id, s.explain(err))
 	}
 	return res.MatchedCount > 0, nil
 }
@@ -83,7 +83,7 @@ func (s Store) uncompared(at oplog.OpTime) bson.D {
 
 // Record completes a comparison, by compare-and-set: it reports whether this one
 // counts. It does not where the lease or the position is not what it was. The replica
-// set's id is recorded with it: behind a gap there may be another set.
+// set's id is recorded with it: after a gap there may be another set.
 func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Comparison, set bson.ObjectID) (bool, error) {
 	filter := append(s.uncompared(at), bson.E{Key: "lease.holder", Value: holder})
 	fields := bson.D{{Key: "comparison", Value: c}, {Key: "unlisted", Value: c.Unlisted}}
@@ -92,12 +92,12 @@ func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Com
 	}
 	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: fields}})
 	if err != nil {
-		return false, fmt.Errorf("record the comparison of %s: %w", s.id, err)
+		return false, fmt.Errorf("record the comparison of %s: %w", s.id, s.explain(err))
 	}
 	return res.MatchedCount > 0, nil
 }
 
-// Settle removes a comparison that has been published. Of a gap it sets the position to its
+// Settle removes a comparison that has been published. For a gap it sets the position to its
 // end, which may be before the last one if the set has another history. If another process
 // settled it first it does nothing.
 func (s Store) Settle(ctx context.Context, c Comparison) error {
@@ -109,14 +109,14 @@ func (s Store) Settle(ctx context.Context, c Comparison) error {
 			bson.E{Key: "inclusive", Value: c.Inclusive})
 		gone = append(gone, bson.E{Key: "lost", Value: ""}, bson.E{Key: "began", Value: ""})
 	}
-	// A checkpoint made again does not know when the catalog was first listed.
+	// A recreated checkpoint does not know when the catalog was first listed.
 	unlisted := append(slices.Clone(this), bson.E{Key: "baseline", Value: nil})
 	_, err := s.coll.UpdateOne(ctx, unlisted, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: c.known()}}}})
 	if err == nil {
 		_, err = s.coll.UpdateOne(ctx, this, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}})
 	}
 	if err != nil {
-		return fmt.Errorf("settle the comparison of %s: %w", s.id, err)
+		return fmt.Errorf("settle the comparison of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func (s Store) SetCompared(ctx context.Context, at oplog.Moment) error {
 		bson.D{{Key: "compared", Value: nil}}, bson.D{{Key: "compared.ts", Value: bson.D{{Key: "$lt", Value: at.TS}}}},
 	}}}
 	if _, err := s.coll.UpdateOne(ctx, earlier, bson.D{{Key: "$set", Value: bson.D{{Key: "compared", Value: at}}}}); err != nil {
-		return fmt.Errorf("record when %s was compared: %w", s.id, err)
+		return fmt.Errorf("record when %s was compared: %w", s.id, s.explain(err))
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (s Store) TakeOwnership(ctx context.Context, from Checkpoint, set bson.Obje
 	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "optime", Value: from.Position.OpTime}, {Key: "replica_set_id", Value: recorded}}
 	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "replica_set_id", Value: set}}}})
 	if err != nil {
-		return false, fmt.Errorf("record the replica set of %s: %w", s.id, err)
+		return false, fmt.Errorf("record the replica set of %s: %w", s.id, s.explain(err))
 	}
 	return res.MatchedCount > 0, nil
 }

@@ -24,7 +24,7 @@ type Config struct {
 	Namespaces        []string
 	ExcludeNamespaces []string
 	Operations        []string
-	// Filter is that of Namespaces, ExcludeNamespaces and Operations.
+	// Filter combines Namespaces, ExcludeNamespaces and Operations.
 	Filter    notification.Filter
 	Start     Start
 	Reconcile Reconcile
@@ -42,7 +42,9 @@ type Config struct {
 	// HTTPAddr is empty where the command's own default is to be taken.
 	HTTPAddr      string
 	WebConfigFile string
-	// ProbeAddr serves the probes alone, without TLS and authentication; empty for none.
+	// PProf serves Go's profiles at HTTPAddr.
+	PProf bool
+	// ProbeAddr serves only the probes, without TLS and authentication; empty for none.
 	ProbeAddr     string
 	BackendURL    string
 	ReceiversFile string

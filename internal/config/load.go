@@ -96,9 +96,10 @@ func (c *checker) check(env environment) Config {
 		DriftSettle:       c.duration("DRIFT_SETTLE", env.DriftSettle),
 		LatencyTarget:     c.latencyTarget(env.LatencyTarget),
 		Actor:             c.actor(env),
-		HTTPAddr:          c.address("HTTP_ADDR", env.HTTPAddr),
+		HTTPAddr:          c.httpAddress(env.HTTPAddr),
 		ProbeAddr:         c.address("PROBE_ADDR", env.ProbeAddr),
 		WebConfigFile:     c.webConfig(env.WebConfigFile),
+		PProf:             c.oneOf("PPROF", env.PProf, "false", "true") == "true",
 		BackendURL:        c.backend(env.BackendURL),
 		ReceiversFile:     env.ReceiversFile,
 		WebhookSecret:     c.webhookSecret(c.secret("WEBHOOK_SECRET", env.WebhookSecret, env.WebhookSecretFile)),
@@ -188,7 +189,7 @@ func (c *checker) database(name string, cfg Config) string {
 		if reserved(candidate) {
 			c.fail("DATABASE", "%s belongs to the server: name another database", shown(candidate))
 		} else if len(candidate) > 63 || strings.ContainsAny(candidate, "/\\. \"$*<>:|?\x00") {
-			c.fail("DATABASE", "%s is no database name: want up to 63 bytes without /\\. \"$*<>:|?", shown(candidate))
+			c.fail("DATABASE", "%s is not a database name: want up to 63 bytes without /\\. \"$*<>:|?", shown(candidate))
 		}
 		return candidate
 	}
@@ -262,6 +263,18 @@ func (c *checker) reconcile(value string) Reconcile {
 	return Reconcile{Every: every}
 }
 
+// httpAddress accepts a Unix socket too.
+func (c *checker) httpAddress(value string) string {
+	path, isUnix := strings.CutPrefix(value, "unix:")
+	if !isUnix {
+		return c.address("HTTP_ADDR", value)
+	}
+	if path == "" || len(path) > maxSocketPath {
+		c.fail("HTTP_ADDR", "%s: want unix:PATH, the path at most %d bytes long", shown(value), maxSocketPath)
+	}
+	return value
+}
+
 func (c *checker) address(variable, value string) string {
 	if value == "" {
 		return ""
@@ -326,6 +339,10 @@ func (c *checker) oneOf(variable, value string, allowed ...string) string {
 	}
 	return value
 }
+
+// maxSocketPath leaves room for the suffix that a socket has until its mode is set; the
+// shortest limit of the platforms is 104 bytes.
+const maxSocketPath = 90
 
 // list splits at commas and leaves out what is empty.
 func list(value string) []string {

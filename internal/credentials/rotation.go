@@ -132,7 +132,7 @@ func (r *Rotation) Reread() {
 func (r *Rotation) reread() bool {
 	mongoDB, sink, err := r.Read()
 	if err != nil {
-		r.Log.Warn("the configuration cannot be read again; the credentials in use stay", zap.Error(err))
+		r.Log.Warn("the configuration cannot be read again; the current credentials are kept", zap.Error(err))
 		return false
 	}
 	now := digestOf(mongoDB, sink)
@@ -141,7 +141,7 @@ func (r *Rotation) reread() bool {
 	}
 	r.seen = now
 	if err := errors.Join(checked("MONGODB_URI", r.mongoDB, mongoDB), checked("SINK_URI", r.sink, sink)); err != nil {
-		r.Log.Warn("the URI in use stays; restart ddltail to apply the new one", zap.Error(err))
+		r.Log.Warn("the current URI is kept; restart ddltail to apply the new one", zap.Error(err))
 		return false
 	}
 	r.mongoDB, r.sink = mongoDB, sink

@@ -1,6 +1,8 @@
 package declaration
 
 import (
+	"strings"
+
 	"github.com/dop251/goja/ast"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -143,7 +145,7 @@ func (s *script) runCommand(on handle, call *ast.CallExpression) error {
 	if !ok {
 		return s.mistake(call, "expected the name of a collection behind %s", command[0].Key)
 	}
-	ns := schema.Namespace{Database: on.Database, Collection: name}
+	ns := schema.Namespace{Database: on.Database, Collection: strings.Clone(name)}
 	switch command[0].Key {
 	case "create":
 		return s.create(ns, command)

@@ -3,6 +3,10 @@ package declaration
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -31,32 +35,86 @@ func (l listing) mistake(n node, format string, args ...any) error {
 // read accepts any of the shapes.
 func (l listing) read(n node) error {
 	if all := n.elements(); all != nil {
-		for _, e := range all {
-			if err := l.read(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return l.readAll(all)
 	}
 	fields := n.fields()
 	if fields == nil {
 		return l.mistake(n, "expected a document or an array of documents")
 	}
-	if db, ok, err := l.textOf(fields, "db"); err != nil {
+	l, err := l.of(fields)
+	if err != nil {
 		return err
-	} else if ok {
+	}
+	if inner := innerOf(fields); inner != nil {
+		all := inner.value.elements()
+		if all == nil {
+			return l.mistake(inner.value, "expected an array behind %s", inner.key)
+		}
+		return l.readAll(all)
+	}
+	return l.add(l.define(n, fields))
+}
+
+// of returns the listing of the database that a document names.
+func (l listing) of(fields []field) (listing, error) {
+	db, ok, err := l.textOf(fields, "db")
+	if ok {
 		l.db = db
 	}
-	for _, f := range fields {
+	return l, err
+}
+
+// innerOf returns the field of a document that holds others; nil for a collection.
+func innerOf(fields []field) *field {
+	for i, f := range fields {
 		switch f.key {
 		case "databases", "collections", "namespaces":
-			if f.value.elements() == nil {
-				return l.mistake(f.value, "expected an array behind %s", f.key)
-			}
-			return l.read(f.value)
+			return &fields[i]
 		}
 	}
-	return l.collection(n, fields)
+	return nil
+}
+
+// batch is how many collections are decoded at the same time, on all processors.
+const batch = 1024
+
+// readAll reads an array. Collections are decoded in batches, and added in their order.
+func (l listing) readAll(all []node) error {
+	for part := range slices.Chunk(all, batch) {
+		decoded := l.decode(part)
+		for i, n := range part {
+			var err error
+			if c := decoded[i]; c.node == nil {
+				err = l.read(n)
+			} else {
+				err = l.add(c)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// decode decodes those nodes that are collections.
+func (l listing) decode(part []node) []collection {
+	out := make([]collection, len(part))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(part); i = next.Add(1) - 1 {
+				fields := part[i].fields()
+				l, err := l.of(fields)
+				if fields != nil && err == nil && innerOf(fields) == nil {
+					out[i] = l.define(part[i], fields)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return out
 }
 
 func (l listing) textOf(fields []field, key string) (string, bool, error) {
@@ -81,43 +139,71 @@ type info struct {
 	indexes []node
 }
 
-func (l listing) collection(n node, fields []field) error {
+// collection is one that was decoded, or the mistake in it.
+type collection struct {
+	node node
+	ns   schema.Namespace
+	def  schema.Definition
+	err  error
+}
+
+// add declares a collection.
+func (l listing) add(c collection) error {
+	if c.err != nil {
+		return c.err
+	}
+	if _, known := l.definitions[c.ns]; known {
+		return l.mistake(c.node, "%s is declared twice", c.ns)
+	}
+	l.definitions[c.ns] = c.def
+	return nil
+}
+
+// define decodes a collection.
+func (l listing) define(n node, fields []field) collection {
+	c := collection{node: n}
 	i := info{name: l.name}
-	if err := l.readInfo(fields, &i); err != nil {
-		return err
+	if c.err = l.readInfo(fields, &i); c.err != nil {
+		return c
 	}
-	ns := schema.Namespace{Database: l.db, Collection: i.name}
-	if l.db == "" {
-		return l.mistake(n, "the database is not named; expected db: NAME beside the collections")
+	c.ns = schema.Namespace{Database: l.db, Collection: i.name}
+	switch {
+	case l.db == "":
+		c.err = l.mistake(n, "the database is not named; expected db: NAME beside the collections")
+	case i.name == "":
+		c.err = l.mistake(n, "the collection is not named; expected name: NAME")
+	default:
+		if err := validNamespace(c.ns); err != nil {
+			c.err = l.mistake(n, "%s", err)
+		}
 	}
-	if i.name == "" {
-		return l.mistake(n, "the collection is not named; expected name: NAME")
+	if c.err != nil {
+		return c
 	}
 	def, err := i.definition()
 	if err != nil {
-		return l.mistake(n, "%s", err)
+		c.err = l.mistake(n, "%s", err)
+		return c
 	}
-	if _, known := l.definitions[ns]; known {
-		return l.mistake(n, "%s is declared twice", ns)
-	}
-	if err := validNamespace(ns); err != nil {
-		return l.mistake(n, "%s", err)
-	}
-	for _, raw := range i.indexes {
+	c.def, c.err = l.withIndexes(c.ns, def, i.indexes)
+	return c
+}
+
+func (l listing) withIndexes(ns schema.Namespace, def schema.Definition, indexes []node) (schema.Definition, error) {
+	for _, raw := range indexes {
 		spec, err := listedIndex(raw)
 		if err != nil {
-			return l.mistake(raw, "%s", err)
+			return def, l.mistake(raw, "%s", err)
 		}
 		if spec == nil {
 			continue
 		}
 		if def.Index(schema.IndexName(spec)) != nil {
-			return l.mistake(raw, "the index %s of %s is declared twice", schema.IndexName(spec), ns)
+			return def, l.mistake(raw, "the index %s of %s is declared twice", schema.IndexName(spec), ns)
 		}
 		def = def.WithIndex(spec)
 	}
-	l.definitions[ns] = def
-	return nil
+	return def, nil
 }
 
 func (l listing) readInfo(fields []field, i *info) error {

@@ -73,23 +73,7 @@ func kindOf(path string) kind {
 // declaration is left out, but a folder without any is a mistake.
 func readFolder(folder string, into builder) error {
 	found := false
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case strings.HasPrefix(entry.Name(), ".") && path != folder:
-			// A ConfigMap is mounted as links into such folders.
-			if entry.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		case kindOf(path) == unreadable || kindOf(path) == alongside:
-			return nil
-		}
-		info, err := os.Stat(path)
-		if err != nil || info.IsDir() {
-			return err
-		}
+	err := eachFile(folder, func(path string, _ fs.FileInfo) error {
 		found = true
 		return readFile(path, filepath.Base(filepath.Dir(path)), into)
 	})
@@ -102,6 +86,47 @@ func readFolder(folder string, into builder) error {
 	return nil
 }
 
+// eachFile visits the declarations at or below a path.
+func eachFile(root string, visit func(string, fs.FileInfo) error) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case strings.HasPrefix(entry.Name(), ".") && path != root:
+			// A ConfigMap is mounted as links into such folders.
+			if entry.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		case kindOf(path) == unreadable || kindOf(path) == alongside:
+			return nil
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() {
+			return err
+		}
+		return visit(path, info)
+	})
+}
+
+// Fingerprint changes when the declaration at a path does. A ConfigMap is swapped by a link:
+// the files behind it have other paths then.
+func Fingerprint(path string) (string, error) {
+	var b strings.Builder
+	err := eachFile(path, func(path string, info fs.FileInfo) error {
+		file, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "%q %d %d\n", file, info.Size(), info.ModTime().UnixNano())
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("read the declaration: %w", err)
+	}
+	return b.String(), nil
+}
+
 // readFile reads one file; db is the name of its folder, for files that name no database.
 func readFile(path, db string, into builder) error {
 	data, err := contents(path)
@@ -112,7 +137,7 @@ func readFile(path, db string, into builder) error {
 	var n node
 	switch kindOf(path) {
 	case asScript:
-		return readScript(path, string(data), into)
+		return readScript(path, data, into)
 	case asYAML:
 		n, err = parseYAML(path, data)
 	case asDump:

@@ -3,6 +3,7 @@ package declaration
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -18,8 +19,9 @@ import (
 type script struct {
 	builder
 	name string
-	// file finds the line and column of a position.
+	// file finds the line and column of a position, behind the lines of other pieces.
 	file *file.File
+	line int
 	// db is the selected database.
 	db        string
 	constants map[string]any
@@ -33,12 +35,48 @@ type handle struct {
 
 // readScript reads a sequence of createCollection, createIndex(es), createView, collMod
 // and runCommand of those, with literal arguments. Every other construct is an error.
-func readScript(name, text string, into builder) error {
-	program, err := parser.ParseFile(nil, name, useStatements(text), 0)
+func readScript(name string, text []byte, into builder) error {
+	if len(text) >= longScript {
+		before := maps.Clone(into.definitions)
+		ok, err := readPieces(name, text, into)
+		if ok {
+			return err
+		}
+		// The whole script has another opinion, or the place of the mistake.
+		clear(into.definitions)
+		maps.Copy(into.definitions, before)
+	}
+	program, err := parser.ParseFile(nil, name, useStatements(string(text)), 0)
 	if err != nil {
 		return syntaxError(name, err)
 	}
-	s := &script{builder: into, name: name, file: program.File, constants: map[string]any{}}
+	s := newScript(name, into)
+	return s.read(program, 0)
+}
+
+func newScript(name string, into builder) *script {
+	return &script{builder: into, name: name, constants: map[string]any{}}
+}
+
+// readPieces reads a long script; ok is false where a piece cannot be parsed.
+func readPieces(name string, text []byte, into builder) (ok bool, err error) {
+	done := make(chan struct{})
+	defer close(done)
+	s := newScript(name, into)
+	for p := range parsePieces(name, text, done) {
+		if p.err != nil {
+			return false, nil
+		}
+		if err := s.read(p.program, p.line); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// read reads the statements of a program that begins behind some lines.
+func (s *script) read(program *ast.Program, line int) error {
+	s.file, s.line = program.File, line
 	for _, statement := range program.Body {
 		if err := s.statement(statement); err != nil {
 			return err
@@ -57,12 +95,25 @@ func syntaxError(name string, err error) error {
 
 // useStatements turns the shell's own `use NAME` into a call, in place.
 func useStatements(text string) string {
-	use := regexp.MustCompile(`(?m)^([ \t]*)use[ \t]+([A-Za-z0-9_.\-]+)[ \t]*;?[ \t]*(\r?)$`)
-	return use.ReplaceAllString(text, "${1}use('${2}');${3}")
+	if !strings.Contains(text, "use") {
+		return text
+	}
+	use := regexp.MustCompile(`^([ \t]*)use[ \t]+([A-Za-z0-9_.\-]+)[ \t]*;?[ \t]*(\r?\n?)$`)
+	var b strings.Builder
+	b.Grow(len(text))
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimLeft(line, " \t"), "use") {
+			line = use.ReplaceAllString(line, "${1}use('${2}');${3}")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 func (s *script) at(node ast.Node) file.Position {
-	return s.file.Position(int(node.Idx0()) - s.file.Base())
+	p := s.file.Position(int(node.Idx0()) - s.file.Base())
+	p.Line += s.line
+	return p
 }
 
 func (s *script) mistake(node ast.Node, format string, args ...any) error {
@@ -192,7 +243,7 @@ func (h handle) collection(name string) handle {
 	if h.isCollection {
 		name = h.Collection + "." + name
 	}
-	h.Collection, h.isCollection = name, true
+	h.Collection, h.isCollection = strings.Clone(name), true
 	return h
 }
 
@@ -228,7 +279,8 @@ func (s *script) stringArgument(call *ast.CallExpression, i int, what string) (s
 	if !ok || text == "" {
 		return "", s.mistake(call.ArgumentList[i], "expected %s", what)
 	}
-	return text, nil
+	// A part of the script's text would keep all of it in memory.
+	return strings.Clone(text), nil
 }
 
 // documentArgument reads a document; an argument that is left out is an empty one.

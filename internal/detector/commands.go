@@ -19,7 +19,7 @@ func commands() []command {
 		{"create", "a collection, made on purpose or by a first write; the buckets of a time series", create, uncreate},
 		{"drop", "a collection; dropDatabase writes one for each; one of system.views takes all views", dropCollection, undrop},
 		{"createIndexes", "one index of an empty collection, its spec inline", createIndexes, unindex},
-		{"startIndexBuild", "a build is no index yet; its start gives the duration", startIndexBuild, nil},
+		{"startIndexBuild", "a build is not an index yet; its start is used for the duration", startIndexBuild, nil},
 		{"commitIndexBuild", "the end of a two-phase build: only now are these indexes", commitIndexBuild, unindex},
 		{"abortIndexBuild", "a build that came to nothing, with its cause", abortIndexBuild, nil},
 		{"dropIndexes", "one index, its old spec in o2", dropIndexes, reindex},

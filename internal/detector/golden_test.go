@@ -68,20 +68,26 @@ func readCases(t testing.TB, folder string) []golden {
 			t.Fatal(err)
 		}
 		cases[i] = golden{path: path, name: strings.TrimSuffix(filepath.Base(path), ".txtar"), archive: archive}
-		for line := range bytes.Lines(section(t, archive, "entries").Data) {
-			var raw bson.Raw
-			if err := bson.UnmarshalExtJSON(line, true, &raw); err != nil {
-				t.Fatalf("%s: entry %s: %v", path, line, err)
-			}
-			e, err := oplog.Decode(raw)
-			if err != nil {
-				t.Fatalf("%s: %v", path, err)
-			}
-			cases[i].entries = append(cases[i].entries, e)
-		}
+		cases[i].entries = readEntries(t, archive)
 	}
 	slices.SortFunc(cases, func(a, b golden) int { return a.entries[0].OpTime.Compare(b.entries[0].OpTime) })
 	return cases
+}
+
+func readEntries(t testing.TB, archive *txtar.Archive) []oplog.Entry {
+	var entries []oplog.Entry
+	for line := range bytes.Lines(section(t, archive, "entries").Data) {
+		var raw bson.Raw
+		if err := bson.UnmarshalExtJSON(line, true, &raw); err != nil {
+			t.Fatalf("entry %s: %v", line, err)
+		}
+		e, err := oplog.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, e)
+	}
+	return entries
 }
 
 func (g golden) check(t *testing.T, got, ignored []byte) {

@@ -38,7 +38,7 @@ func (d Detector) AffectedNamespaces(u oplog.Unit) []schema.Namespace {
 }
 
 // viewOf returns the view that a write to system.views is about; all of the database for a
-// document that is no view of it.
+// document that is not a view of it.
 func viewOf(e oplog.Entry, db string) schema.Namespace {
 	full, ok := e.Object.Lookup("_id").StringValueOK()
 	if !ok {

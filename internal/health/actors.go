@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
@@ -21,7 +22,7 @@ import (
 // actorsCounted is how many of the newest changes are counted by their actors.
 const actorsCounted = 1000
 
-// askActors counts the newest changes by the evidence of their actors. Where ACTOR is off, not being able to is no problem.
+// askActors counts the newest changes by the evidence of their actors. If ACTOR is off, a failure is not reported as a problem.
 func (c Check) askActors(ctx context.Context, r *Report) error {
 	if err := c.countActors(ctx, r); err != nil && c.Actor.On() {
 		return err
@@ -97,7 +98,7 @@ func (c Check) askActorSources(ctx context.Context, m oplog.Member, r *Report) {
 func (a *Actors) try(name string, err error) {
 	source := ActorSource{Name: name}
 	if err != nil {
-		source.Problem = err.Error()
+		source.Problem = privileges.Short(err)
 	}
 	a.Sources = append(a.Sources, source)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/listener"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/sink"
 )
@@ -104,7 +105,7 @@ func (c Check) askSink(ctx context.Context, r *Report) {
 func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 	view, err := replicaset.Discover(ctx, c.Seeds)
 	if err != nil {
-		return oplog.Member{}, fmt.Errorf("the replica set cannot be asked: %w", err)
+		return oplog.Member{}, fmt.Errorf("the replica set cannot be queried: %w", err)
 	}
 	r.ReplicaSet = Text(view.SetName)
 	if r.Source == "" {
@@ -119,7 +120,7 @@ func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 		r.Members = append(r.Members, Member{m.Host, state})
 	}
 	for _, host := range slices.Sorted(maps.Keys(view.Unreachable)) {
-		r.Members = append(r.Members, Member{host, view.Unreachable[host].Error()})
+		r.Members = append(r.Members, Member{host, privileges.Short(view.Unreachable[host])})
 	}
 	if !view.HasPrimary() {
 		r.problem("no primary is seen")

@@ -67,11 +67,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// comparison is the known catalog beside the server's.
+// comparison holds the known catalog and the server's.
 type comparison struct {
 	known, listed schema.Definitions
 	unlisted      []schema.Unlisted
-	// server is all that the server listed, but for temporary collections.
+	// server is all that the server listed, except temporary collections.
 	server schema.Definitions
 }
 

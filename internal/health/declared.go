@@ -5,6 +5,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/declaration"
 	"github.com/ddltail/ddltail/internal/drift"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -30,7 +31,7 @@ func (c Check) declare(r *Report) {
 	r.Declared = &Declared{Path: c.Declared, Problem: "the server was not listed"}
 	read, err := declaration.Read(c.Declared)
 	if err != nil {
-		r.Declared.Problem = err.Error()
+		r.Declared.Problem = privileges.Short(err)
 		return
 	}
 	r.declared = read.Definitions

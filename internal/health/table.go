@@ -16,7 +16,7 @@ const notKnown = "not known"
 // line writes one line of the report.
 type line func(name, value string, c terminal.Colour)
 
-// Write writes the report for people.
+// Write writes the report in human-readable form.
 func (r Report) Write(w io.Writer, screen terminal.Screen) error {
 	out := bufio.NewWriter(w)
 	line := func(name, value string, c terminal.Colour) {

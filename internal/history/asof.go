@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// staleAfter is how far the position may lie behind a moment before an answer says so:
+// staleAfter is how far the position may be behind the requested time before a note says so:
 // on a quiet set it is saved at most once in 10 s.
 const staleAfter = time.Minute
 
@@ -98,7 +98,7 @@ func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Definitions, []strin
 	return s, notes, err
 }
 
-// notes returns where the answer for a moment is not certain.
+// notes returns the limits of the result for a time.
 func (b bounds) notes(a AsOf, inf inference) []string {
 	var notes []string
 	at := a.At
@@ -118,7 +118,7 @@ func (b bounds) notes(a AsOf, inf inference) []string {
 	}
 	if b.setBack {
 		notes = append(notes, fmt.Sprintf("the clock of %s was set back: this is the schema before the first change, in oplog order, later than %s; "+
-			"changes behind it with earlier times are not in it", a.Source, stamp(at)))
+			"later changes in the oplog with earlier times are not included", a.Source, stamp(at)))
 	}
 	for _, span := range inf.lost(at) {
 		notes = append(notes, "HISTORY GAP: "+span.words("the history is lost")+"; this is the schema as last known before it")

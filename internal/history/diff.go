@@ -135,7 +135,7 @@ func (d Diff) Script(policy migration.Policy) migration.Script {
 	return migration.Lead(d.Before, d.After, policy)
 }
 
-// Write writes each difference for people, the definitions side by side.
+// Write writes each difference in human-readable form, the definitions side by side.
 func (d Diff) Write(w io.Writer, screen terminal.Screen) error {
 	out := bufio.NewWriter(w)
 	width := screen.Columns

@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// Listing writes a schema for people: each namespace with its options, its indexes
+// Listing writes a schema in human-readable form: each namespace with its options, its indexes
 // beneath.
 type Listing struct {
 	out    *bufio.Writer
@@ -83,7 +83,7 @@ func (l *Listing) line(name string, colour terminal.Colour, rest, text string) e
 	return ending(err)
 }
 
-// Notes writes what is to be said of the answer, and how much it is.
+// Notes writes the notes on the result and its totals.
 func (l *Listing) Notes(notes []string) error {
 	for _, n := range notes {
 		fmt.Fprintln(l.out, l.screen.Paint(terminal.Yellow, n))
@@ -132,10 +132,10 @@ func WriteScript(w io.Writer, head string, notes []string, script migration.Scri
 		fmt.Fprintf(out, "// %s\n", terminal.Escape(line))
 	}
 	if n := script.Destroying(); n > 0 {
-		fmt.Fprintf(out, "// READ BEFORE RUNNING: documents go by %s below, marked DATA.\n", plural(n, "statement"))
+		fmt.Fprintf(out, "// READ BEFORE RUNNING: documents are deleted by %s below, marked DATA.\n", plural(n, "statement"))
 	}
 	if n := script.Unsaid(); n > 0 {
-		fmt.Fprintf(out, "// NOT COMPLETE: %s cannot be said in mongosh.\n", plural(n, "step"))
+		fmt.Fprintf(out, "// NOT COMPLETE: %s cannot be expressed in mongosh.\n", plural(n, "step"))
 	}
 	if n := script.Withheld(); n > 0 {
 		fmt.Fprintf(out, "// NOT COMPLETE: %s below left as comments that begin with NOT, to keep documents.\n", plural(n, "difference"))

@@ -15,7 +15,7 @@ import (
 // batchSize keeps what is read ahead of a long answer small.
 const batchSize = 1000
 
-// direction is that of a reading: oldest first, or newest first.
+// direction is the order in which changes are read: oldest first, or newest first.
 type direction int
 
 const (
@@ -27,7 +27,7 @@ const (
 type scope struct {
 	source string
 	order  oplogOrder
-	// from is inclusive, before exclusive; nil is no bound.
+	// from is inclusive, before exclusive; nil means unbounded.
 	from, before *place
 	// seen bounds the _ids of each kind; without it they have no further bound.
 	seen map[notification.IDKind]seen

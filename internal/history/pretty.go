@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// Lines writes a document for people: a line for each field, values that are too long
+// Lines writes a document in human-readable form: a line for each field, values that are too long
 // for one with their own fields beneath.
 func Lines(doc bson.Raw, width int) []string { return fieldLines(doc, "", width) }
 

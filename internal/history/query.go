@@ -117,10 +117,10 @@ func (r Reader) scope(ctx context.Context, q Query, source string, extent *Exten
 	return s, err
 }
 
-// setBack notes that an answer ends before changes whose time it includes.
+// setBack notes that a result ends before changes whose time is in the requested range.
 func setBack(source string, p place, until time.Time) string {
-	return fmt.Sprintf("the clock of %s was set back: the answer ends at the oplog position %d:%d, where the first change later than %s is; "+
-		"changes behind it with earlier times are not in it", source, p.ts.T, p.ts.I, stamp(until))
+	return fmt.Sprintf("the clock of %s was set back: the result ends at the oplog position %d:%d, where the first change later than %s is; "+
+		"later changes in the oplog with earlier times are not included", source, p.ts.T, p.ts.I, stamp(until))
 }
 
 // newest narrows scopes to the newest changes, as many as the limit, and reports whether

@@ -21,7 +21,7 @@ const maxActor = 32
 // minRest is how narrow the last column may get.
 const minRest = 20
 
-// Table writes changes for people, a line each.
+// Table writes changes as a human-readable table, one line each.
 type Table struct {
 	out     *bufio.Writer
 	screen  terminal.Screen
@@ -79,7 +79,7 @@ func (t *Table) Flush() error {
 	return flush(t.out)
 }
 
-// Notes writes what is to be said of the inferred lines and of the answer as a whole.
+// Notes writes the notes on inferred lines and on the result as a whole.
 func (t *Table) Notes(notes ...string) error {
 	if err := t.Flush(); err != nil {
 		return err

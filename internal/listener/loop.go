@@ -252,7 +252,7 @@ func (w *loop) report() {
 		if reason != "" {
 			w.warnOncePerInterval("receiver "+d.receiver.Name,
 				"the receiver "+d.receiver.Name+" seems to be misconfigured ("+d.receiver.Remedy+"); "+
-					"notifications stay pending, retrying every minute", reason)
+					"notifications remain pending, retrying every minute", reason)
 		}
 	}
 	w.Status.round(w.dispatchers)

@@ -57,7 +57,7 @@ func ownField(name string) bool {
 }
 
 // messageID returns the SHA-256 of the _id in hex. A receiver can compute it from the
-// body: of a string as it is, of an ObjectId its hex digits, of any other type the
+// body: a string as it is, the hex digits of an ObjectId, for any other type the
 // canonical Extended JSON of {"_id": …}.
 func messageID(id bson.RawValue) (string, error) {
 	var text []byte

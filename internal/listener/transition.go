@@ -216,7 +216,7 @@ func (q queue) toReleased(r Receiver, n record) transition {
 func (r Receiver) open(id bson.RawValue) bson.D { return append(pending(id), r.notEnded()) }
 
 // held selects a notification that was claimed for the receiver. A listener that does not know
-// the receiver can have marked it as processed meanwhile; of a primary one that counts.
+// the receiver can have marked it as processed meanwhile; for the primary one, that counts.
 func (r Receiver) held(id bson.RawValue) bson.D {
 	if isPrimary(r.Name) {
 		return r.open(id)

@@ -28,6 +28,8 @@ func TestDocs(t *testing.T) {
 		"run": func(r prometheus.Registerer) {
 			m := metrics.NewRun(r, metrics.Build{}, metrics.Labels{Operations: one, Risks: one, Sinks: one, Reasons: one, BestEffort: one}, func() error { return nil })
 			m.SetInfo(metrics.Info{})
+			m.Headroom.SetOldest("x", 1, time.Now())
+			m.Headroom.SetCheckpoint(2)
 			m.Drift.WithLabelValues("x").Set(0)
 			m.Certificates(map[string]time.Time{"x": time.Now()})
 		},

@@ -28,6 +28,7 @@ type Run struct {
 	Position      prometheus.Gauge
 	Head          prometheus.Gauge
 	Oldest        prometheus.Gauge
+	Headroom      *Headroom
 	Latency       prometheus.Histogram
 	SinkErrors    *prometheus.CounterVec
 	SinkDropped   *prometheus.CounterVec
@@ -89,6 +90,7 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 		Position:   gauge(f, "ddltail_oplog_position_timestamp_seconds", "Oplog time up to which the oplog has been read."),
 		Head:       gauge(f, "ddltail_oplog_head_timestamp_seconds", "Oplog time of the newest majority-committed entry on the member read from."),
 		Oldest:     gauge(f, "ddltail_oplog_oldest_timestamp_seconds", "Oplog time of the oldest entry on the member read from."),
+		Headroom:   newHeadroom(reg),
 		Latency: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "ddltail_notification_latency_seconds",
 			Help:    "From a change's wall clock on the primary to its document acknowledged by every sink.",

@@ -49,7 +49,7 @@ func createIndexAccepts(options object) bool {
 	return true
 }
 
-// DropIndex drops one index by its name. There is no statement for the name
+// DropIndex drops one index by its name. No statement is generated for the name
 // "*", which no index has and which means all of them.
 func DropIndex(db, coll, name string) string {
 	if !expressible(name) || name == "*" {

@@ -15,7 +15,7 @@ const maxDepth = 250
 // value, types kept. Where exact is false there is no such text, and what is
 // returned is the nearest that a person can read: it must not be run.
 //
-// Exact means equal in every byte, but for two things: the options of a
+// Exact means equal in every byte, with two exceptions: the options of a
 // regular expression come in alphabetical order, and every NaN is the same NaN.
 func Literal(v bson.RawValue) (text string, exact bool) {
 	var w writer
@@ -34,7 +34,7 @@ func Document(doc bson.Raw) (text string, exact bool) {
 type writer struct {
 	b     strings.Builder
 	depth int
-	lossy bool // something could not be said exactly
+	lossy bool // something could not be expressed exactly
 }
 
 func (w *writer) result() (text string, exact bool) {

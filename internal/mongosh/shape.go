@@ -13,7 +13,7 @@ const (
 func shapeOf(fields object) shape {
 	ordered, seen := true, make(map[string]struct{}, len(fields))
 	var last uint64
-	names := 0 // keys so far that are no integers
+	names := 0 // keys so far that are not integers
 	for i, f := range fields {
 		if _, again := seen[f.key]; again {
 			return repeatedKeys

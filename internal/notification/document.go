@@ -17,7 +17,7 @@ type Origin struct {
 	// Source is the first part of every _id.
 	Source     string
 	ReplicaSet string
-	// Shard is the zero value where the set is no shard of a cluster.
+	// Shard is the zero value if the set is not a shard of a cluster.
 	Shard oplog.Shard
 }
 
@@ -28,7 +28,7 @@ const (
 )
 
 // Document is one notification, its fields in the order in which they are
-// stored. Processed is no part of it: that belongs to the queue alone.
+// stored. Processed is not part of it: it belongs only to the queue.
 type Document struct {
 	ID       string
 	Change   Change
@@ -79,7 +79,7 @@ func (d Document) Notification() bson.D {
 	return d.fields(bson.E{Key: "processed", Value: false})
 }
 
-// Wall is when the change took effect: of an inferred change and a gap, the end of the
+// Wall is when the change took effect: for an inferred change and a gap, the end of the
 // interval.
 func (d Document) Wall() time.Time { return d.wall }
 

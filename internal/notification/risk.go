@@ -40,7 +40,7 @@ func (r Risk) Max(other Risk) Risk {
 	return r
 }
 
-// Risk returns the risk of a change. It depends on the change alone.
+// Risk returns the risk of a change. It depends only on the change.
 func (c Change) Risk() Risk {
 	row, ok := operationRisks()[c.Operation]
 	if !ok {
@@ -84,9 +84,9 @@ func operationRisks() map[Operation]operationRisk {
 		ReplaceCollection: {[]Risk{Destructive}, "deletes all documents that the collection held", nil},
 		AbortIndexBuild:   {[]Risk{Routine}, "the index was never available", nil},
 		ShardCollection:   {[]Risk{Breaking}, "operations without the shard key are sent to every shard or refused", nil},
-		RefineShardKey:    {[]Risk{Breaking}, "operations with the old shard key alone are sent to more shards", nil},
+		RefineShardKey:    {[]Risk{Breaking}, "operations with only the old shard key are sent to more shards", nil},
 		ReshardCollection: {[]Risk{Breaking}, "operations with the old shard key are sent to every shard", nil},
-		HistoryGap:        {[]Risk{UnknownRisk}, "what happened in the gap is known from a comparison alone", nil},
+		HistoryGap:        {[]Risk{UnknownRisk}, "what happened in the gap is known only from a comparison", nil},
 		UnknownCommand:    {[]Risk{UnknownRisk}, "what the command does is not known", nil},
 	}
 }
@@ -154,7 +154,7 @@ func expiresEarlier(value, previous bson.RawValue) bool {
 	return !had || seconds < before
 }
 
-// shrinks reports whether a limit is new or smaller; 0 is no limit.
+// shrinks reports whether a limit is new or smaller; 0 means no limit.
 func shrinks(value, previous bson.RawValue) bool {
 	limit, _ := value.AsInt64OK()
 	before, had := previous.AsInt64OK()
@@ -182,7 +182,7 @@ func createIndexRisk(c Change) Risk {
 }
 
 // modifyRisk returns the most severe risk of the parameters of a collMod. Without
-// parameters it is that of the difference between the definitions, and not known
+// parameters it is the risk of the difference between the definitions, and not known
 // without those.
 func modifyRisk(c Change) Risk {
 	rows := collectionRisks()

@@ -57,7 +57,7 @@ func (e *DecodeError) Error() string {
 }
 
 // Decode reads one entry as the server sent it. The error is a *DecodeError.
-// Fields it does not know are no error; fields of a wrong type are.
+// Unknown fields are ignored; fields of a wrong type are an error.
 func Decode(raw bson.Raw) (Entry, error) {
 	e := Entry{Raw: raw}
 	if err := raw.Validate(); err != nil {

@@ -2,7 +2,7 @@
 // entries.
 //
 // What is pure (positions, decoding) is apart from what talks to a server
-// (Member, Reader), so that the detector can be a function of entries alone.
+// (Member, Reader), so that the detector can be a function of entries only.
 package oplog
 
 import (
@@ -52,7 +52,7 @@ func (o OpTime) Before() OpTime {
 	return o
 }
 
-// Moment is an optime with the wall clock of its entry, for people.
+// Moment is an optime with the wall clock of its entry, for display.
 type Moment struct {
 	OpTime `bson:",inline"`
 	Wall   time.Time `bson:"wall"`

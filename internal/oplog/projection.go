@@ -6,7 +6,7 @@ import "go.mongodb.org/mongo-driver/v2/bson"
 // whole document and change a part of it (error 31249).
 const projected = "entry"
 
-// projection leaves the documents of a transaction on the server: of an applyOps
+// projection leaves the documents of a transaction on the server: for an applyOps
 // only what can be DDL comes, commands and writes to views. find takes aggregation
 // expressions in a projection from 4.4 on.
 func projection() bson.D {

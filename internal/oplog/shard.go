@@ -8,13 +8,13 @@ import (
 )
 
 // Shard identifies a replica set as a shard of a cluster. It is the zero value
-// where the set is no shard.
+// if the set is not a shard.
 type Shard struct {
 	Name    string
 	Cluster bson.ObjectID
 }
 
-// IsZero reports whether the set is no shard.
+// IsZero reports whether the set is not a shard.
 func (s Shard) IsZero() bool { return s == Shard{} }
 
 // Shard reads the identity that the set got when it was added to a cluster. Reading

@@ -45,6 +45,7 @@ func (p *Pipeline) observeMember(ctx context.Context, m oplog.Member) error {
 	p.observedAt = time.Now()
 	p.Metrics.Head.Set(float64(state.Majority.TS.T))
 	p.Metrics.Oldest.Set(float64(oldest.OpTime.TS.T))
+	p.Metrics.Headroom.SetOldest(m.Host, oldest.OpTime.TS.T, p.observedAt)
 	if lag := state.Newest.Time().Sub(state.Majority.Time()); lag > stallThreshold {
 		p.Log.Warn("newest entries are not majority-committed yet and may roll back; waiting",
 			zap.String("member", m.Host), zap.Duration("behind", lag))

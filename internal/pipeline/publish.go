@@ -183,6 +183,7 @@ func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 func (p *Pipeline) recordSaved(stored oplog.OpTime) {
 	p.saved, p.savedAt = stored, time.Now()
 	p.Metrics.Checkpoint.Set(float64(stored.TS.T))
+	p.Metrics.Headroom.SetCheckpoint(stored.TS.T)
 }
 
 // retryUntilDone retries until the step succeeds or the context ends, and reports failures

@@ -59,7 +59,7 @@ func (p *Pipeline) startCheckpoint(ctx context.Context, m oplog.Member) (checkpo
 		return checkpoint.Checkpoint{}, err
 	}
 	if p.Queue {
-		if err := p.Checkpoints.CheckQueue(ctx, p.First.Source); err != nil {
+		if err := p.Checkpoints.CheckQueue(ctx); err != nil {
 			return checkpoint.Checkpoint{}, queueTakenError(err)
 		}
 	}

@@ -30,7 +30,7 @@ type unlisted struct {
 	touched []schema.Selection
 }
 
-// touch records the namespaces of a unit if one of them is unlisted. Of a rename the other
+// touch records the namespaces of a unit if one of them is unlisted. For a rename, the other
 // name counts, too.
 func (u *unlisted) touch(affected []schema.Namespace) {
 	if !slices.ContainsFunc(affected, u.concerns) {
@@ -142,7 +142,7 @@ func (p *Pipeline) relist(ctx context.Context, m oplog.Member, b oplog.Batch) er
 	}
 	s, err := p.taker().Take(ctx, m, of...)
 	if privileges.IsUnauthorized(err) {
-		p.warnListing("what could not be listed stays unknown", err)
+		p.warnListing("what could not be listed remains unknown", err)
 		p.unlisted.next, p.unlisted.touched = time.Now().Add(relistEvery), nil
 		return nil
 	}

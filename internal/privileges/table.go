@@ -14,7 +14,7 @@ type Role string
 
 // The roles.
 const (
-	Run     Role = "run"     // run and status
+	Run     Role = "run"     // run, status and drift
 	Listen  Role = "listen"  // listen, setup, notify, redeliver and cleanup
 	History Role = "history" // history
 )
@@ -64,7 +64,7 @@ type Use struct {
 	Command string
 	// Database holds ddltail's own collections.
 	Database string
-	// MajorVersion is that of the server to tail.
+	// MajorVersion is the major version of the server to tail.
 	MajorVersion int
 	// HistoryTTL is true if old history is removed.
 	HistoryTTL bool
@@ -124,7 +124,7 @@ func Table(database string) []Need {
 		},
 		{
 			By: "`run`, from MongoDB 5.0 on", role: Run, Deployment: Tailed, Effect: Optional,
-			Without:    "indexes of time series are known from the oplog alone and are not compared; healthy",
+			Without:    "indexes of time series are known only from the oplog and are not compared; healthy",
 			Privileges: []Privilege{{buckets(), []string{"listIndexes"}}},
 			// 4.4 has no time series and refuses the resource.
 			applies: func(u Use) bool { return u.MajorVersion >= 5 },

@@ -220,11 +220,17 @@ func (u Use) Explain(ctx context.Context, client *mongo.Client, d Deployment, er
 	return u.Refused(err, d, Required)
 }
 
-// Short is the text of an error without the command that a server repeats in a refusal, with
-// its session and cluster time.
-func Short(err error) string {
-	text, _, _ := strings.Cut(err.Error(), " to execute command")
-	return text
+// Short is the text of an error without the commands that servers repeat in refusals, with
+// their sessions and cluster times.
+func Short(err error) string { return ShortText(err.Error()) }
+
+// ShortText is Short for the text of an error.
+func ShortText(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i], _, _ = strings.Cut(line, " to execute command {")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Refused explains a refusal where what the user lacks cannot be read: it names what the

@@ -20,7 +20,7 @@ type Change struct {
 	// ID is the _id, Operation one of the documented ones.
 	ID, Operation string
 	Risk          notification.Risk
-	// Namespace is database.collection, the database alone, or empty for HISTORY_GAP.
+	// Namespace is database.collection, only the database, or empty for HISTORY_GAP.
 	Namespace, Database, Collection, Index, To string
 	// Statement is what consumers show; Mongosh repeats the change, Undo reverts it.
 	Statement, Mongosh, Undo string
@@ -33,7 +33,7 @@ type Change struct {
 	// happened before Time.
 	Inferred   bool
 	ReplicaSet string
-	// User and App are those of the actor.
+	// User and App are from the actor.
 	User, App string
 	// Test marks a sample.
 	Test bool
@@ -161,7 +161,7 @@ func (c Change) subject() string {
 	return terminal.Escape(text)
 }
 
-// statement is the text to run, else that for people, printable on one line.
+// statement is the executable statement, else the display text, printable on one line.
 func (c Change) statement() string {
 	if c.Mongosh != "" {
 		return terminal.Escape(c.Mongosh)
@@ -238,7 +238,7 @@ func mark(test bool) string {
 // allows have less.
 const longestName = 400
 
-// plain is a name as people read it, on one line.
+// plain is a name for display, on one line.
 func plain(text string) string { return cut(terminal.Escape(text), longestName) }
 
 // cutMark ends a text that was cut.

@@ -49,7 +49,7 @@ func fit(max int, render func(limits) ([]byte, error)) ([]byte, error) {
 	return nil, fmt.Errorf("%d bytes, and the target accepts %d", len(body), max)
 }
 
-// digest is a summary of several changes, for people.
+// digest is a human-readable summary of several changes.
 type digest struct {
 	// title says how many there are, risks how many of each risk.
 	title, risks string

@@ -2,9 +2,12 @@ package replicaset
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -19,49 +22,97 @@ func answer(t *testing.T, host, text string) hello {
 	return h
 }
 
-// TestCandidates checks which members are tried, in which order, by the read preference.
+// TestCandidates checks which members are tried, in which order, by the read preference. A
+// member is its name, its ping in milliseconds and what it is.
 func TestCandidates(t *testing.T) {
-	answers := []hello{
-		answer(t, "a:1", `{"setName": "rs0", "isWritablePrimary": true, "primary": "a:1", "me": "a:1"}`),
-		answer(t, "b:1", `{"setName": "rs0", "secondary": true, "primary": "a:1", "me": "b:1"}`),
-		answer(t, "hidden:1", `{"setName": "rs0", "secondary": true, "hidden": true, "primary": "a:1", "me": "hidden:1"}`),
-		answer(t, "late:1", `{"setName": "rs0", "secondary": true, "passive": true, "secondaryDelaySecs": 60, "me": "late:1"}`),
-		answer(t, "late44:1", `{"setName": "rs0", "secondary": true, "passive": true, "slaveDelay": 60, "me": "late44:1"}`),
-	}
+	const set = "a 9 primary, b 5, c 2, hidden 1 hidden, late 1 delayed"
 	for _, c := range []struct {
-		mode   readpref.Mode
-		direct string
-		want   string
+		mode readpref.Mode
+		set  string
+		want string
 	}{
-		{readpref.PrimaryMode, "", "a:1"},
-		{readpref.PrimaryPreferredMode, "", "a:1 b:1"},
-		{readpref.SecondaryMode, "", "b:1"},
-		{readpref.SecondaryPreferredMode, "", "b:1 a:1"},
-		{readpref.NearestMode, "", "a:1 b:1"},
-		{readpref.PrimaryPreferredMode, "hidden:1", "hidden:1"},
-		{readpref.SecondaryMode, "late:1", "late:1"},
-		{readpref.PrimaryMode, "hidden:1", ""},
+		{readpref.PrimaryMode, set, "a"},
+		{readpref.PrimaryPreferredMode, set, "a c b"},
+		{readpref.SecondaryMode, set, "c b"},
+		{readpref.SecondaryPreferredMode, set, "c b a"},
+		{readpref.NearestMode, set, "c b a"},
+		// The default where no mode is set.
+		{0, set, "a c b"},
+		{readpref.NearestMode, "a 1, b 1, c 1", "a b c"},
+		// Without a primary.
+		{readpref.PrimaryMode, "b 5, c 2", ""},
+		{readpref.PrimaryPreferredMode, "b 5, c 2", "c b"},
+		// The primary alone.
+		{readpref.SecondaryMode, "a 9 primary, hidden 1 hidden", ""},
+		{readpref.SecondaryPreferredMode, "a 9 primary, late 1 delayed", "a"},
+		// Hidden and delayed members alone, one of them both.
+		{readpref.NearestMode, "hidden 1 hidden, late 1 delayed, both 1 hidden delayed", ""},
+		{readpref.NearestMode, "", ""},
+		// A direct connection shows one member, which is used whatever it is.
+		{readpref.PrimaryPreferredMode, "direct: hidden 1 hidden", "hidden"},
+		{readpref.SecondaryMode, "direct: late 1 delayed", "late"},
+		{readpref.PrimaryMode, "direct: b 1", ""},
 	} {
-		asked := answers
-		if c.direct != "" {
-			asked = slices.DeleteFunc(slices.Clone(answers), func(h hello) bool { return h.Host != c.direct })
-		}
-		v := newView("rs0", asked, nil, c.direct != "")
 		var got []string
-		for _, m := range v.Candidates(c.mode) {
+		for _, m := range viewOf(t, c.set).Candidates(c.mode) {
 			got = append(got, m.Host)
 		}
 		if strings.Join(got, " ") != c.want {
-			t.Errorf("%v %s: got %q, want %q", c.mode, c.direct, got, c.want)
+			t.Errorf("%v of %q: got %q, want %q", c.mode, c.set, got, c.want)
 		}
 	}
-	if v := newView("rs0", answers[2:3], nil, true); !v.HasPrimary() {
+}
+
+// viewOf parses a set of TestCandidates.
+func viewOf(t *testing.T, text string) View {
+	t.Helper()
+	members, direct := strings.CutPrefix(text, "direct: ")
+	v := View{Direct: direct}
+	for member := range strings.SplitSeq(members, ", ") {
+		f := strings.Fields(member)
+		if len(f) < 2 {
+			continue
+		}
+		ping, err := strconv.Atoi(f[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Members = append(v.Members, Member{
+			Host: f[0], Ping: time.Duration(ping) * time.Millisecond,
+			Primary: slices.Contains(f, "primary"), Hidden: slices.Contains(f[2:], "hidden"), Delayed: slices.Contains(f, "delayed"),
+		})
+	}
+	return v
+}
+
+// TestNewView checks what the view shows of what members answered.
+func TestNewView(t *testing.T) {
+	answers := []hello{
+		answer(t, "hidden:1", `{"setName": "rs0", "secondary": true, "hidden": true, "primary": "a:1", "me": "hidden:1"}`),
+		answer(t, "late:1", `{"setName": "rs0", "secondary": true, "passive": true, "secondaryDelaySecs": 60, "me": "late:1"}`),
+		answer(t, "late44:1", `{"setName": "rs0", "secondary": true, "passive": true, "slaveDelay": 60, "me": "late44:1"}`),
+		answer(t, "b:1", `{"setName": "rs0", "secondary": true, "me": "b:1"}`),
+		answer(t, "arbiter:1", `{"setName": "rs0", "arbiterOnly": true, "me": "arbiter:1"}`),
+		answer(t, "new:1", `{"setName": "rs0", "me": "new:1"}`),
+	}
+	v := newView("rs0", answers, nil, false)
+	var got []string
+	for _, m := range v.Members {
+		got = append(got, fmt.Sprint(m.Host, m.Hidden, m.Delayed))
+	}
+	if want := "b:1false false hidden:1true false late44:1false true late:1false true"; strings.Join(got, " ") != want {
+		t.Errorf("members %q, want %q", got, want)
+	}
+	if len(v.Unreachable) != 1 || v.Unreachable["new:1"] == nil {
+		t.Errorf("unreachable %v, want new:1", v.Unreachable)
+	}
+	if v := newView("rs0", answers[:1], nil, true); !v.HasPrimary() {
 		t.Error("the member names a primary, and none is seen")
 	}
-	if v := newView("rs0", answers[2:3], nil, false); v.HasPrimary() {
+	if v := newView("rs0", answers[:1], nil, false); v.HasPrimary() {
 		t.Error("a primary that cannot be reached is seen")
 	}
-	if v := newView("rs0", answers[3:4], nil, true); v.HasPrimary() {
+	if v := newView("rs0", answers[1:2], nil, true); v.HasPrimary() {
 		t.Error("no primary is named, and one is seen")
 	}
 }

@@ -33,7 +33,7 @@ type Definition struct {
 	// Since is the optime of this version; zero within a unit.
 	Since oplog.OpTime
 	// Temporary marks what was created with temp: true, or by the server under a name that
-	// it generated, to be renamed or dropped. Of the former Options has temp.
+	// it generated, to be renamed or dropped. For the former, Options has temp.
 	Temporary bool
 }
 

@@ -44,7 +44,7 @@ func EquivalentOptions(a, b bson.Raw) bool {
 	})
 }
 
-// EquivalentIndex does the same for two index specs, but for some fields.
+// EquivalentIndex does the same for two index specs, except for some fields.
 func EquivalentIndex(a, b bson.Raw, but ...string) bool {
 	return equivalent(a, b, option.Index, func(spec bson.Raw) string {
 		return mongosh.CreateIndex("db", "collection", spec)

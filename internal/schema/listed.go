@@ -102,7 +102,7 @@ type Update struct {
 	Versions []Version
 	// Undefined are the namespaces of which the listing has only the name.
 	Undefined []Version
-	// Unlisted is what the listing says nothing about. Of it nothing differs.
+	// Unlisted is what the listing does not cover; it is not compared.
 	Unlisted []Unlisted
 	// Kept are the known versions in it.
 	Kept []Version

@@ -267,7 +267,7 @@ func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) erro
 	return cur.All(ctx, into)
 }
 
-// readConcern waits for the optime after which the listing begins; of a server without an
+// readConcern waits for the optime after which the listing begins; for a server without an
 // oplog that is zero, and nothing is waited for.
 func (l *Listing) readConcern() bson.E {
 	if l.after.IsZero() {

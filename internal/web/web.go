@@ -1,4 +1,4 @@
-// Package web serves metrics, health and a page for people.
+// Package web serves metrics, health and a status page.
 package web
 
 import (
@@ -122,7 +122,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, configFile strin
 type errorLog struct{ log *zap.Logger }
 
 // Write logs one line. A failed handshake is the client's: load balancers and scanners cause
-// it all the time, so it is no warning.
+// it all the time, so it is not logged as a warning.
 func (e errorLog) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	if reason, ok := strings.CutPrefix(text, "http: TLS handshake error from "); ok {

@@ -5,8 +5,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ddltail/ddltail/test/ddltailtest"
 )
@@ -39,6 +41,12 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 		"DDLTAIL_SINKS=mongodb,stdout?required=false")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
+	// It is absent until the oplog has been observed and a checkpoint stored.
+	for end := time.Now().Add(time.Minute); !strings.Contains(metrics, "\nddltail_oplog_headroom_seconds ") && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+		_, metrics, err = p.Get(t.Context(), "/metrics")
+		ok(t, err)
+	}
 	listen, err := ddltailtest.Start(ddltail(t), []string{"listen"}, "DDLTAIL_MONGODB_URI="+secured.URI(),
 		"DDLTAIL_DATABASE=alerts", "DDLTAIL_BACKEND_URL=http://localhost:1")
 	ok(t, err)
@@ -53,14 +61,40 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 			t.Errorf("run does not serve %s", want)
 		}
 	}
-	metrics += more
-	names := regexp.MustCompile(`\bddltail_\w+`).FindAllString(read(t, filepath.Join(deploy, "prometheus-alerts.yml")), -1)
+	// The URIs of this test name no certificate.
+	metrics += more + "\nddltail_certificate_expiry_timestamp_seconds{use=\"mongodb_client\"} 1\n"
+	text := read(t, filepath.Join(deploy, "prometheus-alerts.yml")) + read(t, dashboard)
+	names := regexp.MustCompile(`\bddltail_\w+`).FindAllString(text, -1)
 	if len(names) == 0 {
-		t.Error("the rules name no metric")
+		t.Error("rules and dashboard name no metric")
 	}
 	for _, name := range names {
 		if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).MatchString(metrics) {
 			t.Errorf("no metric %s is served", name)
 		}
+	}
+}
+
+const dashboard = "../../deploy/grafana/ddltail.json"
+
+// TestRunbook: each alert links to a section of the runbook, and each section is of an alert.
+func TestRunbook(t *testing.T) {
+	t.Parallel()
+	rules := read(t, filepath.Join(deploy, "prometheus-alerts.yml"))
+	runbook := read(t, "../../docs/runbook.md")
+	var alerts, sections []string
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(rules, -1) {
+		alerts = append(alerts, m[1])
+		if link := "docs/runbook.md#" + strings.ToLower(m[1]) + "\n"; !strings.Contains(rules, link) {
+			t.Errorf("%s has no runbook_url that ends with %q", m[1], link)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^### (\w+)$`).FindAllStringSubmatch(runbook, -1) {
+		sections = append(sections, m[1])
+	}
+	slices.Sort(alerts)
+	slices.Sort(sections)
+	if len(alerts) == 0 || !slices.Equal(alerts, sections) {
+		t.Errorf("alerts %q\nsections of the runbook %q", alerts, sections)
 	}
 }

@@ -18,6 +18,7 @@ func TestCreateUserGrantsTheTable(t *testing.T) {
 	}{
 		"run":              {privileges.Use{}, nil},
 		"run_with_removal": {privileges.Use{HistoryTTL: true}, []string{"DDLTAIL_HISTORY_TTL=24h"}},
+		"run_with_actors":  {privileges.Use{HistoryTTL: true, Actor: true, GetLog: true}, []string{"DDLTAIL_HISTORY_TTL=24h", "DDLTAIL_ACTOR=getlog"}},
 		"listen":           {privileges.Use{Role: privileges.Listen}, []string{"DDLTAIL_ROLE=listen"}},
 		"history":          {privileges.Use{Role: privileges.History}, []string{"DDLTAIL_ROLE=history"}},
 	} {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,10 +12,14 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/test/certs"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
+
+// codeNamespaceExists is the answer to a second create.
+const codeNamespaceExists = 48
 
 // replaced puts a content in the place of a file at once, as Kubernetes and rename(2) do.
 func replaced(t *testing.T, path string, content []byte) {
@@ -49,7 +54,13 @@ func TestPasswordRotated(t *testing.T) {
 	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "updateUser", Value: "ann"}, {Key: "pwd", Value: "s3cret-new"}}).Err())
 	s.must(secured.Members()[0].Restart(t.Context()))
 	s.must(secured.WaitReady(t.Context()))
-	s.must(s.db.CreateCollection(t.Context(), "refused"))
+	// A server that has just started may not yet have read the key of the client's cluster
+	// time, and then refuses its login.
+	s.until("a collection is created", func() bool {
+		err := s.db.CreateCollection(t.Context(), "refused")
+		var fromServer mongo.ServerError
+		return err == nil || errors.As(err, &fromServer) && fromServer.HasErrorCode(codeNamespaceExists)
+	})
 	s.until("ddltail is refused", func() bool {
 		return strings.Contains(p.Stderr(), "credentials are refused") && strings.Contains(listening.Stderr(), "credentials are refused")
 	})

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +50,46 @@ func TestOwnCollectionsArchived(t *testing.T) {
 	s.wantDefinition("while_down")
 	s.wantDefinition("catalog_while_down")
 	s.wantDelivered(listener.Stdout, "after_the_restart")
+	s.wantHealthy()
+}
+
+// TestOwnCollectionsComeAndGo renames each own collection away, back over the new one, and drops it, while `run` and `listen` are
+// up: what is made meanwhile is reported and delivered once, and a comparison finds nothing.
+func TestOwnCollectionsComeAndGo(t *testing.T) {
+	s := newScene(t, "own_come_and_go")
+	detector := s.start("DDLTAIL_ACTOR=getlog", "DDLTAIL_ACTOR_WAIT=0")
+	listener := s.launch([]string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+s.uri)
+	made := []string{"first_of_come_and_go"} // the detectors of other tests report it, too, and this one theirs
+	s.wantDelivered(listener.Stdout, made[0])
+	for _, own := range []string{"schema_notifications", "schema_history", "schema_catalog", "schema_checkpoints", "schema_actors"} {
+		for step, change := range []func(){
+			func() { s.rename(own, own+"_old") },
+			func() { s.renameWith(own+"_old", own, "dropTarget") },
+			func() { s.run(bson.D{{Key: "drop", Value: own}}) },
+		} {
+			s.until(own+" exists", func() bool {
+				names, err := s.db.ListCollectionNames(t.Context(), bson.D{{Key: "name", Value: own}})
+				return err == nil && len(names) == 1
+			})
+			s.until("all is marked as processed", func() bool {
+				n, err := s.db.Collection("schema_notifications").CountDocuments(t.Context(), bson.D{{Key: "processed", Value: false}})
+				return err == nil && n == 0
+			})
+			change()
+			made = append(made, fmt.Sprintf("come_and_go_%d_of_%s", step, own))
+			s.wantDelivered(listener.Stdout, made[len(made)-1])
+		}
+	}
+	for _, name := range made {
+		if n := strings.Count(listener.Stdout(), `"CREATE COLLECTION `+name+`"`); n != 1 {
+			t.Errorf("the creation of %s is delivered %d times", name, n)
+		}
+	}
+	if code, err := detector.Stop(t.Context()); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v", code, err)
+	}
+	p := s.start("DDLTAIL_RECONCILE=start")
+	s.until("the catalog is compared", func() bool { return strings.Contains(p.Stderr(), "catalog matches the server's") })
 	s.wantHealthy()
 }
 

@@ -24,7 +24,7 @@ func needed(use privileges.Use) []privileges.Need {
 // grant creates a user with a role of these privileges, both of one name.
 func grant(t *testing.T, admin *mongo.Database, name string, may []privileges.Privilege) {
 	t.Helper()
-	var list bson.A
+	list := bson.A{}
 	for _, p := range may {
 		list = append(list, bson.D{{Key: "resource", Value: resource(p.Resource)}, {Key: "actions", Value: p.Actions}})
 	}
@@ -72,11 +72,11 @@ func TestPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for _, need := range needed(privileges.Use{Database: "x", HistoryTTL: true, MajorVersion: major}) {
+	for _, need := range needed(privileges.Use{Database: "x", HistoryTTL: true, Actor: true, GetLog: true, MajorVersion: major}) {
 		for i := range need.Privileges {
 			n++
 			name := fmt.Sprintf("lacking%d", n)
-			needs := needed(privileges.Use{Database: name, HistoryTTL: true, MajorVersion: major})
+			needs := needed(privileges.Use{Database: name, HistoryTTL: true, Actor: true, GetLog: true, MajorVersion: major})
 			left := needs[slices.IndexFunc(needs, func(other privileges.Need) bool {
 				return other.By == need.By && other.Without == need.Without && len(other.Privileges) > i &&
 					slices.Equal(other.Privileges[i].Actions, need.Privileges[i].Actions)
@@ -84,7 +84,7 @@ func TestPrivileges(t *testing.T) {
 			grant(t, admin, name, without(needs, left))
 			t.Run(left.String(), func(t *testing.T) {
 				t.Parallel()
-				checkLacking(t, need.Effect, left.String(), "DDLTAIL_MONGODB_URI="+secured.URIOf(name, "s3cret", name), "DDLTAIL_HISTORY_TTL=1h")
+				checkLacking(t, need.Effect, left.String(), "DDLTAIL_MONGODB_URI="+secured.URIOf(name, "s3cret", name), "DDLTAIL_HISTORY_TTL=1h", "DDLTAIL_ACTOR=getlog")
 			})
 		}
 	}
@@ -102,9 +102,7 @@ func checkLacking(t *testing.T, effect privileges.Effect, left string, variables
 		if missing := privilegesMissing(t, p); (missing > 0) != (effect == privileges.Configured) {
 			t.Errorf("privileges_missing is %v", missing)
 		}
-		if n := strings.Count(p.Stderr(), `"msg":"privileges are missing"`); n != 1 || !strings.Contains(p.Stderr(), left) {
-			t.Errorf("%d lines, want one that names %s:\n%s", n, left, p.Stderr())
-		}
+		wantWarned(t, p, left)
 	}
 	status := launch(t, []string{"status"}, variables...)
 	if _, err := status.Wait(t.Context()); err != nil {
@@ -115,12 +113,95 @@ func checkLacking(t *testing.T, effect privileges.Effect, left string, variables
 			t.Errorf("status does not say %q:\n%s", want, status.Stdout())
 		}
 	}
-	for _, text := range []string{p.Stderr(), status.Stdout()} {
+	neverSaid(t, p.Stderr(), status.Stdout())
+}
+
+// neverSaid checks that no text has a remedy that grants too much, a raw command or a secret.
+func neverSaid(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
 		for _, never := range []string{"readWrite", "lsid", "$clusterTime", "signature", "s3cret"} {
 			if strings.Contains(text, never) {
 				t.Errorf("%q is in\n%s", never, text)
 			}
 		}
+	}
+}
+
+// TestPrivilegesOfCommands takes each action away in turn from a user of the commands that
+// connect to the sink alone: they exit at once, or work without what the table says.
+func TestPrivilegesOfCommands(t *testing.T) {
+	t.Parallel()
+	secured := mongotest.NewStandalone(t, mongotest.Options{Auth: true})
+	root := mongotest.Connect(t, secured.URI())
+	admin := root.Database("admin")
+	_, err := root.Database("audit").Collection("schema_history").InsertOne(t.Context(), bson.D{
+		{Key: "_id", Value: "rs0:1795479993:0000000001:000000"}, {Key: "operation", Value: "CREATE_COLLECTION"},
+		{Key: "collection", Value: "payments"}, {Key: "database", Value: "banking_db"}, {Key: "ns", Value: "banking_db.payments"},
+		{Key: "timestamp", Value: 1795479993.1}, {Key: "source", Value: "oplog"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		role privileges.Role
+		args string
+	}{
+		{privileges.Listen, "listen --stdout"},
+		{privileges.Listen, "setup"},
+		{privileges.Listen, "notify CREATE_COLLECTION payments"},
+		{privileges.Listen, "cleanup"},
+		{privileges.Listen, "redeliver --rejected"},
+		{privileges.History, "history"},
+	} {
+		args := strings.Fields(c.args)
+		needs := privileges.Use{Role: c.role, Command: args[0], Database: "audit"}.Needs(privileges.Sink)
+		for _, need := range needs {
+			for _, left := range single(need.Privileges) {
+				name := fmt.Sprintf("%s_%s_%s", args[0], *left.Resource.Collection, left.Actions[0])
+				grant(t, admin, name, slices.DeleteFunc(single(without(needs, privileges.Privilege{})), func(p privileges.Privilege) bool {
+					return p.String() == left.String()
+				}))
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					p := launch(t, args, fmt.Sprintf("DDLTAIL_MONGODB_URI=mongodb://%s:s3cret@%s/audit?authSource=admin", name, secured.Addr()))
+					switch {
+					case need.Effect == privileges.Required:
+						wantExit(t, p, 2, left.String(), "run "+privileges.Script+" with DDLTAIL_ROLE="+string(c.role))
+					case c.role == privileges.History:
+						wantExit(t, p, 0)
+						if !strings.Contains(p.Stdout(), "banking_db.payments") {
+							t.Errorf("the change is not listed:\n%s", p.Stdout())
+						}
+					default:
+						wantWarned(t, p, left.String())
+					}
+					neverSaid(t, p.Stderr())
+				})
+			}
+		}
+	}
+}
+
+// single splits privileges into such of one action.
+func single(list []privileges.Privilege) []privileges.Privilege {
+	var all []privileges.Privilege
+	for _, p := range list {
+		for _, action := range p.Actions {
+			all = append(all, privileges.Privilege{Resource: p.Resource, Actions: []string{action}})
+		}
+	}
+	return all
+}
+
+// wantWarned waits until a daemon is ready that has logged once what it lacks.
+func wantWarned(t *testing.T, p *ddltailtest.Process, left string) {
+	t.Helper()
+	if err := p.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(p.Stderr(), `"msg":"privileges are missing"`); n != 1 || !strings.Contains(p.Stderr(), left) {
+		t.Errorf("%d lines, want one that names %s:\n%s", n, left, p.Stderr())
 	}
 }
 

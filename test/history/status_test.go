@@ -95,7 +95,7 @@ func TestStatusOfNothing(t *testing.T) {
 	if code != 1 {
 		t.Errorf("exit %d", code)
 	}
-	contains(t, stdout, "cannot be asked", "127.0.0.1:1")
+	contains(t, stdout, "cannot be queried", "127.0.0.1:1")
 	containsNot(t, stdout+stderr, "hidden")
 }
 

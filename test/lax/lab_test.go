@@ -23,9 +23,6 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// database is where the trials are made.
-const database = "lax"
-
 // lab is a server with the objects that it accepted.
 type lab struct {
 	*testing.T

@@ -2,6 +2,9 @@ package lax
 
 import "strings"
 
+// database is where the trials are made.
+const database = "lax"
+
 // Option is one option in the place where it is tried.
 type Option struct {
 	Name string

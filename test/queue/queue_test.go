@@ -1,4 +1,4 @@
-// Package queue tests ddltail with queues that teams made before it.
+// Package queue tests ddltail with a queue, and other own collections, that have options of a team.
 package queue
 
 import (
@@ -61,7 +61,7 @@ func (s scene) run(cmd bson.D) {
 func (s scene) start(args ...string) *ddltailtest.Process {
 	s.Helper()
 	p, err := ddltailtest.Start(binary, args, "DDLTAIL_MONGODB_URI="+set.URIOf("", "", s.name), "DDLTAIL_SOURCE="+s.name,
-		"DDLTAIL_NAMESPACES="+s.name+".made_*")
+		"DDLTAIL_NAMESPACES="+s.name+".made_*", "DDLTAIL_ACTOR=getlog", "DDLTAIL_ACTOR_WAIT=0")
 	s.must(err)
 	s.Cleanup(func() {
 		if s.Failed() {
@@ -199,7 +199,7 @@ func TestValidator(t *testing.T) {
 		s := newScene(t, "validator_run", bson.E{Key: "validator", Value: bson.D{{Key: "team", Value: bson.D{{Key: "$exists", Value: true}}}}})
 		p := s.write()
 		s.names(p, "the validator refuses the document validator_run:")
-		s.removeValidator()
+		s.setValidator("schema_notifications", bson.D{})
 		s.deliver()
 	})
 	t.Run("of listen", func(t *testing.T) {
@@ -207,16 +207,16 @@ func TestValidator(t *testing.T) {
 		s.write()
 		l := s.start("listen", "--stdout")
 		s.names(l, "the validator refuses the document validator_listen:")
-		s.removeValidator()
+		s.setValidator("schema_notifications", bson.D{})
 		s.until("all notifications are delivered", func() bool { return strings.Count(l.Stdout(), "\n") == changes })
 	})
 }
 
-// removeValidator waits for index builds, which do not let a collMod in.
-func (s scene) removeValidator() {
+// setValidator waits for index builds, which do not let a collMod in.
+func (s scene) setValidator(coll string, validator bson.D) {
 	s.Helper()
-	s.until("the validator is removed", func() bool {
-		return s.queue.Database().RunCommand(s.Context(), bson.D{{Key: "collMod", Value: "schema_notifications"}, {Key: "validator", Value: bson.D{}}}).Err() == nil
+	s.until("the validator is set", func() bool {
+		return s.queue.Database().RunCommand(s.Context(), bson.D{{Key: "collMod", Value: coll}, {Key: "validator", Value: validator}}).Err() == nil
 	})
 }
 
@@ -283,4 +283,54 @@ func (s scene) repeated() {
 		n, err := s.queue.CountDocuments(s.Context(), bson.D{{Key: "ns", Value: s.name + ".made_last"}})
 		return err == nil && n == 1
 	})
+}
+
+// TestOwnCollections: each own collection that is written refuses a document, by a validator or by a unique index. Without it
+// all goes on.
+func TestOwnCollections(t *testing.T) {
+	for _, c := range []struct{ coll, by, selects string }{
+		{"schema_history", "validator", ""}, {"schema_history", "index", "ns"},
+		{"schema_catalog", "validator", ""}, {"schema_catalog", "index", "ns"},
+		{"schema_checkpoints", "validator", ""},
+		{"schema_actors", "validator", ""}, {"schema_actors", "index", "source"},
+	} {
+		t.Run(strings.TrimPrefix(c.coll, "schema_")+" "+c.by, func(t *testing.T) {
+			s := newScene(t, "own_"+strings.TrimPrefix(c.coll, "schema_")+"_"+c.by)
+			p := s.start("run")
+			s.ready(p)
+			coll := s.queue.Database().Collection(c.coll)
+			want := "the validator refuses the document " + s.name
+			if c.by == "index" {
+				s.refuseByIndex(coll, c.selects)
+				want = "the unique index one each refuses the document " + s.name
+			} else {
+				s.setValidator(c.coll, bson.D{{Key: "team", Value: true}})
+			}
+			s.run(bson.D{{Key: "create", Value: "made_now"}})
+			s.until("the log names "+want, func() bool { return strings.Contains(p.Stderr(), want) })
+			if c.coll != "schema_actors" { // which nothing waits for
+				s.names(p, want)
+			}
+			s.setValidator(c.coll, bson.D{})
+			s.must(coll.Indexes().DropAll(t.Context()))
+			s.until("/readyz is ok again", func() bool { status, _, err := p.Get(t.Context(), "/readyz"); return err == nil && status == 200 })
+			for _, written := range []string{"schema_history", "schema_notifications", "schema_catalog", c.coll} {
+				s.until(written+" is written", func() bool {
+					n, err := s.queue.Database().Collection(written).CountDocuments(t.Context(), bson.D{{Key: "_id", Value: bson.Regex{Pattern: "^" + s.name}}})
+					return err == nil && n > 0
+				})
+			}
+		})
+	}
+}
+
+// refuseByIndex creates a unique index that refuses each document with one value of a field.
+func (s scene) refuseByIndex(coll *mongo.Collection, field string) {
+	s.Helper()
+	value := map[string]string{"ns": s.name + ".made_now", "source": s.name}[field]
+	_, err := coll.InsertOne(s.Context(), bson.D{{Key: "_id", Value: "seed"}, {Key: field, Value: value}})
+	s.must(err)
+	_, err = coll.Indexes().CreateOne(s.Context(), mongo.IndexModel{Keys: bson.D{{Key: "team", Value: 1}},
+		Options: options.Index().SetName("one each").SetUnique(true).SetPartialFilterExpression(bson.D{{Key: field, Value: value}})})
+	s.must(err)
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
 // TestUnlisted takes a set with every kind of object that a server cannot list through all
@@ -212,7 +214,9 @@ func (s *scene) behindTheGap() []string {
 
 // lostCheckpoint deletes the stored checkpoint while ddltail is down.
 func (s *scene) lostCheckpoint() {
-	_, err := s.client.Database(audit).Collection("schema_checkpoints").DeleteMany(s.Context(), bson.D{})
+	// ddltail reads what a majority has; before 5.0 that is not the default of writes.
+	checkpoints := s.client.Database(audit).Collection("schema_checkpoints", options.Collection().SetWriteConcern(writeconcern.Majority()))
+	_, err := checkpoints.DeleteMany(s.Context(), bson.D{})
 	s.must(err)
 	s.create("shop", "while_down")
 	p := s.start()

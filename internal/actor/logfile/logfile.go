@@ -56,7 +56,7 @@ func (f *Follower) Close() error {
 	return err
 }
 
-// Read returns the lines that were completed since the last call. No file at Path is no error: it can be absent for a moment
+// Read returns the lines that were completed since the last call. A missing file at Path is not an error: it can be absent for a moment
 // while it is rotated.
 func (f *Follower) Read() (r Result, err error) {
 	if f.file == nil {

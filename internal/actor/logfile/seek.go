@@ -15,7 +15,7 @@ type Skipped []string
 
 // Seek opens the log at the last line that is not later than a time, or a little before it: in the file at Path or in one that was
 // rotated away. Where that would be in a compressed file, it begins with the oldest one that is not, and returns the names of those.
-// Call it before the first Read. No file at Path is no error.
+// Call it before the first Read. A missing file at Path is not an error.
 func (f *Follower) Seek(at time.Time) (Skipped, error) {
 	files, compressed, err := f.files()
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// maxInsert bounds how many documents go in one insert.
+// maxInsert bounds how many documents are written per insert.
 const maxInsert = 500
 
-// QueueKind returns the kind mongodb: the queue, and the history that goes with it.
+// QueueKind returns the kind mongodb: the queue, and the history.
 func QueueKind() sink.Kind {
 	return sink.Kind{
 		Name: "mongodb", Summary: "queue and history", FillsQueue: true, WritesHistory: true,
@@ -31,10 +31,10 @@ func QueueKind() sink.Kind {
 	}
 }
 
-// HistoryKind returns the kind history: the history alone.
+// HistoryKind returns the kind history: the history only.
 func HistoryKind() sink.Kind {
 	return sink.Kind{
-		Name: sink.HistoryName, Summary: "history alone", WritesHistory: true,
+		Name: sink.HistoryName, Summary: "history only", WritesHistory: true,
 		Open: func(sink.Spec, sink.Values, sink.Resources) ([]sink.Output, error) {
 			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}}, nil
 		},

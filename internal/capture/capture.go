@@ -1,0 +1,231 @@
+// Package capture makes every kind of DDL once on a server and returns the oplog entries that
+// the server wrote, so that ddltail can be tested with servers that nobody here can run.
+package capture
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// cleanupLimit bounds the removal of the databases, after an interruption too.
+const cleanupLimit = 30 * time.Second
+
+// own matches the names of the databases that captures create.
+var own = regexp.MustCompile(`^ddltail_capture_[0-9a-f]{16}(_other)?$`)
+
+// ErrUserDatabases is that the server holds databases of users.
+var ErrUserDatabases = errors.New("the server holds databases of users")
+
+// Options are what a capture may do.
+type Options struct {
+	// Scratch allows a server that holds databases of users.
+	Scratch bool
+	// Log adds the lines of the server's log that name the databases.
+	Log bool
+	// Progress is called with the name of each step, and the server's refusal if any.
+	Progress func(step string, refusal error)
+}
+
+// Capture is what a server wrote.
+type Capture struct {
+	Version string
+	// Entries are oplog entries in the order of the oplog.
+	Entries []bson.Raw
+	// Refused are the steps that the server refused, with its answer.
+	Refused []string
+	// Log are lines of the server's log.
+	Log []string
+}
+
+// Run removes what an interrupted capture has left, makes every kind of DDL once in two
+// databases with random names, and removes them. The client's write concern must be majority.
+func Run(ctx context.Context, client *mongo.Client, opts Options) (Capture, error) {
+	if err := prepare(ctx, client, opts.Scratch); err != nil {
+		return Capture{}, err
+	}
+	name := "ddltail_capture_" + random()
+	db := databases{main: client.Database(name), other: client.Database(name + "_other")}
+	c, err := run(ctx, client, db, opts)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
+	defer cancel()
+	for _, d := range []*mongo.Database{db.main, db.other} {
+		if dropErr := d.Drop(bounded); dropErr != nil {
+			err = errors.Join(err, fmt.Errorf("drop %s (the next capture removes it): %w", d.Name(), dropErr))
+		}
+	}
+	return c, err
+}
+
+// prepare checks the server, and removes what an interrupted capture has left.
+func prepare(ctx context.Context, client *mongo.Client, scratch bool) error {
+	var hello struct {
+		SetName string `bson:"setName"`
+	}
+	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
+		return fmt.Errorf("query the server: %w", err)
+	}
+	if hello.SetName == "" {
+		return errors.New("the server is no member of a replica set: it has no oplog")
+	}
+	names, err := client.ListDatabaseNames(ctx, bson.D{})
+	if err != nil {
+		return fmt.Errorf("list the databases: %w", err)
+	}
+	var left, users []string
+	for _, n := range names {
+		switch {
+		case own.MatchString(n):
+			left = append(left, n)
+		case !slices.Contains([]string{"admin", "config", "local"}, n):
+			users = append(users, n)
+		}
+	}
+	if len(users) > 0 && !scratch {
+		return fmt.Errorf("%w: %s", ErrUserDatabases, strings.Join(users, ", "))
+	}
+	for _, n := range left {
+		if err := client.Database(n).Drop(ctx); err != nil {
+			return fmt.Errorf("drop %s, which an interrupted capture has left: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func run(ctx context.Context, client *mongo.Client, db databases, opts Options) (Capture, error) {
+	var c Capture
+	var build struct {
+		Version string `bson:"version"`
+	}
+	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&build); err != nil {
+		return c, fmt.Errorf("read the server's version: %w", err)
+	}
+	c.Version = build.Version
+	start, err := newest(ctx, client)
+	if err != nil {
+		return c, err
+	}
+	for _, s := range steps() {
+		err := s.run(ctx, db)
+		var refusal mongo.ServerError
+		if err != nil && (ctx.Err() != nil || !errors.As(err, &refusal)) {
+			return c, fmt.Errorf("step %q: %w", s.name, err)
+		}
+		if err != nil {
+			c.Refused = append(c.Refused, s.name+": "+strings.Join(strings.Fields(err.Error()), " "))
+		}
+		opts.Progress(s.name, err)
+	}
+	if c.Entries, err = entries(ctx, client, start, db); err != nil {
+		return c, err
+	}
+	if opts.Log {
+		c.Log, err = logLines(ctx, client, db.main.Name())
+	}
+	return c, err
+}
+
+// newest returns the timestamp of the newest oplog entry.
+func newest(ctx context.Context, client *mongo.Client) (bson.Timestamp, error) {
+	var entry struct {
+		TS bson.Timestamp `bson:"ts"`
+	}
+	err := oplogOf(client).FindOne(ctx, bson.D{}, options.FindOne().SetSort(bson.D{{Key: "$natural", Value: -1}})).Decode(&entry)
+	if err != nil {
+		return bson.Timestamp{}, fmt.Errorf("read the newest oplog entry: %w", err)
+	}
+	return entry.TS, nil
+}
+
+// entries returns the entries after start that are of these databases alone.
+func entries(ctx context.Context, client *mongo.Client, start bson.Timestamp, db databases) ([]bson.Raw, error) {
+	cursor, err := oplogOf(client).Find(ctx, bson.D{{Key: "ts", Value: bson.D{{Key: "$gt", Value: start}}}})
+	if err != nil {
+		return nil, fmt.Errorf("read the oplog: %w", err)
+	}
+	defer cursor.Close(context.WithoutCancel(ctx))
+	var found []bson.Raw
+	for cursor.Next(ctx) {
+		if isOf(cursor.Current, db.main.Name()) {
+			found = append(found, slices.Clone(cursor.Current))
+		}
+	}
+	if err := cursor.Err(); err != nil {
+		return nil, fmt.Errorf("read the oplog: %w", err)
+	}
+	return found, nil
+}
+
+func oplogOf(client *mongo.Client) *mongo.Collection {
+	return client.Database("local").Collection("oplog.rs")
+}
+
+// isOf reports whether an entry, or each operation in it, is of the databases that begin
+// with a name, and is a command or concerns views: documents are no DDL.
+func isOf(entry bson.Raw, name string) bool {
+	ns, _ := entry.Lookup("ns").StringValueOK()
+	operations, isBatch := entry.Lookup("o", "applyOps").ArrayOK()
+	if isBatch {
+		values, err := operations.Values()
+		return err == nil && len(values) > 0 && !slices.ContainsFunc(values, func(v bson.RawValue) bool {
+			inner, ok := v.DocumentOK()
+			if !ok {
+				return true
+			}
+			ns, _ := inner.Lookup("ns").StringValueOK()
+			return !strings.HasPrefix(ns, name)
+		})
+	}
+	op, _ := entry.Lookup("op").StringValueOK()
+	return strings.HasPrefix(ns, name) && (op == "c" || strings.HasSuffix(ns, ".system.views"))
+}
+
+// logLines returns the lines of the server's log that name the databases.
+func logLines(ctx context.Context, client *mongo.Client, name string) ([]string, error) {
+	var reply struct {
+		Log []string `bson:"log"`
+	}
+	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "getLog", Value: "global"}}).Decode(&reply)
+	if err != nil {
+		return nil, fmt.Errorf("read the server's log: %w", err)
+	}
+	return slices.DeleteFunc(reply.Log, func(line string) bool { return !strings.Contains(line, name) }), nil
+}
+
+// Format is the form of ddltail's golden cases: a comment, then sections.
+func (c Capture) Format() ([]byte, error) {
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "As mongod %s wrote it.\n", c.Version)
+	for _, r := range c.Refused {
+		fmt.Fprintf(&text, "Refused: %s\n", r)
+	}
+	text.WriteString("-- entries --\n")
+	for _, e := range c.Entries {
+		line, err := bson.MarshalExtJSON(e, true, false)
+		if err != nil {
+			return nil, fmt.Errorf("encode an oplog entry: %w", err)
+		}
+		text.Write(append(line, '\n'))
+	}
+	if len(c.Log) > 0 {
+		text.WriteString("-- log --\n" + strings.Join(c.Log, "\n") + "\n")
+	}
+	return text.Bytes(), nil
+}
+
+func random() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
+}
