@@ -80,7 +80,8 @@ func TestPipelinesStart(t *testing.T) {
 	p := s.launch([]string{"run"}, "DDLTAIL_MONGODB_URI="+s.uri, "DDLTAIL_SINKS=nats:nothing", "DDLTAIL_NAME=nats", url)
 	wantExit(t, p, 2, "no stream stores the subject nothing.>")
 	s.must(nats.CreateStream(t.Context(), "ddl", nil))
-	p = s.start("DDLTAIL_SINKS=mongodb,nats:ddl", url)
+	// A change of another test must not be the one that waits.
+	p = s.start("DDLTAIL_SINKS=mongodb,nats:ddl", "DDLTAIL_NAMESPACES="+s.db.Name()+".*", url)
 	if !strings.Contains(p.Stderr(), "a DDLTAIL_NAME of its own") {
 		t.Error("no warning about an audit that waits for a broker")
 	}
