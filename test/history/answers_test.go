@@ -52,6 +52,7 @@ func TestAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	healthy(t, well)
+	time.Sleep(time.Second) // within the second of the first listing `history --as-of` has a note
 	other := mongotest.NewReplicaSet(t, mongotest.Options{})
 	only := []string{"DDLTAIL_MONGODB_URI=" + other.URI(), "DDLTAIL_DATABASE=only_setup"}
 	command{[]string{"setup"}, only}.ok(t)

@@ -32,8 +32,8 @@ func TestWrongUsage(t *testing.T) {
 		want string
 	}{
 		{"listen", "DDLTAIL_BACKEND_URL is not set"},
-		{"listen --stdin", "usage: ddltail listen"},
-		{"listen here", "usage: ddltail listen"},
+		{"listen --stdin", `"usage":"ddltail listen`},
+		{"listen here", `"usage":"ddltail listen`},
 		{"notify", "usage: ddltail notify"},
 		{"notify CREATE_COLLECTION", "needs a collection"},
 		{"notify CREATE_TABLE payments", "usage: ddltail notify"},
