@@ -3,7 +3,6 @@ package actor
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -45,28 +44,12 @@ const (
 	idModified        = 5324200 // from 5.0: a collMod, before it begins; without its database
 )
 
-// Connection is what is known of a client connection.
-type Connection struct {
-	Name                           string   // connN
-	Users                          []string // user@db
-	App, Driver, Client, Mechanism string
-	Mongos                         bool // a mongos is between the client and this server
-}
-
 // State is what the server process said of itself at one moment.
 type State struct {
 	Connections []Connection
 	Primary     bool
 	Term        int64
 	Version     int // the major version of the server
-}
-
-// known is a connection with the position in the log since which its users cannot have changed.
-type known struct {
-	Connection
-	epoch     int
-	confirmed bool
-	began     bool // its first line was read
 }
 
 // Log is the log of one server process, in order. The zero value is an empty log.
@@ -200,99 +183,6 @@ func (l *Log) transition(line Line) {
 	case l.role != rolePrimary:
 		l.term, l.termSince, l.role = 0, l.seq, roleUnknown
 	}
-}
-
-func (l *Log) connection(line Line) {
-	name := line.Context
-	if line.ID == idAccepted {
-		name = "conn" + line.attr.text("connectionId")
-	}
-	if !isConnection(name) {
-		return
-	}
-	switch line.ID {
-	case idAccepted:
-		l.quiet = false
-		l.put(name, &known{epoch: l.seq, began: true, Connection: Connection{Name: name, Client: line.attr.text("remote")}})
-	case idEnded:
-		l.end(name)
-	case idMetadata:
-		c := l.get(name)
-		if !c.began {
-			c = l.suspectQuiet(name)
-		}
-		c.describe(line.attr)
-	default:
-		l.authenticated(l.get(name), line)
-	}
-}
-
-// suspectQuiet is called for a connection whose first line is missing. A server that is configured to be quiet logs neither
-// connections nor authentications: a connection could become another user's unnoticed, so none is confirmed until one is logged.
-func (l *Log) suspectQuiet(name string) *known {
-	if !l.quiet {
-		l.quiet, l.gap, l.connections = true, l.seq, nil
-	}
-	return l.get(name)
-}
-
-// end forgets a connection, but not that it ended: an answer of the server that was on its way may be older.
-func (l *Log) end(name string) {
-	delete(l.connections, name)
-	if len(l.ended) >= maxEnded {
-		l.ended, l.forgotten = nil, l.seq
-	}
-	if l.ended == nil {
-		l.ended = map[string]int{}
-	}
-	l.ended[name] = l.seq
-}
-
-func (l *Log) authenticated(c *known, line Line) {
-	user, db := line.attr.text("principalName"), line.attr.text("authenticationDatabase")
-	if line.ID != idAuthenticated {
-		user, db = line.attr.text("user"), line.attr.text("db")
-		if _, named := line.attr["user"]; !named && !line.cut {
-			return // before 7.0 a line of higher verbosity, beside the one that has the user
-		}
-	}
-	c.epoch = l.seq
-	if user == "" || db == "" { // cut
-		c.Users, c.confirmed, c.began = nil, false, false
-		return
-	}
-	// A second user of the same database replaces the first; of another database it is added.
-	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(other string) bool { return strings.HasSuffix(other, "@"+db) })
-	c.Users = append(c.Users, user+"@"+db)
-	if c.Mechanism = line.attr.text("mechanism"); line.ID == idCertificate {
-		c.Mechanism = "MONGODB-X509"
-	}
-	// If the start of a connection was missed, other users may be authenticated on it, too.
-	c.confirmed = c.began
-}
-
-// describe reads the client's metadata, which the client chose: it is data and never more.
-func (c *known) describe(attr object) {
-	doc := attr.object("doc")
-	c.App = doc.object("application").text("name")
-	c.Driver = strings.TrimSpace(doc.object("driver").text("name") + " " + doc.object("driver").text("version"))
-	_, c.Mongos = doc["mongos"]
-}
-
-func (l *Log) get(name string) *known {
-	if c, ok := l.connections[name]; ok {
-		return c
-	}
-	c := &known{epoch: l.gap, Connection: Connection{Name: name}}
-	l.put(name, c)
-	return c
-}
-
-func (l *Log) put(name string, c *known) {
-	if l.connections == nil {
-		l.connections = map[string]*known{}
-	}
-	l.connections[name] = c
 }
 
 // Confirm applies what the server said after the mark was taken, once the lines up to that answer have been added. It counts only
