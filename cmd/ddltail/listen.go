@@ -32,8 +32,6 @@ const (
 	// failure.
 	cleanUpEvery = time.Hour
 	cleanUpAgain = time.Minute
-	// explainTimeout bounds the reading of what the user may do.
-	explainTimeout = 2 * time.Second
 )
 
 func listenCommand() *cobra.Command {
@@ -136,8 +134,6 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 	}
 	logMissing(l.Log, []privileges.Missing{missing})
 	l.Explain = func(err error) error {
-		ctx, cancel := context.WithTimeout(ctx, explainTimeout)
-		defer cancel()
 		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), err)
 	}
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", ReplicaSet: setName(ctx, db), Source: cfg.Source, Database: cfg.Database})

@@ -77,7 +77,7 @@ func prepare(ctx context.Context, client *mongo.Client, scratch bool) error {
 		return fmt.Errorf("query the server: %w", err)
 	}
 	if hello.SetName == "" {
-		return errors.New("the server is no member of a replica set: it has no oplog")
+		return errors.New("the server is not a member of a replica set: it has no oplog")
 	}
 	names, err := client.ListDatabaseNames(ctx, bson.D{})
 	if err != nil {

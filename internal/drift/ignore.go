@@ -73,7 +73,7 @@ func (i Ignored) checkKind() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no kind of difference; expected missing, unexpected or different", kind)
+	return fmt.Errorf("%q is not a kind of difference; expected missing, unexpected or different", kind)
 }
 
 // Split separates the differences that are accepted from the others.

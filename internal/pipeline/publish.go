@@ -18,9 +18,6 @@ import (
 // sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
 const sinkTimeout = 30 * time.Second
 
-// explainTimeout bounds the reading of what the user may do.
-const explainTimeout = 2 * time.Second
-
 // shutdownGrace is how long writes may continue after the signal to stop.
 const shutdownGrace = 2 * time.Second
 
@@ -203,7 +200,8 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 		}
 		if p.isStored(name) {
 			p.SinkCredentials.Failed(err)
-			err = p.explainSink(ctx, err)
+			// The server's own text repeats the command, with session and signature.
+			err = p.ExplainSink(ctx, err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
@@ -217,14 +215,6 @@ func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(con
 			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
 		}
 	}
-}
-
-// explainSink names the privileges that are missing. The server's own text repeats the
-// command, with session and signature.
-func (p *Pipeline) explainSink(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
-	defer cancel()
-	return p.ExplainSink(ctx, err)
 }
 
 // isStored reports whether a sink is one of ddltail's own collections.

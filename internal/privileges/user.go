@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -13,6 +14,9 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
+
+// explainTimeout bounds the reading of what the user may do.
+const explainTimeout = 2 * time.Second
 
 const codeUnauthorized = 13
 
@@ -206,11 +210,14 @@ func (u User) grant(privileges []Privilege, use Use) string {
 }
 
 // Explain returns err, or where a server refused a command for want of a privilege a
-// *config.Error that names what the use lacks there and how to grant it.
+// *config.Error that names what the use lacks there and how to grant it. It reads what the
+// user may do for at most explainTimeout; then the error names all that the use needs.
 func (u Use) Explain(ctx context.Context, client *mongo.Client, d Deployment, err error) error {
 	if !IsUnauthorized(err) {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
 	user, readErr := Read(ctx, client)
 	if readErr == nil {
 		if missing := user.Missing(u, u.Needs(d)).Error(); missing != nil {

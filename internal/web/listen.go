@@ -53,7 +53,7 @@ func checkStale(ctx context.Context, path string) error {
 	case err != nil:
 		return fmt.Errorf("look at the socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s exists and is no socket: remove it, or choose another path", path)
+		return fmt.Errorf("%s exists and is not a socket: remove it, or choose another path", path)
 	}
 	conn, err := (&net.Dialer{Timeout: dialLimit}).DialContext(ctx, "unix", path)
 	if err != nil {
