@@ -65,6 +65,20 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+// TestMissingOf joins what is missing where set and sink are one deployment: one command
+// grants it.
+func TestMissingOf(t *testing.T) {
+	use := Use{Database: "audit"}
+	users := map[Deployment]User{Tailed: logged("a"), Sink: logged("a")}
+	all := len(use.Needs(Tailed)) + len(use.Needs(Sink))
+	if joined := use.MissingOf(users, true); len(joined) != 1 || len(joined[0].Needs) != all {
+		t.Errorf("one deployment: %v, want %d needs in one", joined, all)
+	}
+	if apart := use.MissingOf(users, false); len(apart) != 2 || len(apart[0].Needs)+len(apart[1].Needs) != all {
+		t.Errorf("two deployments: %v, want %d needs in two", apart, all)
+	}
+}
+
 // TestEachPrivilege takes each row away in turn, from a user who has all others.
 func TestEachPrivilege(t *testing.T) {
 	for _, role := range []Role{Run, Listen, History} {
