@@ -159,6 +159,21 @@ func (p *Process) WaitReady(ctx context.Context) error {
 	}
 }
 
+// WaitLog waits until the log contains text. Much is logged by goroutines that readiness
+// does not wait for.
+func (p *Process) WaitLog(ctx context.Context, text string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for !strings.Contains(p.Stderr(), text) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("ddltail has not logged %q: %w\n%s", text, ctx.Err(), p.Stderr())
+		case <-time.After(poll):
+		}
+	}
+	return nil
+}
+
 // Get asks the process's HTTP server and gives status and body.
 func (p *Process) Get(ctx context.Context, path string) (int, string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL()+path, nil)

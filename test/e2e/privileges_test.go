@@ -200,6 +200,9 @@ func wantWarned(t *testing.T, p *ddltailtest.Process, left string) {
 	if err := p.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if err := p.WaitLog(t.Context(), left); err != nil {
+		t.Error(err)
+	}
 	if n := strings.Count(p.Stderr(), `"msg":"privileges are missing"`); n != 1 || !strings.Contains(p.Stderr(), left) {
 		t.Errorf("%d lines, want one that names %s:\n%s", n, left, p.Stderr())
 	}

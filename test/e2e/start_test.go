@@ -146,8 +146,8 @@ func TestAuthentication(t *testing.T) {
 		if err := p.WaitReady(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(p.Stderr(), "{resource: {db: 'admin', collection: 'system.version'}, actions: ['find']}") {
-			t.Errorf("nothing is said of it:\n%s", p.Stderr())
+		if err := p.WaitLog(t.Context(), "{resource: {db: 'admin', collection: 'system.version'}, actions: ['find']}"); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("root from a file", func(t *testing.T) {

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -104,9 +105,18 @@ func mixedTransaction(s *scene, name string, size int) error {
 	defer session.EndSession(s.Context())
 	// Another read concern create does not take.
 	o := options.Transaction().SetReadConcern(readconcern.Local()).SetWriteConcern(writeconcern.Majority())
-	_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
-		return nil, writeMixed(ctx, db, name, size)
-	}, o)
+	// A server with a small cache aborts a large transaction while others fill the cache: try it again.
+	const attempts, tooLargeForCache = 10, 313
+	for range attempts {
+		_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
+			return nil, writeMixed(ctx, db, name, size)
+		}, o)
+		var refused mongo.ServerError
+		if !errors.As(err, &refused) || !refused.HasErrorCode(tooLargeForCache) {
+			break
+		}
+		s.while(500, 1500)
+	}
 	effect := ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + "." + name}
 	if err != nil {
 		s.book.Doubtful(err, effect)
