@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // completionLimit bounds how long a shell waits for values that the sink holds.
@@ -107,7 +107,7 @@ func stored(read func(context.Context, history.Reader) ([]string, error)) comple
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		client, err := sink.Connect(cfg.Sink.Options())
+		client, err := store.Connect(cfg.Sink.Options())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
