@@ -11,6 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 	"github.com/ddltail/ddltail/internal/store"
 )
 
@@ -23,7 +24,7 @@ type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellC
 func addCompletion(root *cobra.Command) {
 	values := map[string]completion{
 		"operation": fixed(names(notification.Operations())...),
-		"risk":      fixed(names(notification.Risks())...),
+		"risk":      fixed(names(risk.All())...),
 		"receiver":  receiverNames,
 		"source":    stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Sources(ctx) }),
 		"ns":        stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Namespaces(ctx) }),
