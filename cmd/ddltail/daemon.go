@@ -35,9 +35,9 @@ type daemon struct {
 	metrics *metrics.Run
 	status  *pipeline.Status
 	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
-	hangup  *hangup
+	hangup  *hangup                 // reopens files and rereads credentials on SIGHUP
 	seeds   replicaset.Seeds
-	// credentials are the ones in cfg and seeds.
+	// credentials rotates the credentials in cfg and seeds.
 	credentials *credentials.Rotation
 }
 
@@ -57,36 +57,36 @@ func (d *daemon) rows() []web.Row {
 	}
 }
 
-// detect opens the files, then runs sessions until the process ends.
+// detect opens the sinks, then runs sessions until the process ends.
 func (d *daemon) detect(ctx context.Context) error {
 	outputs, err := openSinks(d.cfg, sinkReport{d.log, d.metrics})
 	if err != nil {
 		return err
 	}
 	defer d.closeSinks(outputs)
-	if holdsAudit(outputs) {
-		d.log.Warn("the history waits for a broker; give the broker's sink a DDLTAIL_NAME of its own")
+	if brokerDelaysHistory(outputs) {
+		d.log.Warn("an unavailable broker delays the history; run the broker's sink in a process with another DDLTAIL_NAME")
 	}
 	d.credentials = credentials.New(d.cfg, d.log)
-	d.credentials.Changed = func(mongoDB, stored config.URI) {
-		tailed, own := mongoDB.Expiry(), stored.Expiry()
+	d.credentials.Changed = func(mongoDB, sinkURI config.URI) {
+		tailed, stored := mongoDB.Expiry(), sinkURI.Expiry()
 		d.metrics.Certificates(map[string]time.Time{
-			"mongodb_client": tailed.Client, "mongodb_ca": tailed.CA, "sink_client": own.Client, "sink_ca": own.CA,
+			"mongodb_client": tailed.Client, "mongodb_ca": tailed.CA, "sink_client": stored.Client, "sink_ca": stored.CA,
 		})
 	}
 	d.hangup.call(func() {
 		reopenFiles(outputs, d.log)
 		d.credentials.Reread()
 	})
-	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, stored config.URI, again bool) error {
-		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, stored, mongoDB.Options()
-		return d.session(ctx, outputs, again)
+	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, sinkURI config.URI, reconnect bool) error {
+		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, sinkURI, mongoDB.Options()
+		return d.session(ctx, outputs, reconnect)
 	})
 }
 
-// session connects, finds where to begin, and runs the pipeline, all with one set of
-// credentials.
-func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool) error {
+// session connects, finds the position to start at, and runs the pipeline, all with one set
+// of credentials. Reconnect is true if an earlier session ran with other credentials.
+func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect bool) error {
 	client, err := store.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -97,8 +97,8 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 		p, err = d.prepare(ctx, client, outputs)
 		return err
 	}
-	wait := atStart(d.log)
-	if again {
+	wait := waitAtStart(d.log)
+	if reconnect {
 		d.status.Interrupted(errors.New("connecting with other credentials"))
 		wait = d.credentials.Connect
 	}
@@ -107,7 +107,7 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 	}
 	d.metrics.SetInfo(metrics.Info{Component: "run", ReplicaSet: p.Origin.ReplicaSet, Source: p.Origin.Source, Name: d.cfg.Name, Database: d.cfg.Database})
 	if p.Queue {
-		warnOfQueue(ctx, p.Database, d.log)
+		warnQueueRisks(ctx, p.Database, d.log)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
@@ -129,7 +129,7 @@ func (d *daemon) closeSinks(outputs []sink.Output) {
 	}
 }
 
-// prepare does once what must work before tailing can begin. It is safe to repeat.
+// prepare discovers the set, checks the privileges and builds the pipeline. It can be retried.
 func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []sink.Output) (*pipeline.Pipeline, error) {
 	view, err := d.discover(ctx, client)
 	if err != nil {
@@ -175,8 +175,8 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	return p, nil
 }
 
-// discover finds the members to tail. If none of the URI's answers, it queries those that
-// an earlier process has recorded.
+// discover finds the members to tail. If no member of the URI answers, it tries those that
+// an earlier process recorded.
 func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset.View, error) {
 	view, err := replicaset.Discover(ctx, d.seeds)
 	if err == nil {

@@ -101,7 +101,7 @@ func listen(
 		return rotation.Run(ctx, func(ctx context.Context, _, stored config.URI, again bool) error {
 			session := cfg
 			session.Sink = stored
-			wait := atStart(log)
+			wait := waitAtStart(log)
 			if again {
 				wait = rotation.Connect
 			}
@@ -111,7 +111,7 @@ func listen(
 }
 
 // handOver connects with one set of credentials, listens and cleans up.
-func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait await) error {
+func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait waitFunc) error {
 	client, err := store.Connect(cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), err)
 	}
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", ReplicaSet: setName(ctx, db), Source: cfg.Source, Database: cfg.Database})
-	warnOfQueue(ctx, db, l.Log)
+	warnQueueRisks(ctx, db, l.Log)
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return cappedQueue(l.Run(ctx, db), cfg.Database) })
 	both.Go(func() error { return l.Indexes.Run(ctx) })
@@ -159,8 +159,8 @@ func cappedQueue(err error, database string) error {
 		queue, store.Notifications, queue, queue, store.Notifications)}
 }
 
-// warnOfQueue logs what may harm notifications in a queue that a team made.
-func warnOfQueue(ctx context.Context, db *mongo.Database, log *zap.Logger) {
+// warnQueueRisks logs what may remove or refuse notifications in a queue that a team created.
+func warnQueueRisks(ctx context.Context, db *mongo.Database, log *zap.Logger) {
 	risks, err := store.QueueRisks(ctx, db)
 	if err != nil {
 		log.Debug("queue cannot be inspected", zap.Error(err))

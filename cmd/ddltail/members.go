@@ -20,9 +20,9 @@ func seedsOf(cfg config.Config) replicaset.Seeds {
 	}
 }
 
-// restoreMembers reads the members that an earlier process saw, which may be more than the
-// URI names. It helps only if the sink is another deployment: else no member is known that
-// the sink's own client could reach.
+// restoreMembers reads the members that an earlier process recorded, which may be more than
+// the URI names. It does nothing if both URIs name the same hosts: the sink, which holds the
+// record, can then be reached only through a member of the URI.
 func restoreMembers(ctx context.Context, cfg config.Config, db *mongo.Database, known *replicaset.Known) error {
 	source := cfg.Source
 	if set := cfg.MongoDB.Options().ReplicaSet; source == "" && set != nil {

@@ -55,7 +55,7 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	if use.Role == privileges.History {
 		limit = historyLimit
 	}
-	err = within(log, limit)(ctx, func(ctx context.Context) error {
+	err = waitUpTo(log, limit)(ctx, func(ctx context.Context) error {
 		if db, err = openSink(ctx, client, cfg); err != nil {
 			return err
 		}
