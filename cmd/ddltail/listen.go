@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ddltail/ddltail/internal/cleanup"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/credentials"
 	"github.com/ddltail/ddltail/internal/delivery"
@@ -21,6 +20,7 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/privileges"
+	"github.com/ddltail/ddltail/internal/retention"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -185,7 +185,7 @@ func setName(ctx context.Context, db *mongo.Database) string {
 func cleanUp(ctx context.Context, db *mongo.Database, cfg config.Config, l *listener.Listener) {
 	for {
 		next := cleanUpEvery
-		removed, err := cleanup.Remove(ctx, db, cfg.CleanupAfter)
+		removed, err := retention.PruneQueue(ctx, db, cfg.CleanupAfter)
 		switch {
 		case ctx.Err() != nil:
 			return

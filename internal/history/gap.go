@@ -142,6 +142,6 @@ func (r Reader) bounds(ctx context.Context, source string) (bounds, error) {
 			b.position = at
 		}
 	}
-	b.horizon, err = r.Horizon(ctx, source)
+	b.horizon, err = checkpoint.Horizon(ctx, r.db.Collection(sink.Checkpoints), source)
 	return b, err
 }

@@ -30,7 +30,7 @@ func (p *Pipeline) recreateCollections(ctx context.Context) error {
 		return nil
 	}
 	p.Log.Warn("own collections were dropped or renamed; recreating them")
-	return p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
+	return p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
 		if err := p.restorePosition(ctx); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Catalog.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
 	}
-	own := sink.Own{Database: p.Database, Indexes: p.indexes.Ensure, OnConflict: p.Conflict}
+	own := sink.Own{Database: p.Database, Indexes: p.indexes.Ensure, OnConflict: p.conflict}
 	for _, route := range p.Routes {
 		if err := route.Sink.Setup(ctx, own); err != nil {
 			return err

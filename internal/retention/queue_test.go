@@ -1,4 +1,4 @@
-package cleanup_test
+package retention_test
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/goleak"
 
-	"github.com/ddltail/ddltail/internal/cleanup"
+	"github.com/ddltail/ddltail/internal/retention"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -151,10 +151,10 @@ func fill(t *testing.T) (*mongo.Collection, []any) {
 func TestRule(t *testing.T) {
 	coll, going := fill(t)
 	const day = 24 * time.Hour
-	if n, err := cleanup.Count(t.Context(), coll.Database(), day); err != nil || n != int64(len(going)) {
+	if n, err := retention.CountQueue(t.Context(), coll.Database(), day); err != nil || n != int64(len(going)) {
 		t.Errorf("%d would go, %v, want %d", n, err, len(going))
 	}
-	n, err := cleanup.Remove(t.Context(), coll.Database(), day)
+	n, err := retention.PruneQueue(t.Context(), coll.Database(), day)
 	if err != nil || n != int64(len(going)) {
 		t.Errorf("%d went, %v, want %d", n, err, len(going))
 	}
@@ -167,14 +167,14 @@ func TestRule(t *testing.T) {
 			t.Errorf("%s: %d left", c.name, left)
 		}
 	}
-	if n, err := cleanup.Remove(t.Context(), coll.Database(), day); err != nil || n != 0 {
+	if n, err := retention.PruneQueue(t.Context(), coll.Database(), day); err != nil || n != 0 {
 		t.Errorf("again %d, %v", n, err)
 	}
 }
 
 func TestNothingThere(t *testing.T) {
 	db := mongotest.Connect(t, set.URI()).Database(t.Name())
-	if n, err := cleanup.Remove(t.Context(), db, time.Hour); err != nil || n != 0 {
+	if n, err := retention.PruneQueue(t.Context(), db, time.Hour); err != nil || n != 0 {
 		t.Errorf("%d, %v", n, err)
 	}
 }

@@ -1,9 +1,4 @@
-// Package cleanup removes old processed notifications.
-//
-// A restarted detector emits the changes after its checkpoint again. So a notification from
-// the oplog is removed only if the checkpoint is past it: otherwise it would be inserted
-// again, as new.
-package cleanup
+package retention
 
 import (
 	"context"
@@ -23,9 +18,13 @@ import (
 // again when its reason has been found.
 const keepErrors = 30 * 24 * time.Hour
 
-// Remove deletes the notifications that were processed and written longer than age
+// PruneQueue deletes the notifications that were processed and written longer than age
 // ago, and returns their number.
-func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
+//
+// A restarted detector emits the changes after its checkpoint again. So a notification from
+// the oplog is removed only if the checkpoint is past it: otherwise it would be inserted
+// again, as new.
+func PruneQueue(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
 	filter, err := removable(ctx, db, time.Now(), age)
 	if err != nil {
 		return 0, err
@@ -37,8 +36,8 @@ func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, 
 	return res.DeletedCount, nil
 }
 
-// Count returns how many notifications Remove would delete.
-func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
+// CountQueue returns how many notifications PruneQueue would delete.
+func CountQueue(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
 	filter, err := removable(ctx, db, time.Now(), age)
 	if err != nil {
 		return 0, err
@@ -89,8 +88,6 @@ func aged(before time.Time) bson.A {
 		}}},
 	}
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // manual selects notifications that were not written by a detector.
 func manual() bson.D {
