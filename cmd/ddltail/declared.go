@@ -39,13 +39,13 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 	if d.cfg.Declared == "" {
 		return nil
 	}
-	store := catalog.NewStore(db.Collection(store.Catalog), source)
+	versions := catalog.NewStore(db.Collection(store.Catalog), source)
 	var declared declaredFile
 	var settling drift.Settling
 	var logged string
 	d.driftNotKnown()
 	for {
-		if err := d.compareDeclared(ctx, store, &declared, &settling); err != nil && ctx.Err() == nil {
+		if err := d.compareDeclared(ctx, versions, &declared, &settling); err != nil && ctx.Err() == nil {
 			d.driftNotKnown()
 			if text := err.Error(); text != logged {
 				logged = text
@@ -88,7 +88,7 @@ func (d *daemon) driftNotKnown() {
 	}
 }
 
-func (d *daemon) compareDeclared(ctx context.Context, store catalog.Store, file *declaredFile, settling *drift.Settling) error {
+func (d *daemon) compareDeclared(ctx context.Context, versions catalog.Store, file *declaredFile, settling *drift.Settling) error {
 	at := oplog.OpTime{TS: d.status.Position()}
 	if at.IsZero() {
 		return nil // nothing has been read yet
@@ -97,7 +97,7 @@ func (d *daemon) compareDeclared(ctx context.Context, store catalog.Store, file 
 	if err != nil {
 		return err
 	}
-	known, err := store.Load(ctx, at.TS)
+	known, err := versions.Load(ctx, at.TS)
 	if err != nil {
 		return err
 	}

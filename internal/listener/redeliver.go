@@ -165,7 +165,7 @@ func idText(id bson.RawValue) string {
 
 // timestampsSince selects timestamps from a moment on, numbers and dates.
 func timestampsSince(at time.Time) bson.A {
-	seconds := float64(at.UnixMilli()) / 1000
+	seconds := notification.Timestamp(at)
 	return bson.A{
 		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: seconds}}}},
 		bson.D{{Key: "timestamp", Value: bson.D{{Key: "$gte", Value: date(seconds)}}}},

@@ -101,7 +101,7 @@ func (d Document) fields(more ...bson.E) bson.D {
 	doc = appendText(doc, "index_name", c.IndexName)
 	doc = append(doc,
 		bson.E{Key: "operation_statement", Value: c.Statement},
-		bson.E{Key: "timestamp", Value: float64(d.wall.UnixMilli()) / 1000})
+		bson.E{Key: "timestamp", Value: Timestamp(d.wall)})
 	doc = append(doc, more...)
 	if c.Operation != HistoryGap {
 		doc = append(doc, bson.E{Key: "database", Value: c.Database}, bson.E{Key: "ns", Value: c.Namespace()})

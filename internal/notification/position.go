@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -69,11 +70,15 @@ func compareManual(a, b Position) int {
 	return 1
 }
 
+// Timestamp returns a time in the form of a notification's timestamp: epoch seconds, to the
+// millisecond.
+func Timestamp(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
 // Seconds converts the timestamp of a notification, in any type found in documents written
 // by hand, to epoch seconds. It returns false for a value that is not a time.
 func Seconds(v bson.RawValue) (float64, bool) {
 	if at, ok := v.TimeOK(); ok {
-		return float64(at.UnixMilli()) / 1000, true
+		return Timestamp(at), true
 	}
 	if f, ok := v.AsFloat64OK(); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
 		return f, true

@@ -41,9 +41,9 @@ func operationRisks() map[Operation]operationRisk {
 	return map[Operation]operationRisk{
 		CreateCollection:  {[]risk.Level{risk.Routine}, "adds an empty collection", nil},
 		DropCollection:    {[]risk.Level{risk.Destructive, risk.Routine}, "deletes the documents, unless the collection is known to be empty", unlessEmpty},
-		CreateIndex:       {[]risk.Level{risk.Destructive, risk.Breaking, risk.Routine}, "can delete documents (TTL) or refuse writes (unique) on a collection in use; see the options of an index", createIndexRisk},
+		CreateIndex:       {[]risk.Level{risk.Destructive, risk.Breaking, risk.Routine}, "can delete documents (TTL) or refuse writes (unique) on a collection in use: see the options of an index below", createIndexRisk},
 		DropIndex:         {[]risk.Level{risk.Breaking}, "queries that used the index slow down, hints fail, uniqueness is no longer enforced", nil},
-		ModifyCollection:  {[]risk.Level{risk.Destructive, risk.Breaking, risk.Unknown, risk.Routine}, "depends on the parameters; see there", modifyRisk},
+		ModifyCollection:  {[]risk.Level{risk.Destructive, risk.Breaking, risk.Unknown, risk.Routine}, "depends on the parameters: see the tables of options below", modifyRisk},
 		RenameCollection:  {[]risk.Level{risk.Breaking}, "applications that use the old name no longer find the documents", nil},
 		DropDatabase:      {[]risk.Level{risk.Destructive, risk.Routine}, "deletes the documents, unless every collection is known to be empty", unlessEmpty},
 		CreateView:        {[]risk.Level{risk.Routine}, "adds a view; no document changes", nil},

@@ -172,7 +172,7 @@ func (s *superseded) end() {
 // version of that comparison is kept, because the output for the version refers to it.
 func (e expiry) removeChanges(ctx context.Context, out *Removed) error {
 	old := bson.D{
-		{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(e.before)}}},
+		{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: notification.Timestamp(e.before)}}},
 		notification.AllIDs(e.source).Filter(),
 		{Key: "optime.ts", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$gte", Value: e.position}}}}},
 	}
