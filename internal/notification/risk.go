@@ -17,7 +17,7 @@ const (
 	Destructive Risk = "destructive"
 	// Breaking: an application may fail or slow down.
 	Breaking Risk = "breaking"
-	// UnknownRisk: what happened is not known.
+	// UnknownRisk: the change is not known.
 	UnknownRisk Risk = "unknown"
 	// Routine: any other change.
 	Routine Risk = "routine"
@@ -60,8 +60,8 @@ func (o Operation) PossibleRisks() []Risk {
 	return []Risk{UnknownRisk}
 }
 
-// operationRisk lists the possible risks of an operation, and the reason. Where there are
-// several, refine returns that of a change.
+// operationRisk lists the possible risks of an operation, and the reason. If there are
+// several, refine selects one for a change.
 type operationRisk struct {
 	risks  []Risk
 	reason string
@@ -111,7 +111,7 @@ type optionRisk struct {
 // others are routine.
 func indexRisks() []optionRisk {
 	return []optionRisk{
-		{"expireAfterSeconds", Destructive, "a TTL index that is new or expires earlier deletes documents", expiresEarlier},
+		{"expireAfterSeconds", Destructive, "a new TTL index or an earlier expiry deletes documents", expiresEarlier},
 		{"unique", Breaking, "writes of duplicates fail", turnedOn},
 		{"prepareUnique", Breaking, "writes of duplicates fail, although the index is not unique yet", turnedOn},
 		{"hidden", Breaking, "queries no longer use the index", turnedOn},
@@ -122,9 +122,9 @@ func indexRisks() []optionRisk {
 // by their names as parameters. All others are routine.
 func collectionRisks() []optionRisk {
 	return []optionRisk{
-		{"expireAfterSeconds", Destructive, "an expiry that is new or earlier deletes documents", expiresEarlier},
+		{"expireAfterSeconds", Destructive, "a new or earlier expiry deletes documents", expiresEarlier},
 		{"cappedSize", Destructive, "a smaller capped collection deletes its oldest documents", shrinks},
-		{"cappedMax", Destructive, "a capped collection of fewer documents deletes its oldest ones", shrinks},
+		{"cappedMax", Destructive, "a lower maximum number of documents deletes the oldest ones", shrinks},
 		{"validator", Breaking, "writes that were valid may fail, and documents may no longer be what readers expect", nil},
 		{"validationLevel", Breaking, "the validator applies to other documents", nil},
 		{"validationAction", Breaking, "invalid writes fail, or are no longer refused", nil},
@@ -166,8 +166,8 @@ func turnedOn(value, previous bson.RawValue) bool {
 	return rawdoc.Truthy(value) && !rawdoc.Truthy(previous)
 }
 
-// createIndexRisk returns the risk of a new index. An index hidden from its creation on
-// takes nothing away from queries.
+// createIndexRisk returns the risk of a new index. An index that is hidden at its creation
+// was never used by queries.
 func createIndexRisk(c Change) Risk {
 	if c.New {
 		return Routine
@@ -181,9 +181,9 @@ func createIndexRisk(c Change) Risk {
 	return risk
 }
 
-// modifyRisk returns the most severe risk of the parameters of a collMod. Without
-// parameters it is the risk of the difference between the definitions, and not known
-// without those.
+// modifyRisk returns the most severe risk of the parameters of a collMod. Without parameters
+// it is the risk of the difference between the definitions; without definitions it is
+// unknown.
 func modifyRisk(c Change) Risk {
 	rows := collectionRisks()
 	parameters, previous := c.Parameters, c.Previous
@@ -210,7 +210,7 @@ func modifyRisk(c Change) Risk {
 	return risk
 }
 
-// present returns an option of the definition after, null where it was removed.
+// present returns an option of the definition after; null if it was removed.
 func present(after, before bson.Raw, option string) bson.RawValue {
 	value := after.Lookup(option)
 	if value.IsZero() && !before.Lookup(option).IsZero() {
@@ -219,8 +219,8 @@ func present(after, before bson.Raw, option string) bson.RawValue {
 	return value
 }
 
-// RiskOf returns the risk of a stored notification: its field, or what the document
-// shows where an earlier release or a person wrote it without one.
+// RiskOf returns the risk of a stored notification: its field risk or, for notifications
+// without it (written by hand or by earlier releases), the risk derived from other fields.
 func RiskOf(doc bson.Raw) Risk {
 	text, _ := doc.Lookup("risk").StringValueOK()
 	if r := Risk(text); slices.Contains(Risks(), r) {
@@ -233,8 +233,7 @@ func RiskOf(doc bson.Raw) Risk {
 	return Change{Operation: Operation(operation), IndexName: index, Before: before, After: after}.Risk()
 }
 
-// applies reports whether an option has its risk with this value. An option that is not
-// set has none.
+// applies reports whether an option has its risk with this value. An unset option has no risk.
 func (r optionRisk) applies(value, previous bson.RawValue) bool {
 	if value.IsZero() || value.Equal(previous) {
 		return false

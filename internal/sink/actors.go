@@ -9,10 +9,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Actors is the collection of who made changes, where that was found after the notification was written.
+// Actors is the collection of actors that were found after their notification was written.
 const Actors = "schema_actors"
 
-// FieldActor is where a notification, and a document of Actors, has its actor.
+// FieldActor is the field with the actor in notifications and in documents of Actors.
 const FieldActor = "actor"
 
 const (
@@ -20,7 +20,7 @@ const (
 	codeNamespaceExists = 48
 )
 
-// Unauthorized reports whether the user lacks the right to what was tried.
+// Unauthorized reports whether the user lacks a privilege for the command.
 func Unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }
 
 // ActorsSetup creates the collection. It is idempotent.
@@ -31,8 +31,8 @@ func ActorsSetup(ctx context.Context, db *mongo.Database) error {
 	return nil
 }
 
-// LateActors returns the actors of notifications that were found after these were written, by _id. Without the right to read them
-// there are none.
+// LateActors returns, by _id, the actors that were found after their notifications were written. Without the privilege to read them
+// it returns none.
 func LateActors(ctx context.Context, db *mongo.Database, ids []string) (map[string]bson.Raw, error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -24,7 +24,7 @@ const (
 	Checkpoints   = "schema_checkpoints"
 )
 
-// HistoryName is the history's name among the sinks.
+// HistoryName is the name of the history as a sink.
 const HistoryName = "history"
 
 // Collections returns the full namespaces of ddltail's own collections, which are
@@ -42,10 +42,10 @@ func Collections(database string) []string {
 // InitID is the _id of the init document of the notification collection.
 const InitID = "init"
 
-// Setup creates the notification collection with its indexes, and more, and its init
-// document. Any of it may exist already, created by another ddltail at the same time or by
-// the scripts that teams used before. The indexes come first and create the collection:
-// then they need no index build.
+// Setup creates the notification collection with its indexes and the given ones, and its init
+// document. Any of them may exist already, created by another ddltail at the same time or by
+// earlier scripts. The indexes are created first, together with the collection: this does not
+// need an index build.
 func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure, more ...ownindex.Index) error {
 	coll := db.Collection(Notifications)
 	indexes := append([]ownindex.Index{
@@ -55,7 +55,7 @@ func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure, more
 	if err := ensure(ctx, coll, indexes...); err != nil {
 		return err
 	}
-	// An index or a validator of a team's own queue may refuse it: only further receivers need it.
+	// An index or a validator of an existing queue may refuse it: only receivers other than the backend need it.
 	if err := InsertInit(ctx, coll); !refusal.Is(err) {
 		return err
 	}
@@ -70,7 +70,7 @@ func InsertInit(ctx context.Context, coll *mongo.Collection) error {
 		{Key: "timestamp", Value: bson.NewDateTimeFromTime(time.Now())},
 	}}}
 	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: InitID}}, init, options.UpdateOne().SetUpsert(true))
-	if err == nil || refusal.IsDuplicateID(err) { // two upserts at once
+	if err == nil || refusal.IsDuplicateID(err) { // by a concurrent upsert
 		return nil
 	}
 	namespace := coll.Database().Name() + "." + coll.Name()
@@ -82,8 +82,8 @@ func hasCode(err error, code int) bool {
 	return errors.As(err, &se) && se.HasErrorCode(code)
 }
 
-// NewestPublished returns the position of the newest change of a source in the history;
-// zero where it has none.
+// NewestPublished returns the position of the newest change of a source in the history; zero
+// if it has none.
 func NewestPublished(ctx context.Context, db *mongo.Database, source string) (oplog.Moment, error) {
 	return firstOf(ctx, db, notification.IDsOfKind(source, notification.IDOplog), -1)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/ownindex"
 )
 
-// HistorySetup creates the indexes by which the history is queried: by time, namespace and
-// operation, each in the order of time, and by namespace in oplog order. It is idempotent.
+// HistorySetup creates the indexes for queries of the history: by time, by namespace and by
+// operation, each ordered by time, and by namespace in oplog order. It is idempotent.
 func HistorySetup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
 	inTime := func(fields ...string) bson.D {
 		keys := bson.D{}
