@@ -10,7 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/risk"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // completionLimit bounds how long a shell waits for values from the sink.
@@ -22,7 +23,7 @@ type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellC
 func addCompletion(root *cobra.Command) {
 	values := map[string]completion{
 		"operation": completeWith(names(notification.Operations())...),
-		"risk":      completeWith(names(notification.Risks())...),
+		"risk":      completeWith(names(risk.All())...),
 		"receiver":  receiverNames,
 		"source":    completeStored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Sources(ctx) }),
 		"ns":        completeStored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Namespaces(ctx) }),
@@ -107,7 +108,7 @@ func completeStored(read func(context.Context, history.Reader) ([]string, error)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		client, err := sink.Connect(cfg.Sink.Options())
+		client, err := store.Connect(cfg.Sink.Options())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/usererror"
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -86,7 +87,7 @@ func (d *daemon) detect(ctx context.Context) error {
 // session connects, finds the position to start at, and runs the pipeline, all with one set
 // of credentials. Reconnect is true if an earlier session ran with other credentials.
 func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect bool) error {
-	client, err := sink.Connect(d.cfg.Sink.Options())
+	client, err := store.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
 	}
@@ -145,16 +146,16 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	if err := d.checkPrivileges(ctx, db, source); err != nil {
 		return nil, err
 	}
-	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
+	watch := schema.Scope{Own: store.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
 		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start, LatencyTarget: d.cfg.LatencyTarget,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
-		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
+		Catalog: catalog.NewStore(db.Collection(store.Catalog), source),
 		Routes:  routesOf(d.cfg, outputs), Queue: writesQueue(d.cfg),
-		Own:         sink.Collections(d.cfg.Database),
+		Own:         store.Collections(d.cfg.Database),
 		Reconcile:   d.cfg.Reconcile,
-		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
+		Checkpoints: checkpoint.NewStore(db.Collection(store.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		ExplainSink: func(ctx context.Context, err error) error { return d.explainSink(ctx, db, err) },
@@ -185,7 +186,7 @@ func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset
 	if usererror.IsFinal(err) || len(d.seeds.Known.Hosts()) > 0 || sameHosts(d.cfg) {
 		return view, err
 	}
-	db, sinkErr := sink.Database(ctx, client, d.cfg.Database)
+	db, sinkErr := store.Database(ctx, client, d.cfg.Database)
 	if sinkErr == nil {
 		sinkErr = restoreMembers(ctx, d.cfg, db, d.seeds.Known)
 	}

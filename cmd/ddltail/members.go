@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/replicaset"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // seedsOf returns the seeds from which the members of the set are discovered.
@@ -31,7 +31,7 @@ func restoreMembers(ctx context.Context, cfg config.Config, db *mongo.Database, 
 	if source == "" || sameHosts(cfg) {
 		return nil
 	}
-	stored, _, err := checkpoint.NewStore(db.Collection(sink.Checkpoints), source, cfg.Name).Load(ctx)
+	stored, _, err := checkpoint.NewStore(db.Collection(store.Checkpoints), source, cfg.Name).Load(ctx)
 	known.Restore(stored.Members)
 	return err
 }

@@ -27,14 +27,14 @@ import (
 // there was one.
 func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	var stored checkpoint.Checkpoint
-	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, _, err = p.Checkpoints.Load(ctx)
 		return err
 	})
 	if err != nil || stored.Pending == nil {
 		return false, err
 	}
-	if p.isForeign(stored) {
+	if isForeign(stored, p.replicaSetID) {
 		return false, foreignCheckpointError(stored)
 	}
 	p.enter(recovery.Publishing)
@@ -43,11 +43,11 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = p.write(ctx, docs, func(ctx context.Context) error { return p.isStillPending(ctx, c) })
+	err = p.writer.write(ctx, docs, func(ctx context.Context) error { return p.isStillPending(ctx, c) })
 	if err != nil && !errors.Is(err, errStoredChanged) {
 		return false, err
 	}
-	err = p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error { return p.Checkpoints.Settle(ctx, c) })
+	err = p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error { return p.Checkpoints.Settle(ctx, c) })
 	if err != nil {
 		return false, err
 	}
@@ -62,7 +62,7 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 // the documents it wrote may have been processed and removed since.
 func (p *Pipeline) isStillPending(ctx context.Context, c checkpoint.Comparison) error {
 	var stored checkpoint.Checkpoint
-	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, _, err = p.Checkpoints.Load(ctx)
 		return err
 	})
@@ -147,7 +147,7 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	p.listed, p.compareAt = nil, nextComparison(p.Reconcile, time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
 	found := schema.NewUpdate(&p.known.Catalog, listed.Listed, listed.At)
-	if err := p.setUnlisted(ctx, found.Unlisted); err != nil {
+	if err := p.unlisted.set(ctx, found.Unlisted, p.Checkpoints); err != nil {
 		return err
 	}
 	if !p.confirmed(found.Versions) {
@@ -211,7 +211,7 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot)
 // reloadCatalog reads the stored catalog at the position.
 func (p *Pipeline) reloadCatalog(ctx context.Context) error {
 	var stored *schema.Catalog
-	err := p.retryUntilDone(ctx, "catalog", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, "catalog", func(ctx context.Context) (err error) {
 		stored, err = p.Catalog.Load(ctx, p.catalogPosition())
 		return err
 	})

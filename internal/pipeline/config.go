@@ -14,6 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/detector"
+	"github.com/ddltail/ddltail/internal/members"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -50,13 +51,26 @@ type Credentials interface {
 type Pipeline struct {
 	Config
 	state
+	members *members.Chooser
+	writer  writer
 	// indexes creates those of ddltail's own collections.
 	indexes *ownindex.Builder
 }
 
 // New creates a pipeline. It does no I/O: Setup and Prepare do.
 func New(cfg Config) *Pipeline {
-	return &Pipeline{Config: cfg, indexes: ownindex.NewBuilder(cfg.Log)}
+	return &Pipeline{
+		Config: cfg,
+		state:  state{unlisted: unlisted{metrics: cfg.Metrics, log: cfg.Log}},
+		members: &members.Chooser{
+			Seeds: cfg.Seeds, ReadPreference: cfg.ReadPreference, LatencyTarget: cfg.LatencyTarget, Log: cfg.Log,
+		},
+		writer: writer{
+			routes: cfg.Routes, credentials: cfg.SinkCredentials, explain: cfg.ExplainSink,
+			metrics: cfg.Metrics, status: cfg.Status, log: cfg.Log,
+		},
+		indexes: ownindex.NewBuilder(cfg.Log),
+	}
 }
 
 // Config is what a pipeline is given. All fields must be set but Actors.

@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -13,7 +11,6 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
-	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/snapshot"
@@ -89,11 +86,11 @@ type resumePoint struct {
 // findResumePoint takes a snapshot of a member's catalog and reverts it to the oldest entry
 // that the oplog still holds.
 func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError) (resumePoint, error) {
-	m, err := p.longestOplog(ctx, gone)
+	m, err := p.members.LongestOplog(ctx, gone)
 	if err != nil {
 		return resumePoint{}, err
 	}
-	defer m.close()
+	defer m.Close()
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	listed, err := p.taker().Take(ctx, m.Member)
 	if privileges.IsUnauthorized(err) {
@@ -168,50 +165,6 @@ func (p *Pipeline) knownPosition() oplog.OpTime {
 	return at
 }
 
-// longestOplog connects to the member with the oldest oplog entry, or to the primary if
-// the set has another history.
-func (p *Pipeline) longestOplog(ctx context.Context, gone *recovery.LostError) (member, error) {
-	var best member
-	var oldest oplog.OpTime
-	var failed []error
-	for _, candidate := range gone.View.Members {
-		if !p.Seeds.Direct && (candidate.Delayed || gone.Cause == recovery.OtherHistory && !candidate.Primary) {
-			// A delayed member's catalog is an earlier one.
-			continue
-		}
-		m, first, err := p.oldestOf(ctx, candidate.Host)
-		switch {
-		case err != nil:
-			failed = append(failed, err)
-		case best.Client == nil || oldest.After(first):
-			if best.Client != nil {
-				best.close()
-			}
-			best, oldest = m, first
-		default:
-			m.close()
-		}
-	}
-	if best.Client == nil {
-		return member{}, fmt.Errorf("find a member to resume from: %w", errors.Join(failed...))
-	}
-	return best, nil
-}
-
-// oldestOf connects to a member and reads its oldest entry.
-func (p *Pipeline) oldestOf(ctx context.Context, host string) (member, oplog.OpTime, error) {
-	client, err := replicaset.Connect(ctx, p.Seeds.Options, host)
-	if err != nil {
-		return member{}, oplog.OpTime{}, err
-	}
-	m := member{oplog.Member{Host: host, Client: client}}
-	first, err := m.Oldest(ctx)
-	if err != nil {
-		m.close()
-	}
-	return m, first.OpTime, err
-}
-
 // held reads what the member's oplog holds around the gap.
 func (p *Pipeline) held(ctx context.Context, m oplog.Member, cause recovery.Cause, listed oplog.Moment) (recovery.Held, error) {
 	h := recovery.Held{Position: p.position, Inclusive: p.inclusive, Listed: listed}
@@ -283,8 +236,8 @@ func positionOf(c checkpoint.Comparison) oplog.Moment {
 func (p *Pipeline) applyStored(ctx context.Context, stored checkpoint.Checkpoint) error {
 	p.position, p.inclusive, p.checkpointLost = stored.Position, stored.Inclusive, stored.Lost
 	p.requestedStart, p.baseline, p.compared = stored.Began, stored.Baseline, stored.Compared.OpTime
-	p.chain, p.lostSince, p.listed = nil, time.Time{}, nil
-	p.applyUnlisted(unlistedOf(stored.Unlisted))
+	p.chain, p.listed = nil, nil
+	p.unlisted.apply(unlistedOf(stored.Unlisted))
 	p.recordSaved(stored.Position.OpTime)
 	return p.reloadCatalog(ctx)
 }

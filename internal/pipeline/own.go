@@ -10,6 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // noteOwnTaken records that one of ddltail's own collections was dropped or renamed away:
@@ -30,7 +31,7 @@ func (p *Pipeline) recreateCollections(ctx context.Context) error {
 		return nil
 	}
 	p.Log.Warn("own collections were dropped or renamed; recreating them")
-	return p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
+	return p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
 		if err := p.restorePosition(ctx); err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if err := p.Catalog.Setup(ctx, p.indexes.Ensure); err != nil {
 		return err
 	}
-	own := sink.Own{Database: p.Database, Indexes: p.indexes.Ensure, OnConflict: p.Conflict}
+	own := sink.Own{Database: p.Database, Indexes: p.indexes.Ensure, OnConflict: p.conflict}
 	for _, route := range p.Routes {
 		if err := route.Sink.Setup(ctx, own); err != nil {
 			return err
@@ -69,7 +70,7 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if p.Actors == nil {
 		return nil
 	}
-	return sink.ActorsSetup(ctx, p.Database)
+	return store.SetupActors(ctx, p.Database)
 }
 
 // restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this

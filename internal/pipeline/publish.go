@@ -3,20 +3,13 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/retry"
 )
-
-// sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
-const sinkTimeout = 30 * time.Second
 
 // shutdownGrace is how long writes may continue after the signal to stop.
 const shutdownGrace = 2 * time.Second
@@ -51,10 +44,10 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	if !stored.Inclusive {
 		docs = after(docs, stored.Position.OpTime)
 	}
-	if err := p.write(ctx, docs, nil); err != nil {
+	if err := p.writer.write(ctx, docs, nil); err != nil {
 		return err
 	}
-	err = p.retryUntilDone(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
+	err = p.writer.retryUntilDone(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
 	if err != nil {
 		return err
 	}
@@ -101,37 +94,14 @@ func (p *Pipeline) stored(ctx context.Context) (checkpoint.Checkpoint, error) {
 // *config.Error if it belongs to another replica set.
 func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
 	var stored checkpoint.Checkpoint
-	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, err = p.restoreCheckpoint(ctx)
 		return err
 	})
-	if err == nil && p.isForeign(stored) {
+	if err == nil && isForeign(stored, p.replicaSetID) {
 		err = foreignCheckpointError(stored)
 	}
 	return stored, err
-}
-
-// write writes the documents that pass each route's filter to its sink, one sink after the other. Before
-// each sink it calls still, if given, and stops at its error.
-func (p *Pipeline) write(ctx context.Context, docs []notification.Document, still func(context.Context) error) error {
-	for _, route := range p.Routes {
-		passed := route.pass(docs)
-		if len(passed) == 0 {
-			continue
-		}
-		if still != nil {
-			if err := still(ctx); err != nil {
-				return err
-			}
-		}
-		err := p.retryUntilDone(ctx, route.Sink.Name(), func(ctx context.Context) error {
-			return route.Sink.Write(ctx, passed)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // after leaves out the documents at or below the stored checkpoint: they may have been
@@ -145,20 +115,10 @@ func after(docs []notification.Document, stored oplog.OpTime) []notification.Doc
 	return nil
 }
 
-func (r Route) pass(docs []notification.Document) []notification.Document {
-	passed := make([]notification.Document, 0, len(docs))
-	for _, d := range docs {
-		if r.Filter.Passes(d.Change) {
-			passed = append(passed, d)
-		}
-	}
-	return passed
-}
-
 // save advances the stored checkpoint, and recreates it if it was deleted.
 func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	var stored checkpoint.Checkpoint
-	err := p.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 		if errors.Is(err, checkpoint.ErrMissing) {
 			if _, err = p.restoreCheckpoint(ctx); err == nil {
@@ -170,7 +130,7 @@ func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	if err != nil {
 		return err
 	}
-	if p.isForeign(stored) {
+	if isForeign(stored, p.replicaSetID) {
 		return foreignCheckpointError(stored)
 	}
 	p.recordSaved(stored.Position.OpTime)
@@ -181,44 +141,4 @@ func (p *Pipeline) recordSaved(stored oplog.OpTime) {
 	p.saved, p.savedAt = stored, time.Now()
 	p.Metrics.Checkpoint.Set(float64(stored.TS.T))
 	p.Metrics.Headroom.SetCheckpoint(stored.TS.T)
-}
-
-// retryUntilDone retries until the step succeeds or the context ends, and reports failures
-// in status, metrics and log.
-func (p *Pipeline) retryUntilDone(ctx context.Context, name string, try func(context.Context) error) error {
-	pause := retry.NewBackOff(maxBackoff)
-	for {
-		attempt, cancel := context.WithTimeout(ctx, sinkTimeout)
-		err := try(attempt)
-		cancel()
-		if err == nil {
-			p.Status.sinkSucceeded(name)
-			if p.isStored(name) {
-				p.SinkCredentials.Worked()
-			}
-			return nil
-		}
-		if p.isStored(name) {
-			p.SinkCredentials.Failed(err)
-			// The server's own text repeats the command, with session and signature.
-			err = p.ExplainSink(ctx, err)
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
-		}
-		wait := pause.NextBackOff()
-		p.Metrics.SinkErrors.WithLabelValues(name).Inc()
-		p.Status.sinkFailed(name, err)
-		p.Log.Warn("sink write failed; retrying, checkpoint not advanced",
-			zap.String("sink", name), zap.Duration("again_in", wait), zap.Error(err))
-		if !retry.Sleep(ctx, wait) {
-			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
-		}
-	}
-}
-
-// isStored reports whether a sink is one of ddltail's own collections.
-func (p *Pipeline) isStored(name string) bool {
-	return name == "checkpoint" || name == "catalog" ||
-		slices.ContainsFunc(p.Routes, func(r Route) bool { return r.Stored && r.Sink.Name() == name })
 }

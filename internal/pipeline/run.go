@@ -73,7 +73,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	if err := p.reload(ctx); err != nil {
 		return err
 	}
-	member, reader, err := p.open(ctx)
+	opened, err := p.open(ctx)
 	var gone *recovery.LostError
 	if errors.As(err, &gone) {
 		return p.recoverGap(ctx, gone)
@@ -81,35 +81,35 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	if err != nil {
 		return err
 	}
-	defer member.close()
-	defer reader.Close()
+	defer opened.Close()
+	member := opened.Member.Member
 	p.unlisted.next = time.Time{} // the server may be another release now
 	p.enter(recovery.Tailing)
 	p.Log.Info("reading the oplog", zap.String("member", member.Host), zap.Stringer("from", p.position))
 	for {
-		batch, err := reader.Next(ctx)
+		batch, err := opened.Reader.Next(ctx)
 		if err != nil {
 			return err
 		}
 		healthy()
 		p.TailCredentials.Worked()
 		p.recordProgress(batch)
-		if err := p.observeMember(ctx, member.Member); err != nil {
+		if err := p.observeMember(ctx, member); err != nil {
 			return err
 		}
-		if err := p.take(ctx, member.Member, batch); err != nil {
+		if err := p.take(ctx, member, batch); err != nil {
 			return err
 		}
-		if err := p.retakeSnapshot(ctx, member.Member); err != nil {
+		if err := p.retakeSnapshot(ctx, member); err != nil {
 			return err
 		}
-		if err := p.relist(ctx, member.Member, batch); err != nil {
+		if err := p.relist(ctx, member, batch); err != nil {
 			return err
 		}
-		if err := p.saveIdle(ctx, member.Member, batch.Scanned); err != nil {
+		if err := p.saveIdle(ctx, member, batch.Scanned); err != nil {
 			return err
 		}
-		if err := p.reconcile(ctx, member.Member, batch); err != nil {
+		if err := p.reconcile(ctx, member, batch); err != nil {
 			return err
 		}
 	}

@@ -57,13 +57,6 @@ type state struct {
 	progressLoggedAt time.Time
 	// observedAt is when the ends of the member's oplog were last read.
 	observedAt time.Time
-	// stalledHost is the member that stalled, to be tried last.
-	stalledHost string
-	// nonPreferredSince is when a member outside the read preference was opened; zero if the member
-	// is one of the preferred.
-	nonPreferredSince time.Time
 	// savedMembers are the members that the checkpoint names.
 	savedMembers []string
-	// lostSince is when all members were first found without the position.
-	lostSince time.Time
 }

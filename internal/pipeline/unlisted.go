@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/checkpoint"
+	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/schema"
@@ -24,7 +25,9 @@ const (
 
 // unlisted is what the server cannot list, and when to try again.
 type unlisted struct {
-	parts []schema.Unlisted
+	metrics *metrics.Run
+	log     *zap.Logger
+	parts   []schema.Unlisted
 	// next is when to list all of them again; touched are those with entries since.
 	next    time.Time
 	touched []schema.Selection
@@ -79,35 +82,35 @@ func (u *unlisted) replace(listed []schema.Selection, still []schema.Unlisted) [
 	return append(kept, still...)
 }
 
-// setUnlisted stores what the server cannot list, and reports it if it has changed.
-func (p *Pipeline) setUnlisted(ctx context.Context, parts []schema.Unlisted) error {
+// set stores what the server cannot list, and reports it if it has changed.
+func (u *unlisted) set(ctx context.Context, parts []schema.Unlisted, in checkpoint.Store) error {
 	parts = sortedParts(parts)
-	p.unlisted.next, p.unlisted.touched = time.Now().Add(relistEvery), nil
-	if slices.Equal(parts, p.unlisted.parts) {
+	u.next, u.touched = time.Now().Add(relistEvery), nil
+	if slices.Equal(parts, u.parts) {
 		return nil
 	}
-	p.reportUnlisted(parts)
-	return p.Checkpoints.SetUnlisted(ctx, storedUnlisted(parts))
+	u.report(parts)
+	return in.SetUnlisted(ctx, storedUnlisted(parts))
 }
 
-// applyUnlisted continues with what is stored; all of it is listed again at once.
-func (p *Pipeline) applyUnlisted(parts []schema.Unlisted) {
-	p.unlisted.next, p.unlisted.touched = time.Time{}, nil
-	if !slices.Equal(parts, p.unlisted.parts) {
-		p.reportUnlisted(parts)
+// apply continues with what is stored; all of it is listed again at once.
+func (u *unlisted) apply(parts []schema.Unlisted) {
+	u.next, u.touched = time.Time{}, nil
+	if !slices.Equal(parts, u.parts) {
+		u.report(parts)
 	}
 }
 
-func (p *Pipeline) reportUnlisted(parts []schema.Unlisted) {
-	known := len(p.unlisted.parts) > 0
-	p.unlisted.parts = parts
-	p.Metrics.Unlisted.Set(float64(len(parts)))
+func (u *unlisted) report(parts []schema.Unlisted) {
+	known := len(u.parts) > 0
+	u.parts = parts
+	u.metrics.Unlisted.Set(float64(len(parts)))
 	switch {
 	case len(parts) > 0:
-		p.Log.Warn("server cannot list some namespaces; nothing is inferred for them",
+		u.log.Warn("server cannot list some namespaces; nothing is inferred for them",
 			zap.Int("number", len(parts)), zap.Strings("namespaces", named(parts)))
 	case known:
-		p.Log.Info("server can list all namespaces again")
+		u.log.Info("server can list all namespaces again")
 	}
 }
 
@@ -160,7 +163,7 @@ func (p *Pipeline) relist(ctx context.Context, m oplog.Member, b oplog.Batch) er
 		p.Log.Info("namespaces can be listed again; entered in the catalog", zap.Int("number", len(found.Versions)), zap.Stringer("at", s.At))
 	}
 	next := p.unlisted.next
-	if err := p.setUnlisted(ctx, p.unlisted.replace(due, found.Unlisted)); err != nil {
+	if err := p.unlisted.set(ctx, p.unlisted.replace(due, found.Unlisted), p.Checkpoints); err != nil {
 		return err
 	}
 	if time.Now().Before(next) {

@@ -1,0 +1,101 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/metrics"
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/retry"
+)
+
+// sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
+const sinkTimeout = 30 * time.Second
+
+// writer writes to the sinks and to ddltail's own collections until they accept it.
+type writer struct {
+	routes []Route
+	// credentials are those of ddltail's own database; explain is Config.ExplainSink.
+	credentials Credentials
+	explain     func(ctx context.Context, err error) error
+	metrics     *metrics.Run
+	status      *Status
+	log         *zap.Logger
+}
+
+// write writes the documents that pass each route's filter to its sink, one sink after the
+// other. Before each sink it calls still, if given, and stops at its error.
+func (w writer) write(ctx context.Context, docs []notification.Document, still func(context.Context) error) error {
+	for _, route := range w.routes {
+		passed := route.pass(docs)
+		if len(passed) == 0 {
+			continue
+		}
+		if still != nil {
+			if err := still(ctx); err != nil {
+				return err
+			}
+		}
+		err := w.retryUntilDone(ctx, route.Sink.Name(), func(ctx context.Context) error {
+			return route.Sink.Write(ctx, passed)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r Route) pass(docs []notification.Document) []notification.Document {
+	passed := make([]notification.Document, 0, len(docs))
+	for _, d := range docs {
+		if r.Filter.Passes(d.Change) {
+			passed = append(passed, d)
+		}
+	}
+	return passed
+}
+
+// retryUntilDone retries until the step succeeds or the context ends, and reports failures
+// in status, metrics and log.
+func (w writer) retryUntilDone(ctx context.Context, name string, try func(context.Context) error) error {
+	pause := retry.NewBackOff(maxBackoff)
+	for {
+		attempt, cancel := context.WithTimeout(ctx, sinkTimeout)
+		err := try(attempt)
+		cancel()
+		if err == nil {
+			w.status.sinkSucceeded(name)
+			if w.isStored(name) {
+				w.credentials.Worked()
+			}
+			return nil
+		}
+		if w.isStored(name) {
+			w.credentials.Failed(err)
+			// The server's own text repeats the command, with session and signature.
+			err = w.explain(ctx, err)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
+		}
+		wait := pause.NextBackOff()
+		w.metrics.SinkErrors.WithLabelValues(name).Inc()
+		w.status.sinkFailed(name, err)
+		w.log.Warn("sink write failed; retrying, checkpoint not advanced",
+			zap.String("sink", name), zap.Duration("again_in", wait), zap.Error(err))
+		if !retry.Sleep(ctx, wait) {
+			return fmt.Errorf("stopped while writing to %s: %w", name, ctx.Err())
+		}
+	}
+}
+
+// isStored reports whether a sink is one of ddltail's own collections.
+func (w writer) isStored(name string) bool {
+	return name == "checkpoint" || name == "catalog" ||
+		slices.ContainsFunc(w.routes, func(r Route) bool { return r.Stored && r.Sink.Name() == name })
+}

@@ -1,0 +1,44 @@
+// Package store is ddltail's own database: the names of its collections, the connection, the
+// indexes, and queries that several packages share.
+package store
+
+import (
+	"errors"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+// The names of ddltail's own collections.
+const (
+	Notifications = "schema_notifications"
+	History       = "schema_history"
+	Catalog       = "schema_catalog"
+	Checkpoints   = "schema_checkpoints"
+	// Actors has the actors that were found after their notification was written.
+	Actors = "schema_actors"
+)
+
+// Collections returns the full namespaces of ddltail's own collections, which are
+// never watched.
+func Collections(database string) []string {
+	return []string{
+		database + "." + Notifications,
+		database + "." + History,
+		database + "." + Catalog,
+		database + "." + Checkpoints,
+		database + "." + Actors,
+	}
+}
+
+const (
+	codeUnauthorized    = 13
+	codeNamespaceExists = 48
+)
+
+// Unauthorized reports whether the user lacks a privilege for the command.
+func Unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }
+
+func hasCode(err error, code int) bool {
+	var se mongo.ServerError
+	return errors.As(err, &se) && se.HasErrorCode(code)
+}
