@@ -216,7 +216,7 @@ func (w worker) concludeAll(ctx context.Context, all []claimed, e ending) pause 
 			w.Metrics.Deliveries.WithLabelValues(resultOf(after[i], receiversOf(w.receivers, c.doc))).Inc()
 		}
 	}
-	return pause{} // the scan that follows marks as processed what has ended for all
+	return pause{} // the next scan marks notifications that have ended for all as processed
 }
 
 // endTogether marks notifications with one command. If that fails they are marked one by one,

@@ -169,7 +169,7 @@ func parseRecord(doc bson.Raw) record {
 		progress:    parseProgress(doc),
 		deliveries:  parseDeliveries(doc),
 	}
-	n.state = "" // a field of that name is not the listener's
+	n.state = "" // another program's field of that name
 	switch text(doc, "source") {
 	case "oplog":
 		n.origin = fromOplog
