@@ -39,7 +39,7 @@ func historyCommand() *cobra.Command {
 		Use:   "history [flags]",
 		Short: "List schema changes, or show the schema as of a time",
 		Long: "List schema changes, oldest first, or show the schema as of a time.\n\n" +
-			"TIME is RFC 3339, a local time as the tables show it, or how long ago: 90s, 2h, 1d, 2w.",
+			"TIME is RFC 3339, a local time as the tables show it, or an age: 90s, 2h, 1d, 2w.",
 		Example: "  ddltail history --ns 'banking_db.*' --since 2h\n" +
 			"  ddltail history --operation DROP_COLLECTION --format json\n" +
 			"  ddltail history --as-of 2026-11-24T08:00:00Z --format mongosh > schema.js\n" +
