@@ -87,11 +87,11 @@ func TestDiff(t *testing.T) {
 	contains(t, out, "bank.found: created", "bank.listed: dropped", "bank.kept: changed", "> capped: true")
 	containsNot(t, out, "bank.made")
 	kept := a.ask("diff", rfc(45), rfc(75), "--format", "mongosh")
-	contains(t, kept, "// NOT DROPPED: 'bank.listed' does not exist later;", "NOT COMPLETE: 1 difference")
+	contains(t, kept, "// NOT DROPPED: 'bank.listed' does not exist in the target schema;", "NOT COMPLETE: 1 difference")
 	containsNot(t, kept, "drop()")
 	script := a.ask("diff", rfc(45), rfc(75), "--format", "mongosh", "--allow-destructive")
-	contains(t, script, "READ BEFORE RUNNING: documents are deleted by 2 statements below", "DATA GOES: 'bank.listed' is dropped",
-		"DATA MAY GO: 'bank.kept' keeps only what fits its new size")
+	contains(t, script, "READ BEFORE RUNNING: documents are deleted by 2 statements below", "DATA IS LOST: 'bank.listed' is dropped",
+		"DATA MAY BE LOST: 'bank.kept' keeps only the documents that fit its new size")
 	contains(t, a.ask("diff", rfc(80), rfc(90)), "no difference")
 	containsNot(t, a.ask("diff", rfc(80), rfc(90), "--format", "mongosh"), "DATA", "db.")
 }
