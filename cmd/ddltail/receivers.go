@@ -21,8 +21,8 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// maxAnswer is how much of a response is printed, in characters.
-const maxAnswer = 2000
+// maxResponse bounds the printed part of a line of a response, in characters.
+const maxResponse = 2000
 
 func receiversCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -78,7 +78,7 @@ func receiversRenderCommand() *cobra.Command {
 	}
 }
 
-// findReceiver returns the receiver of that name, backend for BACKEND_URL.
+// findReceiver returns the receiver with this name; "backend" is that of BACKEND_URL.
 func findReceiver(name string) (receivers.Receiver, error) {
 	cfg, err := config.Load(time.Now())
 	if err != nil {
@@ -129,7 +129,7 @@ func allReceivers(cfg config.Config) ([]receivers.Receiver, error) {
 	return all, nil
 }
 
-// printExchanges prints requests and responses. It is an error if one was not accepted.
+// printExchanges prints requests and responses. It returns an error if a request was not accepted.
 func printExchanges(out io.Writer, name string, exchanges []receivers.Exchange) error {
 	failed := false
 	for _, e := range exchanges {
@@ -140,7 +140,7 @@ func printExchanges(out io.Writer, name string, exchanges []receivers.Exchange) 
 		}
 		fmt.Fprintf(out, "%s: %s\n", e.Action, terminal.Escape(text))
 		for line := range strings.Lines(strings.ToValidUTF8(string(e.Answer.Body), "\uFFFD")) {
-			fmt.Fprintf(out, "  %s\n", terminal.Cut(terminal.Escape(strings.TrimRight(line, "\r\n")), maxAnswer))
+			fmt.Fprintf(out, "  %s\n", terminal.Cut(terminal.Escape(strings.TrimRight(line, "\r\n")), maxResponse))
 		}
 	}
 	if failed {

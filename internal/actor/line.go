@@ -169,7 +169,7 @@ func (o object) timestamp(name string) bson.Timestamp {
 	return bson.Timestamp{T: uint32(t), I: uint32(i)}
 }
 
-// UUID identifies a collection or an index build; the zero value is none.
+// UUID identifies a collection or an index build; the zero value means none.
 type UUID [16]byte
 
 func (o object) uuid(name string) UUID {

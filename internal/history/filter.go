@@ -83,28 +83,28 @@ func ofRisk(risks []risk.Level) bson.E {
 // by both its names, a DROP_DATABASE as "database.".
 func namespaceConditions(items []string, operations []notification.Operation) []bson.D {
 	include, exclude := notification.Globs(items)
-	none := bson.D{}
+	exclusion := bson.D{}
 	if len(exclude) > 0 {
 		excluded := bson.A{}
 		for _, glob := range exclude {
 			excluded = append(excluded, databaseCondition(glob))
 		}
 		not := bson.D{{Key: "$nin", Value: globFilters(exclude)}}
-		none = bson.D{{Key: "ns", Value: not}, {Key: "to", Value: not}, {Key: "$nor", Value: excluded}}
+		exclusion = bson.D{{Key: "ns", Value: not}, {Key: "to", Value: not}, {Key: "$nor", Value: excluded}}
 	}
 	if len(include) == 0 {
-		return []bson.D{none}
+		return []bson.D{exclusion}
 	}
 	matched := anyOf(globFilters(include))
 	found := []bson.D{
-		join(bson.D{{Key: "ns", Value: matched}}, none),
-		join(bson.D{{Key: "to", Value: matched}}, none),
+		join(bson.D{{Key: "ns", Value: matched}}, exclusion),
+		join(bson.D{{Key: "to", Value: matched}}, exclusion),
 	}
 	if operations != nil && !slices.Contains(operations, notification.DropDatabase) {
 		return found
 	}
 	for _, glob := range include {
-		found = append(found, join(databaseCondition(glob), none))
+		found = append(found, join(databaseCondition(glob), exclusion))
 	}
 	return found
 }

@@ -71,7 +71,7 @@ type hello struct {
 	} `bson:"topologyVersion"`
 }
 
-// term is in the last eight bytes of the electionId.
+// term returns the term, which is in the last eight bytes of the electionId.
 func (h hello) term() int64 { return int64(binary.BigEndian.Uint64(h.Election[4:])) } //nolint:gosec // a term is never negative
 
 func readHello(ctx context.Context, client *mongo.Client) (h hello, err error) {
@@ -137,7 +137,7 @@ func (o operation) connection() actor.Connection {
 		Name: o.Description, Client: o.Client, App: o.App, Mongos: len(o.Metadata.Mongos) > 0,
 		Driver: strings.TrimSpace(o.Metadata.Driver.Name + " " + o.Metadata.Driver.Version),
 	}
-	if o.Metadata.Application.Name != "" { // not escaped, as appName is by newer servers
+	if o.Metadata.Application.Name != "" { // preferred: newer servers escape characters in appName
 		c.App = o.Metadata.Application.Name
 	}
 	for _, user := range o.Users {

@@ -29,8 +29,8 @@ type Follower struct {
 	file        *os.File
 	offset      int64
 	fingerprint []byte
-	rest        []byte // of a line that is not complete yet
-	cutting     bool   // skip the rest of a line that was returned in part
+	rest        []byte // the beginning of a line that is not complete yet
+	skipping    bool   // skip the rest of a line that was returned in part
 }
 
 // Result is the result of one Read.
@@ -92,7 +92,7 @@ func (f *Follower) open(path string) error {
 }
 
 func (f *Follower) begin(file *os.File) {
-	f.file, f.offset, f.fingerprint, f.rest, f.cutting = file, 0, nil, nil, false
+	f.file, f.offset, f.fingerprint, f.rest, f.skipping = file, 0, nil, nil, false
 }
 
 // truncated reports whether the file was truncated: it is shorter than the part that was read, or its beginning differs.
@@ -142,15 +142,15 @@ func (f *Follower) split(raw []byte, r *Result) {
 	for len(raw) > 0 {
 		part, after, complete := bytes.Cut(raw, []byte("\n"))
 		raw = after
-		if !f.cutting {
+		if !f.skipping {
 			f.rest = append(f.rest, part...)
 		}
 		switch {
-		case complete && !f.cutting, !complete && len(f.rest) > maxLine:
+		case complete && !f.skipping, !complete && len(f.rest) > maxLine:
 			r.Lines = append(r.Lines, f.rest)
-			f.rest, f.cutting = nil, !complete
+			f.rest, f.skipping = nil, !complete
 		case complete:
-			f.cutting = false
+			f.skipping = false
 		}
 	}
 }

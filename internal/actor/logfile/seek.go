@@ -108,7 +108,7 @@ func (f *Follower) seek(at time.Time) error {
 		}
 	}
 	f.offset = low
-	f.cutting = low > 0 // possibly within a line
+	f.skipping = low > 0 // possibly within a line
 	if low == 0 {
 		f.fingerprint = nil
 	}

@@ -109,7 +109,7 @@ func (p peer) with(ctx context.Context, t target, do func(*ddltailtest.Process) 
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	if err := do(process); err != nil {
-		return fmt.Errorf("beside %s: %w\n%s", p.name, err, process.Stderr())
+		return fmt.Errorf("while running %s: %w\n%s", p.name, err, process.Stderr())
 	}
 	stopping, cancel := context.WithTimeout(ctx, setLimit)
 	defer cancel()
