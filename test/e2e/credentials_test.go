@@ -74,7 +74,7 @@ func TestPasswordRotated(t *testing.T) {
 		"CREATE COLLECTION before", "CREATE COLLECTION refused", "CREATE COLLECTION after")
 	s.until("all is delivered", func() bool { return strings.Count(listening.Stdout(), "\n") == 3 })
 
-	// The next rotation is told by SIGHUP, before a server refuses anything; another host is
+	// The next rotation is announced by SIGHUP, before a server refuses anything; another host is
 	// for a restart.
 	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "updateUser", Value: "ann"}, {Key: "pwd", Value: "s3cret-newest"}}).Err())
 	replaced(t, file, content("s3cret-newest"))

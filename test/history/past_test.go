@@ -22,9 +22,9 @@ func withGap(t *testing.T) archive {
 		version("rs0", 60, 4, "bank.kept", capped),
 		version("rs0", 70, 1, "bank.listed", nil),
 	)
-	a.insert("schema_history", told("rs0", 20, "CREATE_COLLECTION", "bank", "made"), told("rs0", 30, "DROP_COLLECTION", "bank", "made"),
-		told("rs0", 40, "CREATE_COLLECTION", "bank", "kept"), gap("rs0", 50, 60),
-		inferred("rs0", 50, 60, 0, "CREATE_COLLECTION", "bank", "found"), told("rs0", 70, "DROP_COLLECTION", "bank", "listed"))
+	a.insert("schema_history", published("rs0", 20, "CREATE_COLLECTION", "bank", "made"), published("rs0", 30, "DROP_COLLECTION", "bank", "made"),
+		published("rs0", 40, "CREATE_COLLECTION", "bank", "kept"), gap("rs0", 50, 60),
+		inferred("rs0", 50, 60, 0, "CREATE_COLLECTION", "bank", "found"), published("rs0", 70, "DROP_COLLECTION", "bank", "listed"))
 	a.insert("schema_checkpoints", checkpoint("rs0", 10, 100))
 	return a
 }

@@ -107,7 +107,7 @@ func waitTold(t *testing.T, client *mongo.Client, queue string) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal("the last change was not told")
+			t.Fatal("the last change was not reported")
 		}
 	}
 }
