@@ -81,9 +81,9 @@ func (s Store) uncompared(at oplog.OpTime) bson.D {
 	return filter
 }
 
-// Record completes a comparison, by compare-and-set: it reports whether this one
-// counts. It does not where the lease or the position is not what it was. The replica
-// set's id is recorded with it: after a gap there may be another set.
+// Record stores a comparison, by compare-and-set. It returns false if this process no longer
+// holds the lease, or if the stored position has changed. The replica set's id is stored too:
+// after a gap the set may be another one.
 func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Comparison, set bson.ObjectID) (bool, error) {
 	filter := append(s.uncompared(at), bson.E{Key: "lease.holder", Value: holder})
 	fields := bson.D{{Key: "comparison", Value: c}, {Key: "unlisted", Value: c.Unlisted}}
@@ -97,9 +97,9 @@ func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Com
 	return res.MatchedCount > 0, nil
 }
 
-// Settle removes a comparison that has been published. For a gap it sets the position to its
-// end, which may be before the last one if the set has another history. If another process
-// settled it first it does nothing.
+// Settle removes a comparison that has been published. For a gap it sets the position to the end
+// of the gap, which may be before the stored one if the set's history was replaced. It does
+// nothing if another process has removed the comparison already.
 func (s Store) Settle(ctx context.Context, c Comparison) error {
 	this := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison.to.ts", Value: c.To.TS}, {Key: "comparison.from.ts", Value: c.From.TS}}
 	fields := bson.D{{Key: "compared", Value: c.Listed}, {Key: "saved_at", Value: time.Now().UTC()}}
@@ -116,7 +116,7 @@ func (s Store) Settle(ctx context.Context, c Comparison) error {
 		_, err = s.coll.UpdateOne(ctx, this, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}})
 	}
 	if err != nil {
-		return fmt.Errorf("settle the comparison of %s: %w", s.id, s.explain(err))
+		return fmt.Errorf("complete the comparison of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }

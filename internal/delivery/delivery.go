@@ -9,7 +9,7 @@ type Message struct {
 	// ID is the same for every attempt of one notification, so that a receiver can
 	// detect duplicates.
 	ID string
-	// Body is what is sent; for a Stream one JSON object without a newline.
+	// Body is the body to send; for a Stream one JSON object without a newline.
 	Body []byte
 	// ContentType is the content type of the body; empty for application/json.
 	ContentType string

@@ -46,7 +46,7 @@ func sameText(name string) any {
 	return name
 }
 
-// timestampsNear selects timestamps near a moment, numbers and dates.
+// timestampsNear selects timestamps near a time, numbers and dates.
 func timestampsNear(seconds, window float64) bson.A {
 	from, to := seconds-window, seconds+window
 	between := func(from, to any) bson.D {
@@ -57,8 +57,8 @@ func timestampsNear(seconds, window float64) bson.A {
 
 func date(seconds float64) bson.DateTime { return bson.DateTime(seconds * 1000) }
 
-// sameChange reports whether one of two notifications is manual, the other from the
-// oplog, and both describe the same change. queue is the database that holds them.
+// sameChange reports whether one of two notifications is manual, the other from the oplog, and
+// both describe the same change. queue is the name of their database.
 func sameChange(a, b record, queue string) bool {
 	hand, tail := a, b
 	if a.origin == fromOplog {

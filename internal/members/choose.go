@@ -22,7 +22,7 @@ import (
 type Chooser struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
-	// LatencyTarget is that of oplog.Start.
+	// LatencyTarget is passed to oplog.Start.
 	LatencyTarget time.Duration
 	Log           *zap.Logger
 
