@@ -56,6 +56,12 @@ func (s *scene) makeOld() {
 	s.index("badviews", "good", "a")
 	s.view("badviews", "okview", "good")
 	s.create("later", "good")
+	// A view of the name of a collection has no effect while the collection exists.
+	s.create("shop", "twice")
+	s.index("shop", "twice", "a")
+	s.view("shop", "first_view", "fine")
+	s.run("shop", bson.D{{Key: "drop", Value: "first_view"}})
+	s.views("i", "shop", bson.D{{Key: "_id", Value: "shop.twice"}, {Key: "viewOn", Value: "fine"}, {Key: "pipeline", Value: bson.A{}}})
 	s.view("later", "later", "system.buckets.nosuch")
 }
 
@@ -140,7 +146,7 @@ func (s *scene) checkKnown(db string, want map[string]string) {
 // checkCatalog compares the catalog of the databases with parts that cannot be listed.
 func (s *scene) checkCatalog(knownBefore bool, shop ...string) {
 	s.Helper()
-	want := map[string]string{"fine": "collection"}
+	want := map[string]string{"fine": "collection", "twice": "collection"}
 	for _, coll := range shop {
 		want[coll] = "collection"
 	}
@@ -176,8 +182,10 @@ func (s *scene) firstRun(knownBefore bool) {
 	s.index("shop", "lax_sparse", "b")
 	s.index("badviews", "good", "b")
 	s.create("shop", "new")
+	s.views("i", "shop", bson.D{{Key: "_id", Value: "shop.fine"}, {Key: "viewOn", Value: "new"}, {Key: "pipeline", Value: bson.A{}}})
+	s.views("d", "shop", bson.D{{Key: "_id", Value: "shop.twice"}})
 	s.reports("first")
-	want := []string{"CREATE_INDEX shop.lax_sparse b_1", "CREATE_INDEX badviews.good b_1", "CREATE_COLLECTION shop.new", "CREATE_COLLECTION marks.first"}
+	want := []string{"CREATE_INDEX shop.lax_sparse b_1", "CREATE_INDEX badviews.good b_1", "CREATE_COLLECTION shop.new", "CREATE_VIEW shop.fine", "DROP_VIEW shop.twice", "CREATE_COLLECTION marks.first"}
 	if got := s.history("oplog")[before:]; !slices.Equal(got, want) {
 		s.Errorf("reported are %q, want %q", got, want)
 	}
