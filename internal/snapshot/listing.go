@@ -244,7 +244,8 @@ func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.R
 }
 
 // finishedSpec leaves out builds in progress, whose spec is listed beside their UUID,
-// and the index on _id, which every collection has.
+// the index on _id, which every collection has, and those on the buckets of a time series
+// whose key no user could have typed: servers list it as an empty one.
 func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	if _, err := spec.LookupErr("buildUUID"); err == nil {
 		return nil, false
@@ -255,7 +256,9 @@ func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	if name, _ := spec.Lookup("name").StringValueOK(); name == "_id_" || rawdoc.Truthy(spec.Lookup("clustered")) {
 		return nil, false
 	}
-	return spec, true
+	key, _ := spec.Lookup("key").DocumentOK()
+	_, err := key.IndexErr(0)
+	return spec, err == nil
 }
 
 func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) error {

@@ -80,6 +80,20 @@ func (s *scene) makeNew() {
 	s.views("d", "series", bson.D{{Key: "_id", Value: "series.half_buckets"}})
 	s.view("series", "own", "system.buckets.whole")
 	s.index("series", "whole", "m")
+	s.unused()
+}
+
+// unused makes what servers list, or omit, and do not use: an index on buckets without a form
+// for users, an ordinary collection with the name of buckets, buckets with the name of a collection.
+func (s *scene) unused() {
+	s.index("series", "system.buckets.whole", "nosuch")
+	s.create("series", "both")
+	for name, fields := range map[string]bson.D{"ordinary": {}, "both": {{Key: "timeseries", Value: bson.D{{Key: "timeField", Value: "t"}}}, {Key: "clusteredIndex", Value: true}}} {
+		s.admin(bson.D{{Key: "applyOps", Value: bson.A{bson.D{{Key: "op", Value: "c"}, {Key: "ns", Value: "series.$cmd"},
+			{Key: "o", Value: append(bson.D{{Key: "create", Value: "system.buckets." + name}}, fields...)}}}}})
+	}
+	s.views("i", "series", bson.D{{Key: "_id", Value: "series.both"}, {Key: "viewOn", Value: "system.buckets.both"},
+		{Key: "pipeline", Value: bson.A{bson.D{{Key: "$_internalUnpackBucket", Value: bson.D{{Key: "timeField", Value: "t"}, {Key: "bucketMaxSpanSeconds", Value: 3600}}}}}}})
 }
 
 // parts are what the server cannot list, as status names them.
@@ -150,7 +164,7 @@ func (s *scene) checkCatalog(knownBefore bool, shop ...string) {
 	for _, coll := range shop {
 		want[coll] = "collection"
 	}
-	views, later, series := map[string]string{"good": "collection"}, map[string]string{"good": "collection"}, map[string]string{"whole": "timeseries"}
+	views, later, series := map[string]string{"good": "collection"}, map[string]string{"good": "collection"}, map[string]string{"whole": "timeseries", "both": "collection"}
 	if knownBefore || s.major != 5 {
 		want["lax_sparse"], want["lax_background"] = "collection", "collection"
 	}
@@ -290,5 +304,5 @@ func (s *scene) heal() {
 	s.views("i", "series", bson.D{{Key: "_id", Value: "series.half_buckets"}, {Key: "viewOn", Value: "system.buckets.half_buckets"},
 		{Key: "pipeline", Value: bson.A{bson.D{{Key: "$_internalUnpackBucket", Value: bson.D{{Key: "timeField", Value: "t"}, {Key: "metaField", Value: "m"},
 			{Key: "bucketMaxSpanSeconds", Value: 3600}}}}}}})
-	s.checkKnown("series", map[string]string{"whole": "timeseries", "half_buckets": "timeseries", "own": "view"})
+	s.checkKnown("series", map[string]string{"whole": "timeseries", "both": "collection", "half_buckets": "timeseries", "own": "view"})
 }
