@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
 )
@@ -240,7 +241,38 @@ func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.R
 			specs = append(specs, finished)
 		}
 	}
-	return specs, "", nil
+	if v.Definition.Kind == schema.KindTimeSeries && len(specs) > 0 {
+		specs, err = l.withHidden(ctx, v.Namespace, specs)
+	}
+	return specs, "", err
+}
+
+// withHidden corrects the option hidden of a time series' indexes: servers show the spec
+// that the user wrote, and a collMod changes only the one on the buckets. Where the buckets
+// cannot be listed it returns the specs as they are.
+func (l *Listing) withHidden(ctx context.Context, ns schema.Namespace, specs []bson.Raw) ([]bson.Raw, error) {
+	var stored []bson.Raw
+	err := l.all(ctx, ns.Database, bson.D{{Key: "listIndexes", Value: schema.BucketsPrefix + ns.Collection}, l.readConcern()}, &stored)
+	if err != nil && (SubjectOf(err) == Object || privileges.IsUnauthorized(err)) {
+		return specs, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the indexes on the buckets of %s: %w", ns, err)
+	}
+	hidden := map[string]bool{}
+	for _, spec := range stored {
+		hidden[schema.IndexName(spec)] = rawdoc.Truthy(spec.Lookup("hidden"))
+	}
+	for i, spec := range specs {
+		now, found := hidden[schema.IndexName(spec)]
+		if !found || now == rawdoc.Truthy(spec.Lookup("hidden")) {
+			continue
+		}
+		if specs[i], err = rawdoc.With(spec, "hidden", now); err != nil {
+			return nil, fmt.Errorf("hidden of an index of %s: %w", ns, err)
+		}
+	}
+	return specs, nil
 }
 
 // finishedSpec leaves out builds in progress, whose spec is listed beside their UUID,
