@@ -147,8 +147,13 @@ func convertToCappedChange(r rename) notification.Change {
 
 // emitFromTemporary reports what came from a generated name, from $out, mapReduce or
 // another database, by what the user sees: a new collection with its indexes, or
-// another one in the place of the old.
+// another one in the place of the old. ddltail's own collections are dropped by that: what
+// they held is gone.
 func (w *detection) emitFromTemporary(op operation, r rename) {
+	if r.replaces && w.watch.IsOwn(r.to.String()) {
+		w.emitReplaced(op, r)
+		return
+	}
 	if r.replaces && !r.replacesTemporary {
 		w.emit(op, replaceChange(r))
 		return
