@@ -46,9 +46,36 @@ func Create(ctx context.Context, coll *mongo.Collection, indexes ...Index) error
 	return create(ctx, coll, missing)
 }
 
+// NotCollectionError is returned for a view or a time series with the name of an own collection.
+type NotCollectionError struct{ Database, Name, Kind string }
+
+func (e NotCollectionError) Error() string {
+	return fmt.Sprintf("%s.%s is a %s; ddltail needs an ordinary collection", e.Database, e.Name, e.Kind)
+}
+
+// checkKind returns a NotCollectionError for what cannot hold ddltail's documents. An error of
+// the listing, which needs no privilege, says nothing of that.
+func checkKind(ctx context.Context, coll *mongo.Collection) error {
+	specs, err := coll.Database().ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: coll.Name()}},
+		options.ListCollections().SetNameOnly(true).SetAuthorizedCollections(true))
+	if err != nil || len(specs) == 0 {
+		return nil //nolint:nilerr // the next command reports what is wrong with the server
+	}
+	switch kind := specs[0].Type; kind {
+	case "view":
+		return NotCollectionError{coll.Database().Name(), coll.Name(), kind}
+	case "timeseries":
+		return NotCollectionError{coll.Database().Name(), coll.Name(), "time series"}
+	}
+	return nil
+}
+
 // lacking returns the indexes that a collection does not have: all of them, and not known,
 // where the user may not list what it has.
 func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) (missing []Index, known bool, err error) {
+	if err := checkKind(ctx, coll); err != nil {
+		return nil, false, err
+	}
 	cur, err := coll.Indexes().List(ctx)
 	var specs []bson.Raw
 	if err == nil {

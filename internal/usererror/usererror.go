@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
@@ -51,7 +52,10 @@ func Listing(err error, pathIsAuthSource bool) error {
 
 // Sink handles errors of the deployment that holds ddltail's collections.
 func Sink(err error, database string, pathIsAuthSource bool) error {
+	var kind ownindex.NotCollectionError
 	switch {
+	case errors.As(err, &kind):
+		return &config.Error{Reason: kind.Error(), Remedy: "rename or drop it, or set DDLTAIL_DATABASE to another database", Err: err}
 	case errors.Is(err, replicaset.ErrStandalone), errors.Is(err, replicaset.ErrOtherSet):
 		return &config.Error{Reason: err.Error(), Remedy: "set replicaSet in the URI to the name of the set, or leave it out", Err: err}
 	case errors.Is(err, replicaset.ErrTooOld):
