@@ -179,6 +179,17 @@ func TestUniqueIndex(t *testing.T) {
 	s.deliver()
 }
 
+// TestIndexOfAnotherKind: an index that cannot hold a field of a notification refuses it.
+func TestIndexOfAnotherKind(t *testing.T) {
+	s := newScene(t, "geo")
+	_, err := s.queue.Indexes().CreateOne(t.Context(), mongo.IndexModel{Keys: bson.D{{Key: "operation", Value: "2dsphere"}}})
+	s.must(err)
+	p := s.write()
+	s.names(p, "a 2dsphere index refuses the document geo:", "geo.schema_notifications", "drop the index")
+	s.must(s.queue.Indexes().DropOne(t.Context(), "operation_2dsphere"))
+	s.deliver()
+}
+
 // TestUniqueIndexOfListener: one that only the fields of `listen` violate.
 func TestUniqueIndexOfListener(t *testing.T) {
 	s := newScene(t, "unique_claim")
