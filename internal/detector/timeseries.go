@@ -10,9 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// userSpec returns an index spec by the user's field names. It reports whether that is
-// exact: on a time series whose fields are not known it cannot be, and one that was created
-// on the buckets may have no such form.
+// userSpec returns an index spec with the user's field names. exact is false for a time series
+// whose fields are not known, and for an index created on the buckets that has no such form.
 func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, bool, error) {
 	key, ok := spec.Lookup("key").DocumentOK()
 	if !ok || schema.IndexName(spec) == "" || op.ns.Collection == "" {
@@ -41,15 +40,17 @@ func seriesFieldsOf(def schema.Definition) seriesFields {
 	return seriesFields{time: timeField, meta: meta}
 }
 
-// The bounds of a field's values in a bucket, and the values.
+// The prefixes of a field's bounds in a bucket, and of its values.
 const (
 	minimum = "control.min."
 	maximum = "control.max."
 	values  = "data."
 )
 
-// typedKey turns the key of an index on buckets into the one that was typed, as servers do
-// from 6.0 on for listIndexes, and reports whether there is such a one.
+// typedKey converts the key of an index on buckets to the user's key, as servers from 6.0 do
+// for listIndexes: a field is represented by the bounds of its values in a bucket, with the
+// minimum first for ascending and the maximum first for descending order. It reports whether
+// there is such a key.
 func typedKey(key bson.Raw, series seriesFields) (bson.D, bool, error) {
 	elems, err := key.Elements()
 	if err != nil {
@@ -111,16 +112,16 @@ func typedPair(elems []bson.RawElement) (bson.E, int) {
 	return bson.E{Key: field, Value: elems[0].Value()}, 2
 }
 
-// ofTheServer recognises the index that servers from 6.3 on make with a time series
-// that has a metaField: the very next entry. The user did not type it.
+// ofTheServer recognises the index that servers from 6.3 on create for a time series with a
+// metaField, in the next entry. It was not created by the user.
 func (w *detection) ofTheServer(def schema.Definition, spec bson.Raw) bool {
 	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
 	return len(def.Indexes) == 0 && w.optime.TS == next && schema.IsServerIndex(def, spec)
 }
 
-// changeStorageForm handles what setFeatureCompatibilityVersion does to a time series.
-// Its name for users, its UUID and its indexes stay; only 9.0's form knows an option
-// fixedBucketing.
+// changeStorageForm handles the conversion of a time series by setFeatureCompatibilityVersion.
+// Its name for users, its UUID and its indexes do not change; the option fixedBucketing exists
+// only in the form of 9.0.
 func changeStorageForm(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", errMalformed)

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// codeAuthenticationFailed is what a server answers to wrong credentials.
+	// codeAuthenticationFailed is the error of a server for wrong credentials.
 	codeAuthenticationFailed = 18
-	// codeMechanismUnavailable is what it answers to an authMechanism that is not enabled.
+	// codeMechanismUnavailable is its error for an authMechanism that is not enabled.
 	codeMechanismUnavailable = 334
 )
 
@@ -25,8 +25,7 @@ var (
 	ErrMechanism = fmt.Errorf("%w: the server does not offer the URI's authMechanism", ErrAuthentication)
 )
 
-// Connect opens a client to one member and no other, and sees it answer as who
-// we say we are.
+// Connect opens a direct connection to one member, and checks that it accepts the credentials.
 func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mongo.Client, error) {
 	// The pool needs one connection for the cursor and one for other commands.
 	client, err := mongo.Connect(direct(base, host).SetMaxPoolSize(4).SetRetryReads(false))
@@ -45,7 +44,7 @@ func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mo
 	return client, nil
 }
 
-// Announce opens a connection to a host without authentication, under the name of an application, which the server then logs.
+// Announce opens a connection to a host without authentication, with an application name, which the server logs.
 func Announce(ctx context.Context, base *options.ClientOptions, host, application string) error {
 	client, err := mongo.Connect(unauthenticated(base, host).SetAppName(application))
 	if err != nil {
