@@ -184,6 +184,7 @@ func TestURIReasons(t *testing.T) {
 		"mongodb://user:pa/ss@h/":              "unescaped slash in password",
 		"mongodb://user:pa@ss@h/":              "unescaped @ sign in user info",
 		"mongodb://user:pass%40host/":          "port must be an integer",
+		"mongodb://h/?loadBalanced=true":       "name members of the replica set",
 		"mongodb://user%40host:27017/":         "the @ before the hosts is percent-encoded",
 		"mongodb://user:p@ss/w@h/":             "unescaped @ sign in user info",
 		"mongodb://h:1:2/":                     "too many colons",

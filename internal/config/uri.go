@@ -43,6 +43,9 @@ func ParseURI(raw string) (URI, error) {
 	if place, _, _ := strings.Cut(raw, "?"); strings.Count(place, "@") > 1 {
 		return URI{}, errors.New("parse MongoDB URI: unescaped @ sign in user info")
 	}
+	if parsed.LoadBalanced {
+		return URI{}, errors.New("parse MongoDB URI: loadBalanced=true names a load balancer; name members of the replica set without it")
+	}
 	return URI{raw: raw, parsed: parsed}, nil
 }
 

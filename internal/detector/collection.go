@@ -19,6 +19,9 @@ func create(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
+	if op.bucketed && def.Kind != schema.KindTimeSeries {
+		return nil // an ordinary collection with the name of buckets, which is not watched
+	}
 	def.Temporary = rawdoc.Truthy(op.Object.Lookup("temp")) || w.generated.Match(op.ns.Collection)
 	w.put(op.ns, &def)
 	if !def.Temporary {

@@ -109,9 +109,16 @@ func (w *detection) command(e oplog.Entry) {
 	switch {
 	case !ok:
 		w.unknown(op)
-	case row.handle != nil:
+	case row.handle != nil && !w.onUnusedBuckets(op):
 		w.try(op, row.handle)
 	}
+}
+
+// onUnusedBuckets reports whether an operation is on buckets with the name of a collection,
+// which remain if both were created at the same time: servers use the collection.
+func (w *detection) onUnusedBuckets(op operation) bool {
+	def, known := w.lookup(op.ns)
+	return op.bucketed && known && def.Kind == schema.KindCollection
 }
 
 // commandOf finds the row of a command entry, and parses its target. It reports whether there

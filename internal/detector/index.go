@@ -109,7 +109,7 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 		return fmt.Errorf("index spec: %w", err)
 	}
 	automatic := known && w.ofTheServer(def, spec)
-	if known {
+	if known && exact { // no server lists the others
 		next := def.WithIndex(spec)
 		w.put(op.ns, &next)
 	}

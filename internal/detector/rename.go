@@ -146,8 +146,14 @@ func convertToCappedChange(r rename) notification.Change {
 }
 
 // emitFromTemporary reports a rename from a generated name (of $out, mapReduce, or a rename
-// across databases) by its effect: a new collection with its indexes, or a replaced one.
+// across databases) by its effect: a new collection with its indexes, or a replaced one. If it
+// replaces one of ddltail's own collections, the documents of that one are lost: it is reported
+// as dropped.
 func (w *detection) emitFromTemporary(op operation, r rename) {
+	if r.replaces && w.watch.IsOwn(r.to.String()) {
+		w.emitReplaced(op, r)
+		return
+	}
 	if r.replaces && !r.replacesTemporary {
 		w.emit(op, replaceChange(r))
 		return

@@ -44,7 +44,7 @@ func (r *Rewind) Undo(u oplog.Unit) {
 	for _, e := range slices.Backward(u.Operations) {
 		switch e.Op {
 		case oplog.OpCommand:
-			if row, op, ok := r.detector.commandOf(e); ok && row.rewind != nil {
+			if row, op, ok := r.detector.commandOf(e); ok && row.rewind != nil && !r.onUnusedBuckets(op) {
 				row.rewind(r, op)
 			}
 		case oplog.OpInsert, oplog.OpUpdate, oplog.OpDelete:
@@ -53,6 +53,10 @@ func (r *Rewind) Undo(u oplog.Unit) {
 			}
 		}
 	}
+}
+
+func (r *Rewind) onUnusedBuckets(op operation) bool {
+	return op.bucketed && r.state[op.ns].Kind == schema.KindCollection
 }
 
 // Listed returns the catalog at the position reached, without optimes, in the order of names.
@@ -144,7 +148,7 @@ func reindex(r *Rewind, op operation) {
 	if !ok {
 		return
 	}
-	if spec, _, err := userSpec(op, def, op.Object2); err == nil {
+	if spec, exact, err := userSpec(op, def, op.Object2); err == nil && exact {
 		r.put(op.ns, def.WithIndex(spec))
 	}
 }

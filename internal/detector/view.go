@@ -29,7 +29,9 @@ func viewDocument(w *detection, op operation) error {
 	before, known := w.lookup(op.ns)
 	if op.Op == oplog.OpDelete {
 		// A time series' view is dropped before its buckets; the drop of the buckets is reported.
-		if !known || before.Kind == schema.KindView {
+		if before.Kind == schema.KindCollection {
+			w.emit(anonymous(op), dropViewChange(op.ns, nil))
+		} else if !known || before.Kind == schema.KindView {
 			w.dropView(op, before.Options)
 		}
 		return nil
@@ -44,7 +46,11 @@ func viewDocument(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("view: %w", err)
 	}
-	w.put(op.ns, &schema.Definition{Kind: schema.KindView, Options: options})
+	if before.Kind == schema.KindCollection {
+		before.Options = nil // servers use the collection; the view has no effect, and no version
+	} else {
+		w.put(op.ns, &schema.Definition{Kind: schema.KindView, Options: options})
+	}
 	if op.Op == oplog.OpInsert {
 		w.emit(anonymous(op), createViewChange(op.ns, options))
 		return nil

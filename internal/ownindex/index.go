@@ -47,9 +47,36 @@ func Create(ctx context.Context, coll *mongo.Collection, indexes ...Index) error
 	return create(ctx, coll, missing)
 }
 
+// NotCollectionError is returned for a view or a time series with the name of an own collection.
+type NotCollectionError struct{ Database, Name, Kind string }
+
+func (e NotCollectionError) Error() string {
+	return fmt.Sprintf("%s.%s is a %s; ddltail needs an ordinary collection", e.Database, e.Name, e.Kind)
+}
+
+// checkKind returns a NotCollectionError if the name is that of a view or a time series. An
+// error of the listing, which needs no privilege, is ignored: the next command reports it.
+func checkKind(ctx context.Context, coll *mongo.Collection) error {
+	specs, err := coll.Database().ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: coll.Name()}},
+		options.ListCollections().SetNameOnly(true).SetAuthorizedCollections(true))
+	if err != nil || len(specs) == 0 {
+		return nil //nolint:nilerr // the next command reports what is wrong with the server
+	}
+	switch kind := specs[0].Type; kind {
+	case "view":
+		return NotCollectionError{coll.Database().Name(), coll.Name(), kind}
+	case "timeseries":
+		return NotCollectionError{coll.Database().Name(), coll.Name(), "time series"}
+	}
+	return nil
+}
+
 // lacking returns the indexes that a collection does not have. If the user may not list the
 // collection's indexes, it returns all of them, and known is false.
 func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) (missing []Index, known bool, err error) {
+	if err := checkKind(ctx, coll); err != nil {
+		return nil, false, err
+	}
 	cur, err := coll.Indexes().List(ctx)
 	var specs []bson.Raw
 	if err == nil {

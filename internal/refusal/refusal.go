@@ -63,7 +63,31 @@ func reasonOf(err error) (Error, bool) {
 		return Error{By: "the capped collection", Capped: true, Remedy: "documents of a capped collection cannot grow before MongoDB 6.0; " +
 			"stop its writers, copy it with $out into a collection that is not capped, drop it and rename the copy"}, true
 	}
+	for _, row := range indexErrors() {
+		if hasCode(err, row.code) {
+			return Error{By: row.index, Remedy: "drop the index; it is not ddltail's"}, true
+		}
+	}
 	return Error{}, false
+}
+
+type indexError struct {
+	code  int
+	index string
+}
+
+// indexErrors lists the error codes for values that an index cannot hold. The server does not
+// name the index; none of ddltail's indexes is of these kinds.
+func indexErrors() []indexError {
+	return []indexError{
+		{171, "an index on two arrays"},
+		{13026, "a 2d index"},
+		{13027, "a 2d index"},
+		{16755, "a 2dsphere index"},
+		{16766, "a hashed index on an array"},
+		{17261, "a text index (field language)"},
+		{17262, "a text index (field language)"},
+	}
 }
 
 // IsDuplicateID reports whether a document with the same _id exists. It returns false for a

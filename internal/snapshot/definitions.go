@@ -10,19 +10,22 @@ import (
 )
 
 // listedOf returns the definitions in a reply of listCollections. A time series is listed twice: by
-// its name, up to 8.x without a UUID, and as its bucket collection.
+// its name, up to 8.x without a UUID, and as its bucket collection. If a collection, a view and a
+// time series have one name, servers use the collection.
 func listedOf(db string, infos []info) schema.Listed {
-	buckets, shown := map[string]bson.Binary{}, map[string]bool{}
+	buckets, shown, collections := map[string]bson.Binary{}, map[string]bool{}, map[string]bool{}
 	for _, i := range infos {
 		shown[i.Name] = true
-		if name, ok := strings.CutPrefix(i.Name, schema.BucketsPrefix); ok {
+		collections[i.Name] = collections[i.Name] || i.Type == schema.KindCollection
+		name, named := strings.CutPrefix(i.Name, schema.BucketsPrefix)
+		if _, err := i.Options.LookupErr("timeseries"); named && err == nil {
 			buckets[name] = i.Info.UUID
 		}
 	}
 	var listed schema.Listed
 	generated := schema.NewGeneratedNames()
 	for _, i := range infos {
-		if strings.HasPrefix(i.Name, "system.") {
+		if strings.HasPrefix(i.Name, "system.") || i.Type != schema.KindCollection && collections[i.Name] {
 			continue
 		}
 		id := i.Info.UUID

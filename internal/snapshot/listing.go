@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
 )
@@ -238,11 +239,43 @@ func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.R
 			specs = append(specs, finished)
 		}
 	}
-	return specs, "", nil
+	if v.Definition.Kind == schema.KindTimeSeries && len(specs) > 0 {
+		specs, err = l.withHidden(ctx, v.Namespace, specs)
+	}
+	return specs, "", err
 }
 
-// finishedSpec returns false for builds in progress, which are listed with their UUID, and for the
-// index on _id, which every collection has.
+// withHidden corrects the option hidden of a time series' indexes: servers list the spec as the
+// user created it, and a collMod changes only the index on the buckets. If the buckets cannot
+// be listed, it returns the specs unchanged.
+func (l *Listing) withHidden(ctx context.Context, ns schema.Namespace, specs []bson.Raw) ([]bson.Raw, error) {
+	var stored []bson.Raw
+	err := l.all(ctx, ns.Database, bson.D{{Key: "listIndexes", Value: schema.BucketsPrefix + ns.Collection}, l.readConcern()}, &stored)
+	if err != nil && (SubjectOf(err) == Object || privileges.IsUnauthorized(err)) {
+		return specs, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the indexes on the buckets of %s: %w", ns, err)
+	}
+	hidden := map[string]bool{}
+	for _, spec := range stored {
+		hidden[schema.IndexName(spec)] = rawdoc.Truthy(spec.Lookup("hidden"))
+	}
+	for i, spec := range specs {
+		now, found := hidden[schema.IndexName(spec)]
+		if !found || now == rawdoc.Truthy(spec.Lookup("hidden")) {
+			continue
+		}
+		if specs[i], err = rawdoc.With(spec, "hidden", now); err != nil {
+			return nil, fmt.Errorf("hidden of an index of %s: %w", ns, err)
+		}
+	}
+	return specs, nil
+}
+
+// finishedSpec returns false for builds in progress, which are listed with their UUID, for the
+// index on _id, which every collection has, and for indexes on the buckets of a time series that
+// have no form with the user's fields: servers list those with an empty key.
 func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	if _, err := spec.LookupErr("buildUUID"); err == nil {
 		return nil, false
@@ -253,7 +286,9 @@ func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	if name, _ := spec.Lookup("name").StringValueOK(); name == "_id_" || rawdoc.Truthy(spec.Lookup("clustered")) {
 		return nil, false
 	}
-	return spec, true
+	key, _ := spec.Lookup("key").DocumentOK()
+	_, err := key.IndexErr(0)
+	return spec, err == nil
 }
 
 func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) error {
