@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// effects says what the user sees of one operation: a time series under its own name, nothing of collections that the server made
-// for itself and of ddltail's own.
+// effects returns what the user sees of one operation: a time series under its own name, nothing of collections that the server made
+// for itself.
 func (d *Decoder) effects(op operation) ([]Effect, error) {
 	db, coll, _ := strings.Cut(op.NS, ".")
 	if db == "admin" || db == "config" || db == "local" {
@@ -40,7 +40,8 @@ func (d *Decoder) effects(op operation) ([]Effect, error) {
 			d.temporary[ns] = true
 		}
 	}
-	if d.own[ns] || d.temporary[ns] || target == "system.views" {
+	// Of ddltail's own collections a drop is the one change that is reported.
+	if d.own[ns] && name != "drop" || d.temporary[ns] || target == "system.views" {
 		return nil, nil
 	}
 	return collectionEffects(name, ns, op.O)
