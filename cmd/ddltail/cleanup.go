@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/age"
-	"github.com/ddltail/ddltail/internal/cleanup"
+	"github.com/ddltail/ddltail/internal/retention"
 )
 
 // defaultAge is when a processed notification is old.
@@ -50,9 +50,9 @@ func cleanupCommand() *cobra.Command {
 
 func cleaned(ctx context.Context, db *mongo.Database, atLeast time.Duration, dryRun bool) (string, error) {
 	if dryRun {
-		n, err := cleanup.Count(ctx, db, atLeast)
+		n, err := retention.CountQueue(ctx, db, atLeast)
 		return fmt.Sprintf("%d notifications would be removed", n), err
 	}
-	n, err := cleanup.Remove(ctx, db, atLeast)
+	n, err := retention.PruneQueue(ctx, db, atLeast)
 	return fmt.Sprintf("%d notifications removed", n), err
 }

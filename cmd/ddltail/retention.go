@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
 
-	"github.com/ddltail/ddltail/internal/history"
+	"github.com/ddltail/ddltail/internal/retention"
 )
 
 const (
@@ -25,7 +25,7 @@ func (d *daemon) retain(ctx context.Context, db *mongo.Database, source string) 
 	}
 	for {
 		next := retainEvery
-		removed, err := history.NewReader(db).Prune(ctx, source, d.cfg.HistoryTTL)
+		removed, err := retention.PruneHistory(ctx, db, source, d.cfg.HistoryTTL)
 		switch {
 		case ctx.Err() != nil:
 			return nil

@@ -1,5 +1,5 @@
-// Makes the servers of docker-compose.yml one replica set, with the users root and ddltail. It runs at every start: what is there
-// already stays.
+// Makes the servers of docker-compose.yml one replica set, with the users root, ddltail and ddltail-listen. It runs at every start:
+// what is there already stays.
 (() => {
   const fs = require('fs');
   const env = process.env;
@@ -9,7 +9,8 @@
   // By its keyFile a member knows this user from the start, from any host. The localhost exception would do for the first member
   // alone, and only as long as that one is primary.
   const system = `__system:${read(env.KEY_FILE)}`;
-  const asSystem = 'authSource=local&authMechanism=SCRAM-SHA-256&serverSelectionTimeoutMS=3000';
+  const asSystem = 'authSource=local&authMechanism=SCRAM-SHA-256&serverSelectionTimeoutMS=3000'
+    + `&tls=true&tlsCAFile=${encodeURIComponent(env.CA_FILE)}`;
 
   function read(path) {
     return encodeURIComponent(fs.readFileSync(path, 'utf8').trim());
@@ -70,5 +71,7 @@
     console.error(`initiate.js: ${e.message}`);
     quit(1);
   }
+  load(`${__dirname}/create-user.js`);
+  Object.assign(env, {DDLTAIL_ROLE: 'listen', DDLTAIL_USER: env.LISTEN_USER, DDLTAIL_PASSWORD_FILE: env.LISTEN_PASSWORD_FILE});
   load(`${__dirname}/create-user.js`);
 })();

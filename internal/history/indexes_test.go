@@ -1,6 +1,7 @@
 package history_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +11,14 @@ import (
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/ownindex"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
+	"github.com/ddltail/ddltail/test/mongotest"
+	"github.com/ddltail/ddltail/test/past"
 )
+
+var set *mongotest.ReplicaSet
+
+func TestMain(m *testing.M) { os.Exit(mongotest.Main{Tests: m, Set: &set}.Run()) }
 
 // mostExamined is what the server examines at most: it tries several plans for about a
 // hundred documents each before it settles for one.
@@ -20,14 +27,14 @@ const mostExamined = 110
 // TestQueriesUseIndexes asks the server's profiler how it answered: by an index, without
 // reading what was not selected, and for one namespace in its order.
 func TestQueriesUseIndexes(t *testing.T) {
-	p := newPast(t, 21)
+	p := past.New(t, mongotest.Connect(t, set.URI()), 21)
 	for range 2 {
 		// It is idempotent.
-		if err := sink.HistorySetup(t.Context(), p.db, ownindex.Create); err != nil {
+		if err := store.SetupHistory(t.Context(), p.DB, ownindex.Create); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := p.db.RunCommand(t.Context(), bson.D{{Key: "profile", Value: 2}}).Err(); err != nil {
+	if err := p.DB.RunCommand(t.Context(), bson.D{{Key: "profile", Value: 2}}).Err(); err != nil {
 		t.Fatal(err)
 	}
 	dropIndex, err := notification.NewFilter(notification.Rules{Operations: []string{"DROP_INDEX"}})
@@ -35,19 +42,19 @@ func TestQueriesUseIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, q := range map[string]history.Query{
-		"time":              {Since: p.at(span - 10)},
+		"time":              {Since: p.At(past.Span - 10)},
 		"newest":            {Limit: 5},
-		"namespace":         {Namespaces: []string{"db.nothing"}, Since: p.at(100)},
-		"operation":         {Filter: dropIndex, Since: p.at(100)},
+		"namespace":         {Namespaces: []string{"db.nothing"}, Since: p.At(100)},
+		"operation":         {Filter: dropIndex, Since: p.At(100)},
 		"both":              {Namespaces: []string{"db.nothing"}, Filter: dropIndex},
 		"namespace, newest": {Namespaces: []string{"db.nothing"}, Limit: 5},
 	} {
 		began := time.Now()
-		if _, err := history.NewReader(p.db).Each(t.Context(), q, func(history.Change) error { return nil }); err != nil {
+		if _, err := history.NewReader(p.DB).Each(t.Context(), q, func(history.Change) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
-		cur, err := p.db.Collection("system.profile").Find(t.Context(), bson.D{
-			{Key: "op", Value: "query"}, {Key: "ns", Value: p.db.Name() + ".schema_history"}, {Key: "ts", Value: bson.D{{Key: "$gte", Value: began.Truncate(time.Millisecond)}}}})
+		cur, err := p.DB.Collection("system.profile").Find(t.Context(), bson.D{
+			{Key: "op", Value: "query"}, {Key: "ns", Value: p.DB.Name() + ".schema_history"}, {Key: "ts", Value: bson.D{{Key: "$gte", Value: began.Truncate(time.Millisecond)}}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,7 @@ func TestAlerts(t *testing.T) {
 	promtool := lines[len(lines)-1]
 	for _, args := range [][]string{
 		{"check", "rules", filepath.Join(deploy, "prometheus-alerts.yml")},
+		{"check", "config", filepath.Join(deploy, "prometheus.yml")},
 		{"test", "rules", filepath.Join(deploy, "prometheus-alerts_test.yml")},
 	} {
 		if out, code := (program{args: append([]string{promtool}, args...)}).run(t); code != 0 || !strings.Contains(out, "SUCCESS") {

@@ -1,8 +1,7 @@
-package history
+package retention
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,28 +12,12 @@ import (
 
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // maxRemoved bounds how many documents are deleted per batch.
 const maxRemoved = 1000
-
-// horizonID is the _id of a source's horizon among the checkpoints. No checkpoint
-// has a document as its _id.
-func horizonID(source string) bson.D { return bson.D{{Key: "retention", Value: source}} }
-
-// Horizon is the time before which the history of a source was pruned; zero if
-// nothing was ever removed.
-func (r Reader) Horizon(ctx context.Context, source string) (time.Time, error) {
-	var doc struct {
-		Horizon time.Time `bson:"horizon"`
-	}
-	err := r.db.Collection(sink.Checkpoints).FindOne(ctx, bson.D{{Key: "_id", Value: horizonID(source)}}).Decode(&doc)
-	if err != nil && !errors.Is(err, mongo.ErrNoDocuments) {
-		return time.Time{}, fmt.Errorf("read the horizon of %s: %w", source, err)
-	}
-	return doc.Horizon, nil
-}
 
 // Removed is what a run of retention removed.
 type Removed struct {
@@ -46,25 +29,23 @@ type Removed struct {
 	ActorsKept error
 }
 
-// Prune removes the history of a source that is older than ttl, and the versions that no
+// PruneHistory removes the history of a source that is older than ttl, and the versions that no
 // query for a time within ttl needs: the version of each namespace in effect at the horizon
 // is kept. The horizon is at or before every checkpoint of the source, so nothing is removed
 // that a detector could need or write again.
-func (r Reader) Prune(ctx context.Context, source string, ttl time.Duration) (Removed, error) {
-	e, ok, err := r.findExpiry(ctx, source, time.Now().Add(-ttl))
+func PruneHistory(ctx context.Context, db *mongo.Database, source string, ttl time.Duration) (Removed, error) {
+	e, ok, err := findExpiry(ctx, db, source, time.Now().Add(-ttl))
 	if err != nil || !ok {
 		return Removed{}, err
 	}
 	// Record the horizon before deleting: history that may be incomplete must not be reported
 	// as complete.
-	_, err = r.db.Collection(sink.Checkpoints).UpdateOne(ctx, bson.D{{Key: "_id", Value: horizonID(source)}},
-		bson.D{{Key: "$max", Value: bson.D{{Key: "horizon", Value: e.before}}}}, options.UpdateOne().SetUpsert(true))
-	if err != nil {
-		return Removed{}, fmt.Errorf("record the horizon of %s: %w", source, err)
+	if err := checkpoint.RaiseHorizon(ctx, db.Collection(store.Checkpoints), source, e.before); err != nil {
+		return Removed{}, err
 	}
 	out := Removed{Horizon: e.before}
 	for {
-		n, err := r.removeVersions(ctx, e)
+		n, err := e.removeVersions(ctx)
 		out.Versions += n
 		if err != nil {
 			return out, err
@@ -74,12 +55,13 @@ func (r Reader) Prune(ctx context.Context, source string, ttl time.Duration) (Re
 			break
 		}
 	}
-	err = r.removeChanges(ctx, e, &out)
+	err = e.removeChanges(ctx, &out)
 	return out, err
 }
 
 // expiry selects what may be deleted of a source.
 type expiry struct {
+	db     *mongo.Database
 	source string
 	// before and position bound it by clock and by oplog.
 	before   time.Time
@@ -90,24 +72,24 @@ type expiry struct {
 }
 
 // findExpiry returns false if no detector of the source has published anything yet.
-func (r Reader) findExpiry(ctx context.Context, source string, before time.Time) (expiry, bool, error) {
-	names, err := checkpoint.OfSource(ctx, r.db.Collection(sink.Checkpoints), source)
+func findExpiry(ctx context.Context, db *mongo.Database, source string, before time.Time) (expiry, bool, error) {
+	names, err := checkpoint.OfSource(ctx, db.Collection(store.Checkpoints), source)
 	if err != nil || len(names) == 0 {
 		return expiry{}, false, err
 	}
 	oldest := slices.MinFunc(names, func(a, b checkpoint.Checkpoint) int { return a.Position.TS.Compare(b.Position.TS) })
-	e := expiry{source: source, before: before.Truncate(time.Millisecond), position: oldest.Position.TS}
+	e := expiry{db: db, source: source, before: before.Truncate(time.Millisecond), position: oldest.Position.TS}
 	if at := time.Unix(int64(e.position.T), 0); at.Before(e.before) {
 		e.before = at
 	}
-	e.end, err = r.versions().End(ctx, source, e.before)
+	e.end, err = catalog.NewReader(db.Collection(store.Catalog)).End(ctx, source, e.before)
 	return e, err == nil, err
 }
 
 // removeVersions removes versions that were superseded at the horizon, and drops whose
 // earlier versions have all been removed.
-func (r Reader) removeVersions(ctx context.Context, e expiry) (int, error) {
-	coll := r.db.Collection(sink.Catalog)
+func (e expiry) removeVersions(ctx context.Context) (int, error) {
+	coll := e.db.Collection(store.Catalog)
 	old := bson.D{
 		{Key: "source", Value: e.source},
 		{Key: "wall", Value: bson.D{{Key: "$lte", Value: e.before}}},
@@ -188,18 +170,18 @@ func (s *superseded) end() {
 
 // removeChanges removes old changes. A change inferred from a comparison is kept while a
 // version of that comparison is kept, because the output for the version refers to it.
-func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error {
+func (e expiry) removeChanges(ctx context.Context, out *Removed) error {
 	old := bson.D{
 		{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(e.before)}}},
-		ofSource(e.source),
+		notification.AllIDs(e.source).Filter(),
 		{Key: "optime.ts", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$gte", Value: e.position}}}}},
 	}
-	cur, err := r.changes().Find(ctx, old, options.Find().SetProjection(bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}}))
+	cur, err := e.db.Collection(store.History).Find(ctx, old, options.Find().SetProjection(bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}}))
 	if err != nil {
 		return fmt.Errorf("read old changes: %w", err)
 	}
 	defer cur.Close(context.WithoutCancel(ctx))
-	needed := r.versionTimes(e.source)
+	needed := versionTimes{coll: e.db.Collection(store.Catalog), source: e.source, known: map[int64]bool{}}
 	var ids []string
 	for cur.Next(ctx) {
 		var c struct {
@@ -220,7 +202,7 @@ func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error
 			}
 		}
 		if ids = append(ids, c.ID); len(ids) >= maxRemoved {
-			if err := r.removeWithActors(ctx, ids, out); err != nil {
+			if err := removeWithActors(ctx, e.db, ids, out); err != nil {
 				return err
 			}
 			ids = nil
@@ -229,7 +211,7 @@ func (r Reader) removeChanges(ctx context.Context, e expiry, out *Removed) error
 	if err := cur.Err(); err != nil {
 		return fmt.Errorf("read old changes: %w", err)
 	}
-	return r.removeWithActors(ctx, ids, out)
+	return removeWithActors(ctx, e.db, ids, out)
 }
 
 // versionTimes checks and caches whether a source has versions with a wall time.
@@ -237,10 +219,6 @@ type versionTimes struct {
 	coll   *mongo.Collection
 	source string
 	known  map[int64]bool
-}
-
-func (r Reader) versionTimes(source string) versionTimes {
-	return versionTimes{coll: r.db.Collection(sink.Catalog), source: source, known: map[int64]bool{}}
 }
 
 func (w versionTimes) contains(ctx context.Context, wall time.Time) (bool, error) {
@@ -268,15 +246,15 @@ func remove(ctx context.Context, coll *mongo.Collection, ids []string) (int, err
 
 // removeWithActors removes changes and the actors that are stored apart from them. The actors are removed first: one without its
 // change would never be removed. Without the privilege to remove them the actors are kept.
-func (r Reader) removeWithActors(ctx context.Context, ids []string, out *Removed) error {
-	_, err := remove(ctx, r.db.Collection(sink.Actors), ids)
-	if sink.Unauthorized(err) {
+func removeWithActors(ctx context.Context, db *mongo.Database, ids []string, out *Removed) error {
+	_, err := remove(ctx, db.Collection(store.Actors), ids)
+	if store.Unauthorized(err) {
 		out.ActorsKept, err = err, nil
 	}
 	if err != nil {
 		return err
 	}
-	n, err := remove(ctx, r.changes(), ids)
+	n, err := remove(ctx, db.Collection(store.History), ids)
 	out.Changes += n
 	return err
 }

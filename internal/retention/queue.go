@@ -1,9 +1,4 @@
-// Package cleanup removes old processed notifications.
-//
-// A restarted detector emits the changes after its checkpoint again. So a notification from
-// the oplog is removed only if the checkpoint is past it: otherwise it would be inserted
-// again, as new.
-package cleanup
+package retention
 
 import (
 	"context"
@@ -16,34 +11,38 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // keepErrors is how long a notification with an error is kept, so that it can be delivered
 // again when its reason has been found.
 const keepErrors = 30 * 24 * time.Hour
 
-// Remove deletes the notifications that were processed and written longer than age
+// PruneQueue deletes the notifications that were processed and written longer than age
 // ago, and returns their number.
-func Remove(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
+//
+// A restarted detector emits the changes after its checkpoint again. So a notification from
+// the oplog is removed only if the checkpoint is past it: otherwise it would be inserted
+// again, as new.
+func PruneQueue(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
 	filter, err := removable(ctx, db, time.Now(), age)
 	if err != nil {
 		return 0, err
 	}
-	res, err := db.Collection(sink.Notifications).DeleteMany(ctx, filter)
+	res, err := db.Collection(store.Notifications).DeleteMany(ctx, filter)
 	if err != nil {
 		return 0, fmt.Errorf("remove old notifications: %w", err)
 	}
 	return res.DeletedCount, nil
 }
 
-// Count returns how many notifications Remove would delete.
-func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
+// CountQueue returns how many notifications PruneQueue would delete.
+func CountQueue(ctx context.Context, db *mongo.Database, age time.Duration) (int64, error) {
 	filter, err := removable(ctx, db, time.Now(), age)
 	if err != nil {
 		return 0, err
 	}
-	n, err := db.Collection(sink.Notifications).CountDocuments(ctx, filter)
+	n, err := db.Collection(store.Notifications).CountDocuments(ctx, filter)
 	if err != nil {
 		return 0, fmt.Errorf("count old notifications: %w", err)
 	}
@@ -53,7 +52,7 @@ func Count(ctx context.Context, db *mongo.Database, age time.Duration) (int64, e
 // removable selects the notifications to remove. The checkpoints are read first: they only move
 // forward, so the result remains valid.
 func removable(ctx context.Context, db *mongo.Database, now time.Time, age time.Duration) (bson.D, error) {
-	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(sink.Checkpoints))
+	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(store.Checkpoints))
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +88,6 @@ func aged(before time.Time) bson.A {
 		}}},
 	}
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // manual selects notifications that were not written by a detector.
 func manual() bson.D {

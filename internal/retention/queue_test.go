@@ -1,4 +1,4 @@
-package cleanup_test
+package retention_test
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/goleak"
 
-	"github.com/ddltail/ddltail/internal/cleanup"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/retention"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -125,7 +125,7 @@ func fill(t *testing.T) (*mongo.Collection, []any) {
 		}
 		return doc
 	}
-	_, err := db.Collection(sink.Checkpoints).InsertMany(t.Context(), []bson.M{
+	_, err := db.Collection(store.Checkpoints).InsertMany(t.Context(), []bson.M{
 		checkpoint("rs0", "default", bson.M{"queue": true}),
 		checkpoint("rs0", "other", bson.M{"optime": bson.M{"ts": bson.Timestamp{T: 9999, I: 1}, "t": int64(1)}}),
 		checkpoint("rs1", "default", nil),
@@ -135,7 +135,7 @@ func fill(t *testing.T) (*mongo.Collection, []any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	coll := db.Collection(sink.Notifications)
+	coll := db.Collection(store.Notifications)
 	var ids []any
 	for _, c := range cases() {
 		if _, err := coll.InsertOne(t.Context(), c.doc); err != nil {
@@ -151,10 +151,10 @@ func fill(t *testing.T) (*mongo.Collection, []any) {
 func TestRule(t *testing.T) {
 	coll, going := fill(t)
 	const day = 24 * time.Hour
-	if n, err := cleanup.Count(t.Context(), coll.Database(), day); err != nil || n != int64(len(going)) {
+	if n, err := retention.CountQueue(t.Context(), coll.Database(), day); err != nil || n != int64(len(going)) {
 		t.Errorf("%d would go, %v, want %d", n, err, len(going))
 	}
-	n, err := cleanup.Remove(t.Context(), coll.Database(), day)
+	n, err := retention.PruneQueue(t.Context(), coll.Database(), day)
 	if err != nil || n != int64(len(going)) {
 		t.Errorf("%d went, %v, want %d", n, err, len(going))
 	}
@@ -167,14 +167,14 @@ func TestRule(t *testing.T) {
 			t.Errorf("%s: %d left", c.name, left)
 		}
 	}
-	if n, err := cleanup.Remove(t.Context(), coll.Database(), day); err != nil || n != 0 {
+	if n, err := retention.PruneQueue(t.Context(), coll.Database(), day); err != nil || n != 0 {
 		t.Errorf("again %d, %v", n, err)
 	}
 }
 
 func TestNothingThere(t *testing.T) {
 	db := mongotest.Connect(t, set.URI()).Database(t.Name())
-	if n, err := cleanup.Remove(t.Context(), db, time.Hour); err != nil || n != 0 {
+	if n, err := retention.PruneQueue(t.Context(), db, time.Hour); err != nil || n != 0 {
 		t.Errorf("%d, %v", n, err)
 	}
 }
