@@ -98,6 +98,10 @@ type Write struct {
 	Document bson.Raw `bson:"document,omitempty"`
 }
 
+func (w Write) String() string {
+	return fmt.Sprintf("%s %s %s at %v, inclusive %t, listed %t", w.Sink, w.Action, w.ID, w.Position, w.Inclusive, w.Listed)
+}
+
 // Namespace is what the server lists of one collection or view.
 type Namespace struct {
 	NS      string            `bson:"ns"`

@@ -15,11 +15,12 @@ type stored struct {
 	// documents are the _ids that a sink ever received since it was dropped, with whether they are processed.
 	documents map[string]map[string]bool
 	// dropped is when a sink was dropped the last time: what happened before needs not be in it.
-	dropped  map[string]bson.Timestamp
+	dropped map[string]bson.Timestamp
+	// position is the checkpoint's; zero while it is lost.
 	position bson.Timestamp
 	// passed is the number of changes that a checkpoint has passed.
 	passed int
-	// sound are the changes that have to be reported from the oplog.
+	// changes have to be reported from the oplog.
 	changes []ledger.Change
 }
 

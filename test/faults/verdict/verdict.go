@@ -145,7 +145,7 @@ func (v Verdict) String() string {
 		if v.Counts[g.Name] == 0 {
 			continue
 		}
-		fmt.Fprintf(&out, "  %s (guarantee %s of the design): %s\n", g.Name, numbers(g.Numbers), g.States)
+		fmt.Fprintf(&out, "  %s (%s of the design): %s\n", g.Name, numbers(g.Numbers), g.States)
 		for _, violation := range v.Violations {
 			if violation.Guarantee == g.Name {
 				fmt.Fprintf(&out, "    %s\n", violation)
@@ -159,7 +159,11 @@ func (v Verdict) String() string {
 }
 
 func numbers(all []int) string {
-	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(all)), ", "), "[]")
+	text := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(all)), ", "), "[]")
+	if len(all) == 1 {
+		return "guarantee " + text
+	}
+	return "guarantees " + text
 }
 
 // Client says what became of the client's statements.
