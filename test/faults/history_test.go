@@ -1,10 +1,8 @@
 package faults
 
 import (
-	"context"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -106,24 +104,22 @@ func waitGap(s *scene) {
 	s.Fatal("no HISTORY_GAP was told")
 }
 
-// TestTwoLiveSetsOfOneName runs a ddltail beside each of two sets of one name with one sink: the second must be refused, and told what
-// to do.
-func TestTwoLiveSetsOfOneName(t *testing.T) {
+// TestTwoSetsOfOneSource runs a ddltail beside a second set that has the SOURCE and the sink of a first one: by its name, and by
+// DDLTAIL_SOURCE. It must be refused and say what to do, and none of its set's changes may reach the sink.
+func TestTwoSetsOfOneSource(t *testing.T) {
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})
 	first := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
 	first.begin()
-
-	second := apart(t, mongotest.NewReplicaSet(t, mongotest.Options{}), server)
-	p := second.run()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	code, err := p.Wait(ctx)
-	second.must(err)
-	said := p.Stderr()
-	if code != 2 || !strings.Contains(said, "DDLTAIL_SOURCE") {
-		t.Errorf("exit code %d, want 2 and a word about DDLTAIL_SOURCE:\n%s", code, said)
+	for _, name := range []string{source, "another"} {
+		second := apart(t, mongotest.NewReplicaSet(t, mongotest.Options{Name: name}), server, "DDLTAIL_SOURCE="+source)
+		changes := second.changes("foreign_" + name)
+		changes.run(changes.name, create("before"))
+		p := second.run()
+		changes.run(changes.name, create("during"))
+		second.refused(p, "DDLTAIL_SOURCE")
+		changes.run(changes.name, create("after"))
 	}
 	first.check()
 }

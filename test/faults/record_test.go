@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ type record struct {
 	// began is the newest entry of the sinks' deployment when the scenario began: earlier ones are another scenario's.
 	began bson.Timestamp
 	lost  ledger.Lost
+	// unrecorded are the databases in which the scenario changes something without entering it in the book.
+	unrecorded []string
 	// others are sinks beside queue and history, received what they got.
 	others   []ledger.Sink
 	received []ledger.Write
@@ -112,7 +115,7 @@ func (s *scene) recordRun(ctx context.Context, end bson.Timestamp) error {
 	s.judged = ledger.Run{
 		Header: ledger.Header{
 			Test: s.Name(), At: time.Now(), Source: source, Database: database, After: s.from, UpTo: end, Lost: s.lost,
-			Sinks: append([]ledger.Sink{{Name: ledger.History}, {Name: ledger.Queue}}, s.others...), Unrecorded: []string{"marks"},
+			Sinks: append([]ledger.Sink{{Name: ledger.History}, {Name: ledger.Queue}}, s.others...), Unrecorded: sortedSet(append(s.unrecorded, "marks", "filler")),
 		},
 		Statements: s.book.Statements(),
 	}
@@ -135,6 +138,8 @@ func (s *scene) recordRun(ctx context.Context, end bson.Timestamp) error {
 	s.judged.Server = build.Version
 	return err
 }
+
+func sortedSet(all []string) []string { return slices.Compact(slices.Sorted(slices.Values(all))) }
 
 // ledgerDir is the folder in which the record of every run is kept.
 func ledgerDir() string { return os.Getenv("DDLTAIL_LEDGER_DIR") }
