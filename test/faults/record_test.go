@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,18 +40,18 @@ type record struct {
 }
 
 func newRecord(t *testing.T, client *mongo.Client) record {
-	return record{oplog: ledger.NewOplog(client, database), began: newest(t, client)}
+	began := must[bson.Timestamp](t)(newest(t.Context(), client))
+	return record{oplog: ledger.NewOplog(client, database), began: began}
 }
 
 // newest is the newest entry of an oplog.
-func newest(t *testing.T, client *mongo.Client) bson.Timestamp {
-	t.Helper()
-	entry, err := client.Database("local").Collection("oplog.rs").FindOne(t.Context(), bson.D{},
+func newest(ctx context.Context, client *mongo.Client) (bson.Timestamp, error) {
+	entry, err := client.Database("local").Collection("oplog.rs").FindOne(ctx, bson.D{},
 		options.FindOne().SetSort(bson.D{{Key: "$natural", Value: -1}})).Raw()
 	if err != nil {
-		t.Fatal(err)
+		return bson.Timestamp{}, fmt.Errorf("read the newest entry: %w", err)
 	}
-	return timestamp(entry.Lookup("ts"))
+	return timestamp(entry.Lookup("ts")), nil
 }
 
 // finish stops the load, waits until everything is published, stops all ddltails, and returns the moment of the end.
@@ -163,7 +164,11 @@ func (s *scene) store() (string, error) {
 		// It failed before its end.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), 10*time.Second)
 		defer cancel()
-		if err := s.recordRun(ctx, newest(s.T, s.client)); err != nil {
+		end, err := newest(ctx, s.client)
+		if err != nil {
+			return "", err
+		}
+		if err := s.recordRun(ctx, end); err != nil {
 			return "", err
 		}
 	}

@@ -264,7 +264,7 @@ func TestRolledOverBeforeCheckpoint(t *testing.T) {
 		s.changes("written").run("changes_written", create(name))
 		s.eventually("the queue has it", func() bool { return s.holds("notifications", "changes_written."+name) })
 		s.kill(p)
-		rollOver(s, newest(t, s.client))
+		rollOver(s, must[bson.Timestamp](t)(newest(t.Context(), s.client)))
 		allow()
 		p = s.again()
 	}
