@@ -20,6 +20,8 @@ type stored struct {
 	position bson.Timestamp
 	// passed is the number of changes that a checkpoint has passed.
 	passed int
+	// shared is true if detectors of another NAME write to the same catalog, each after its own sinks.
+	shared bool
 	// changes have to be reported from the oplog.
 	changes []ledger.Change
 }
@@ -36,6 +38,7 @@ func (j *judge) resume() {
 		}
 	}
 	logged := slices.ContainsFunc(j.run.Writes, func(w ledger.Write) bool { return w.Action == ledger.Advance })
+	s.shared = slices.ContainsFunc(j.run.Writes, func(w ledger.Write) bool { return w.Action == ledger.Advance && w.ID != s.checkpointID() })
 	if len(s.sinks) == 0 || !logged {
 		j.notJudged(Resumable, "the order of writing is not known")
 		return
@@ -90,7 +93,7 @@ func (s *stored) checkpoint(w ledger.Write) {
 		s.position = bson.Timestamp{}
 		return
 	}
-	if w.Action != ledger.Advance || w.ID != s.run.Source+":default" {
+	if w.Action != ledger.Advance || w.ID != s.checkpointID() {
 		return
 	}
 	at := w.Position.TS
@@ -109,8 +112,14 @@ func (s *stored) checkpoint(w ledger.Write) {
 	}
 }
 
+// checkpointID is the _id of the checkpoint of the NAME that has the queue.
+func (s *stored) checkpointID() string { return s.run.Source + ":default" }
+
 // version is a version of the catalog, from which a lost checkpoint is derived.
 func (s *stored) version(w ledger.Write) {
+	if s.shared {
+		return
+	}
 	for _, c := range s.at(w.Position.TS) {
 		if sink := s.missing(c, s.sinks...); sink != "" {
 			s.violated(Resumable, sink, "the catalog had its version before it was written: %s %s", c.ID(s.run.Source), c.Effect)
