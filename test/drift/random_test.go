@@ -216,7 +216,7 @@ func (r *random) causes(found report, state ddlgen.Schema, begin int) {
 		for _, d := range found.Differences {
 			before[d.ID] = d.state(state)
 		}
-		for _, wrong := range state.Apply(r, doc) {
+		for _, wrong := range state.Apply(doc) {
 			r.Error(wrong)
 		}
 		for _, d := range found.Differences {

@@ -133,9 +133,9 @@ func asOf(t *testing.T, at time.Time, variables []string) ddlgen.Schema {
 		if doc.Database != "one" && doc.Database != "two" {
 			continue
 		}
-		d := &ddlgen.Definition{Options: ddlgen.Canonical(t, doc.Options), Indexes: map[string]string{}}
+		d := &ddlgen.Definition{Options: ddlgen.Canonical(doc.Options), Indexes: map[string]string{}}
 		for _, spec := range doc.Indexes {
-			d.Indexes[spec.Lookup("name").StringValue()] = ddlgen.Canonical(t, spec)
+			d.Indexes[spec.Lookup("name").StringValue()] = ddlgen.Canonical(spec)
 		}
 		s[doc.NS] = d
 	}

@@ -102,7 +102,7 @@ func (l *laboratory) empty(client *mongo.Client) {
 func (l *laboratory) compare(docs []bson.Raw, o *outcome) {
 	folded := ddlgen.Schema{}
 	for _, doc := range docs {
-		o.wrong = append(o.wrong, folded.Apply(l.T, doc)...)
+		o.wrong = append(o.wrong, folded.Apply(doc)...)
 		_, err := doc.LookupErr("mongosh")
 		if op := doc.Lookup("operation").StringValue(); err != nil && op != "ABORT_INDEX_BUILD" {
 			o.wrong = append(o.wrong, "no statement: "+doc.String())
