@@ -47,7 +47,7 @@ deps: mongod mongosh
 	@scripts/nats.sh
 	@scripts/kafka.sh || echo 'Kafka cannot be had here: the tests of the sink kafka are skipped' >&2
 	@scripts/logrotate.sh || echo 'logrotate cannot be had here: the test of file rotation by it is skipped' >&2
-	@scripts/promtool.sh || echo 'promtool cannot be had here: the test of the alerting rules is skipped' >&2
+	@scripts/prometheus.sh promtool && scripts/prometheus.sh prometheus || echo 'Prometheus cannot be had here: the tests of the alerting rules and of the dashboard are skipped' >&2
 	@scripts/alertmanager.sh || echo 'no Alertmanager can be had here: the tests with one are skipped' >&2
 
 lint: ## check the Go code with golangci-lint, at the version in tools/go.mod
