@@ -1,0 +1,130 @@
+package alerts
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/test/mongotest"
+)
+
+// strangeEntries writes to the oplog as only servers before 5.0 allow.
+func strangeEntries(t *testing.T, f *fleet, s *servers) {
+	instance := f.scrape(t, start(t, []string{"run"}, s.oldVariables(t, "strange")...))
+	client := mongotest.Connect(t, s.old.URI())
+	f.bring(t, "an entry with a command that no version has", func() {
+		appendEntry(t, client, bson.E{Key: "o", Value: bson.D{{Key: "fromTheFuture", Value: "payments"}}})
+	}, of(instance, "DdltailUnknownCommand")...)
+	f.bring(t, "an entry whose UUID is a number", func() {
+		appendEntry(t, client, bson.E{Key: "o", Value: bson.D{{Key: "create", Value: "payments"}}}, bson.E{Key: "ui", Value: 5})
+	}, of(instance, "DdltailMalformedEntry")...)
+}
+
+func historyLost(t *testing.T, f *fleet, s *servers) {
+	set := s.small(t)
+	client := mongotest.Connect(t, set.URI())
+	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=lost"}
+	p := start(t, []string{"run"}, variables...)
+	instance := f.scrape(t, p)
+	if f.fires(t, of(instance, "DdltailHistoryGap")[0]) {
+		t.Fatal("a gap before the oplog was rolled over")
+	}
+	f.bring(t, "run is stopped until the oplog of 16 MB has rolled over", func() {
+		_, err := p.Stop(t.Context())
+		ok(t, err)
+		rollOver(t, client)
+		instance = f.scrape(t, start(t, []string{"run"}, variables...))
+	}, expected{"DdltailHistoryGap", ""})
+}
+
+func invalidView(t *testing.T, f *fleet, s *servers) {
+	variables := s.oldVariables(t, "unlisted", "DDLTAIL_RECONCILE=1s")
+	client := mongotest.Connect(t, s.old.URI())
+	p := start(t, []string{"run"}, variables...)
+	f.bring(t, "an invalid document in system.views", func() {
+		ok(t, client.Database("badviews").RunCommand(t.Context(), bson.D{
+			{Key: "create", Value: "fine"}, {Key: "viewOn", Value: "payments"}, {Key: "pipeline", Value: bson.A{}},
+		}).Err())
+		ok(t, client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "applyOps", Value: bson.A{bson.D{
+			{Key: "op", Value: "i"}, {Key: "ns", Value: "badviews.system.views"}, {Key: "o", Value: bson.D{{Key: "_id", Value: "badviews.bad"}, {Key: "viewOn", Value: 5}}},
+		}}}}).Err())
+	}, of(f.scrape(t, p), "DdltailUnlistedNamespaces")...)
+}
+
+// fewPrivileges: create-user.js grants the removal of history only where it is asked for.
+func fewPrivileges(t *testing.T, f *fleet, s *servers) {
+	uri := "DDLTAIL_MONGODB_URI=" + s.userOf(t, "narrow")
+	var instance string
+	f.bring(t, "DDLTAIL_HISTORY_TTL with a user that may not remove history", func() {
+		instance = f.scrape(t, start(t, []string{"run"}, uri, "DDLTAIL_DATABASE=narrow", "DDLTAIL_SOURCE=narrow", "DDLTAIL_HISTORY_TTL=1h"))
+	}, expected{"DdltailPrivilegesMissing", ""}, expected{"DdltailRetentionErrors", ""})
+	if !f.fires(t, of(instance, "DdltailPrivilegesMissing")[0]) {
+		t.Error("the alert is of another ddltail")
+	}
+}
+
+func drifting(t *testing.T, f *fleet, s *servers) {
+	declared := filepath.Join(t.TempDir(), "schema.js")
+	ok(t, os.WriteFile(declared, []byte("db.getSiblingDB('drift').createCollection('payments')\n"), 0o600))
+	s.create(t, "drift", "payments", 0)
+	p := start(t, []string{"run"}, s.variables("drifting", "DDLTAIL_DECLARED="+declared, "DDLTAIL_DRIFT_SETTLE=1s")...)
+	f.bring(t, "a declared collection is dropped", func() {
+		ok(t, s.client.Database("drift").Collection("payments").Drop(t.Context()))
+	}, of(f.scrape(t, p), "DdltailDrift")...)
+}
+
+func expiring(t *testing.T, f *fleet, s *servers) {
+	variables := s.variables("expiring")
+	variables[0] += "&tls=true&tlsCAFile=" + s.ca()
+	f.bring(t, "a CA that expires in ten days", func() {
+		f.scrape(t, start(t, []string{"run"}, variables...))
+	}, expected{"DdltailCertificateExpiring", `use="mongodb_ca"`})
+}
+
+// listener is `listen` with a backend that answers so.
+func (s *servers) listener(t *testing.T, name string, status int) []string {
+	t.Helper()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	t.Cleanup(backend.Close)
+	return s.variables(name, "DDLTAIL_BACKEND_URL="+backend.URL)
+}
+
+// queue adds notifications to the queue of a database, as of now.
+func (s *servers) queue(t *testing.T, name string, count int) {
+	t.Helper()
+	docs := make([]any, count)
+	for i := range docs {
+		docs[i] = bson.D{
+			{Key: "operation", Value: "CREATE_COLLECTION"}, {Key: "collection", Value: "payments"}, {Key: "operation_statement", Value: "CREATE COLLECTION payments"},
+			{Key: "timestamp", Value: float64(time.Now().UnixMilli()) / 1000}, {Key: "processed", Value: false},
+		}
+	}
+	_, err := s.client.Database(name).Collection("schema_notifications").InsertMany(t.Context(), docs)
+	ok(t, err)
+}
+
+func misconfigured(t *testing.T, f *fleet, s *servers) {
+	p := start(t, []string{"listen"}, s.listener(t, "misconfigured", http.StatusNotFound)...)
+	f.bring(t, "the backend answers 404", func() { s.queue(t, "misconfigured", 1) }, of(f.scrape(t, p), "DdltailDeliveryMisconfigured")...)
+}
+
+func rejected(t *testing.T, f *fleet, s *servers) {
+	p := start(t, []string{"listen"}, s.listener(t, "rejected", http.StatusGone)...)
+	f.bring(t, "the backend answers 410", func() { s.queue(t, "rejected", 1) }, of(f.scrape(t, p), "DdltailDeliveryRejected", "DdltailNotDelivered")...)
+}
+
+func late(t *testing.T, f *fleet, s *servers) {
+	p := start(t, []string{"listen"}, s.listener(t, "late", http.StatusServiceUnavailable)...)
+	f.bring(t, "the backend answers 503", func() { s.queue(t, "late", 1) },
+		of(f.scrape(t, p), "DdltailDeliveryLate", "DdltailReceiverLate", "DdltailPartitionsBlocked")...)
+}
+
+func noConsumer(t *testing.T, f *fleet, s *servers) {
+	p := start(t, []string{"run"}, s.variables("unconsumed")...)
+	f.bring(t, "1001 notifications and no consumer", func() { s.queue(t, "unconsumed", 1001) }, of(f.scrape(t, p), "DdltailQueueNotConsumed")...)
+}
