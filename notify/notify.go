@@ -20,7 +20,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // Change is one schema change. Operation is required; which other fields are required or
@@ -57,7 +57,7 @@ func SchemaChange(ctx context.Context, db *mongo.Database, change Change) error 
 	if err := change.Validate(); err != nil {
 		return err
 	}
-	coll := db.Collection(sink.Notifications, options.Collection().SetWriteConcern(writeconcern.Majority()))
+	coll := db.Collection(store.Notifications, options.Collection().SetWriteConcern(writeconcern.Majority()))
 	if _, err := coll.InsertOne(ctx, change.document(time.Now())); err != nil {
 		return fmt.Errorf("notify %s: %w", change.Operation, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/attribution"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/pipeline"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // actorsOf returns what finds out who made the changes of a pipeline; nil where DDLTAIL_ACTOR is off.
@@ -21,12 +21,12 @@ func (d *daemon) actorsOf(db *mongo.Database, p *pipeline.Pipeline) *attribution
 	startActorMetrics(d.metrics)
 	c := attribution.Config{
 		GetLog: d.cfg.Actor.GetLog, Files: d.cfg.Actor.Files, Wait: d.cfg.Actor.Wait, Fields: d.cfg.Actor.Fields,
-		Seeds: p.Seeds, Source: p.Origin.Source, Actors: db.Collection(sink.Actors),
+		Seeds: p.Seeds, Source: p.Origin.Source, Actors: db.Collection(store.Actors),
 		Metrics: attribution.Metrics{Actors: d.metrics.Actors, Wait: d.metrics.ActorWait, Missed: d.metrics.LinesMissed},
 		Log:     d.log,
 	}
 	if writesHistory(d.cfg) {
-		c.History = db.Collection(sink.History)
+		c.History = db.Collection(store.History)
 	}
 	return attribution.New(c)
 }

@@ -13,20 +13,20 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// await retries a step that needs a server until it succeeds or cannot succeed any more.
-type await func(ctx context.Context, step func(context.Context) error) error
+// waitFunc retries a step that needs a server until it succeeds or fails permanently.
+type waitFunc func(ctx context.Context, step func(context.Context) error) error
 
-// atStart waits up to startLimit for servers that are starting too.
-func atStart(log *zap.Logger) await { return within(log, startLimit) }
+// waitAtStart waits up to startLimit for servers that may still be starting.
+func waitAtStart(log *zap.Logger) waitFunc { return waitUpTo(log, startLimit) }
 
-func within(log *zap.Logger, limit time.Duration) await {
+func waitUpTo(log *zap.Logger, limit time.Duration) waitFunc {
 	return func(ctx context.Context, step func(context.Context) error) error {
 		return awaitStep(ctx, log, limit, step)
 	}
 }
 
-// awaitStep retries a step of the start until it succeeds, and logs each reason for
-// waiting once. It gives up after the limit, and at once on a *config.Error.
+// awaitStep retries a step until it succeeds, and logs each reason for waiting once. It
+// returns the error after the limit, and a permanent one (usererror.IsFinal) at once.
 func awaitStep(ctx context.Context, log *zap.Logger, limit time.Duration, step func(context.Context) error) error {
 	deadline := time.Now().Add(limit)
 	logged := map[string]bool{}

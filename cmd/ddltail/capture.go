@@ -20,12 +20,12 @@ func captureCommand() *cobra.Command {
 	var opts capture.Options
 	cmd := &cobra.Command{
 		Use:   "capture [--scratch] [--log]",
-		Short: "Make every kind of DDL once on a test server and print its oplog entries",
-		Long: "Make every kind of DDL once, in two databases with random names that are dropped again, and print the\n" +
-			"oplog entries that the server wrote: evidence for a server version that ddltail was not tested with.\n" +
-			"`go test ./internal/detector -corpus FILE` judges it. For a test server: it refuses one that holds\n" +
-			"databases of users. What an interrupted capture has left is removed by the next. The user needs\n" +
-			"readWriteAnyDatabase, dbAdminAnyDatabase, clusterMonitor, and read on local.",
+		Short: "Run every kind of DDL once on a test server and print its oplog entries",
+		Long: "Run every kind of DDL once, in two databases with random names, and print the oplog entries that the\n" +
+			"server wrote: evidence for a server version that ddltail was not tested with.\n" +
+			"`go test ./internal/detector -corpus FILE` checks the entries. Use a test server: capture refuses one\n" +
+			"with user databases. It drops its databases at the end, and those that an interrupted capture left at\n" +
+			"the start. The user needs readWriteAnyDatabase, dbAdminAnyDatabase, clusterMonitor, and read on local.",
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,12 +47,12 @@ func captureCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&opts.Scratch, "scratch", false, "use a server that holds databases of users; they are not touched")
-	cmd.Flags().BoolVar(&opts.Log, "log", false, "add the lines of the server's log about these changes; they hold user names and addresses")
+	cmd.Flags().BoolVar(&opts.Scratch, "scratch", false, "accept a server with user databases; they are not changed")
+	cmd.Flags().BoolVar(&opts.Log, "log", false, "add the server's log lines about these changes; they contain user names and addresses")
 	return cmd
 }
 
-// captureFrom connects to the primary and formats what is captured.
+// captureFrom connects to the primary and returns the formatted capture.
 func captureFrom(ctx context.Context, cfg config.Config, log *zap.Logger, opts capture.Options) ([]byte, error) {
 	client, err := mongo.Connect(cfg.MongoDB.Options().SetWriteConcern(writeconcern.Majority()).
 		SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
@@ -60,13 +60,13 @@ func captureFrom(ctx context.Context, cfg config.Config, log *zap.Logger, opts c
 		return nil, fmt.Errorf("connect to DDLTAIL_MONGODB_URI: %w", err)
 	}
 	defer disconnect(client)
-	err = atStart(log)(ctx, func(ctx context.Context) error { return client.Ping(ctx, nil) })
+	err = waitAtStart(log)(ctx, func(ctx context.Context) error { return client.Ping(ctx, nil) })
 	if err != nil {
 		return nil, err
 	}
 	c, err := capture.Run(ctx, client, opts)
 	if errors.Is(err, capture.ErrUserDatabases) {
-		return nil, &config.Error{Reason: err.Error(), Remedy: "use a test server, or add --scratch: nothing but databases of its own is touched", Err: err}
+		return nil, &config.Error{Reason: err.Error(), Remedy: "use a test server, or add --scratch: only databases that capture creates are changed", Err: err}
 	}
 	if err != nil {
 		return nil, err

@@ -6,15 +6,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/risk"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
-// completionLimit bounds how long a shell waits for values that the sink holds.
+// completionLimit bounds how long a shell waits for values from the sink.
 const completionLimit = 2 * time.Second
 
 type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
@@ -22,11 +22,11 @@ type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellC
 // addCompletion lets a shell complete the values of flags.
 func addCompletion(root *cobra.Command) {
 	values := map[string]completion{
-		"operation": fixed(names(notification.Operations())...),
-		"risk":      fixed(names(notification.Risks())...),
+		"operation": completeWith(names(notification.Operations())...),
+		"risk":      completeWith(names(risk.All())...),
 		"receiver":  receiverNames,
-		"source":    stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Sources(ctx) }),
-		"ns":        stored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Namespaces(ctx) }),
+		"source":    completeStored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Sources(ctx) }),
+		"ns":        completeStored(func(ctx context.Context, r history.Reader) ([]string, error) { return r.Namespaces(ctx) }),
 	}
 	formats := map[string][]string{
 		"history": {"table", "json", "mongosh", "csv"}, "show": {"table", "json", "mongosh"}, "diff": {"table", "json", "mongosh"},
@@ -41,13 +41,13 @@ func addCompletion(root *cobra.Command) {
 			}
 		}
 		if all, ok := formats[cmd.Name()]; ok {
-			_ = cmd.RegisterFlagCompletionFunc("format", fixed(all...))
+			_ = cmd.RegisterFlagCompletionFunc("format", completeWith(all...))
 		}
 		switch {
 		case cmd.Name() == "notify":
-			cmd.ValidArgsFunction = first(fixed(names(notification.Operations())...))
+			cmd.ValidArgsFunction = onlyFirst(completeWith(names(notification.Operations())...))
 		case cmd.HasParent() && cmd.Parent().Name() == "receivers":
-			cmd.ValidArgsFunction = first(receiverNames)
+			cmd.ValidArgsFunction = onlyFirst(receiverNames)
 		}
 		for _, sub := range cmd.Commands() {
 			add(sub)
@@ -64,14 +64,15 @@ func names[T ~string](values []T) []string {
 	return all
 }
 
-func fixed(values ...string) completion {
+// completeWith offers a fixed list of values.
+func completeWith(values ...string) completion {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return values, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// first completes only the first argument.
-func first(complete completion) completion {
+// onlyFirst completes only the first argument.
+func onlyFirst(complete completion) completion {
 	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -98,8 +99,8 @@ func receiverNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
-// stored completes what the sink holds. Without a sink there is nothing to complete.
-func stored(read func(context.Context, history.Reader) ([]string, error)) completion {
+// completeStored offers values that are stored in the sink's database.
+func completeStored(read func(context.Context, history.Reader) ([]string, error)) completion {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(commandContext(cmd)), completionLimit)
 		defer cancel()
@@ -107,12 +108,12 @@ func stored(read func(context.Context, history.Reader) ([]string, error)) comple
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
-		client, err := sink.Connect(cfg.Sink.Options())
+		client, err := store.Connect(cfg.Sink.Options())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
 		defer disconnect(client)
-		found, err := read(ctx, history.NewReader(ownDatabase(client, cfg)))
+		found, err := read(ctx, history.NewReader(client.Database(cfg.Database)))
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -121,11 +122,7 @@ func stored(read func(context.Context, history.Reader) ([]string, error)) comple
 	}
 }
 
-func ownDatabase(client *mongo.Client, cfg config.Config) *mongo.Database {
-	return client.Database(cfg.Database)
-}
-
-// commandContext is nil for a command that cobra completes.
+// commandContext returns the command's context. A command that cobra completes has none.
 func commandContext(cmd *cobra.Command) context.Context {
 	if ctx := cmd.Context(); ctx != nil {
 		return ctx

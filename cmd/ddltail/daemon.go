@@ -23,6 +23,7 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/usererror"
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -34,9 +35,9 @@ type daemon struct {
 	metrics *metrics.Run
 	status  *pipeline.Status
 	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
-	hangup  *hangup
+	hangup  *hangup                 // reopens files and rereads credentials on SIGHUP
 	seeds   replicaset.Seeds
-	// credentials are the ones in cfg and seeds.
+	// credentials rotates the credentials in cfg and seeds.
 	credentials *credentials.Rotation
 }
 
@@ -56,37 +57,37 @@ func (d *daemon) rows() []web.Row {
 	}
 }
 
-// detect opens the files, then runs sessions until the process ends.
+// detect opens the sinks, then runs sessions until the process ends.
 func (d *daemon) detect(ctx context.Context) error {
 	outputs, err := openSinks(d.cfg, sinkReport{d.log, d.metrics})
 	if err != nil {
 		return err
 	}
 	defer d.closeSinks(outputs)
-	if holdsAudit(outputs) {
-		d.log.Warn("the history waits for a broker; give the broker's sink a DDLTAIL_NAME of its own")
+	if brokerDelaysHistory(outputs) {
+		d.log.Warn("an unavailable broker delays the history; run the broker's sink in a process with another DDLTAIL_NAME")
 	}
 	d.credentials = credentials.New(d.cfg, d.log)
-	d.credentials.Changed = func(mongoDB, stored config.URI) {
-		tailed, own := mongoDB.Expiry(), stored.Expiry()
+	d.credentials.Changed = func(mongoDB, sinkURI config.URI) {
+		tailed, stored := mongoDB.Expiry(), sinkURI.Expiry()
 		d.metrics.Certificates(map[string]time.Time{
-			"mongodb_client": tailed.Client, "mongodb_ca": tailed.CA, "sink_client": own.Client, "sink_ca": own.CA,
+			"mongodb_client": tailed.Client, "mongodb_ca": tailed.CA, "sink_client": stored.Client, "sink_ca": stored.CA,
 		})
 	}
 	d.hangup.call(func() {
 		reopenFiles(outputs, d.log)
 		d.credentials.Reread()
 	})
-	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, stored config.URI, again bool) error {
-		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, stored, mongoDB.Options()
-		return d.session(ctx, outputs, again)
+	return d.credentials.Run(ctx, func(ctx context.Context, mongoDB, sinkURI config.URI, reconnect bool) error {
+		d.cfg.MongoDB, d.cfg.Sink, d.seeds.Options = mongoDB, sinkURI, mongoDB.Options()
+		return d.session(ctx, outputs, reconnect)
 	})
 }
 
-// session connects, finds where to begin, and runs the pipeline, all with one set of
-// credentials.
-func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool) error {
-	client, err := sink.Connect(d.cfg.Sink.Options())
+// session connects, finds the position to start at, and runs the pipeline, all with one set
+// of credentials. Reconnect is true if an earlier session ran with other credentials.
+func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect bool) error {
+	client, err := store.Connect(d.cfg.Sink.Options())
 	if err != nil {
 		return err
 	}
@@ -96,8 +97,8 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 		p, err = d.prepare(ctx, client, outputs)
 		return err
 	}
-	wait := atStart(d.log)
-	if again {
+	wait := waitAtStart(d.log)
+	if reconnect {
 		d.status.Interrupted(errors.New("connecting with other credentials"))
 		wait = d.credentials.Connect
 	}
@@ -106,7 +107,7 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, again bool)
 	}
 	d.metrics.SetInfo(metrics.Info{Component: "run", ReplicaSet: p.Origin.ReplicaSet, Source: p.Origin.Source, Name: d.cfg.Name, Database: d.cfg.Database})
 	if p.Queue {
-		warnOfQueue(ctx, p.Database, d.log)
+		warnQueueRisks(ctx, p.Database, d.log)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Run(ctx) })
@@ -128,7 +129,7 @@ func (d *daemon) closeSinks(outputs []sink.Output) {
 	}
 }
 
-// prepare does once what must work before tailing can begin. It is safe to repeat.
+// prepare discovers the set, checks the privileges and builds the pipeline. It can be retried.
 func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []sink.Output) (*pipeline.Pipeline, error) {
 	view, err := d.discover(ctx, client)
 	if err != nil {
@@ -145,16 +146,16 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	if err := d.checkPrivileges(ctx, db, source); err != nil {
 		return nil, err
 	}
-	watch := schema.Scope{Own: sink.Collections(d.cfg.Database)}
+	watch := schema.Scope{Own: store.Collections(d.cfg.Database)}
 	p := pipeline.New(pipeline.Config{
 		Seeds: d.seeds, ReadPreference: d.cfg.ReadPreference, Start: d.cfg.Start, LatencyTarget: d.cfg.LatencyTarget,
 		Origin:   notification.Origin{Source: source, ReplicaSet: view.SetName},
 		Detector: detector.New(watch), Watch: watch,
-		Catalog: catalog.NewStore(db.Collection(sink.Catalog), source),
+		Catalog: catalog.NewStore(db.Collection(store.Catalog), source),
 		Routes:  routesOf(d.cfg, outputs), Queue: writesQueue(d.cfg),
-		Own:         sink.Collections(d.cfg.Database),
+		Own:         store.Collections(d.cfg.Database),
 		Reconcile:   d.cfg.Reconcile,
-		Checkpoints: checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name),
+		Checkpoints: checkpoint.NewStore(db.Collection(store.Checkpoints), source, d.cfg.Name),
 		First:       checkpoint.Checkpoint{Source: source, Name: d.cfg.Name, ReplicaSet: view.SetName, Settings: settingsOf(d.cfg)},
 		Database:    db,
 		ExplainSink: func(ctx context.Context, err error) error { return d.explainSink(ctx, db, err) },
@@ -174,8 +175,8 @@ func (d *daemon) prepare(ctx context.Context, client *mongo.Client, outputs []si
 	return p, nil
 }
 
-// discover finds the members to tail. If none of the URI's answers, it queries those that
-// an earlier process has recorded.
+// discover finds the members to tail. If no member of the URI answers, it tries those that
+// an earlier process recorded.
 func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset.View, error) {
 	view, err := replicaset.Discover(ctx, d.seeds)
 	if err == nil {
@@ -185,7 +186,7 @@ func (d *daemon) discover(ctx context.Context, client *mongo.Client) (replicaset
 	if usererror.IsFinal(err) || len(d.seeds.Known.Hosts()) > 0 || sameHosts(d.cfg) {
 		return view, err
 	}
-	db, sinkErr := sink.Database(ctx, client, d.cfg.Database)
+	db, sinkErr := store.Database(ctx, client, d.cfg.Database)
 	if sinkErr == nil {
 		sinkErr = restoreMembers(ctx, d.cfg, db, d.seeds.Known)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/retry"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // declaredEvery is how often the declaration is compared with the catalog, and read again
@@ -39,7 +39,7 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 	if d.cfg.Declared == "" {
 		return nil
 	}
-	store := catalog.NewStore(db.Collection(sink.Catalog), source)
+	store := catalog.NewStore(db.Collection(store.Catalog), source)
 	var declared declaredFile
 	var settling drift.Settling
 	var logged string

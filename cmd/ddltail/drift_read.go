@@ -20,8 +20,8 @@ import (
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -51,7 +51,7 @@ func (q driftQuestion) connect(ctx context.Context, notes io.Writer) (*driftWorl
 	if w.source == "" {
 		w.source = q.cfg.Source
 	}
-	client, err := sink.Connect(q.cfg.Sink.Options())
+	client, err := store.Connect(q.cfg.Sink.Options())
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func listServer(ctx context.Context, opts *options.ClientOptions, scope schema.S
 // readLive lists the server or, with --at, reads the catalog as of then.
 func (q driftQuestion) readLive(ctx context.Context, w *driftWorld) (schema.Listed, error) {
 	if q.at.IsZero() {
-		listed, err := listServer(ctx, q.cfg.MongoDB.Options(), schema.Scope{Own: sink.Collections(q.cfg.Database)})
+		listed, err := listServer(ctx, q.cfg.MongoDB.Options(), schema.Scope{Own: store.Collections(q.cfg.Database)})
 		return listed, usererror.Listing(err, q.cfg.MongoDB.PathIsAuthSource())
 	}
 	reader, err := w.needed()

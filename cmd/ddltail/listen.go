@@ -21,7 +21,7 @@ import (
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/retention"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/web"
 )
 
@@ -101,7 +101,7 @@ func listen(
 		return rotation.Run(ctx, func(ctx context.Context, _, stored config.URI, again bool) error {
 			session := cfg
 			session.Sink = stored
-			wait := atStart(log)
+			wait := waitAtStart(log)
 			if again {
 				wait = rotation.Connect
 			}
@@ -111,8 +111,8 @@ func listen(
 }
 
 // handOver connects with one set of credentials, listens and cleans up.
-func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait await) error {
-	client, err := sink.Connect(cfg.Sink.Options())
+func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait waitFunc) error {
+	client, err := store.Connect(cfg.Sink.Options())
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait
 		return explainSink(ctx, db, cfg, consumer(cfg, "listen"), err)
 	}
 	l.Metrics.SetInfo(metrics.Info{Component: "listen", ReplicaSet: setName(ctx, db), Source: cfg.Source, Database: cfg.Database})
-	warnOfQueue(ctx, db, l.Log)
+	warnQueueRisks(ctx, db, l.Log)
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return cappedQueue(l.Run(ctx, db), cfg.Database) })
 	both.Go(func() error { return l.Indexes.Run(ctx) })
@@ -153,20 +153,20 @@ func cappedQueue(err error, database string) error {
 	if err == nil {
 		return nil
 	}
-	queue := mongosh.DB(database) + "." + sink.Notifications
+	queue := mongosh.DB(database) + "." + store.Notifications
 	return &config.Error{Reason: err.Error(), Err: err, Remedy: fmt.Sprintf("stop every ddltail, then in mongosh: "+
 		"%s.aggregate([{$out: '%s_copy'}]); %s.drop(); %s_copy.renameCollection('%s')",
-		queue, sink.Notifications, queue, queue, sink.Notifications)}
+		queue, store.Notifications, queue, queue, store.Notifications)}
 }
 
-// warnOfQueue logs what may harm notifications in a queue that a team made.
-func warnOfQueue(ctx context.Context, db *mongo.Database, log *zap.Logger) {
-	risks, err := sink.QueueRisks(ctx, db)
+// warnQueueRisks logs what may remove or refuse notifications in a queue that a team created.
+func warnQueueRisks(ctx context.Context, db *mongo.Database, log *zap.Logger) {
+	risks, err := store.QueueRisks(ctx, db)
 	if err != nil {
 		log.Debug("queue cannot be inspected", zap.Error(err))
 	}
 	for _, risk := range risks {
-		log.Warn("notifications may be lost or refused", zap.String("collection", sink.Notifications), zap.String("reason", risk))
+		log.Warn("notifications may be lost or refused", zap.String("collection", store.Notifications), zap.String("reason", risk))
 	}
 }
 

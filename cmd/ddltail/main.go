@@ -91,8 +91,8 @@ func (w wrongUsage) Unwrap() error { return w.error }
 // isDaemon reports whether a command runs until it is stopped.
 func isDaemon(cmd *cobra.Command) bool { return slices.Contains([]string{"run", "listen"}, cmd.Name()) }
 
-// logs reports whether stderr is a log in JSON: that of a daemon by default, that of any
-// command where DDLTAIL_LOG_FORMAT says so. Otherwise a person reads the errors.
+// logs reports whether errors are written as JSON log lines: by default for a daemon, and
+// for any command if DDLTAIL_LOG_FORMAT selects JSON.
 func logs(cmd *cobra.Command) bool {
 	format := strings.TrimSpace(os.Getenv("DDLTAIL_LOG_FORMAT"))
 	return logsJSON(format) && (format != "" || isDaemon(cmd))
@@ -122,7 +122,8 @@ func report(w io.Writer, err error, json bool) {
 	}
 }
 
-// oneLine joins the lines of a text; a suggestion follows its question without a mark.
+// oneLine joins the lines of a text with semicolons, but not after a question: cobra writes
+// its suggestion on the next line.
 func oneLine(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {

@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/replicaset"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // seedsOf returns where to begin looking for the members of the set to tail.
@@ -20,9 +20,9 @@ func seedsOf(cfg config.Config) replicaset.Seeds {
 	}
 }
 
-// restoreMembers reads the members that an earlier process saw, which may be more than the
-// URI names. It helps only if the sink is another deployment: else no member is known that
-// the sink's own client could reach.
+// restoreMembers reads the members that an earlier process recorded, which may be more than
+// the URI names. It does nothing if both URIs name the same hosts: the sink, which holds the
+// record, can then be reached only through a member of the URI.
 func restoreMembers(ctx context.Context, cfg config.Config, db *mongo.Database, known *replicaset.Known) error {
 	source := cfg.Source
 	if set := cfg.MongoDB.Options().ReplicaSet; source == "" && set != nil {
@@ -31,7 +31,7 @@ func restoreMembers(ctx context.Context, cfg config.Config, db *mongo.Database, 
 	if source == "" || sameHosts(cfg) {
 		return nil
 	}
-	stored, _, err := checkpoint.NewStore(db.Collection(sink.Checkpoints), source, cfg.Name).Load(ctx)
+	stored, _, err := checkpoint.NewStore(db.Collection(store.Checkpoints), source, cfg.Name).Load(ctx)
 	known.Restore(stored.Members)
 	return err
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -36,7 +36,7 @@ func (d *daemon) checkPrivileges(ctx context.Context, db *mongo.Database, source
 	if err := missingError(missing, privileges.Required); err != nil {
 		return err
 	}
-	_, again, err := checkpoint.NewStore(db.Collection(sink.Checkpoints), source, d.cfg.Name).Load(ctx)
+	_, again, err := checkpoint.NewStore(db.Collection(store.Checkpoints), source, d.cfg.Name).Load(ctx)
 	if err != nil || again {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -111,7 +111,7 @@ func TestReceiversRender(t *testing.T) {
 		{Key: "operation_statement", Value: "DROP COLLECTION x"}, {Key: "timestamp", Value: 1795634426.5}, {Key: "database", Value: "shop"},
 		{Key: "ns", Value: "shop.a\u202eb"}, {Key: "source", Value: "oplog"}, {Key: "replica_set", Value: "rs0"},
 	}
-	if _, err := db.Collection(sink.History).InsertOne(t.Context(), doc); err != nil {
+	if _, err := db.Collection(store.History).InsertOne(t.Context(), doc); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("DDLTAIL_MONGODB_URI", set.URI())

@@ -12,6 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/pipeline"
+	"github.com/ddltail/ddltail/internal/risk"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/web"
 )
@@ -69,7 +70,7 @@ func labels(cfg config.Config) metrics.Labels {
 	for _, op := range notification.Operations() {
 		l.Operations = append(l.Operations, string(op))
 	}
-	for _, r := range notification.Risks() {
+	for _, r := range risk.All() {
 		l.Risks = append(l.Risks, string(r))
 	}
 	for _, reason := range oplog.Reasons() {

@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -28,10 +28,10 @@ func setupCommand() *cobra.Command {
 				return err
 			}
 			return withSink(cmd.Context(), cfg, log, consumer(cfg, "setup"), func(ctx context.Context, db *mongo.Database) error {
-				if err := sink.Setup(ctx, db, ownindex.Create); err != nil {
+				if err := store.SetupQueue(ctx, db, ownindex.Create); err != nil {
 					return err
 				}
-				log.Info("ready", zap.String("database", cfg.Database), zap.String("collection", sink.Notifications))
+				log.Info("ready", zap.String("database", cfg.Database), zap.String("collection", store.Notifications))
 				return nil
 			})
 		},
@@ -45,7 +45,7 @@ func consumer(cfg config.Config, command string) privileges.Use {
 
 // withSink runs a command that needs only ddltail's own collections.
 func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privileges.Use, work func(context.Context, *mongo.Database) error) error {
-	client, err := sink.Connect(cfg.Sink.Options())
+	client, err := store.Connect(cfg.Sink.Options())
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privi
 	if use.Role == privileges.History {
 		limit = historyLimit
 	}
-	err = within(log, limit)(ctx, func(ctx context.Context) error {
+	err = waitUpTo(log, limit)(ctx, func(ctx context.Context) error {
 		if db, err = openSink(ctx, client, cfg); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func explainSink(ctx context.Context, db *mongo.Database, cfg config.Config, use
 // openSink returns the database of ddltail's own collections. Without a primary it
 // queries each host for the reason: the driver's own error is a dump of its state, different each time.
 func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mongo.Database, error) {
-	db, err := sink.Database(ctx, client, cfg.Database)
+	db, err := store.Database(ctx, client, cfg.Database)
 	if err == nil {
 		return db, nil
 	}

@@ -44,9 +44,9 @@ func reopenFiles(outputs []sink.Output, log *zap.Logger) {
 	}
 }
 
-// holdsAudit reports whether queue or history wait for a service of its own, which can be
-// unavailable for longer than the oplog reaches back.
-func holdsAudit(outputs []sink.Output) bool {
+// brokerDelaysHistory reports whether queue or history share a checkpoint with an external
+// service, which can be unavailable for longer than the oplog reaches back.
+func brokerDelaysHistory(outputs []sink.Output) bool {
 	return slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.Role != sink.Copy }) &&
 		slices.ContainsFunc(outputs, func(o sink.Output) bool { return o.External && !o.BestEffort })
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/health"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -63,7 +63,7 @@ func statusCommand() *cobra.Command {
 }
 
 func status(ctx context.Context, cfg config.Config) (health.Report, error) {
-	client, err := sink.Connect(cfg.Sink.Options())
+	client, err := store.Connect(cfg.Sink.Options())
 	if err != nil {
 		return health.Report{}, err
 	}

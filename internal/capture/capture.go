@@ -1,5 +1,5 @@
-// Package capture makes every kind of DDL once on a server and returns the oplog entries that
-// the server wrote, so that ddltail can be tested with servers that nobody here can run.
+// Package capture runs every kind of DDL once on a server and returns the oplog entries that
+// the server wrote, so that ddltail can be tested with servers that are not available here.
 package capture
 
 import (
@@ -25,31 +25,31 @@ const cleanupLimit = 30 * time.Second
 // own matches the names of the databases that captures create.
 var own = regexp.MustCompile(`^ddltail_capture_[0-9a-f]{16}(_other)?$`)
 
-// ErrUserDatabases is that the server holds databases of users.
-var ErrUserDatabases = errors.New("the server holds databases of users")
+// ErrUserDatabases is returned for a server with user databases.
+var ErrUserDatabases = errors.New("the server has user databases")
 
-// Options are what a capture may do.
+// Options configure a capture.
 type Options struct {
-	// Scratch allows a server that holds databases of users.
+	// Scratch accepts a server with user databases.
 	Scratch bool
-	// Log adds the lines of the server's log that name the databases.
+	// Log adds the server's log lines that name the databases.
 	Log bool
 	// Progress is called with the name of each step, and the server's refusal if any.
 	Progress func(step string, refusal error)
 }
 
-// Capture is what a server wrote.
+// Capture is the result of a run.
 type Capture struct {
 	Version string
 	// Entries are oplog entries in the order of the oplog.
 	Entries []bson.Raw
-	// Refused are the steps that the server refused, with its answer.
+	// Refused are the steps that the server refused, with its error.
 	Refused []string
 	// Log are lines of the server's log.
 	Log []string
 }
 
-// Run removes what an interrupted capture has left, makes every kind of DDL once in two
+// Run removes what an interrupted capture has left, runs every kind of DDL once in two
 // databases with random names, and removes them. The client's write concern must be majority.
 func Run(ctx context.Context, client *mongo.Client, opts Options) (Capture, error) {
 	if err := prepare(ctx, client, opts.Scratch); err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 var update = flag.Bool("update", false, "rewrite the documents of the golden cases")
@@ -119,7 +119,7 @@ func (g golden) Fetch(_ context.Context, ts bson.Timestamp) (oplog.Entry, bool, 
 // replay runs the entries the way that `run` does, and returns the documents as
 // indented JSON, and a line for each entry that brought none.
 func (g golden) replay(t *testing.T, known *detector.State, why *reasons) (documents, ignored []byte) {
-	d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
+	d := detector.New(schema.Scope{Own: store.Collections("ddltail")})
 	var out, passed bytes.Buffer
 	for _, e := range g.entries {
 		unit, err := oplog.Assemble(t.Context(), e, g)

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // generated are the names that servers give to what they create for themselves, aside those to which they move what is in
@@ -217,7 +217,7 @@ func (r *reasons) whyApplyOps(e oplog.Entry) string {
 }
 
 func ownCollection(ns string) bool {
-	for _, own := range sink.Collections("ddltail") {
+	for _, own := range store.Collections("ddltail") {
 		if ns == own {
 			return true
 		}

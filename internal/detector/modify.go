@@ -122,7 +122,7 @@ func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 			next := def.WithIndex(after)
 			w.put(op.ns, &next)
 		}
-		if schema.WritesDownExpiry(before, after) {
+		if schema.NormalizesNaNExpiry(before, after) {
 			return nil
 		}
 	}

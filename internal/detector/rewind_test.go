@@ -10,13 +10,13 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // moments takes all entries of a folder of golden cases, and gives the units with the
 // catalog before each, and the last one.
 func moments(t *testing.T, folder string) ([]oplog.Unit, [][]schema.Version) {
-	d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
+	d := detector.New(schema.Scope{Own: store.Collections("ddltail")})
 	known := &detector.State{}
 	var units []oplog.Unit
 	catalogs := [][]schema.Version{nil}
@@ -39,7 +39,7 @@ func TestRewind(t *testing.T) {
 	for _, folder := range corpora(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			units, catalogs := moments(t, folder)
-			d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
+			d := detector.New(schema.Scope{Own: store.Collections("ddltail")})
 			for from := 0; from < len(units); from += 5 {
 				lastKnown := &schema.Catalog{}
 				for _, v := range catalogs[from] {

@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/detector"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // TestRewindUnlisted goes back from listings that lack some namespaces, and from one that
@@ -20,7 +20,7 @@ func TestRewindUnlisted(t *testing.T) {
 	for _, folder := range corpora(t) {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			units, catalogs := moments(t, folder)
-			d := detector.New(schema.Scope{Own: sink.Collections("ddltail")})
+			d := detector.New(schema.Scope{Own: store.Collections("ddltail")})
 			for from := 0; from < len(units); from += 7 {
 				for hidden := range 5 {
 					now := hide(catalogs[len(units)], hidden)

@@ -15,7 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/privileges"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -31,8 +31,8 @@ func (c Check) askActors(ctx context.Context, r *Report) error {
 }
 
 func (c Check) countActors(ctx context.Context, r *Report) error {
-	cur, err := c.Sink.Collection(sink.History).Find(ctx, bson.D{notification.IDsOfKind(string(r.Source), notification.IDOplog).Filter()},
-		options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(actorsCounted).SetProjection(bson.D{{Key: sink.FieldActor, Value: 1}}))
+	cur, err := c.Sink.Collection(store.History).Find(ctx, bson.D{notification.IDsOfKind(string(r.Source), notification.IDOplog).Filter()},
+		options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(actorsCounted).SetProjection(bson.D{{Key: store.FieldActor, Value: 1}}))
 	if err != nil {
 		return fmt.Errorf("read the actors: %w", err)
 	}
@@ -51,7 +51,7 @@ func (c Check) countActors(ctx context.Context, r *Report) error {
 		}
 		found.add(d.Actor)
 	}
-	late, err := sink.LateActors(ctx, c.Sink, without)
+	late, err := store.LateActors(ctx, c.Sink, without)
 	if err != nil {
 		return err
 	}

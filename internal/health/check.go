@@ -20,7 +20,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 const (
@@ -168,7 +168,7 @@ func askOplog(ctx context.Context, m oplog.Member, r *Report) error {
 }
 
 func (c Check) askPosition(ctx context.Context, r *Report) error {
-	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(sink.Checkpoints), string(r.Source), c.Name).Load(ctx)
+	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(store.Checkpoints), string(r.Source), c.Name).Load(ctx)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (c Check) askHistory(ctx context.Context, r *Report) error {
 }
 
 func (c Check) askQueue(ctx context.Context, r *Report) error {
-	queue := c.Sink.Collection(sink.Notifications)
+	queue := c.Sink.Collection(store.Notifications)
 	waiting := bson.D{{Key: "processed", Value: false}}
 	n, err := queue.CountDocuments(ctx, waiting, options.Count().SetLimit(maxCounted))
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -87,11 +87,11 @@ func (c Check) read(ctx context.Context, m oplog.Member, source string) (compari
 		return comparison{}, err
 	}
 	defer l.Close()
-	listed, err := l.List(ctx, schema.Scope{Own: sink.Collections(c.Sink.Name())})
+	listed, err := l.List(ctx, schema.Scope{Own: store.Collections(c.Sink.Name())})
 	if err != nil {
 		return comparison{}, err
 	}
-	known, err := catalog.NewStore(c.Sink.Collection(sink.Catalog), source).Load(ctx, head.TS)
+	known, err := catalog.NewStore(c.Sink.Collection(store.Catalog), source).Load(ctx, head.TS)
 	if err != nil {
 		return comparison{}, err
 	}

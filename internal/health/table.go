@@ -136,7 +136,7 @@ func (r Report) writeCatalog(line line) {
 	case !r.Catalog.Compared:
 		line("catalog", "not compared", terminal.Red)
 	case len(r.Catalog.Differences) == 0:
-		line("catalog", fmt.Sprintf("%d namespaces, as the server has them", *r.Catalog.Namespaces), terminal.Plain)
+		line("catalog", fmt.Sprintf("%d namespaces, equal to the server's", *r.Catalog.Namespaces), terminal.Plain)
 	}
 	for _, d := range r.Catalog.Differences {
 		line("catalog", d, terminal.Red)

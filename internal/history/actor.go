@@ -11,7 +11,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -77,7 +77,7 @@ func (r Reader) withActors(ctx context.Context, changes []Change) ([]Change, err
 			ids = append(ids, c.ID)
 		}
 	}
-	late, err := sink.LateActors(ctx, r.db, ids)
+	late, err := store.LateActors(ctx, r.db, ids)
 	if err != nil || len(late) == 0 {
 		return changes, err
 	}
@@ -97,7 +97,7 @@ func (c Change) withActor(raw bson.Raw) (Change, error) {
 	if err := bson.Unmarshal(c.Raw, &doc); err != nil {
 		return c, fmt.Errorf("decode the change %s: %w", c.ID, err)
 	}
-	whole, err := bson.Marshal(append(doc, bson.E{Key: sink.FieldActor, Value: raw}))
+	whole, err := bson.Marshal(append(doc, bson.E{Key: store.FieldActor, Value: raw}))
 	if err != nil {
 		return c, fmt.Errorf("add the actor to the change %s: %w", c.ID, err)
 	}
@@ -114,7 +114,7 @@ func (q Query) actorCondition() bson.D {
 			continue
 		}
 		ways := bson.A{
-			bson.D{{Key: sink.FieldActor, Value: bson.D{{Key: "$exists", Value: false}}}},
+			bson.D{{Key: store.FieldActor, Value: bson.D{{Key: "$exists", Value: false}}}},
 			bson.D{{Key: "operation", Value: bson.D{{Key: "$in", Value: bson.A{string(notification.HistoryGap), string(notification.UnknownCommand)}}}}},
 		}
 		for _, field := range by.fields {

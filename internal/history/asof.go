@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // staleAfter is how far the position may be behind the requested time before a note says so:
@@ -25,7 +25,7 @@ type Standing struct {
 	Inferred Interval
 }
 
-func (r Reader) versions() catalog.Reader { return catalog.NewReader(r.db.Collection(sink.Catalog)) }
+func (r Reader) versions() catalog.Reader { return catalog.NewReader(r.db.Collection(store.Catalog)) }
 
 // AsOf selects the schema of one source at a moment.
 type AsOf struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 )
 
 // Change is one document of the history.
@@ -27,7 +28,7 @@ type Change struct {
 	// there is none.
 	Statement, Mongosh, Undo string
 	// Risk is empty where the change was recorded by a release that did not know it.
-	Risk notification.Risk
+	Risk risk.Level
 	// Actor is who made it, zero where that is not known.
 	Actor actor.Actor
 	// Wall is when the change took effect, as far as is known: see Inferred.
@@ -57,7 +58,7 @@ type document struct {
 	Statement  string                 `bson:"operation_statement"`
 	Mongosh    string                 `bson:"mongosh"`
 	Undo       string                 `bson:"undo"`
-	Risk       notification.Risk      `bson:"risk"`
+	Risk       risk.Level             `bson:"risk"`
 	Actor      actor.Actor            `bson:"actor"`
 	Timestamp  float64                `bson:"timestamp"`
 	Wall       time.Time              `bson:"wall"`

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 )
 
 // filters returns what selects changes of a kind besides their _id: each is read by itself,
@@ -50,8 +51,8 @@ func anyOf[T any](values []T) any {
 
 // alwaysSelected returns the operations that say that something may be missing, unless
 // they are excluded.
-func alwaysSelected(operations []notification.Operation, risks []notification.Risk) []notification.Operation {
-	if risks != nil && !slices.Contains(risks, notification.UnknownRisk) {
+func alwaysSelected(operations []notification.Operation, risks []risk.Level) []notification.Operation {
+	if risks != nil && !slices.Contains(risks, risk.Unknown) {
 		return nil
 	}
 	var found []notification.Operation
@@ -65,10 +66,10 @@ func alwaysSelected(operations []notification.Operation, risks []notification.Ri
 
 // ofRisk selects by risk. A change that an earlier release recorded has none, and is
 // selected where its operation can have one of these risks.
-func ofRisk(risks []notification.Risk) bson.E {
+func ofRisk(risks []risk.Level) bson.E {
 	possible := bson.A{}
 	for _, o := range notification.Operations() {
-		if slices.ContainsFunc(o.PossibleRisks(), func(r notification.Risk) bool { return slices.Contains(risks, r) }) {
+		if slices.ContainsFunc(o.PossibleRisks(), func(r risk.Level) bool { return slices.Contains(risks, r) }) {
 			possible = append(possible, string(o))
 		}
 	}

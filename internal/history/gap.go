@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/schema"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // Gaps returns every HISTORY_GAP of a source that overlaps a span of time, in oplog order;
@@ -129,7 +129,7 @@ func (r Reader) boundsAt(ctx context.Context, a AsOf, end catalog.End) (bounds, 
 }
 
 func (r Reader) bounds(ctx context.Context, source string) (bounds, error) {
-	names, err := checkpoint.OfSource(ctx, r.db.Collection(sink.Checkpoints), source)
+	names, err := checkpoint.OfSource(ctx, r.db.Collection(store.Checkpoints), source)
 	if err != nil {
 		return bounds{}, err
 	}
@@ -142,6 +142,6 @@ func (r Reader) bounds(ctx context.Context, source string) (bounds, error) {
 			b.position = at
 		}
 	}
-	b.horizon, err = checkpoint.Horizon(ctx, r.db.Collection(sink.Checkpoints), source)
+	b.horizon, err = checkpoint.Horizon(ctx, r.db.Collection(store.Checkpoints), source)
 	return b, err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/ownindex"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/test/mongotest"
 	"github.com/ddltail/ddltail/test/past"
 )
@@ -30,7 +30,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	p := past.New(t, mongotest.Connect(t, set.URI()), 21)
 	for range 2 {
 		// It is idempotent.
-		if err := sink.HistorySetup(t.Context(), p.DB, ownindex.Create); err != nil {
+		if err := store.SetupHistory(t.Context(), p.DB, ownindex.Create); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // Query selects changes; the zero value selects all.
@@ -36,7 +36,7 @@ type Reader struct {
 // NewReader reads ddltail's own collections in db.
 func NewReader(db *mongo.Database) Reader { return Reader{db: db} }
 
-func (r Reader) changes() *mongo.Collection { return r.db.Collection(sink.History) }
+func (r Reader) changes() *mongo.Collection { return r.db.Collection(store.History) }
 
 // Extent is what a list covers.
 type Extent struct {

@@ -12,7 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -127,7 +127,7 @@ func others(doc bson.Raw) []bson.RawElement {
 	for _, el := range elems {
 		switch el.Key() {
 		case "_id", "operation", "collection", "index_name", "operation_statement", "timestamp", "database", "ns", "to", "from",
-			"risk", "mongosh", "undo", "before", "after", "wall", "not_before", "not_after", sink.FieldActor:
+			"risk", "mongosh", "undo", "before", "after", "wall", "not_before", "not_after", store.FieldActor:
 		default:
 			out = append(out, el)
 		}

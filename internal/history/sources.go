@@ -12,13 +12,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // Sources lists the sources that the database knows, in order: those with a checkpoint, a
 // catalog or a history. A source whose server has no collection yet has only a checkpoint.
 func (r Reader) Sources(ctx context.Context) ([]string, error) {
-	fromCatalog, err := distinctSources(ctx, r.db.Collection(sink.Catalog))
+	fromCatalog, err := distinctSources(ctx, r.db.Collection(store.Catalog))
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fromCheckpoints, err := distinctSources(ctx, r.db.Collection(sink.Checkpoints))
+	fromCheckpoints, err := distinctSources(ctx, r.db.Collection(store.Checkpoints))
 	if err != nil {
 		return nil, err
 	}
@@ -40,18 +40,18 @@ const maxNamespaces = 1000
 
 // Namespaces lists namespaces of the catalog, in order.
 func (r Reader) Namespaces(ctx context.Context) ([]string, error) {
-	cur, err := r.db.Collection(sink.Catalog).Aggregate(ctx, mongo.Pipeline{
+	cur, err := r.db.Collection(store.Catalog).Aggregate(ctx, mongo.Pipeline{
 		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$ns"}}}}, {{Key: "$sort", Value: bson.D{{Key: "_id", Value: 1}}}},
 		{{Key: "$limit", Value: maxNamespaces}},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list the namespaces of %s: %w", sink.Catalog, err)
+		return nil, fmt.Errorf("list the namespaces of %s: %w", store.Catalog, err)
 	}
 	var found []struct {
 		NS string `bson:"_id"`
 	}
 	if err := cur.All(ctx, &found); err != nil {
-		return nil, fmt.Errorf("list the namespaces of %s: %w", sink.Catalog, err)
+		return nil, fmt.Errorf("list the namespaces of %s: %w", store.Catalog, err)
 	}
 	names := make([]string, len(found))
 	for i, f := range found {
@@ -88,7 +88,7 @@ func (r Reader) historySources(ctx context.Context) ([]string, error) {
 			return sources, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list the sources of %s: %w", sink.History, err)
+			return nil, fmt.Errorf("list the sources of %s: %w", store.History, err)
 		}
 		source, _, _ := strings.Cut(doc.ID, ":")
 		sources = append(sources, source)

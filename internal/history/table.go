@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -182,13 +183,13 @@ func (t *Table) write(all, operation terminal.Colour, cells []string, subject, s
 }
 
 // colourOfRisk marks the risks that call for attention.
-func colourOfRisk(r notification.Risk) terminal.Colour {
+func colourOfRisk(r risk.Level) terminal.Colour {
 	switch r {
-	case notification.Destructive:
+	case risk.Destructive:
 		return terminal.Red
-	case notification.Breaking:
+	case risk.Breaking:
 		return terminal.Yellow
-	case notification.UnknownRisk:
+	case risk.Unknown:
 		return terminal.Alarm
 	}
 	return terminal.Plain

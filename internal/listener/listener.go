@@ -20,7 +20,7 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/refusal"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 const (
@@ -117,7 +117,7 @@ func (l *Listener) Run(ctx context.Context, db *mongo.Database) error {
 func (l *Listener) use(db *mongo.Database) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = queue{coll: db.Collection(sink.Notifications), id: l.id}
+	l.queue = queue{coll: db.Collection(store.Notifications), id: l.id}
 }
 
 func (l *Listener) currentQueue() queue {

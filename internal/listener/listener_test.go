@@ -24,7 +24,7 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/ownindex"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -100,7 +100,7 @@ func newScene(t *testing.T, uri string) scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := sink.Connect(parsed.Options())
+	client, err := store.Connect(parsed.Options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,9 +114,9 @@ func newScene(t *testing.T, uri string) scene {
 		_ = client.Disconnect(ctx)
 	})
 	name := strings.ToLower(strings.NewReplacer("/", "_", " ", "_", ".", "_").Replace(t.Name()))
-	s.db, err = sink.Database(t.Context(), client, name[:min(len(name), 40)])
+	s.db, err = store.Database(t.Context(), client, name[:min(len(name), 40)])
 	s.must(err)
-	s.queue = s.db.Collection(sink.Notifications)
+	s.queue = s.db.Collection(store.Notifications)
 	s.must(Setup(t.Context(), s.db, ownindex.Create))
 	return s
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/refusal"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 const (
@@ -39,7 +39,7 @@ type queue struct {
 // without `processed` (absent from the sparse index, so the query would scan the
 // collection) and one for duplicate detection. It is idempotent.
 func Setup(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
-	return sink.Setup(ctx, db, ensure,
+	return store.SetupQueue(ctx, db, ensure,
 		ownindex.Index{Name: "unprocessed_by_hand", Keys: bson.D{{Key: "operation", Value: 1}}, Partial: bson.D{{Key: "processed", Value: nil}}},
 		ownindex.Index{Keys: bson.D{{Key: "collection", Value: 1}, {Key: "source", Value: 1}, {Key: "timestamp", Value: 1}}},
 	)
@@ -278,12 +278,12 @@ func (q queue) namespace() string { return q.coll.Database().Name() + "." + q.co
 // withActor returns a notification with the actor that was found after it was written, if there is one and it has none.
 func (q queue) withActor(ctx context.Context, doc bson.Raw) (bson.Raw, error) {
 	id, isText := doc.Lookup("_id").StringValueOK()
-	if _, err := doc.LookupErr(sink.FieldActor); err == nil || !isText {
+	if _, err := doc.LookupErr(store.FieldActor); err == nil || !isText {
 		return doc, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	late, err := sink.LateActors(ctx, q.coll.Database(), []string{id})
+	late, err := store.LateActors(ctx, q.coll.Database(), []string{id})
 	if err != nil || late[id] == nil {
 		return doc, err
 	}
@@ -295,7 +295,7 @@ func (q queue) withActor(ctx context.Context, doc bson.Raw) (bson.Raw, error) {
 	for _, e := range elements {
 		fields = append(fields, bson.E{Key: e.Key(), Value: e.Value()})
 	}
-	whole, err := bson.Marshal(append(fields, bson.E{Key: sink.FieldActor, Value: late[id]}))
+	whole, err := bson.Marshal(append(fields, bson.E{Key: store.FieldActor, Value: late[id]}))
 	if err != nil {
 		return doc, fmt.Errorf("add the actor to a notification: %w", err)
 	}

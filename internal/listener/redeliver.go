@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/refusal"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // Redelivery selects notifications to deliver again. IDs, Rejected and Since narrow the
@@ -44,7 +44,7 @@ type Redelivered struct {
 // Redeliver makes the selected notifications unprocessed. With dryRun it only counts them. An
 // ID that is not found is an error, and nothing is changed.
 func Redeliver(ctx context.Context, db *mongo.Database, r Redelivery, dryRun bool) (Redelivered, error) {
-	w := redeliverer{Redelivery: r, db: db, queue: db.Collection(sink.Notifications), now: time.Now(), found: map[string]bool{}}
+	w := redeliverer{Redelivery: r, db: db, queue: db.Collection(store.Notifications), now: time.Now(), found: map[string]bool{}}
 	var err error
 	if w.receivers, err = w.registered(ctx); err != nil {
 		return Redelivered{}, err
@@ -272,7 +272,7 @@ func (w *redeliverer) removed(ctx context.Context) ([]mongo.WriteModel, error) {
 	if !w.Since.IsZero() {
 		filter = append(filter, bson.E{Key: "$or", Value: timestampsSince(w.Since)})
 	}
-	cursor, err := w.db.Collection(sink.History).Find(ctx, filter)
+	cursor, err := w.db.Collection(store.History).Find(ctx, filter)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}
@@ -334,7 +334,7 @@ func (w *redeliverer) queued(id string, doc bson.Raw) bool {
 
 // queueFilters reads the filters of the detectors that fill the queue.
 func queueFilters(ctx context.Context, db *mongo.Database) (map[string]notification.Filter, error) {
-	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(sink.Checkpoints))
+	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(store.Checkpoints))
 	if err != nil {
 		return nil, err
 	}

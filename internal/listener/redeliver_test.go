@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 const redeliverValidator = `{$jsonSchema: {required: ['a']}}`
@@ -48,10 +48,10 @@ func TestRedeliver(t *testing.T) {
 	}
 	_, err := s.queue.UpdateOne(t.Context(), bson.M{"_id": "init"}, bson.M{"$set": bson.M{"receivers": bson.M{"chat": bson.DateTime(1), "pager": bson.DateTime(1)}}})
 	s.must(err)
-	_, err = s.db.Collection(sink.History).InsertMany(t.Context(), history)
+	_, err = s.db.Collection(store.History).InsertMany(t.Context(), history)
 	s.must(err)
 
-	_, err = s.db.Collection(sink.Checkpoints).InsertOne(t.Context(), bson.M{
+	_, err = s.db.Collection(store.Checkpoints).InsertOne(t.Context(), bson.M{
 		"_id": "rs0:default", "source": "rs0", "name": "default", "queue": true, "wiring": bson.M{"namespaces": bson.A{"d.*"}},
 	})
 	s.must(err)

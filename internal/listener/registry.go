@@ -13,7 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/ownindex"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // registry reads and writes the receivers of a queue, in its init document: since when each
@@ -40,7 +40,7 @@ func (r registry) read(ctx context.Context) (registered, error) {
 	defer cancel()
 	found := registered{since: map[string]time.Time{}}
 	fields := bson.D{{Key: fieldReceivers, Value: 1}, {Key: "now", Value: "$$NOW"}}
-	doc, err := r.coll.FindOne(ctx, bson.D{{Key: "_id", Value: sink.InitID}}, options.FindOne().SetProjection(fields)).Raw()
+	doc, err := r.coll.FindOne(ctx, bson.D{{Key: "_id", Value: store.InitID}}, options.FindOne().SetProjection(fields)).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return found, nil
 	}
@@ -76,7 +76,7 @@ func (r registry) register(ctx context.Context, names []string) (registered, err
 		}
 	}
 	if len(names) > 0 {
-		if err := sink.InsertInit(ctx, r.coll); err != nil {
+		if err := store.InsertInit(ctx, r.coll); err != nil {
 			return registered{}, err
 		}
 	}
@@ -182,13 +182,13 @@ func (r registry) add(ctx context.Context, name string) error {
 }
 
 func (r registry) remove(ctx context.Context, name string) error {
-	return r.update(ctx, bson.D{{Key: "_id", Value: sink.InitID}},
+	return r.update(ctx, bson.D{{Key: "_id", Value: store.InitID}},
 		bson.D{{Key: "$unset", Value: bson.D{{Key: fieldReceivers + "." + name, Value: ""}}}})
 }
 
 // without selects the init document if a receiver is not in it.
 func (r registry) without(name string) bson.D {
-	return bson.D{{Key: "_id", Value: sink.InitID}, {Key: fieldReceivers + "." + name, Value: nil}}
+	return bson.D{{Key: "_id", Value: store.InitID}, {Key: fieldReceivers + "." + name, Value: nil}}
 }
 
 func (r registry) update(ctx context.Context, filter, update bson.D) error {

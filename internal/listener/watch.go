@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 const (
@@ -81,14 +81,14 @@ func (l *Listener) poll(ctx context.Context, length time.Duration, wake func()) 
 // follow calls wake at every event of a change stream until that fails. It creates the
 // queue first, which may have been dropped.
 func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healthy func()) error {
-	db, err := sink.Database(ctx, client, l.Database)
+	db, err := store.Database(ctx, client, l.Database)
 	if err != nil {
 		return err
 	}
 	if err := Setup(ctx, db, l.Indexes.Ensure); err != nil {
 		return err
 	}
-	stream, err := db.Collection(sink.Notifications).Watch(ctx, wakeupEvents())
+	stream, err := db.Collection(store.Notifications).Watch(ctx, wakeupEvents())
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ddltail/ddltail/internal/risk"
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
@@ -30,12 +31,12 @@ func NewFilter(r Rules) (Filter, error) {
 	if err != nil {
 		return Filter{}, err
 	}
-	risk, err := closed("risk", r.Risk, names(Risks()))
+	risks, err := closed("risk", r.Risk, names(risk.All()))
 	if err != nil {
 		return Filter{}, err
 	}
 	return Filter{
-		operations: operations, namespaces: newChoice(r.Namespaces), risk: risk,
+		operations: operations, namespaces: newChoice(r.Namespaces), risk: risks,
 		user: newChoice(r.User), app: newChoice(r.App),
 	}, nil
 }
@@ -88,7 +89,7 @@ func (f Filter) Includes(doc bson.Raw) bool {
 // facts is what a filter evaluates.
 type facts struct {
 	operation   Operation
-	risk        Risk
+	risk        risk.Level
 	namespaces  []string
 	users, apps []string
 }
@@ -106,15 +107,15 @@ func namespacesOf(database, collection, to string) []string {
 // selects applies the rules. HISTORY_GAP and UNKNOWN_COMMAND, and a risk that is not
 // known, pass unless they are excluded by name: what is not known must not be missed.
 func (f Filter) selects(known facts) bool {
-	operation, risk := string(known.operation), string(known.risk)
-	if f.operations.excludes(operation) || f.risk.excludes(risk) {
+	operation, level := string(known.operation), string(known.risk)
+	if f.operations.excludes(operation) || f.risk.excludes(level) {
 		return false
 	}
 	if known.operation == HistoryGap || known.operation == UnknownCommand {
 		return true
 	}
 	return f.operations.includes(operation) &&
-		(known.risk == UnknownRisk || f.risk.includes(risk)) &&
+		(known.risk == risk.Unknown || f.risk.includes(level)) &&
 		f.namespaces.includes(known.namespaces...) && !f.namespaces.excludes(known.namespaces...) &&
 		f.user.includes(known.users...) && !f.user.excludesAll(known.users) &&
 		f.app.includes(known.apps...) && !f.app.excludesAll(known.apps)
@@ -133,12 +134,12 @@ func (f Filter) Select() []Operation {
 }
 
 // SelectRisks returns the risks that the rules select, nil if they do not restrict them.
-func (f Filter) SelectRisks() []Risk {
+func (f Filter) SelectRisks() []risk.Level {
 	if f.risk.isZero() {
 		return nil
 	}
-	return slices.DeleteFunc(Risks(), func(r Risk) bool {
-		return f.risk.excludes(string(r)) || r != UnknownRisk && !f.risk.includes(string(r))
+	return slices.DeleteFunc(risk.All(), func(r risk.Level) bool {
+		return f.risk.excludes(string(r)) || r != risk.Unknown && !f.risk.includes(string(r))
 	})
 }
 

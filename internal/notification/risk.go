@@ -5,46 +5,15 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/risk"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
-
-// Risk is what a change can do to documents and applications.
-type Risk string
-
-// The risks, the most severe first.
-const (
-	// Destructive: documents are deleted or will be deleted.
-	Destructive Risk = "destructive"
-	// Breaking: an application may fail or slow down.
-	Breaking Risk = "breaking"
-	// UnknownRisk: what happened is not known.
-	UnknownRisk Risk = "unknown"
-	// Routine: any other change.
-	Routine Risk = "routine"
-)
-
-// Risks lists all risks, the most severe first.
-func Risks() []Risk { return []Risk{Destructive, Breaking, UnknownRisk, Routine} }
-
-// severity orders risks: the most severe is 0.
-func (r Risk) severity() int { return slices.Index(Risks(), r) }
-
-// Compare orders risks, the most severe first.
-func (r Risk) Compare(other Risk) int { return r.severity() - other.severity() }
-
-// Max returns the more severe of two risks.
-func (r Risk) Max(other Risk) Risk {
-	if other.Compare(r) < 0 {
-		return other
-	}
-	return r
-}
 
 // Risk returns the risk of a change. It depends only on the change.
-func (c Change) Risk() Risk {
+func (c Change) Risk() risk.Level {
 	row, ok := operationRisks()[c.Operation]
 	if !ok {
-		return UnknownRisk
+		return risk.Unknown
 	}
 	if row.refine != nil {
 		return row.refine(c)
@@ -53,161 +22,91 @@ func (c Change) Risk() Risk {
 }
 
 // PossibleRisks returns the risks that changes of an operation can have.
-func (o Operation) PossibleRisks() []Risk {
+func (o Operation) PossibleRisks() []risk.Level {
 	if row, ok := operationRisks()[o]; ok {
 		return row.risks
 	}
-	return []Risk{UnknownRisk}
+	return []risk.Level{risk.Unknown}
 }
 
 // operationRisk lists the possible risks of an operation, and the reason. Where there are
 // several, refine returns that of a change.
 type operationRisk struct {
-	risks  []Risk
+	risks  []risk.Level
 	reason string
-	refine func(Change) Risk
+	refine func(Change) risk.Level
 }
 
 func operationRisks() map[Operation]operationRisk {
 	return map[Operation]operationRisk{
-		CreateCollection:  {[]Risk{Routine}, "adds an empty collection", nil},
-		DropCollection:    {[]Risk{Destructive, Routine}, "deletes the documents, unless the collection is known to be empty", unlessEmpty},
-		CreateIndex:       {[]Risk{Destructive, Breaking, Routine}, "can delete documents (TTL) or refuse writes (unique) on a collection in use; see indexRisks", createIndexRisk},
-		DropIndex:         {[]Risk{Breaking}, "queries that used the index slow down, hints fail, uniqueness is no longer enforced", nil},
-		ModifyCollection:  {[]Risk{Destructive, Breaking, UnknownRisk, Routine}, "depends on the parameters; see collectionRisks and indexRisks", modifyRisk},
-		RenameCollection:  {[]Risk{Breaking}, "applications that use the old name no longer find the documents", nil},
-		DropDatabase:      {[]Risk{Destructive, Routine}, "deletes the documents, unless every collection is known to be empty", unlessEmpty},
-		CreateView:        {[]Risk{Routine}, "adds a view; no document changes", nil},
-		ModifyView:        {[]Risk{Breaking}, "readers of the view get other documents", nil},
-		DropView:          {[]Risk{Breaking}, "reads of the view return nothing; the documents are in its collection", nil},
-		ConvertToCapped:   {[]Risk{Destructive}, "deletes the oldest documents beyond the size, and all indexes", nil},
-		ReplaceCollection: {[]Risk{Destructive}, "deletes all documents that the collection held", nil},
-		AbortIndexBuild:   {[]Risk{Routine}, "the index was never available", nil},
-		ShardCollection:   {[]Risk{Breaking}, "operations without the shard key are sent to every shard or refused", nil},
-		RefineShardKey:    {[]Risk{Breaking}, "operations with only the old shard key are sent to more shards", nil},
-		ReshardCollection: {[]Risk{Breaking}, "operations with the old shard key are sent to every shard", nil},
-		HistoryGap:        {[]Risk{UnknownRisk}, "what happened in the gap is known only from a comparison", nil},
-		UnknownCommand:    {[]Risk{UnknownRisk}, "what the command does is not known", nil},
+		CreateCollection:  {[]risk.Level{risk.Routine}, "adds an empty collection", nil},
+		DropCollection:    {[]risk.Level{risk.Destructive, risk.Routine}, "deletes the documents, unless the collection is known to be empty", unlessEmpty},
+		CreateIndex:       {[]risk.Level{risk.Destructive, risk.Breaking, risk.Routine}, "can delete documents (TTL) or refuse writes (unique) on a collection in use; see the options of an index", createIndexRisk},
+		DropIndex:         {[]risk.Level{risk.Breaking}, "queries that used the index slow down, hints fail, uniqueness is no longer enforced", nil},
+		ModifyCollection:  {[]risk.Level{risk.Destructive, risk.Breaking, risk.Unknown, risk.Routine}, "depends on the parameters; see there", modifyRisk},
+		RenameCollection:  {[]risk.Level{risk.Breaking}, "applications that use the old name no longer find the documents", nil},
+		DropDatabase:      {[]risk.Level{risk.Destructive, risk.Routine}, "deletes the documents, unless every collection is known to be empty", unlessEmpty},
+		CreateView:        {[]risk.Level{risk.Routine}, "adds a view; no document changes", nil},
+		ModifyView:        {[]risk.Level{risk.Breaking}, "readers of the view get other documents", nil},
+		DropView:          {[]risk.Level{risk.Breaking}, "reads of the view return nothing; the documents are in its collection", nil},
+		ConvertToCapped:   {[]risk.Level{risk.Destructive}, "deletes the oldest documents beyond the size, and all indexes", nil},
+		ReplaceCollection: {[]risk.Level{risk.Destructive}, "deletes all documents that the collection held", nil},
+		AbortIndexBuild:   {[]risk.Level{risk.Routine}, "the index was never available", nil},
+		ShardCollection:   {[]risk.Level{risk.Breaking}, "operations without the shard key are sent to every shard or refused", nil},
+		RefineShardKey:    {[]risk.Level{risk.Breaking}, "operations with only the old shard key are sent to more shards", nil},
+		ReshardCollection: {[]risk.Level{risk.Breaking}, "operations with the old shard key are sent to every shard", nil},
+		HistoryGap:        {[]risk.Level{risk.Unknown}, "what happened in the gap is known only from a comparison", nil},
+		UnknownCommand:    {[]risk.Level{risk.Unknown}, "what the command does is not known", nil},
 	}
 }
 
-func unlessEmpty(c Change) Risk {
+func unlessEmpty(c Change) risk.Level {
 	if c.Empty {
-		return Routine
+		return risk.Routine
 	}
-	return Destructive
-}
-
-// optionRisk is the risk of setting one option to a value, and the reason. when reports
-// whether the value has this risk; nil for every value that differs from the previous one.
-type optionRisk struct {
-	option string
-	risk   Risk
-	reason string
-	when   func(value, previous bson.RawValue) bool
-}
-
-// indexRisks lists the options of an index with a risk on a collection in use. All
-// others are routine.
-func indexRisks() []optionRisk {
-	return []optionRisk{
-		{"expireAfterSeconds", Destructive, "a TTL index that is new or expires earlier deletes documents", expiresEarlier},
-		{"unique", Breaking, "writes of duplicates fail", turnedOn},
-		{"prepareUnique", Breaking, "writes of duplicates fail, although the index is not unique yet", turnedOn},
-		{"hidden", Breaking, "queries no longer use the index", turnedOn},
-	}
-}
-
-// collectionRisks lists the options of a collection with a risk when a collMod sets them,
-// by their names as parameters. All others are routine.
-func collectionRisks() []optionRisk {
-	return []optionRisk{
-		{"expireAfterSeconds", Destructive, "an expiry that is new or earlier deletes documents", expiresEarlier},
-		{"cappedSize", Destructive, "a smaller capped collection deletes its oldest documents", shrinks},
-		{"cappedMax", Destructive, "a capped collection of fewer documents deletes its oldest ones", shrinks},
-		{"validator", Breaking, "writes that were valid may fail, and documents may no longer be what readers expect", nil},
-		{"validationLevel", Breaking, "the validator applies to other documents", nil},
-		{"validationAction", Breaking, "invalid writes fail, or are no longer refused", nil},
-		{"viewOn", Breaking, "readers of the view get other documents", nil},
-		{"pipeline", Breaking, "readers of the view get other documents", nil},
-	}
-}
-
-// catalogName returns the name of a collMod parameter in the options of a collection.
-func catalogName(parameter string) string {
-	switch parameter {
-	case "cappedSize":
-		return "size"
-	case "cappedMax":
-		return "max"
-	}
-	return parameter
-}
-
-// expiresEarlier reports whether an expiry is new, or shorter than the previous one.
-func expiresEarlier(value, previous bson.RawValue) bool {
-	seconds, ok := value.AsInt64OK()
-	if !ok {
-		return false // "off", or no expiry
-	}
-	before, had := previous.AsInt64OK()
-	return !had || seconds < before
-}
-
-// shrinks reports whether a limit is new or smaller; 0 means no limit.
-func shrinks(value, previous bson.RawValue) bool {
-	limit, _ := value.AsInt64OK()
-	before, had := previous.AsInt64OK()
-	return limit > 0 && (!had || before <= 0 || limit < before)
-}
-
-// turnedOn reports whether a flag is set and was not set before.
-func turnedOn(value, previous bson.RawValue) bool {
-	return rawdoc.Truthy(value) && !rawdoc.Truthy(previous)
+	return risk.Destructive
 }
 
 // createIndexRisk returns the risk of a new index. An index hidden from its creation on
 // takes nothing away from queries.
-func createIndexRisk(c Change) Risk {
+func createIndexRisk(c Change) risk.Level {
+	level := risk.Routine
 	if c.New {
-		return Routine
+		return level
 	}
-	risk := Routine
-	for _, row := range indexRisks() {
-		if row.option != "hidden" && row.applies(c.After.Lookup(row.option), bson.RawValue{}) {
-			risk = risk.Max(row.risk)
+	for row := range option.IndexOptions {
+		if row.Name != "hidden" {
+			level = level.Max(row.Risk.Of(c.After.Lookup(row.Name), bson.RawValue{}))
 		}
 	}
-	return risk
+	return level
 }
 
 // modifyRisk returns the most severe risk of the parameters of a collMod. Without
 // parameters it is the risk of the difference between the definitions, and not known
 // without those.
-func modifyRisk(c Change) Risk {
-	rows := collectionRisks()
+func modifyRisk(c Change) risk.Level {
+	rows := option.CollectionOptions
 	parameters, previous := c.Parameters, c.Previous
 	if index, ok := parameters.Lookup("index").DocumentOK(); ok {
-		rows, parameters = indexRisks(), index
+		rows, parameters = option.IndexOptions, index
 	}
-	value := func(option string) bson.RawValue { return parameters.Lookup(option) }
+	value := func(o option.Option) bson.RawValue { return parameters.Lookup(o.ParameterName()) }
 	if parameters == nil {
 		if c.After == nil {
-			return UnknownRisk
+			return risk.Unknown
 		}
 		if c.IndexName != "" {
-			rows = indexRisks()
+			rows = option.IndexOptions
 		}
 		previous = c.Before
-		value = func(option string) bson.RawValue { return present(c.After, c.Before, catalogName(option)) }
+		value = func(o option.Option) bson.RawValue { return present(c.After, c.Before, o.Name) }
 	}
-	risk := Routine
-	for _, row := range rows {
-		if row.applies(value(row.option), previous.Lookup(catalogName(row.option))) {
-			risk = risk.Max(row.risk)
-		}
+	level := risk.Routine
+	for row := range rows {
+		level = level.Max(row.Risk.Of(value(row), previous.Lookup(row.Name)))
 	}
-	return risk
+	return level
 }
 
 // present returns an option of the definition after, null where it was removed.
@@ -221,23 +120,14 @@ func present(after, before bson.Raw, option string) bson.RawValue {
 
 // RiskOf returns the risk of a stored notification: its field, or what the document
 // shows where an earlier release or a person wrote it without one.
-func RiskOf(doc bson.Raw) Risk {
+func RiskOf(doc bson.Raw) risk.Level {
 	text, _ := doc.Lookup("risk").StringValueOK()
-	if r := Risk(text); slices.Contains(Risks(), r) {
-		return r
+	if level := risk.Level(text); slices.Contains(risk.All(), level) {
+		return level
 	}
 	operation, _ := doc.Lookup("operation").StringValueOK()
 	index, _ := doc.Lookup("index_name").StringValueOK()
 	before, _ := doc.Lookup("before").DocumentOK()
 	after, _ := doc.Lookup("after").DocumentOK()
 	return Change{Operation: Operation(operation), IndexName: index, Before: before, After: after}.Risk()
-}
-
-// applies reports whether an option has its risk with this value. An option that is not
-// set has none.
-func (r optionRisk) applies(value, previous bson.RawValue) bool {
-	if value.IsZero() || value.Equal(previous) {
-		return false
-	}
-	return r.when == nil || r.when(value, previous)
 }

@@ -3,11 +3,14 @@ package notification
 import (
 	"flag"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ddltail/ddltail/internal/risk"
+	"github.com/ddltail/ddltail/internal/schema/option"
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
@@ -30,7 +33,7 @@ func TestRisk(t *testing.T) {
 		if !ok {
 			t.Fatalf("no risk in %q", line)
 		}
-		if got := riskCase(t, Operation(operation), known); got != Risk(strings.TrimSpace(want)) {
+		if got := riskCase(t, Operation(operation), known); got != risk.Level(strings.TrimSpace(want)) {
 			t.Errorf("%s: got %s", line, got)
 		}
 		seen[Operation(operation)] = true
@@ -42,7 +45,7 @@ func TestRisk(t *testing.T) {
 	}
 }
 
-func riskCase(t *testing.T, o Operation, known string) Risk {
+func riskCase(t *testing.T, o Operation, known string) risk.Level {
 	t.Helper()
 	var c struct {
 		Parameters, Previous, Before, After bson.Raw
@@ -67,13 +70,15 @@ func TestEveryOptionHasCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range append(indexRisks(), collectionRisks()...) {
-		with := false
-		for line := range strings.Lines(string(text)) {
-			with = with || strings.Contains(line, `"`+row.option+`"`) && strings.Contains(line, "=> "+string(row.risk))
-		}
-		if !with {
-			t.Errorf("no case of %s with the risk %s", row.option, row.risk)
+	for _, rows := range []iter.Seq[option.Option]{option.IndexOptions, option.CollectionOptions} {
+		for row := range rows {
+			with := row.Risk.Level == ""
+			for line := range strings.Lines(string(text)) {
+				with = with || strings.Contains(line, `"`+row.ParameterName()+`"`) && strings.Contains(line, "=> "+string(row.Risk.Level))
+			}
+			if !with {
+				t.Errorf("no case of %s with the risk %s", row.Name, row.Risk.Level)
+			}
 		}
 	}
 }
@@ -89,24 +94,24 @@ func TestPossibleRisks(t *testing.T) {
 			t.Errorf("%s has the risk %s, which is not listed", o, Change{Operation: o}.Risk())
 		}
 	}
-	if got := (Change{Operation: "NEWER_OPERATION"}).Risk(); got != UnknownRisk {
+	if got := (Change{Operation: "NEWER_OPERATION"}).Risk(); got != risk.Unknown {
 		t.Errorf("an operation of a newer release has the risk %s", got)
 	}
 }
 
 // TestRiskOf checks stored documents: with the field, and without it.
 func TestRiskOf(t *testing.T) {
-	for text, want := range map[string]Risk{
-		`{"operation": "DROP_COLLECTION", "risk": "routine"}`:                                                             Routine,
-		`{"operation": "DROP_COLLECTION"}`:                                                                                Destructive,
-		`{"operation": "DROP_COLLECTION", "risk": "severe"}`:                                                              Destructive,
-		`{"operation": "CREATE_INDEX", "index_name": "a", "after": {"unique": true}}`:                                     Breaking,
-		`{"operation": "MODIFY_COLLECTION", "before": {"validator": {"a": 1}}, "after": {}}`:                              Breaking,
-		`{"operation": "MODIFY_COLLECTION", "before": {"size": 9, "capped": true}, "after": {"size": 8, "capped": true}}`: Destructive,
-		`{"operation": "MODIFY_COLLECTION", "index_name": "a", "before": {}, "after": {"hidden": true}}`:                  Breaking,
-		`{"operation": "MODIFY_COLLECTION", "before": {"expireAfterSeconds": 9}, "after": {}}`:                            Routine,
-		`{"operation": "MODIFY_COLLECTION"}`:                                                                              UnknownRisk,
-		`{"operation": 7}`:                                                                                                UnknownRisk,
+	for text, want := range map[string]risk.Level{
+		`{"operation": "DROP_COLLECTION", "risk": "routine"}`:                                                             risk.Routine,
+		`{"operation": "DROP_COLLECTION"}`:                                                                                risk.Destructive,
+		`{"operation": "DROP_COLLECTION", "risk": "severe"}`:                                                              risk.Destructive,
+		`{"operation": "CREATE_INDEX", "index_name": "a", "after": {"unique": true}}`:                                     risk.Breaking,
+		`{"operation": "MODIFY_COLLECTION", "before": {"validator": {"a": 1}}, "after": {}}`:                              risk.Breaking,
+		`{"operation": "MODIFY_COLLECTION", "before": {"size": 9, "capped": true}, "after": {"size": 8, "capped": true}}`: risk.Destructive,
+		`{"operation": "MODIFY_COLLECTION", "index_name": "a", "before": {}, "after": {"hidden": true}}`:                  risk.Breaking,
+		`{"operation": "MODIFY_COLLECTION", "before": {"expireAfterSeconds": 9}, "after": {}}`:                            risk.Routine,
+		`{"operation": "MODIFY_COLLECTION"}`:                                                                              risk.Unknown,
+		`{"operation": 7}`:                                                                                                risk.Unknown,
 	} {
 		var doc bson.Raw
 		if err := bson.UnmarshalExtJSON([]byte(text), false, &doc); err != nil {
@@ -151,11 +156,13 @@ func riskTables() string {
 	}
 	for _, table := range []struct {
 		title string
-		rows  []optionRisk
-	}{{"parameter of collMod", collectionRisks()}, {"option of an index", indexRisks()}} {
+		rows  iter.Seq[option.Option]
+	}{{"parameter of collMod", option.CollectionOptions}, {"option of an index", option.IndexOptions}} {
 		fmt.Fprintf(&b, "\n| %s | risk | reason |\n| --- | --- | --- |\n", table.title)
-		for _, row := range table.rows {
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", row.option, row.risk, row.reason)
+		for row := range table.rows {
+			if row.Risk.Level != "" {
+				fmt.Fprintf(&b, "| `%s` | %s | %s |\n", row.ParameterName(), row.Risk.Level, row.Risk.Why)
+			}
 		}
 		b.WriteString("| any other | routine | |\n")
 	}

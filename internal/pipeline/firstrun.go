@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
@@ -138,10 +138,10 @@ func (s start) storedOf(ctx context.Context) (held recovery.Stored, err error) {
 	if held.Catalog, err = s.Catalog.Newest(ctx); err != nil {
 		return held, err
 	}
-	if held.Published, err = sink.NewestPublished(ctx, s.Database, s.First.Source); err != nil {
+	if held.Published, err = store.NewestPublished(ctx, s.Database, s.First.Source); err != nil {
 		return held, err
 	}
-	held.FirstBehind, err = sink.FirstPublishedAfter(ctx, s.Database, s.First.Source, held.Catalog.OpTime)
+	held.FirstBehind, err = store.FirstPublishedAfter(ctx, s.Database, s.First.Source, held.Catalog.OpTime)
 	return held, err
 }
 

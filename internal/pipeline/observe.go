@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/members"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/retry"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 const (
@@ -53,7 +53,7 @@ func (p *Pipeline) Observe(ctx context.Context) error {
 		return nil
 	}
 	for {
-		n, err := p.Database.Collection(sink.Notifications).CountDocuments(ctx, bson.D{{Key: "processed", Value: false}}, options.Count().SetLimit(maxCounted))
+		n, err := p.Database.Collection(store.Notifications).CountDocuments(ctx, bson.D{{Key: "processed", Value: false}}, options.Count().SetLimit(maxCounted))
 		if err == nil {
 			p.Metrics.Unprocessed.Set(float64(n))
 		} else if ctx.Err() == nil {

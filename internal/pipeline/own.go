@@ -10,6 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // noteOwnTaken records that one of ddltail's own collections was dropped or renamed away:
@@ -69,7 +70,7 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	if p.Actors == nil {
 		return nil
 	}
-	return sink.ActorsSetup(ctx, p.Database)
+	return store.SetupActors(ctx, p.Database)
 }
 
 // restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this

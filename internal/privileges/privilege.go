@@ -8,13 +8,13 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// Privilege is a right to some actions on a resource.
+// Privilege grants actions on a resource.
 type Privilege struct {
 	Resource Resource
 	Actions  []string
 }
 
-// String is the privilege as mongosh reads it.
+// String returns the privilege as a mongosh literal.
 func (p Privilege) String() string {
 	actions := make([]string, len(p.Actions))
 	for i, a := range p.Actions {
@@ -23,7 +23,7 @@ func (p Privilege) String() string {
 	return fmt.Sprintf("{resource: %s, actions: [%s]}", p.Resource, strings.Join(actions, ", "))
 }
 
-// Resource is what a privilege applies to, as the server writes it.
+// Resource is what a privilege applies to, with the server's field names.
 type Resource struct {
 	DB            *string `bson:"db"`
 	Collection    *string `bson:"collection"`
@@ -32,7 +32,7 @@ type Resource struct {
 	Any           bool    `bson:"anyResource"`
 }
 
-// on returns the resource of one collection; an empty name stands for all.
+// on returns the resource of one collection; an empty name means all.
 func on(db, collection string) Resource { return Resource{DB: &db, Collection: &collection} }
 
 func cluster() Resource { return Resource{Cluster: true} }
@@ -43,7 +43,7 @@ func buckets() Resource {
 	return Resource{DB: &all, SystemBuckets: &all}
 }
 
-// String is the resource as mongosh reads it.
+// String returns the resource as a mongosh literal.
 func (r Resource) String() string {
 	switch {
 	case r.Cluster:
@@ -63,7 +63,7 @@ func value(s *string) string {
 	return *s
 }
 
-// covers reports whether a right on r is a right on all of need.
+// covers reports whether a privilege on r includes one on need.
 func (r Resource) covers(need Resource) bool {
 	switch {
 	case r.Any:
@@ -73,7 +73,7 @@ func (r Resource) covers(need Resource) bool {
 	case r.SystemBuckets != nil || need.SystemBuckets != nil:
 		return r.SystemBuckets != nil && need.SystemBuckets != nil && wider(r.DB, need.DB) && wider(r.SystemBuckets, need.SystemBuckets)
 	case value(r.Collection) == "" && strings.HasPrefix(value(need.Collection), "system."):
-		// A right on all collections does not include the server's own.
+		// A privilege on all collections does not include system collections.
 		return false
 	}
 	return wider(r.DB, need.DB) && wider(r.Collection, need.Collection)
@@ -81,7 +81,7 @@ func (r Resource) covers(need Resource) bool {
 
 func wider(have, need *string) bool { return value(have) == "" || value(have) == value(need) }
 
-// lacking returns what of the wanted privileges the held ones do not cover.
+// lacking returns the wanted privileges with the actions that the held ones do not grant.
 func lacking(wanted, held []Privilege) []Privilege {
 	var out []Privilege
 	for _, w := range wanted {
@@ -97,7 +97,7 @@ func lacking(wanted, held []Privilege) []Privilege {
 	return out
 }
 
-// Text lists privileges as mongosh reads them.
+// Text returns privileges as a list of mongosh literals.
 func Text(list []Privilege) string {
 	texts := make([]string, len(list))
 	for i, p := range list {

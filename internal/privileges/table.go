@@ -5,7 +5,7 @@ package privileges
 import (
 	"slices"
 
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // Role is a set of commands that share a user. deploy/replicaset/create-user.js creates a
@@ -104,14 +104,14 @@ func Table(database string) []Need {
 			By: "`run`", Without: "exit 2", role: Run, Deployment: Sink,
 			// Without update and remove on them, a stolen login cannot rewrite the history.
 			Privileges: []Privilege{
-				own(sink.Checkpoints, "find", "insert", "update", "createIndex"),
-				own(sink.History, "find", "insert", "createIndex"),
-				own(sink.Catalog, "find", "insert", "createIndex"),
+				own(store.Checkpoints, "find", "insert", "update", "createIndex"),
+				own(store.History, "find", "insert", "createIndex"),
+				own(store.Catalog, "find", "insert", "createIndex"),
 			},
 		},
 		{
 			By: "`run` with the sink `mongodb`", Without: "exit 2", role: Run, Deployment: Sink,
-			Privileges: []Privilege{own(sink.Notifications, "find", "insert", "update", "createIndex")},
+			Privileges: []Privilege{own(store.Notifications, "find", "insert", "update", "createIndex")},
 			applies:    func(u Use) bool { return !u.NoQueue },
 		},
 		{
@@ -142,7 +142,7 @@ func Table(database string) []Need {
 		{
 			By: "`run` with `DDLTAIL_HISTORY_TTL`", role: Run, Deployment: Sink, Effect: Configured,
 			Without:    "a warning and `ddltail_retention_errors_total`: old history is not removed",
-			Privileges: []Privilege{own(sink.History, "remove"), own(sink.Catalog, "remove")},
+			Privileges: []Privilege{own(store.History, "remove"), own(store.Catalog, "remove")},
 			applies:    func(u Use) bool { return u.HistoryTTL },
 		},
 	}, slices.Concat(actors(own), consumers(own))...)
@@ -171,13 +171,13 @@ func actors(own func(string, ...string) Privilege) []Need {
 		},
 		{
 			By: "`run` with `DDLTAIL_ACTOR`", role: Run, Deployment: Sink, Effect: Required, Without: "exit 2",
-			Privileges: []Privilege{own(sink.Actors, "find", "insert")},
+			Privileges: []Privilege{own(store.Actors, "find", "insert")},
 			applies:    func(u Use) bool { return u.Actor },
 		},
 		{
 			By: "`run` with `DDLTAIL_ACTOR` and `DDLTAIL_HISTORY_TTL`", role: Run, Deployment: Sink, Effect: Configured,
 			Without:    "a warning and `ddltail_retention_errors_total`: actors are not removed with their changes",
-			Privileges: []Privilege{own(sink.Actors, "remove")},
+			Privileges: []Privilege{own(store.Actors, "remove")},
 			applies:    func(u Use) bool { return u.HistoryTTL && u.Actor },
 		},
 	}
@@ -191,49 +191,49 @@ func consumers(own func(string, ...string) Privilege) []Need {
 	return []Need{
 		{
 			By: "`listen`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("listen"),
-			Privileges: []Privilege{own(sink.Notifications, "find", "insert", "update", "createIndex")},
+			Privileges: []Privilege{own(store.Notifications, "find", "insert", "update", "createIndex")},
 		},
 		{
 			By: "`listen`", role: Listen, Deployment: Sink, Effect: Optional, applies: only("listen"),
 			Without:    "new notifications are found by polling; healthy",
-			Privileges: []Privilege{own(sink.Notifications, "changeStream")},
+			Privileges: []Privilege{own(store.Notifications, "changeStream")},
 		},
 		{
 			By: "`listen`", role: Listen, Deployment: Sink, Effect: Optional, applies: only("listen"),
 			Without:    "an actor that was found after its notification was written is not delivered; healthy",
-			Privileges: []Privilege{own(sink.Actors, "find")},
+			Privileges: []Privilege{own(store.Actors, "find")},
 		},
 		{
 			By: "`listen`", role: Listen, Deployment: Sink, Effect: Configured, applies: only("listen"),
 			Without:    "a warning: processed notifications are not removed",
-			Privileges: []Privilege{own(sink.Notifications, "remove"), own(sink.Checkpoints, "find")},
+			Privileges: []Privilege{own(store.Notifications, "remove"), own(store.Checkpoints, "find")},
 		},
 		{
 			By: "`setup`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("setup"),
-			Privileges: []Privilege{own(sink.Notifications, "insert", "update", "createIndex")},
+			Privileges: []Privilege{own(store.Notifications, "insert", "update", "createIndex")},
 		},
 		{
 			By: "`notify`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("notify"),
-			Privileges: []Privilege{own(sink.Notifications, "insert")},
+			Privileges: []Privilege{own(store.Notifications, "insert")},
 		},
 		{
 			By: "`cleanup`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("cleanup"),
-			Privileges: []Privilege{own(sink.Notifications, "find", "remove"), own(sink.Checkpoints, "find")},
+			Privileges: []Privilege{own(store.Notifications, "find", "remove"), own(store.Checkpoints, "find")},
 		},
 		{
 			By: "`redeliver`", Without: "exit 2", role: Listen, Deployment: Sink, applies: only("redeliver"),
 			Privileges: []Privilege{
-				own(sink.Notifications, "find", "insert", "update"), own(sink.History, "find"), own(sink.Catalog, "find"), own(sink.Checkpoints, "find"),
+				own(store.Notifications, "find", "insert", "update"), own(store.History, "find"), own(store.Catalog, "find"), own(store.Checkpoints, "find"),
 			},
 		},
 		{
 			By: "`history`", Without: "exit 2", role: History, Deployment: Sink,
-			Privileges: []Privilege{own(sink.History, "find"), own(sink.Catalog, "find"), own(sink.Checkpoints, "find")},
+			Privileges: []Privilege{own(store.History, "find"), own(store.Catalog, "find"), own(store.Checkpoints, "find")},
 		},
 		{
 			By: "`history`", role: History, Deployment: Sink, Effect: Optional,
 			Without:    "an actor that was found after its notification was written is not shown; healthy",
-			Privileges: []Privilege{own(sink.Actors, "find")},
+			Privileges: []Privilege{own(store.Actors, "find")},
 		},
 	}
 }

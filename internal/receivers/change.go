@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -19,7 +20,7 @@ import (
 type Change struct {
 	// ID is the _id, Operation one of the documented ones.
 	ID, Operation string
-	Risk          notification.Risk
+	Risk          risk.Level
 	// Namespace is database.collection, only the database, or empty for HISTORY_GAP.
 	Namespace, Database, Collection, Index, To string
 	// Statement is what consumers show; Mongosh repeats the change, Undo reverts it.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -104,7 +104,7 @@ func shownOf(sorted []Change, lines int) int {
 	if len(sorted) <= lines {
 		return len(sorted)
 	}
-	routine := slices.IndexFunc(sorted, func(c Change) bool { return c.Risk == notification.Routine })
+	routine := slices.IndexFunc(sorted, func(c Change) bool { return c.Risk == risk.Routine })
 	if routine < 0 {
 		routine = len(sorted)
 	}
@@ -144,12 +144,12 @@ func spanOf(changes []Change) (first, last time.Time) {
 
 // risksOf counts the risks, the most severe first.
 func risksOf(changes []Change) string {
-	counts := map[notification.Risk]int{}
+	counts := map[risk.Level]int{}
 	for _, c := range changes {
 		counts[c.Risk]++
 	}
 	var parts []string
-	for _, r := range notification.Risks() {
+	for _, r := range risk.All() {
 		if n := counts[r]; n > 0 {
 			parts = append(parts, number(n)+" "+string(r))
 		}
@@ -161,7 +161,7 @@ func risksOf(changes []Change) string {
 // frequent first.
 func groupsOf(changes []Change) []string {
 	type group struct {
-		risk                notification.Risk
+		risk                risk.Level
 		operation, database string
 	}
 	counts := map[group]int{}

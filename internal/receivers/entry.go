@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// entry is one receiver as the file has it.
+// entry is one receiver as configured in the file.
 type entry struct {
 	Name         scalar            `yaml:"name"`
 	Template     scalar            `yaml:"template"`
@@ -39,7 +39,7 @@ type filterEntry struct {
 	App        []scalar `yaml:"app"`
 }
 
-// scalar is a value with its line.
+// scalar is a value with its line number.
 type scalar struct {
 	text string
 	line int
@@ -48,7 +48,7 @@ type scalar struct {
 // UnmarshalYAML accepts any value that is neither list nor map.
 func (s *scalar) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: want a single value", n.Line)}}
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: want a single value, not a list or a map", n.Line)}}
 	}
 	if n.Tag != "!!null" {
 		s.text = strings.TrimSpace(n.Value)
@@ -57,7 +57,7 @@ func (s *scalar) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// header is the value of a header, or the file that holds it.
+// header is the value of a header, or the path of the file that contains it.
 type header struct {
 	value, file scalar
 }
@@ -68,7 +68,7 @@ func (h *header) UnmarshalYAML(n *yaml.Node) error {
 		return h.value.UnmarshalYAML(n)
 	}
 	if n.Kind != yaml.MappingNode || len(n.Content) != 2 || n.Content[0].Value != "file" {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: want a value, or {file: PATH}", n.Line)}}
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: want a header's value, or {file: PATH}", n.Line)}}
 	}
 	return h.file.UnmarshalYAML(n.Content[1])
 }

@@ -104,7 +104,7 @@ func TestMistakes(t *testing.T) {
 		"risk":       {"receivers:\n- name: a\n  url: http://h/\n  filter:\n    risk:\n    - breaking\n    - high\n", []string{`line 7: risk: "high"`}},
 		"rule":       {"receivers:\n- name: a\n  url: http://h/\n  filter: {database: x}", []string{`line 4: unknown key "database"`}},
 		"headers": {"receivers:\n- name: a\n  url: http://h/\n  headers:\n    Host: x\n    a b: y\n    X: {file: twolines}\n    Y: {path: key}\n",
-			[]string{"line 8: want a value, or {file: PATH}"}},
+			[]string{"line 8: want a header's value, or {file: PATH}"}},
 		"headers 2": {"receivers:\n- name: a\n  url: http://h/\n  headers:\n    Host: x\n    a b: y\n    X: {file: twolines}\n",
 			[]string{"line 5: headers", "line 6: headers", "line 7: headers"}},
 		"tls":           {"receivers:\n- name: a\n  url: https://h/\n  tls: {cert_file: key}", []string{"line 4: tls: want both"}},

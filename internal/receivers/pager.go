@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -100,13 +100,13 @@ func sourceOf(c Change) string {
 	return plain(c.ReplicaSet)
 }
 
-func severity(r notification.Risk) string {
+func severity(r risk.Level) string {
 	switch r {
-	case notification.Destructive:
+	case risk.Destructive:
 		return "critical"
-	case notification.Breaking:
+	case risk.Breaking:
 		return "error"
-	case notification.Routine:
+	case risk.Routine:
 		return "info"
 	}
 	return "warning"

@@ -1,7 +1,7 @@
 package receivers
 
 import (
-	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/risk"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -65,12 +65,12 @@ func (teams) render(all []Notification) (payload, error) {
 	return payload{body: body, contentType: jsonType}, err
 }
 
-func mostSevere(changes []Change) notification.Risk {
-	risk := notification.Routine
+func mostSevere(changes []Change) risk.Level {
+	level := risk.Routine
 	for _, c := range changes {
-		risk = risk.Max(c.Risk)
+		level = level.Max(c.Risk)
 	}
-	return risk
+	return level
 }
 
 func teamsChange(c Change, l limits) teamsMessageBody {
@@ -85,8 +85,8 @@ func teamsChange(c Change, l limits) teamsMessageBody {
 	return m
 }
 
-func teamsDigest(d digest, risk notification.Risk) teamsMessageBody {
-	m := newTeamsMessage(d.title, d.title+": "+d.risks, risk)
+func teamsDigest(d digest, level risk.Level) teamsMessageBody {
+	m := newTeamsMessage(d.title, d.title+": "+d.risks, level)
 	m.text(teamsBold(d.risks))
 	m.text(teamsSubtle(d.span))
 	for _, l := range d.lines {
@@ -103,11 +103,11 @@ func teamsDigest(d digest, risk notification.Risk) teamsMessageBody {
 }
 
 // newTeamsMessage returns a card with a header whose colour shows the risk.
-func newTeamsMessage(header, summary string, risk notification.Risk) teamsMessageBody {
-	style := map[notification.Risk]string{
-		notification.Destructive: "attention", notification.Breaking: "warning", notification.UnknownRisk: "warning",
-		notification.Routine: "emphasis",
-	}[risk]
+func newTeamsMessage(header, summary string, level risk.Level) teamsMessageBody {
+	style := map[risk.Level]string{
+		risk.Destructive: "attention", risk.Breaking: "warning", risk.Unknown: "warning",
+		risk.Routine: "emphasis",
+	}[level]
 	title := teamsRun{Type: "TextRun", Text: header, Weight: "Bolder", Size: "Large"}
 	return teamsMessageBody{
 		Type: "message", Summary: summary,

@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // maxRemoved bounds how many documents are deleted per batch.
@@ -40,7 +40,7 @@ func PruneHistory(ctx context.Context, db *mongo.Database, source string, ttl ti
 	}
 	// Record the horizon before deleting: history that may be incomplete must not be reported
 	// as complete.
-	if err := checkpoint.RaiseHorizon(ctx, db.Collection(sink.Checkpoints), source, e.before); err != nil {
+	if err := checkpoint.RaiseHorizon(ctx, db.Collection(store.Checkpoints), source, e.before); err != nil {
 		return Removed{}, err
 	}
 	out := Removed{Horizon: e.before}
@@ -73,7 +73,7 @@ type expiry struct {
 
 // findExpiry returns false if no detector of the source has published anything yet.
 func findExpiry(ctx context.Context, db *mongo.Database, source string, before time.Time) (expiry, bool, error) {
-	names, err := checkpoint.OfSource(ctx, db.Collection(sink.Checkpoints), source)
+	names, err := checkpoint.OfSource(ctx, db.Collection(store.Checkpoints), source)
 	if err != nil || len(names) == 0 {
 		return expiry{}, false, err
 	}
@@ -82,14 +82,14 @@ func findExpiry(ctx context.Context, db *mongo.Database, source string, before t
 	if at := time.Unix(int64(e.position.T), 0); at.Before(e.before) {
 		e.before = at
 	}
-	e.end, err = catalog.NewReader(db.Collection(sink.Catalog)).End(ctx, source, e.before)
+	e.end, err = catalog.NewReader(db.Collection(store.Catalog)).End(ctx, source, e.before)
 	return e, err == nil, err
 }
 
 // removeVersions removes versions that were superseded at the horizon, and drops whose
 // earlier versions have all been removed.
 func (e expiry) removeVersions(ctx context.Context) (int, error) {
-	coll := e.db.Collection(sink.Catalog)
+	coll := e.db.Collection(store.Catalog)
 	old := bson.D{
 		{Key: "source", Value: e.source},
 		{Key: "wall", Value: bson.D{{Key: "$lte", Value: e.before}}},
@@ -176,12 +176,12 @@ func (e expiry) removeChanges(ctx context.Context, out *Removed) error {
 		notification.AllIDs(e.source).Filter(),
 		{Key: "optime.ts", Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$gte", Value: e.position}}}}},
 	}
-	cur, err := e.db.Collection(sink.History).Find(ctx, old, options.Find().SetProjection(bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}}))
+	cur, err := e.db.Collection(store.History).Find(ctx, old, options.Find().SetProjection(bson.D{{Key: "source", Value: 1}, {Key: "wall", Value: 1}}))
 	if err != nil {
 		return fmt.Errorf("read old changes: %w", err)
 	}
 	defer cur.Close(context.WithoutCancel(ctx))
-	needed := versionTimes{coll: e.db.Collection(sink.Catalog), source: e.source, known: map[int64]bool{}}
+	needed := versionTimes{coll: e.db.Collection(store.Catalog), source: e.source, known: map[int64]bool{}}
 	var ids []string
 	for cur.Next(ctx) {
 		var c struct {
@@ -247,14 +247,14 @@ func remove(ctx context.Context, coll *mongo.Collection, ids []string) (int, err
 // removeWithActors removes changes and the actors that are stored apart from them. The actors are removed first: one without its
 // change would never be removed. Without the privilege to remove them the actors are kept.
 func removeWithActors(ctx context.Context, db *mongo.Database, ids []string, out *Removed) error {
-	_, err := remove(ctx, db.Collection(sink.Actors), ids)
-	if sink.Unauthorized(err) {
+	_, err := remove(ctx, db.Collection(store.Actors), ids)
+	if store.Unauthorized(err) {
 		out.ActorsKept, err = err, nil
 	}
 	if err != nil {
 		return err
 	}
-	n, err := remove(ctx, db.Collection(sink.History), ids)
+	n, err := remove(ctx, db.Collection(store.History), ids)
 	out.Changes += n
 	return err
 }

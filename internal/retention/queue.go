@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // keepErrors is how long a notification with an error is kept, so that it can be delivered
@@ -29,7 +29,7 @@ func PruneQueue(ctx context.Context, db *mongo.Database, age time.Duration) (int
 	if err != nil {
 		return 0, err
 	}
-	res, err := db.Collection(sink.Notifications).DeleteMany(ctx, filter)
+	res, err := db.Collection(store.Notifications).DeleteMany(ctx, filter)
 	if err != nil {
 		return 0, fmt.Errorf("remove old notifications: %w", err)
 	}
@@ -42,7 +42,7 @@ func CountQueue(ctx context.Context, db *mongo.Database, age time.Duration) (int
 	if err != nil {
 		return 0, err
 	}
-	n, err := db.Collection(sink.Notifications).CountDocuments(ctx, filter)
+	n, err := db.Collection(store.Notifications).CountDocuments(ctx, filter)
 	if err != nil {
 		return 0, fmt.Errorf("count old notifications: %w", err)
 	}
@@ -52,7 +52,7 @@ func CountQueue(ctx context.Context, db *mongo.Database, age time.Duration) (int
 // removable selects the notifications to remove. The checkpoints are read first: they only move
 // forward, so the result remains valid.
 func removable(ctx context.Context, db *mongo.Database, now time.Time, age time.Duration) (bson.D, error) {
-	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(sink.Checkpoints))
+	checkpoints, err := checkpoint.OfQueue(ctx, db.Collection(store.Checkpoints))
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ddltail/ddltail/internal/retention"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -125,7 +125,7 @@ func fill(t *testing.T) (*mongo.Collection, []any) {
 		}
 		return doc
 	}
-	_, err := db.Collection(sink.Checkpoints).InsertMany(t.Context(), []bson.M{
+	_, err := db.Collection(store.Checkpoints).InsertMany(t.Context(), []bson.M{
 		checkpoint("rs0", "default", bson.M{"queue": true}),
 		checkpoint("rs0", "other", bson.M{"optime": bson.M{"ts": bson.Timestamp{T: 9999, I: 1}, "t": int64(1)}}),
 		checkpoint("rs1", "default", nil),
@@ -135,7 +135,7 @@ func fill(t *testing.T) (*mongo.Collection, []any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	coll := db.Collection(sink.Notifications)
+	coll := db.Collection(store.Notifications)
 	var ids []any
 	for _, c := range cases() {
 		if _, err := coll.InsertOne(t.Context(), c.doc); err != nil {

@@ -11,17 +11,18 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// EquivalentIdentity reports whether two definitions are of one collection or view and would be typed
-// alike. A UUID that is not known differs from none.
+// EquivalentIdentity reports whether two definitions are equivalent and describe the same
+// collection or view: same UUID, both temporary or neither. An unknown UUID matches any.
 func (d Definition) EquivalentIdentity(other Definition) bool {
 	sameUUID := d.UUID == other.UUID || d.UUID.IsZero() || other.UUID.IsZero()
 	return sameUUID && d.Temporary == other.Temporary && d.Equivalent(other)
 }
 
-// Equivalent reports whether any supported version could list one definition for the other.
-// Entries keep what a driver sent; listings return what a server read, and each version
-// reads and leaves out something else: versions, defaults, the order of options, numbers for
-// booleans, fractions of seconds. Nothing else in ddltail decides that. The UUID makes no difference.
+// Equivalent reports whether any supported server version could list one definition for the
+// other. An oplog entry holds values as the driver sent them; a listing returns them as the
+// server interpreted them, and server versions differ in that: index versions, defaults, the
+// order of options, numbers for booleans, fractions of seconds. ddltail has no other
+// definition of equality. The UUID is not compared.
 func (d Definition) Equivalent(other Definition) bool {
 	if d.Kind != other.Kind || len(d.Indexes) != len(other.Indexes) {
 		return false
@@ -34,7 +35,7 @@ func (d Definition) Equivalent(other Definition) bool {
 	return EquivalentOptions(d.Options, other.Options)
 }
 
-// EquivalentOptions does the same for the options of a collection or view.
+// EquivalentOptions is Equivalent for the options of a collection or view.
 func EquivalentOptions(a, b bson.Raw) bool {
 	return equivalent(a, b, option.Collection, func(options bson.Raw) string {
 		if _, err := options.LookupErr("viewOn"); err == nil {
@@ -44,18 +45,18 @@ func EquivalentOptions(a, b bson.Raw) bool {
 	})
 }
 
-// EquivalentIndex does the same for two index specs, except for some fields.
-func EquivalentIndex(a, b bson.Raw, but ...string) bool {
+// EquivalentIndex is Equivalent for two index specs, without the ignored fields.
+func EquivalentIndex(a, b bson.Raw, ignored ...string) bool {
 	return equivalent(a, b, option.Index, func(spec bson.Raw) string {
 		return mongosh.CreateIndex("db", "collection", spec)
-	}, but...)
+	}, ignored...)
 }
 
-// equivalent compares what the versions list, the newest first, by what would be typed; or
-// as it is, where no statement can say it.
-func equivalent(a, b bson.Raw, rows table, statement func(bson.Raw) string, but ...string) bool {
-	for _, read := range []reading{option.Option.Newest, option.Option.Oldest} {
-		one, other := normalized(a, rows, read, but...), normalized(b, rows, read, but...)
+// equivalent compares two documents as the newest version lists them, then as the oldest
+// does: byte by byte, and by the mongosh statements that create them where those exist.
+func equivalent(a, b bson.Raw, rows table, statement func(bson.Raw) string, ignored ...string) bool {
+	for _, f := range []form{option.Option.Newest, option.Option.Oldest} {
+		one, other := normalized(a, rows, f, ignored...), normalized(b, rows, f, ignored...)
 		if string(one) == string(other) {
 			return true
 		}
@@ -66,26 +67,26 @@ func equivalent(a, b bson.Raw, rows table, statement func(bson.Raw) string, but 
 	return false
 }
 
-// reading returns what a version lists for a value.
-type reading func(option.Option, bson.RawValue) bson.RawValue
+// form returns a value as a server version lists it, or as it was written.
+type form func(option.Option, bson.RawValue) bson.RawValue
 
 // table finds the row of an option: option.Collection or option.Index.
 type table func(name string) option.Option
 
-// normalized sorts the fields of a definition, whose order has no meaning, as a version
-// lists them, and leaves out those that mean the same as no value, and those named.
-func normalized(doc bson.Raw, rows table, read reading, but ...string) bson.Raw {
+// normalized returns the fields of a definition in a form, sorted by name because their
+// order has no meaning, without defaults and ignored fields.
+func normalized(doc bson.Raw, rows table, f form, ignored ...string) bson.Raw {
 	elems, err := doc.Elements()
 	if err != nil {
 		return doc
 	}
 	elems = slices.DeleteFunc(elems, func(el bson.RawElement) bool {
-		return rows(el.Key()).IsDefault(el.Value()) || slices.Contains(but, el.Key())
+		return rows(el.Key()).IsDefault(el.Value()) || slices.Contains(ignored, el.Key())
 	})
 	slices.SortFunc(elems, func(a, b bson.RawElement) int { return strings.Compare(a.Key(), b.Key()) })
 	sorted := make(bson.D, len(elems))
 	for i, el := range elems {
-		sorted[i] = bson.E{Key: el.Key(), Value: read(rows(el.Key()), el.Value())}
+		sorted[i] = bson.E{Key: el.Key(), Value: f(rows(el.Key()), el.Value())}
 	}
 	raw, err := rawdoc.Marshal(sorted)
 	if err != nil {
@@ -132,7 +133,8 @@ func sameValue(row option.Option, a, b bson.RawValue) bool {
 	return oneErr == nil && otherErr == nil && EquivalentOptions(one, other)
 }
 
-// elements returns the fields of a document that was assembled here, and is well-formed.
+// elements returns the fields of a document that this package assembled and that is
+// therefore well-formed.
 func elements(doc bson.Raw) []bson.RawElement {
 	elems, err := doc.Elements()
 	if err != nil {

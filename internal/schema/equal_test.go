@@ -85,8 +85,8 @@ func document(t *testing.T, text string) bson.Raw {
 	return doc
 }
 
-// TestWritesDownExpiry distinguishes what 6.0 writes when it becomes primary from what a user changes.
-func TestWritesDownExpiry(t *testing.T) {
+// TestNormalizesNaNExpiry distinguishes what 6.0 writes when it becomes primary from what a user changes.
+func TestNormalizesNaNExpiry(t *testing.T) {
 	const nan = `{"$numberDouble": "NaN"}`
 	for _, c := range []struct {
 		was, is string
@@ -103,7 +103,7 @@ func TestWritesDownExpiry(t *testing.T) {
 		spec := func(seconds string) bson.Raw {
 			return document(t, `{"key": {"a": 1}, "name": "i", "expireAfterSeconds": `+seconds+`}`)
 		}
-		if got := WritesDownExpiry(spec(c.was), spec(c.is)); got != c.want {
+		if got := NormalizesNaNExpiry(spec(c.was), spec(c.is)); got != c.want {
 			t.Errorf("%s to %s: %t", c.was, c.is, got)
 		}
 	}

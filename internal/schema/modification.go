@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// OptionChanges returns the parameters of the collMod that leads from some options to
-// others; nil where no collMod can do it.
+// OptionChanges returns the collMod parameters that change the options before into after;
+// nil if collMod cannot make the change.
 func OptionChanges(before, after bson.Raw) bson.Raw {
 	params := bson.D{}
 	for _, key := range DifferingOptions(before, after) {
@@ -27,8 +27,8 @@ func OptionChanges(before, after bson.Raw) bson.Raw {
 	return raw
 }
 
-// OptionParameter returns the parameter of a collMod that changes one option to its new
-// value; ok is false where no collMod can.
+// OptionParameter returns the collMod parameter that changes one option to its value in
+// after; ok is false if collMod cannot change it.
 func OptionParameter(key string, before, after bson.Raw) (parameter bson.E, ok bool) {
 	row := option.Collection(key)
 	switch {
@@ -44,25 +44,27 @@ func OptionParameter(key string, before, after bson.Raw) (parameter bson.E, ok b
 	return bson.E{Key: row.Parameter, Value: off}, ok
 }
 
-// coarserGranularity changes how a time series is bucketed, in the only way that servers accept.
-func coarserGranularity(before, after bson.Raw) (bson.E, bool) {
-	was, _ := before.Lookup("timeseries").DocumentOK()
-	is, _ := after.Lookup("timeseries").DocumentOK()
+// coarserGranularity returns the collMod parameter that gives a time series a coarser
+// granularity. Servers refuse any other change of its bucketing; ok is false for those.
+func coarserGranularity(before, after bson.Raw) (parameter bson.E, ok bool) {
+	oldOptions, _ := before.Lookup("timeseries").DocumentOK()
+	newOptions, _ := after.Lookup("timeseries").DocumentOK()
 	changing := []string{"granularity", "bucketMaxSpanSeconds"}
-	if string(normalized(was, option.Collection, asWritten, changing...)) != string(normalized(is, option.Collection, asWritten, changing...)) {
+	fixed := func(doc bson.Raw) string { return string(normalized(doc, option.Collection, asWritten, changing...)) }
+	if fixed(oldOptions) != fixed(newOptions) {
 		return bson.E{}, false
 	}
 	steps := []string{"seconds", "minutes", "hours"}
-	from, _ := was.Lookup("granularity").StringValueOK()
-	to, _ := is.Lookup("granularity").StringValueOK()
+	from, _ := oldOptions.Lookup("granularity").StringValueOK()
+	to, _ := newOptions.Lookup("granularity").StringValueOK()
 	if i := slices.Index(steps, from); i < 0 || slices.Index(steps, to) <= i {
 		return bson.E{}, false
 	}
 	return bson.E{Key: "timeseries", Value: bson.D{{Key: "granularity", Value: to}}}, true
 }
 
-// IndexChanges returns the parameters of the collMod that made one index of another; nil
-// where there was none, or none could.
+// IndexChanges returns the collMod parameters that change the index before into after; nil
+// if before is nil, the two are equivalent, or collMod cannot make the change.
 func IndexChanges(before, after bson.Raw) bson.Raw {
 	if before == nil || EquivalentIndex(before, after) || NeedsRebuild(before, after) {
 		return nil
@@ -73,7 +75,7 @@ func IndexChanges(before, after bson.Raw) bson.Raw {
 		switch {
 		case err == nil:
 			params = append(params, bson.E{Key: key, Value: option.Index(key).Accepted(value)})
-		case key != "prepareUnique" || !rawdoc.Truthy(after.Lookup("unique")): // which takes it along
+		case key != "prepareUnique" || !rawdoc.Truthy(after.Lookup("unique")): // setting unique clears prepareUnique
 			params = append(params, bson.E{Key: key, Value: false})
 		}
 	}
@@ -84,16 +86,19 @@ func IndexChanges(before, after bson.Raw) bson.Raw {
 	return raw
 }
 
-// WritesDownExpiry reports whether a collMod of an index only wrote down what 6.0 reads an
-// expiry of NaN as: never. It does that when it becomes primary: no user did. An expiry of
-// 0, which 5.0 lists for NaN, is written by users alone.
-func WritesDownExpiry(before, after bson.Raw) bool {
+// NormalizesNaNExpiry reports whether a collMod of an index only replaced an
+// expireAfterSeconds of NaN by 2147483647 (never), as which 6.0 reads it. A 6.0 server does
+// this by itself when it becomes primary. An expiry of 0, as which 5.0 lists NaN, is set
+// only by users.
+func NormalizesNaNExpiry(before, after bson.Raw) bool {
 	row := option.Index("expireAfterSeconds")
-	was, is := before.Lookup(row.Name), row.Oldest(after.Lookup(row.Name)) // not NaN
-	return len(row.Listed(was)) > 1 && row.Newest(was).Equal(is) && EquivalentIndex(before, after)
+	oldExpiry := before.Lookup(row.Name)
+	newExpiry := row.Oldest(after.Lookup(row.Name)) // 0 for NaN, which then differs
+	return len(row.Listed(oldExpiry)) > 1 && row.Newest(oldExpiry).Equal(newExpiry) && EquivalentIndex(before, after)
 }
 
-// NeedsRebuild reports whether two indexes of one name differ in what no collMod changes.
+// NeedsRebuild reports whether two indexes of the same name differ in a field that collMod
+// cannot change.
 func NeedsRebuild(before, after bson.Raw) bool {
 	var changing []string
 	for row := range option.IndexOptions {
@@ -101,7 +106,7 @@ func NeedsRebuild(before, after bson.Raw) bool {
 			changing = append(changing, row.Name)
 		}
 	}
-	_, expired := before.LookupErr("expireAfterSeconds")
-	_, expires := after.LookupErr("expireAfterSeconds")
-	return !EquivalentIndex(before, after, changing...) || expired == nil && expires != nil
+	_, noneBefore := before.LookupErr("expireAfterSeconds")
+	_, noneAfter := after.LookupErr("expireAfterSeconds")
+	return !EquivalentIndex(before, after, changing...) || noneBefore == nil && noneAfter != nil
 }

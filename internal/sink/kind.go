@@ -191,3 +191,6 @@ func (r Registry) kind(name string) (Kind, bool) {
 	}
 	return r[i], true
 }
+
+// HistoryName is the history's name among the sinks.
+const HistoryName = "history"

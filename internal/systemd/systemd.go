@@ -22,11 +22,12 @@ const (
 	maxStatus = 200
 )
 
-// Service is what the manager is to know of this process.
+// Service reports the state of this process.
 type Service struct {
-	// Alive reports whether the process does its work: without it the watchdog restarts it.
+	// Alive returns an error if the process makes no progress. No keep-alive is sent then,
+	// so that the watchdog restarts the process.
 	Alive func() error
-	// Ready reports whether changes arrive where they should.
+	// Ready returns an error while changes are not delivered.
 	Ready func() error
 }
 
@@ -36,8 +37,8 @@ type Service struct {
 // replaces itself.
 func Report(ctx context.Context, s Service, log *zap.Logger) {
 	// The first message shows whether there is a manager.
-	there, err := daemon.SdNotify(false, "STATUS=starting")
-	if err == nil && !there {
+	managed, err := daemon.SdNotify(false, "STATUS=starting")
+	if err == nil && !managed {
 		return
 	}
 	warn(log, err)
@@ -66,7 +67,7 @@ func Report(ctx context.Context, s Service, log *zap.Logger) {
 	}
 }
 
-// message is one report. READY=1 is sent once, when the service is ready for the first time.
+// message returns one report. READY=1 is sent once, when the service is ready for the first time.
 func message(started bool, alive, ready error) string {
 	lines := []string{"STATUS=" + text(alive, ready)}
 	if alive == nil {
@@ -82,7 +83,7 @@ func message(started bool, alive, ready error) string {
 	return strings.Join(lines, "\n")
 }
 
-// text is the status in one line; a newline would begin another variable.
+// text returns the status in one line; a newline would begin another variable.
 func text(alive, ready error) string {
 	err := errors.Join(alive, ready)
 	if err == nil {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/catalog"
 	"github.com/ddltail/ddltail/internal/ownindex"
-	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
@@ -98,27 +98,27 @@ func peakOf(pid int) int {
 
 func fillHistory(b *testing.B, db *mongo.Database) {
 	b.Helper()
-	if err := sink.HistorySetup(b.Context(), db, ownindex.Create); err != nil {
+	if err := store.SetupHistory(b.Context(), db, ownindex.Create); err != nil {
 		b.Fatal(err)
 	}
-	store := catalog.NewStore(db.Collection(sink.Catalog), "rs0")
-	if err := store.Setup(b.Context(), ownindex.Create); err != nil {
+	versioned := catalog.NewStore(db.Collection(store.Catalog), "rs0")
+	if err := versioned.Setup(b.Context(), ownindex.Create); err != nil {
 		b.Fatal(err)
 	}
 	const batch = 5000
 	begin := time.Now().Add(-changes * spread)
-	var told, versions []any
+	var changed, versions []any
 	for i := range changes {
 		at := begin.Add(time.Duration(i) * spread).Truncate(time.Millisecond)
 		coll := fmt.Sprintf("c%d", i%namespaces)
-		told, versions = append(told, changeOf(i, at, coll)), append(versions, versionOf(i, at, coll))
-		if len(told) == batch {
-			for name, docs := range map[string][]any{sink.History: told, sink.Catalog: versions} {
+		changed, versions = append(changed, changeOf(i, at, coll)), append(versions, versionOf(i, at, coll))
+		if len(changed) == batch {
+			for name, docs := range map[string][]any{store.History: changed, store.Catalog: versions} {
 				if _, err := db.Collection(name).InsertMany(b.Context(), docs, options.InsertMany().SetOrdered(false)); err != nil {
 					b.Fatal(err)
 				}
 			}
-			told, versions = nil, nil
+			changed, versions = nil, nil
 		}
 	}
 }

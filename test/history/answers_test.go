@@ -57,7 +57,7 @@ func TestAnswers(t *testing.T) {
 	only := []string{"DDLTAIL_MONGODB_URI=" + other.URI(), "DDLTAIL_DATABASE=only_setup"}
 	command{[]string{"setup"}, only}.ok(t)
 	good := []string{"status         healthy", `"healthy": true`, "none is missing", "gaps           none", "0 unprocessed", `"gaps": {`,
-		`"missing_privileges": []`, "as the server has them", `"compared": true`, "0 s behind", "tailing yes", "/readyz 200"}
+		`"missing_privileges": []`, "equal to the server's", `"compared": true`, "0 s behind", "tailing yes", "/readyz 200"}
 	run, listen := []string{"run"}, []string{"listen", "--stdout"}
 	both := [][]string{run, listen}
 	answersAre := func(t *testing.T, name string, s situation) {

@@ -1,5 +1,7 @@
 package option
 
+import "github.com/ddltail/ddltail/internal/risk"
+
 // Collection returns the row of an option of a collection or a view. Options that are not in the table
 // are set by users and cannot be changed by collMod.
 func Collection(name string) Option { return find(name, CollectionOptions) }
@@ -8,32 +10,40 @@ func Collection(name string) Option { return find(name, CollectionOptions) }
 func CollectionOptions(yield func(Option) bool) {
 	rows := [...]Option{
 		{Name: "validator", Why: "an empty one validates nothing; on buckets the server writes its own",
-			Origin: Buckets, Default: isEmptyDocument, Parameter: "validator", Off: `{}`, Helper: true},
+			Origin: Buckets, Default: isEmptyDocument, Parameter: "validator", Off: `{}`, Helper: true,
+			Risk: Risk{Level: risk.Breaking, Why: "writes that were valid may fail, and documents may no longer be what readers expect"}},
 		{Name: "validationLevel", Why: "collMod stores the default explicitly and cannot remove it",
-			Default: isStrict, Parameter: "validationLevel", Off: `"strict"`, Helper: true, Reading: String},
+			Default: isStrict, Parameter: "validationLevel", Off: `"strict"`, Helper: true, Reading: String,
+			Risk: Risk{Level: risk.Breaking, Why: "the validator applies to other documents"}},
 		{Name: "validationAction", Why: "collMod stores the default explicitly and cannot remove it",
-			Default: isError, Parameter: "validationAction", Off: `"error"`, Helper: true, Reading: String},
+			Default: isError, Parameter: "validationAction", Off: `"error"`, Helper: true, Reading: String,
+			Risk: Risk{Level: risk.Breaking, Why: "invalid writes fail, or are no longer refused"}},
 		{Name: "changeStreamPreAndPostImages", Why: "listed by 6.0 and later only where enabled",
 			Default: isDisabled, Parameter: "changeStreamPreAndPostImages", Off: `{"enabled": false}`, Helper: true},
 		{Name: "recordPreImages", Why: "4.4 and 5.0 only; mongosh's helper omits it",
 			Default: isFalse, Parameter: "recordPreImages", Off: `false`, Reading: Bool},
 		{Name: "expireAfterSeconds", Why: "of a time series or a clustered collection; collMod removes it by a string",
 			Default:   isString,
-			Parameter: "expireAfterSeconds", Off: `"off"`, Limit: true, Helper: true, Reading: Integer},
+			Parameter: "expireAfterSeconds", Off: `"off"`, Limit: true, Helper: true, Reading: Integer,
+			Risk: Risk{Level: risk.Destructive, Why: "an expiry that is new or earlier deletes documents", When: expiresEarlier}},
 		{Name: "capped", Why: "only convertToCapped converts a collection to capped; no command reverts it",
 			Default: isFalse, Helper: true, Reading: Bool},
 		{Name: "size", Why: "of a capped collection, in bytes; it cannot be removed",
-			Parameter: "cappedSize", CappedOnly: true, Since: "6.0", Limit: true, Helper: true, Reading: CappedSize},
+			Parameter: "cappedSize", CappedOnly: true, Since: "6.0", Limit: true, Helper: true, Reading: CappedSize,
+			Risk: Risk{Level: risk.Destructive, Why: "a smaller capped collection deletes its oldest documents", When: shrinks}},
 		{Name: "max", Why: "of a capped collection; a server writes 2147483647 for none, and so does a maximum of 0",
-			Default: isUnlimited, Parameter: "cappedMax", Off: `0`, CappedOnly: true, Since: "6.0", Limit: true, Helper: true, Reading: Integer},
+			Default: isUnlimited, Parameter: "cappedMax", Off: `0`, CappedOnly: true, Since: "6.0", Limit: true, Helper: true, Reading: Integer,
+			Risk: Risk{Level: risk.Destructive, Why: "a capped collection of fewer documents deletes its oldest ones", When: shrinks}},
 		{Name: "timeseries", Why: "collMod can only make the granularity coarser",
 			Parameter: "timeseries", Helper: true},
 		{Name: "collation", Why: "{} means no collation", Default: isEmptyDocument, Helper: true},
 		{Name: "clusteredIndex", Why: "on buckets the server writes true", Origin: Buckets, Helper: true},
 		{Name: "storageEngine", Why: "set by users, except app_metadata and the one of buckets, which the server writes", Helper: true},
 		{Name: "indexOptionDefaults", Why: "create accepts it, no collMod changes it", Helper: true},
-		{Name: "viewOn", Why: "of a view", Helper: true},
-		{Name: "pipeline", Why: "of a view", Helper: true},
+		{Name: "viewOn", Why: "of a view", Helper: true,
+			Risk: Risk{Level: risk.Breaking, Why: "readers of the view get other documents"}},
+		{Name: "pipeline", Why: "of a view", Helper: true,
+			Risk: Risk{Level: risk.Breaking, Why: "readers of the view get other documents"}},
 		{Name: "autoIndexId", Why: "stored from old drivers without effect: a replica set always creates _id_; not every server lists it",
 			Origin: Server, Default: anyValue},
 		{Name: "create", Why: "the first field of the command in an oplog entry", Origin: Server},

@@ -1,5 +1,7 @@
 package option
 
+import "github.com/ddltail/ddltail/internal/risk"
+
 // Index returns the row of an option of an index. Options that are not in the table are set
 // by users and cannot be changed by collMod.
 func Index(name string) Option { return find(name, IndexOptions) }
@@ -8,12 +10,16 @@ func Index(name string) Option { return find(name, IndexOptions) }
 func IndexOptions(yield func(Option) bool) {
 	rows := [...]Option{
 		{Name: "unique", Why: "collMod converts an index to unique after prepareUnique; no command reverts it",
-			Default: isFalse, Parameter: "unique", Since: "6.0", Helper: true, Reading: Bool},
+			Default: isFalse, Parameter: "unique", Since: "6.0", Helper: true, Reading: Bool,
+			Risk: Risk{Level: risk.Breaking, Why: "writes of duplicates fail", When: turnedOn}},
 		{Name: "prepareUnique", Why: "converting the index to unique removes it; mongosh's helper omits it",
-			Default: isFalse, Parameter: "prepareUnique", Off: `false`, Since: "6.0", Reading: Bool},
-		{Name: "hidden", Why: "stored only where it is true", Default: isFalse, Parameter: "hidden", Off: `false`, Helper: true, Reading: Bool},
+			Default: isFalse, Parameter: "prepareUnique", Off: `false`, Since: "6.0", Reading: Bool,
+			Risk: Risk{Level: risk.Breaking, Why: "writes of duplicates fail, although the index is not unique yet", When: turnedOn}},
+		{Name: "hidden", Why: "stored only where it is true", Default: isFalse, Parameter: "hidden", Off: `false`, Helper: true, Reading: Bool,
+			Risk: Risk{Level: risk.Breaking, Why: "queries no longer use the index", When: turnedOn}},
 		{Name: "expireAfterSeconds", Why: "collMod changes it and, from 5.1, adds it; nothing removes it",
-			Parameter: "expireAfterSeconds", Limit: true, Helper: true, Reading: Expiry},
+			Parameter: "expireAfterSeconds", Limit: true, Helper: true, Reading: Expiry,
+			Risk: Risk{Level: risk.Destructive, Why: "a TTL index that is new or expires earlier deletes documents", When: expiresEarlier}},
 		{Name: "sparse", Why: "stored as it was written", Default: isFalse, Helper: true, Reading: Bool},
 		{Name: "partialFilterExpression", Why: "cannot be changed", Helper: true},
 		{Name: "collation", Why: "{} means no collation", Default: isEmptyDocument, Helper: true},

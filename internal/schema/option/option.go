@@ -6,6 +6,7 @@
 package option
 
 import (
+	"cmp"
 	"iter"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -52,7 +53,13 @@ type Option struct {
 	Helper bool
 	// Reading is how servers read a value that is not of the expected type.
 	Reading Reading
+	// Risk is that of setting the option on an object in use.
+	Risk Risk
 }
+
+// ParameterName returns the name of the option in a collMod: that of the parameter, where it has
+// another.
+func (o Option) ParameterName() string { return cmp.Or(o.Parameter, o.Name) }
 
 // Changeable reports whether a collMod can change the option.
 func (o Option) Changeable() bool { return o.Parameter != "" }

@@ -16,6 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 // maxInsert bounds how many documents are written per insert.
@@ -54,16 +55,16 @@ type Collection struct {
 // newQueue returns the collection that consumers read.
 func newQueue(name string) *Collection {
 	return &Collection{
-		name: name, collection: sink.Notifications, render: notification.Document.Notification,
+		name: name, collection: store.Notifications, render: notification.Document.Notification,
 		create: func(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
-			return sink.Setup(ctx, db, ensure)
+			return store.SetupQueue(ctx, db, ensure)
 		},
 	}
 }
 
 // newHistory returns the audit log. Only DDLTAIL_HISTORY_TTL removes from it.
 func newHistory() *Collection {
-	return &Collection{name: sink.HistoryName, collection: sink.History, render: notification.Document.History, create: sink.HistorySetup}
+	return &Collection{name: sink.HistoryName, collection: store.History, render: notification.Document.History, create: store.SetupHistory}
 }
 
 // Name is the sink's name in logs and metrics.

@@ -8,13 +8,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/sink"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/test/mongotest"
 	"github.com/ddltail/ddltail/test/sinktest"
 )
 
 func TestSink(t *testing.T) {
 	server := mongotest.NewStandalone(t, mongotest.Options{})
-	client, err := sink.Connect(options.Client().ApplyURI(server.URI()))
+	client, err := store.Connect(options.Client().ApplyURI(server.URI()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestSink(t *testing.T) {
 // documents returns the queue in the order in which it was written.
 func documents(t *testing.T, db *mongo.Database) []string {
 	t.Helper()
-	cursor, err := db.Collection(sink.Notifications).Find(t.Context(), bson.D{{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}},
+	cursor, err := db.Collection(store.Notifications).Find(t.Context(), bson.D{{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}},
 		options.Find().SetSort(bson.D{{Key: "$natural", Value: 1}}))
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func withConcern(command bson.D) bson.D {
 	return append(command, bson.E{Key: "writeConcern", Value: bson.D{{Key: "w", Value: 1}}})
 }
 
-// insertBare inserts as many documents as the changes make.
+// insertBare inserts the number of documents that the changes produce.
 func insertBare(ctx context.Context, s *site, changes int) error {
 	t := s.target()
 	db := s.client.Database(t.database, options.Database().SetWriteConcern(writeconcern.Majority()))

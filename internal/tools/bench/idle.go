@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// idle watches each peer on a server on which nothing happens.
+// idle measures each peer on an idle server.
 func idle(ctx context.Context, r run) ([]row, error) {
 	var rows []row
 	err := withSite(ctx, mongotest.Options{}, func(s *site) error {

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// proxy is between a client and a server and counts the bytes of both.
+// proxy forwards connections to a server and counts the bytes in both directions.
 type proxy struct {
 	net.Listener
 	bytes atomic.Int64
@@ -23,7 +23,8 @@ func newProxy(ctx context.Context, server string) (*proxy, error) {
 	return p, nil
 }
 
-// uri is the connection string of the server through the proxy, and never past it.
+// uri returns the connection string through the proxy. The connection is direct, so that
+// the driver does not discover the server's own address.
 func (p *proxy) uri() string { return "mongodb://" + p.Addr().String() + "/?directConnection=true" }
 
 func (p *proxy) serve(ctx context.Context, server string) {
@@ -42,9 +43,9 @@ func (p *proxy) serve(ctx context.Context, server string) {
 	}
 }
 
-// pass copies one direction until it ends, and then ends the other.
+// pass copies one direction until it ends, then closes the other connection.
 func (p *proxy) pass(to, from net.Conn) {
-	_, _ = io.Copy(to, counted{from, &p.bytes}) // its end is the end of the connection
+	_, _ = io.Copy(to, counted{from, &p.bytes}) // an error ends the connection like EOF
 	to.Close()
 }
 

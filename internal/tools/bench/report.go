@@ -72,7 +72,7 @@ func (r *report) write(folder string) error {
 	return os.WriteFile(filepath.Join(folder, "bench.md"), []byte(r.markdown()), 0o644)
 }
 
-// pageMark is the line of a page behind which the tables are.
+// pageMark is the line of a page after which the tables begin.
 const pageMark = "<!-- Written by make bench-page; do not edit. -->\n"
 
 // writePage replaces the tables of a page.

@@ -16,21 +16,21 @@ import (
 const (
 	// markPoll is how often the queue is read for the last change.
 	markPoll = 5 * time.Millisecond
-	// newestRead is how many documents that reads: behind the change there can be others.
+	// newestRead is how many documents that reads: others can follow the change.
 	newestRead = 200
 	// queueLimit bounds the wait for it.
 	queueLimit = 10 * time.Minute
 )
 
-// site is a replica set with a client of it.
+// site is the replica set of one workload, with a client.
 type site struct {
 	set    *mongotest.ReplicaSet
 	client *mongo.Client
-	// databases counts those that peers have got.
+	// databases counts those that were assigned to peers.
 	databases int
 }
 
-// withSite starts a replica set for a workload and stops it behind it.
+// withSite starts a replica set, runs a workload and stops the set.
 func withSite(ctx context.Context, o mongotest.Options, do func(*site) error) (err error) {
 	starting, cancel := context.WithTimeout(ctx, setLimit)
 	defer cancel()
@@ -47,7 +47,7 @@ func withSite(ctx context.Context, o mongotest.Options, do func(*site) error) (e
 	return do(&site{set: set, client: client})
 }
 
-// target returns a database of its own for a peer.
+// target returns a new database for a peer.
 func (s *site) target() target {
 	s.databases++
 	return target{uri: s.set.URI(), database: fmt.Sprintf("peer%d", s.databases)}
@@ -103,10 +103,10 @@ func (s *site) isQueued(ctx context.Context, t target, queue, collection string)
 	return false, nil
 }
 
-// prepare returns a target at which a first run of ddltail has saved the position of now.
+// prepare returns a target in which a first run of ddltail has saved the current position.
 func (s *site) prepare(ctx context.Context, ddltail peer) (target, error) {
 	t := s.target()
-	err := ddltail.with(ctx, t, nothing)
+	err := ddltail.with(ctx, t, started)
 	return t, err
 }
 

@@ -13,7 +13,8 @@ import (
 // startCollections is how many collections a starting peer finds.
 const startCollections = 10
 
-// starts measures first starts and, of ddltail, those that resume at a checkpoint.
+// starts measures for each peer a first start and a second one on the same target, at which
+// ddltail resumes at its checkpoint.
 func starts(ctx context.Context, r run) ([]row, error) {
 	first, again := map[string][]float64{}, map[string][]float64{}
 	all := r.peers.named(nameDdltail, nameFiltered, nameTail)
@@ -54,10 +55,10 @@ func startOf(ctx context.Context, p peer, t target) (ms float64, err error) {
 	return ms, err
 }
 
-// nothing does nothing beside a peer.
-func nothing(process *ddltailtest.Process) error {
+// started returns an error if no process was started; it runs no workload.
+func started(process *ddltailtest.Process) error {
 	if process == nil {
-		return errors.New("no process")
+		return errors.New("no process was started")
 	}
 	return nil
 }

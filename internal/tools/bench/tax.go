@@ -113,7 +113,7 @@ func (c taxCase) rows(all peers, alone, beside map[string][]sample) []row {
 	var rows []row
 	for _, p := range all {
 		loss := row{Case: c.name, Peer: p.name, Metric: "writes lost", Unit: "%", Interval: true}
-		more := row{Case: c.name, Peer: p.name, Metric: "mongod CPU for a million writes, more than alone", Unit: "s", Interval: true}
+		more := row{Case: c.name, Peer: p.name, Metric: "additional mongod CPU for a million writes", Unit: "s", Interval: true}
 		speed := row{Case: c.name, Peer: p.name, Metric: "writes", Unit: "1/s"}
 		for i, with := range beside[p.name] {
 			without := alone[p.name][i]

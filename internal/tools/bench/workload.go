@@ -13,7 +13,7 @@ const setLimit = 2 * time.Minute
 // workload is one table of the report.
 type workload struct {
 	name, title string
-	// about says how the figures come about.
+	// about describes how the figures are measured.
 	about   string
 	measure func(context.Context, run) ([]row, error)
 }
@@ -47,16 +47,16 @@ type row struct {
 
 func workloads() []workload {
 	return []workload{
-		{"tax", "Tax on a client that writes", "Four connections insert documents of 100 bytes, one each time. A writer without and one with a peer beside it alternate; " +
-			"the loss is that of each pair, the CPU that of the mongod read from.", tax},
+		{"tax", "Overhead on a writing client (tax)", "Four connections insert documents of 100 bytes, one per insert. Runs without and with a peer alternate; " +
+			"losses are computed per pair, and the CPU time is that of the mongod that the peer reads.", tax},
 		{"latency", "Latency", "From the acknowledgement of a `create` to the document that a change stream on the queue sees. All peers make the same two inserts: history w: 1 " +
 			"(ddltail: majority), then queue w: majority.", latency},
 		{"catchup", "Catch-up", "Entries of small inserts and then one change, from the start of the process to that change in the queue. The floor is a find with the " +
 			"filter that ddltail sends, drained raw.", catchUp},
-		{"idle", "Idle", "One member on which nothing happens, through a proxy that counts bytes in both directions.", idle},
+		{"idle", "Idle", "One idle member, through a proxy that counts bytes in both directions.", idle},
 		{"start", "Start", "From the start of the process to `/readyz`, or to the open cursor, with 10 collections.", starts},
 		{"burst", "Burst", "Changes of validators made while the peer does not run, from its start until the last one is in the queue. " +
-			"The floor inserts as many documents, three a change, in batches of 500.", burst},
+			"The floor inserts the same number of documents, three per change, in batches of 500.", burst},
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	paddingBytes = 64
 )
 
-// writer inserts small documents, one each time.
+// writer inserts small documents, one per insert.
 type writer struct {
 	collection *mongo.Collection
 	// rate is the number in a second; 0 is full speed.

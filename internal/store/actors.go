@@ -1,4 +1,4 @@
-package sink
+package store
 
 import (
 	"context"
@@ -9,22 +9,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// Actors is the collection of who made changes, where that was found after the notification was written.
-const Actors = "schema_actors"
-
 // FieldActor is where a notification, and a document of Actors, has its actor.
 const FieldActor = "actor"
 
-const (
-	codeUnauthorized    = 13
-	codeNamespaceExists = 48
-)
-
-// Unauthorized reports whether the user lacks the right to what was tried.
-func Unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }
-
-// ActorsSetup creates the collection. It is idempotent.
-func ActorsSetup(ctx context.Context, db *mongo.Database) error {
+// SetupActors creates the collection of actors. It is idempotent.
+func SetupActors(ctx context.Context, db *mongo.Database) error {
 	if err := db.CreateCollection(ctx, Actors); err != nil && !hasCode(err, codeNamespaceExists) {
 		return fmt.Errorf("create %s.%s: %w", db.Name(), Actors, err)
 	}
