@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench bench-page bench-parts matrix dashboard release release-check release-tools clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults alerts lint vuln fuzz bench bench-page bench-parts matrix dashboard release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -39,6 +39,9 @@ faults: deps ## break everything around ddltail, ROUNDS times (20), and count wh
 	go test -timeout 5h -count=1 -v ./test/faults -rounds $(ROUNDS)
 	go test -timeout 5h -count=1 -v ./test/actor -rounds $(ROUNDS)
 	DDLTAIL_FAULTS=full go test -timeout 1h -count=1 -v ./test/listen -run 'TestFaults|TestOrder|TestMisconfigured|TestNineReceivers|TestDigest'
+
+alerts: deps ## bring every alert about with a real Prometheus, the times of the rules divided by FACTOR (12); about 10 min
+	go test -timeout 1h -count=1 -v ./test/alerts -run TestAlerts -parallel 20 -factor $(or $(FACTOR),12)
 
 deps: mongod mongosh
 	@scripts/node-deps.sh

@@ -35,6 +35,8 @@ func TestAlerts(t *testing.T) {
 	text = shorten(text, *factor)
 	f := &fleet{prometheus: startPrometheus(t, text)}
 	s := newServers(t)
+	// A checkpoint that is 20 s old, as on a quiet set, is too old by times that are shortened.
+	keepChanging(t, s.client.Database("pulse"), time.Second)
 	healthy := f.scrape(t, start(t, []string{"run"}, s.variables("healthy")...))
 	t.Run("scenarios", func(t *testing.T) {
 		for name, scenario := range map[string]func(*testing.T, *fleet, *servers){
@@ -87,9 +89,7 @@ func of(instance string, names ...string) []expected {
 func (f *fleet) bring(t *testing.T, cause string, do func(), alerts ...expected) {
 	t.Helper()
 	for _, a := range alerts {
-		if f.fires(t, a) {
-			t.Fatalf("%s fires before %s", a.alert, cause)
-		}
+		eventually(t, time.Minute, a.alert+" does not fire before "+cause, func() bool { return !f.fires(t, a) })
 	}
 	do()
 	began := time.Now()

@@ -31,10 +31,7 @@ func TestDashboard(t *testing.T) {
 	p.scrape(t, start(t, []string{"listen"}, uri, "DDLTAIL_BACKEND_URL="+backend.URL))
 
 	// Changes go on until all figures have moved: rates need two scrapes.
-	ctx, cancel := context.WithCancel(t.Context())
-	changing := make(chan error, 1)
-	go func() { changing <- change(ctx, client.Database("shop")) }()
-	t.Cleanup(func() { cancel(); ok(t, <-changing) })
+	keepChanging(t, client.Database("shop"), 200*time.Millisecond)
 	for _, q := range queries(t) {
 		expression := strings.NewReplacer("$job", ".*", "$instance", ".*", "$__rate_interval", "10s").Replace(q.Expr)
 		eventually(t, time.Minute, q.Title+": "+q.Expr, func() bool { return len(p.query(t, expression)) > 0 })
@@ -42,8 +39,16 @@ func TestDashboard(t *testing.T) {
 	eventually(t, time.Minute, "all rules are evaluated", func() bool { return p.evaluated(t) == rules(t) })
 }
 
-// change creates and drops collections until the context ends.
-func change(ctx context.Context, db *mongo.Database) error {
+// keepChanging creates and drops a collection in each interval until the test ends.
+func keepChanging(t *testing.T, db *mongo.Database, every time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- change(ctx, db, every) }()
+	t.Cleanup(func() { cancel(); ok(t, <-ended) })
+}
+
+func change(ctx context.Context, db *mongo.Database, every time.Duration) error {
 	for i := 0; ctx.Err() == nil; i++ {
 		name := fmt.Sprintf("payments_%d", i)
 		if err := db.CreateCollection(ctx, name); err != nil && ctx.Err() == nil {
@@ -54,7 +59,7 @@ func change(ctx context.Context, db *mongo.Database) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(every):
 		}
 	}
 	return nil

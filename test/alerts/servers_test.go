@@ -2,7 +2,6 @@ package alerts
 
 import (
 	"crypto/x509/pkix"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,17 +17,12 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// servers are those of the scenarios: a set that demands authentication and offers TLS, and one that can be written to as no
-// client of a later version can.
+// servers has a set for the scenarios that need none of their own: it demands authentication and offers TLS.
 type servers struct {
 	folder string
 	main   *mongotest.ReplicaSet
 	client *mongo.Client
-	old    *mongotest.ReplicaSet
 }
-
-// oldVersion is the last one that lets clients write to the oplog.
-const oldVersion = "4.4.2"
 
 func newServers(t *testing.T) *servers {
 	t.Helper()
@@ -42,13 +36,6 @@ func newServers(t *testing.T) *servers {
 		"--tlsMode", "allowTLS", "--tlsCAFile", s.ca(), "--tlsCertificateKeyFile", server, "--tlsAllowConnectionsWithoutCertificates",
 	}})
 	s.client = mongotest.Connect(t, s.main.URI())
-	old, err := mongotest.StartReplicaSet(t.Context(), mongotest.Options{Version: oldVersion, OplogSizeMB: 16})
-	if err == nil {
-		t.Cleanup(func() { ok(t, old.Stop()) })
-		s.old = old
-	} else if !errors.Is(err, mongotest.ErrNoServer) {
-		t.Fatal(err)
-	}
 	return s
 }
 
@@ -57,15 +44,6 @@ func (s *servers) ca() string { return filepath.Join(s.folder, "ca.pem") }
 // variables are those of a ddltail with a database and a source of its own.
 func (s *servers) variables(name string, more ...string) []string {
 	return append([]string{"DDLTAIL_MONGODB_URI=" + s.main.URI(), "DDLTAIL_DATABASE=" + name, "DDLTAIL_SOURCE=" + name}, more...)
-}
-
-// oldVariables are those of a ddltail on the old server; without one the scenario is skipped.
-func (s *servers) oldVariables(t *testing.T, name string, more ...string) []string {
-	t.Helper()
-	if s.old == nil {
-		t.Skipf("mongod %s cannot be had here", oldVersion)
-	}
-	return append([]string{"DDLTAIL_MONGODB_URI=" + s.old.URI(), "DDLTAIL_DATABASE=" + name, "DDLTAIL_SOURCE=" + name}, more...)
 }
 
 // small is a set of a scenario's own.
@@ -124,15 +102,39 @@ func timestamp(entry bson.Raw) (at bson.Timestamp) {
 	return at
 }
 
-// append writes an entry to the oplog as a command that took effect now.
-func appendEntry(t *testing.T, client *mongo.Client, fields ...bson.E) {
+// insertEntries puts commands between two entries of the oplog of a set of one member. Only a standalone server allows that, and
+// as a member it replays what came after its last checkpoint: the entries come before that.
+func insertEntries(t *testing.T, set *mongotest.ReplicaSet, entries ...bson.D) {
 	t.Helper()
-	last := newest(t, client)
-	at := timestamp(last)
-	entry := append(bson.D{
-		{Key: "ts", Value: bson.Timestamp{T: at.T, I: at.I + 1}}, {Key: "t", Value: last.Lookup("t")}, {Key: "v", Value: last.Lookup("v")},
-		{Key: "op", Value: "c"}, {Key: "ns", Value: "shop.$cmd"}, {Key: "wall", Value: time.Now()},
-	}, fields...)
-	_, err := client.Database("local").Collection("oplog.rs").InsertOne(t.Context(), entry)
-	ok(t, err)
+	client := mongotest.Connect(t, set.URI())
+	note := func() bson.Raw {
+		ok(t, client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "appendOplogNote", Value: 1}, {Key: "data", Value: bson.D{{Key: "msg", Value: "by hand"}}}}).Err())
+		return newest(t, client)
+	}
+	before, after := note(), note()
+	for timestamp(after).T == timestamp(before).T { // room for the entries between them
+		after = note()
+	}
+	eventually(t, time.Minute, "a checkpoint of the server", func() bool {
+		ok(t, client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "fsync", Value: 1}}).Err())
+		status, err := client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "replSetGetStatus", Value: 1}}).Raw()
+		ok(t, err)
+		seconds, i, known := status.Lookup("lastStableRecoveryTimestamp").TimestampOK()
+		return known && (bson.Timestamp{T: seconds, I: i}).After(timestamp(after))
+	})
+	member := set.Members()[0]
+	ok(t, member.Shutdown(t.Context()))
+	ok(t, member.RestartStandalone(t.Context()))
+	log := mongotest.Connect(t, member.URI()).Database("local").Collection("oplog.rs")
+	for i, entry := range entries {
+		at := timestamp(before)
+		_, err := log.InsertOne(t.Context(), append(bson.D{
+			{Key: "ts", Value: bson.Timestamp{T: at.T, I: at.I + 1000 + uint32(i)}}, {Key: "t", Value: before.Lookup("t")}, {Key: "v", Value: before.Lookup("v")},
+			{Key: "op", Value: "c"}, {Key: "ns", Value: "shop.$cmd"}, {Key: "wall", Value: time.Now()},
+		}, entry...))
+		ok(t, err)
+	}
+	ok(t, member.Shutdown(t.Context()))
+	ok(t, member.Restart(t.Context()))
+	ok(t, set.WaitReady(t.Context()))
 }
