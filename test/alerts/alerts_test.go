@@ -92,6 +92,12 @@ func (f *fleet) bring(t *testing.T, cause string, do func(), alerts ...expected)
 		eventually(t, time.Minute, a.alert+" does not fire before "+cause, func() bool { return !f.fires(t, a) })
 	}
 	do()
+	f.await(t, cause, alerts...)
+}
+
+// await waits for the alerts of a cause that began just now.
+func (f *fleet) await(t *testing.T, cause string, alerts ...expected) {
+	t.Helper()
 	began := time.Now()
 	waiting := slices.Clone(alerts)
 	limit := 2*time.Hour/time.Duration(*factor) + 2*time.Minute

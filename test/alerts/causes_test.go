@@ -19,14 +19,14 @@ func strangeEntries(t *testing.T, f *fleet, s *servers) {
 	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=strange"}
 	p := start(t, []string{"run"}, variables...)
 	f.scrape(t, p)
-	f.bring(t, "entries in the oplog with a command that no version has, and with a UUID that is a number", func() {
-		_, err := p.Stop(t.Context())
-		ok(t, err)
-		insertEntries(t, set,
-			bson.D{{Key: "o", Value: bson.D{{Key: "fromTheFuture", Value: "payments"}}}},
-			bson.D{{Key: "o", Value: bson.D{{Key: "create", Value: "payments"}}}, {Key: "ui", Value: 5}})
-		f.scrape(t, start(t, []string{"run"}, variables...))
-	}, expected{"DdltailUnknownCommand", ""}, expected{"DdltailMalformedEntry", ""})
+	_, err := p.Stop(t.Context())
+	ok(t, err)
+	insertEntries(t, set,
+		bson.D{{Key: "o", Value: bson.D{{Key: "fromTheFuture", Value: "payments"}}}},
+		bson.D{{Key: "o", Value: bson.D{{Key: "create", Value: "payments"}}}, {Key: "ui", Value: 5}})
+	instance := f.scrape(t, start(t, []string{"run"}, variables...))
+	f.await(t, "a command in the oplog that no version has", of(instance, "DdltailUnknownCommand")...)
+	f.await(t, "an entry in the oplog whose UUID is a number", of(instance, "DdltailMalformedEntry")...)
 }
 
 func historyLost(t *testing.T, f *fleet, s *servers) {
@@ -35,12 +35,11 @@ func historyLost(t *testing.T, f *fleet, s *servers) {
 	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=lost"}
 	p := start(t, []string{"run"}, variables...)
 	f.scrape(t, p)
-	f.bring(t, "run is stopped until the oplog of 16 MB has rolled over", func() {
-		_, err := p.Stop(t.Context())
-		ok(t, err)
-		rollOver(t, client)
-		f.scrape(t, start(t, []string{"run"}, variables...))
-	}, expected{"DdltailHistoryGap", ""})
+	_, err := p.Stop(t.Context())
+	ok(t, err)
+	rollOver(t, client)
+	instance := f.scrape(t, start(t, []string{"run"}, variables...))
+	f.await(t, "run is stopped until the oplog of 16 MB has rolled over, then started", of(instance, "DdltailHistoryGap")...)
 }
 
 func invalidView(t *testing.T, f *fleet, s *servers) {
@@ -68,9 +67,8 @@ func fewPrivileges(t *testing.T, f *fleet, s *servers) {
 	})
 	_, err := p.Stop(t.Context())
 	ok(t, err)
-	f.bring(t, "DDLTAIL_HISTORY_TTL=1s with a user that may not remove history", func() {
-		f.scrape(t, start(t, []string{"run"}, append(variables, "DDLTAIL_HISTORY_TTL=1s")...))
-	}, expected{"DdltailPrivilegesMissing", ""}, expected{"DdltailRetentionErrors", ""})
+	instance := f.scrape(t, start(t, []string{"run"}, append(variables, "DDLTAIL_HISTORY_TTL=1s")...))
+	f.await(t, "DDLTAIL_HISTORY_TTL=1s with a user that may not remove history", of(instance, "DdltailPrivilegesMissing", "DdltailRetentionErrors")...)
 }
 
 func drifting(t *testing.T, f *fleet, s *servers) {
@@ -86,9 +84,8 @@ func drifting(t *testing.T, f *fleet, s *servers) {
 func expiring(t *testing.T, f *fleet, s *servers) {
 	variables := s.variables("expiring")
 	variables[0] += "&tls=true&tlsCAFile=" + s.ca()
-	f.bring(t, "a CA that expires in ten days", func() {
-		f.scrape(t, start(t, []string{"run"}, variables...))
-	}, expected{"DdltailCertificateExpiring", `use="mongodb_ca"`})
+	instance := f.scrape(t, start(t, []string{"run"}, variables...))
+	f.await(t, "a CA that expires in ten days", of(instance, "DdltailCertificateExpiring")...)
 }
 
 // listener is `listen` with a backend that answers so.
