@@ -74,7 +74,7 @@ func (c Change) document(now time.Time) bson.D {
 	}
 	doc = append(doc,
 		bson.E{Key: "operation_statement", Value: statement},
-		bson.E{Key: "timestamp", Value: float64(now.UnixMilli()) / 1000},
+		bson.E{Key: "timestamp", Value: notification.Timestamp(now)},
 		bson.E{Key: "processed", Value: false})
 	if c.Database != "" {
 		doc = append(doc, bson.E{Key: "database", Value: c.Database}, bson.E{Key: "ns", Value: c.namespace()})

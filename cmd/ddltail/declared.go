@@ -18,11 +18,11 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// declaredEvery is how often the declaration is compared with the catalog, and read again
-// where its files are others.
+// declaredEvery is how often the declaration is compared with the catalog, and reloaded if
+// its files have changed.
 const declaredEvery = 5 * time.Second
 
-// checkDeclared reads the declaration once, before anything is started.
+// checkDeclared reads the declaration once at startup, so that an error ends the process.
 func checkDeclared(cfg config.Config) error {
 	if cfg.Declared == "" {
 		return nil
@@ -33,19 +33,19 @@ func checkDeclared(cfg config.Config) error {
 	return nil
 }
 
-// watchDeclared keeps the metric of drift: the catalog at the position against the
-// declaration. Without a declaration it has nothing to do.
+// watchDeclared updates the drift metric: it compares the catalog at the position with the
+// declaration. Without a declaration it returns at once.
 func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source string) error {
 	if d.cfg.Declared == "" {
 		return nil
 	}
-	store := catalog.NewStore(db.Collection(store.Catalog), source)
+	versions := catalog.NewStore(db.Collection(store.Catalog), source)
 	var declared declaredFile
 	var settling drift.Settling
 	var logged string
 	d.driftNotKnown()
 	for {
-		if err := d.compareDeclared(ctx, store, &declared, &settling); err != nil && ctx.Err() == nil {
+		if err := d.compareDeclared(ctx, versions, &declared, &settling); err != nil && ctx.Err() == nil {
 			d.driftNotKnown()
 			if text := err.Error(); text != logged {
 				logged = text
@@ -60,13 +60,13 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 	}
 }
 
-// declaredFile is a declaration as it was last read. The zero value has not been.
+// declaredFile is a declaration as last read. The zero value has not been read yet.
 type declaredFile struct {
 	fingerprint string
 	last        declaration.Declaration
 }
 
-// read returns the declaration, read again where its files are others.
+// read returns the declaration, reloaded if its files have changed.
 func (f *declaredFile) read(path string) (declaration.Declaration, error) {
 	now, err := declaration.Fingerprint(path)
 	if err != nil {
@@ -88,7 +88,7 @@ func (d *daemon) driftNotKnown() {
 	}
 }
 
-func (d *daemon) compareDeclared(ctx context.Context, store catalog.Store, file *declaredFile, settling *drift.Settling) error {
+func (d *daemon) compareDeclared(ctx context.Context, versions catalog.Store, file *declaredFile, settling *drift.Settling) error {
 	at := oplog.OpTime{TS: d.status.Position()}
 	if at.IsZero() {
 		return nil // nothing has been read yet
@@ -97,7 +97,7 @@ func (d *daemon) compareDeclared(ctx context.Context, store catalog.Store, file 
 	if err != nil {
 		return err
 	}
-	known, err := store.Load(ctx, at.TS)
+	known, err := versions.Load(ctx, at.TS)
 	if err != nil {
 		return err
 	}

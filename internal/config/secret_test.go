@@ -204,8 +204,8 @@ func TestRedactURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://user:s3cret@host:8443/a/b?token=s3cret#s3cret": "https://host:8443/a/b",
 		"http://host":                  "http://host",
-		"https://user:12/s3cret@host/": "(not shown: it may hold a credential)",
-		"https://u:1@h/s3cret@x":       "(not shown: it may hold a credential)",
+		"https://user:12/s3cret@host/": "(not shown: it may contain a credential)",
+		"https://u:1@h/s3cret@x":       "(not shown: it may contain a credential)",
 		"https://host/?to=a@b":         "https://host/",
 		"https://user:s3%zzcret@host/": "(not a URL)",
 		"":                             "",

@@ -80,8 +80,8 @@ func dropCollection(w *detection, op operation) error {
 	return nil
 }
 
-// droppedEmpty reports whether the collection that a drop or a rename removed held no
-// documents, by the server's own count.
+// droppedEmpty reports whether the collection that a drop or a rename removed had no documents,
+// according to the count in the entry.
 func droppedEmpty(op operation) bool {
 	n, ok := op.Object2.Lookup("numRecords").AsInt64OK()
 	return ok && n == 0
@@ -104,7 +104,7 @@ func dropCollectionChange(ns schema.Namespace, def schema.Definition, known bool
 	}
 }
 
-// dropDatabase comes after the drops of what was in it.
+// dropDatabase handles a dropDatabase, which comes after the drops of its collections.
 func dropDatabase(w *detection, op operation) error {
 	db := op.ns.Database
 	text := mongosh.DropDatabase(db)

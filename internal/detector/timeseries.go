@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// userSpec returns an index spec by the user's field names. It reports whether that is
-// exact: on a time series whose fields are not known it cannot be.
+// userSpec returns an index spec with the user's field names. exact is false for a time series
+// whose fields are not known.
 func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, bool, error) {
 	key, ok := spec.Lookup("key").DocumentOK()
 	if !ok || schema.IndexName(spec) == "" || op.ns.Collection == "" {
@@ -32,9 +32,9 @@ func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, boo
 	return spec, exact, err
 }
 
-// typedKey turns the key of an index on buckets into the one that was typed: the
-// bounds of a field's values in a bucket represent the field, ascending with the
-// minimum first, descending with the maximum first.
+// typedKey converts the key of an index on buckets to the user's key: a field is represented by
+// the bounds of its values in a bucket, with the minimum first for ascending and the maximum
+// first for descending order.
 func typedKey(key bson.Raw, meta string) (bson.D, bool, error) {
 	elems, err := key.Elements()
 	if err != nil {
@@ -71,16 +71,16 @@ func typedField(stored, meta string) (string, bool) {
 	return stored, false
 }
 
-// ofTheServer recognises the index that servers from 6.3 on make with a time series
-// that has a metaField: the very next entry. The user did not type it.
+// ofTheServer recognises the index that servers from 6.3 on create for a time series with a
+// metaField, in the next entry. It was not created by the user.
 func (w *detection) ofTheServer(def schema.Definition, spec bson.Raw) bool {
 	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
 	return len(def.Indexes) == 0 && w.optime.TS == next && schema.IsServerIndex(def, spec)
 }
 
-// changeStorageForm handles what setFeatureCompatibilityVersion does to a time series.
-// Its name for users, its UUID and its indexes stay; only 9.0's form knows an option
-// fixedBucketing.
+// changeStorageForm handles the conversion of a time series by setFeatureCompatibilityVersion.
+// Its name for users, its UUID and its indexes do not change; the option fixedBucketing exists
+// only in the form of 9.0.
 func changeStorageForm(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", errMalformed)

@@ -2,8 +2,9 @@
 // index builds of others.
 //
 // A server runs few index builds at once (maxNumActiveUserIndexBuilds, 3); further ones wait
-// in the createIndexes command, for hours if need be. Only a createIndexes that creates the
-// collection, too, needs no build; one on an empty collection is as fast, but waits.
+// in the createIndexes command, possibly for hours. Only a createIndexes that also creates
+// the collection does not need a build; on an empty collection the build is fast, but may
+// have to wait.
 package ownindex
 
 import (
@@ -46,8 +47,8 @@ func Create(ctx context.Context, coll *mongo.Collection, indexes ...Index) error
 	return create(ctx, coll, missing)
 }
 
-// lacking returns the indexes that a collection does not have: all of them, and not known,
-// where the user may not list what it has.
+// lacking returns the indexes that a collection does not have. If the user may not list the
+// collection's indexes, it returns all of them, and known is false.
 func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) (missing []Index, known bool, err error) {
 	cur, err := coll.Indexes().List(ctx)
 	var specs []bson.Raw
@@ -68,8 +69,8 @@ func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) (miss
 	return missing, true, nil
 }
 
-// in reports whether an index exists: of the same keys and, if it is partial or unique, with
-// the same filter and unique. Otherwise one with other options serves as well.
+// in reports whether an index exists: with the same keys and, if it is partial or unique, the
+// same filter and uniqueness. Other options may differ.
 func (i Index) in(specs []bson.Raw) bool {
 	for _, spec := range specs {
 		key, _ := spec.Lookup("key").DocumentOK()
@@ -107,9 +108,9 @@ func sameFilter(want bson.D, have bson.Raw) bool {
 	return err == nil && string(raw) == string(have)
 }
 
-// create runs createIndexes: once for all of them, since only the first one can create the
-// collection. Where an index of the same keys or
-// name has other options, that one is kept, and the others are created one by one.
+// create runs createIndexes once for all indexes, since only the first createIndexes can
+// create the collection. If an index with the same keys or name has other options, it is
+// kept, and the other indexes are created one by one.
 func create(ctx context.Context, coll *mongo.Collection, indexes []Index) error {
 	err := createIndexes(ctx, coll, indexes)
 	if !isConflict(err) {

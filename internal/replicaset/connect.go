@@ -11,14 +11,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
 )
 
-// codeAuthenticationFailed is what a server answers to wrong credentials.
+// codeAuthenticationFailed is the error of a server for wrong credentials.
 const codeAuthenticationFailed = 18
 
 // ErrAuthentication is returned if the member refused the credentials.
 var ErrAuthentication = errors.New("authentication failed")
 
-// Connect opens a client to one member and no other, and sees it answer as who
-// we say we are.
+// Connect opens a direct connection to one member, and checks that it accepts the credentials.
 func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mongo.Client, error) {
 	// The pool needs one connection for the cursor and one for other commands.
 	client, err := mongo.Connect(direct(base, host).SetMaxPoolSize(4).SetRetryReads(false))
@@ -37,7 +36,7 @@ func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mo
 	return client, nil
 }
 
-// Announce opens a connection to a host without authentication, under the name of an application, which the server then logs.
+// Announce opens a connection to a host without authentication, with an application name, which the server logs.
 func Announce(ctx context.Context, base *options.ClientOptions, host, application string) error {
 	client, err := mongo.Connect(unauthenticated(base, host).SetAppName(application))
 	if err != nil {

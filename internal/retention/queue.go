@@ -1,3 +1,6 @@
+// Package retention removes what is older than a limit: processed notifications from the queue,
+// and changes and superseded versions from the history. It removes nothing that a detector could
+// need or write again.
 package retention
 
 import (
@@ -14,8 +17,8 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// keepErrors is how long a notification with an error is kept, so that it can be delivered
-// again when its reason has been found.
+// keepErrors is how long a notification with an error is kept, so that it can be redelivered
+// when the cause is fixed.
 const keepErrors = 30 * 24 * time.Hour
 
 // PruneQueue deletes the notifications that were processed and written longer than age
@@ -79,11 +82,11 @@ func removable(ctx context.Context, db *mongo.Database, now time.Time, age time.
 func aged(before time.Time) bson.A {
 	return bson.A{
 		bson.D{{Key: "$or", Value: bson.A{
-			bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: seconds(before)}}}},
+			bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: notification.Timestamp(before)}}}},
 			bson.D{{Key: "timestamp", Value: bson.D{{Key: "$lt", Value: before}}}},
 		}}},
 		bson.D{{Key: "$nor", Value: bson.A{
-			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: seconds(before)}}}},
+			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: notification.Timestamp(before)}}}},
 			bson.D{{Key: "processed_at", Value: bson.D{{Key: "$gte", Value: before}}}},
 		}}},
 	}

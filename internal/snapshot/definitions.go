@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// listedOf returns the definitions in a reply of listCollections. A time series is listed
-// twice: by its name, up to 8.x without a UUID, and as its buckets.
+// listedOf returns the definitions in a reply of listCollections. A time series is listed twice: by
+// its name, up to 8.x without a UUID, and as its bucket collection.
 func listedOf(db string, infos []info) schema.Listed {
 	buckets, shown := map[string]bson.Binary{}, map[string]bool{}
 	for _, i := range infos {
@@ -51,8 +51,8 @@ func listedOf(db string, infos []info) schema.Listed {
 	return listed
 }
 
-// withSeries adds the time series of the listed buckets, where the views, which they are,
-// cannot be listed.
+// withSeries adds the time series of the listed bucket collections, if they were not listed because
+// the database's views cannot be listed.
 func withSeries(infos []info) []info {
 	for _, i := range infos {
 		name, ok := strings.CutPrefix(i.Name, schema.BucketsPrefix)

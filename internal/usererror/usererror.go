@@ -1,5 +1,5 @@
 // Package usererror converts permanent errors of MongoDB, which a retry cannot resolve, into a
-// *config.Error that says what to do. All other errors are returned unchanged.
+// *config.Error with a remedy. All other errors are returned unchanged.
 package usererror
 
 import (
@@ -23,7 +23,7 @@ func Tailed(err error, pathIsAuthSource bool) error {
 	var remedy string
 	switch {
 	case errors.Is(err, replicaset.ErrStandalone):
-		remedy = "an oplog needs a replica set, one member is enough: start mongod with --replSet rs0 and run rs.initiate()"
+		remedy = "a replica set is required, one member is enough: start mongod with --replSet rs0 and run rs.initiate()"
 	case errors.Is(err, replicaset.ErrMongos), errors.Is(err, replicaset.ErrOtherSet):
 		remedy = "set DDLTAIL_MONGODB_URI to a replica set's members"
 	case errors.Is(err, replicaset.ErrTooOld):
@@ -40,8 +40,8 @@ func Tailed(err error, pathIsAuthSource bool) error {
 	return &config.Error{Reason: err.Error(), Remedy: remedy, Err: err}
 }
 
-// Listing handles errors of a catalog snapshot, which needs the privileges to list and
-// none to read documents.
+// Listing handles errors of a catalog snapshot, which needs privileges to list, but not to read
+// documents.
 func Listing(err error, pathIsAuthSource bool) error {
 	if !privileges.IsUnauthorized(err) {
 		return Tailed(err, pathIsAuthSource)
@@ -90,7 +90,7 @@ func majorityDisabled(err error) error {
 func authenticationRemedy(pathIsAuthSource bool) string {
 	remedy := "check user, password and authSource in the URI"
 	if pathIsAuthSource {
-		remedy += "; the URI's path is also its authSource: users made in admin need ?authSource=admin"
+		remedy += "; the URI's path is also its authSource: users created in admin need ?authSource=admin"
 	}
 	return remedy
 }

@@ -19,7 +19,7 @@ type fleet struct {
 	seen []firing
 }
 
-// firing is an alert that was brought about.
+// firing is an alert that was triggered.
 type firing struct {
 	alert, cause string
 	after        time.Duration
@@ -56,7 +56,7 @@ func TestAlerts(t *testing.T) {
 	f.report(t, text)
 }
 
-// report prints what was seen, and finds alerts that were not brought about.
+// report prints what was seen, and finds alerts that were not triggered.
 func (f *fleet) report(t *testing.T, text string) {
 	t.Helper()
 	var table strings.Builder

@@ -16,7 +16,7 @@ func (s Schema) Apply(t mongotest.TB, doc bson.Raw) []string {
 	if at == nil {
 		switch text("operation") {
 		case "CREATE_INDEX", "DROP_INDEX", "MODIFY_COLLECTION", "RENAME_COLLECTION":
-			return []string{"told of a namespace that is not there: " + doc.String()}
+			return []string{"reports a namespace that does not exist: " + doc.String()}
 		}
 	}
 	switch op := text("operation"); op {

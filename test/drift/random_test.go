@@ -295,7 +295,7 @@ func (r *random) tooNew(script string) bool {
 	if err != nil {
 		r.Fatal(err)
 	}
-	return major < 6 && strings.Contains(script, "// needs a server from 6.0 on")
+	return major < 6 && strings.Contains(script, "// needs MongoDB 6.0 or later")
 }
 
 // kept checks that nothing was lost or rebuilt.

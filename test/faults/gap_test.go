@@ -128,7 +128,7 @@ func TestFreshlySyncedMembers(t *testing.T) {
 	}
 	p := s.run()
 	s.ready(p)
-	if !strings.Contains(p.Stderr(), "only a member outside the read preference holds the position") {
+	if !strings.Contains(p.Stderr(), "only a member outside the read preference has the position") {
 		t.Error("it did not need the one member that holds the position")
 	}
 	end := s.mark("the_end")

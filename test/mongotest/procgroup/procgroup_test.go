@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // child starts a group with a running process and a paused one that only SIGKILL can end, prints the folder and their pids, and
-// ends as it is told to.
+// ends as requested.
 func child(end string) {
 	if end == busyChild {
 		busy()
@@ -56,7 +57,10 @@ func child(end string) {
 	check(paused.Pause())
 	fmt.Println(g.Dir(), running.Pid(), paused.Pid())
 	if end == "panic" {
-		panic("as told")
+		// Not before the test has seen the processes.
+		_, err = os.Stdin.Read(make([]byte, 1))
+		check(err)
+		panic("as the test asks")
 	}
 	select {}
 }
@@ -92,6 +96,10 @@ func TestNothingOutlivesTheProgram(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -105,19 +113,23 @@ func TestNothingOutlivesTheProgram(t *testing.T) {
 					t.Fatalf("process %s is not there to begin with", pid)
 				}
 			}
-			endChild(t, cmd, end)
+			endChild(t, cmd, stdin, end)
 			eventually(t, func() bool { return !alive(t, words[1]) && !alive(t, words[2]) && !exists(words[0]) })
 		})
 	}
 }
 
-func endChild(t *testing.T, cmd *exec.Cmd, end string) {
+func endChild(t *testing.T, cmd *exec.Cmd, stdin io.Writer, end string) {
 	t.Helper()
 	signals := map[string]os.Signal{"SIGKILL": syscall.SIGKILL, "SIGINT": syscall.SIGINT}
+	var err error
 	if s, ok := signals[end]; ok {
-		if err := cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
+		err = cmd.Process.Signal(s)
+	} else {
+		_, err = stdin.Write([]byte("\n"))
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) {
