@@ -40,7 +40,7 @@ faults: deps ## break everything around ddltail, ROUNDS times (20), and count wh
 	go test -timeout 5h -count=1 -v ./test/actor -rounds $(ROUNDS)
 	DDLTAIL_FAULTS=full go test -timeout 1h -count=1 -v ./test/listen -run 'TestFaults|TestOrder|TestMisconfigured|TestNineReceivers|TestDigest'
 
-alerts: deps ## bring every alert about with a real Prometheus, the times of the rules divided by FACTOR (12); about 10 min
+alerts: deps ## trigger every alert with a real Prometheus, the times of the rules divided by FACTOR (12); about 10 min
 	go test -timeout 1h -count=1 -v ./test/alerts -run TestAlerts -parallel 20 -factor $(or $(FACTOR),12)
 
 deps: mongod mongosh

@@ -1,4 +1,4 @@
-// Package alerts brings alerts about: a real Prometheus scrapes real ddltails with the rules of deploy/replicaset, and what the
+// Package alerts triggers alerts: a real Prometheus scrapes real ddltails with the rules of deploy/replicaset, and what the
 // rules watch for is caused.
 //
 // make alerts is the long form: every alert, with the times of the rules shortened by one factor. Part of make test is that every
