@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ddltail/ddltail/internal/boottime"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -13,6 +14,10 @@ import (
 
 // shutdownGrace is how long writes may continue after the signal to stop.
 const shutdownGrace = 2 * time.Second
+
+// maxStoredAge is how old the stored checkpoint may be, as far as this process knows, when
+// documents are written: another process may have written and cleaned them up since.
+const maxStoredAge = time.Second
 
 // errStoredChanged is returned when another process has changed the stored state: this
 // process must reload it.
@@ -29,14 +34,17 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 		p.detected = p.detected && o.upTo.IsZero()
 		return nil
 	}
-	// This comes before reading the stored checkpoint, which must be recent when the first document is written.
+	// This comes before the age of the stored checkpoint is checked, which must be recent when the first document is written.
 	p.findActors(ctx, &o)
 	ctx, cancel := retry.Outlasting(ctx, shutdownGrace)
 	defer cancel()
+	if p.ownTaken {
+		p.loaded = loaded{}
+	}
 	if err := p.recreateCollections(ctx); err != nil {
 		return err
 	}
-	stored, err := p.stored(ctx)
+	stored, err := p.recentlyStored(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,25 +82,53 @@ func (p *Pipeline) findActors(ctx context.Context, o *batch) {
 	}
 }
 
-// stored reads the checkpoint again before each write, since another process may have
-// advanced it. It returns errStoredChanged if the catalog was compared since.
+// recentlyStored returns the checkpoint as it was stored at most maxStoredAge ago, and reads
+// it if the last save was earlier.
+func (p *Pipeline) recentlyStored(ctx context.Context) (checkpoint.Checkpoint, error) {
+	if stored, recent := p.loaded.recent(boottime.Now()); recent {
+		return stored, p.checkCompared(stored)
+	}
+	return p.stored(ctx)
+}
+
+// stored reads the checkpoint again, since another process may have advanced it. It returns
+// errStoredChanged if the catalog was compared since.
 func (p *Pipeline) stored(ctx context.Context) (checkpoint.Checkpoint, error) {
 	stored, err := p.load(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return stored, err
+	}
+	return stored, p.checkCompared(stored)
+}
+
+func (p *Pipeline) checkCompared(stored checkpoint.Checkpoint) error {
+	switch {
 	case stored.Pending != nil:
-		return stored, errStoredChanged
+		return errStoredChanged
 	case stored.Compared.OpTime != p.compared:
 		p.compared = stored.Compared.OpTime
-		return stored, errStoredChanged
+		return errStoredChanged
 	}
-	return stored, nil
+	return nil
+}
+
+// loaded is a checkpoint as it was stored at a time.
+type loaded struct {
+	checkpoint checkpoint.Checkpoint
+	// at is a time of boottime, before the command was sent; known is false for none.
+	at    time.Duration
+	known bool
+}
+
+// recent returns the checkpoint if it is at most maxStoredAge old.
+func (l loaded) recent(now time.Duration, known bool) (checkpoint.Checkpoint, bool) {
+	return l.checkpoint, l.known && known && now-l.at <= maxStoredAge
 }
 
 // load reads the checkpoint and recreates it if it was deleted. It returns a
 // *config.Error if it belongs to another replica set.
 func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
+	p.loaded = loaded{}
 	var stored checkpoint.Checkpoint
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
 		stored, err = p.restoreCheckpoint(ctx)
@@ -117,12 +153,13 @@ func after(docs []notification.Document, stored oplog.OpTime) []notification.Doc
 
 // save advances the stored checkpoint, and recreates it if it was deleted.
 func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
-	var stored checkpoint.Checkpoint
+	var saved loaded
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
-		stored, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
+		saved.at, saved.known = boottime.Now()
+		saved.checkpoint, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 		if errors.Is(err, checkpoint.ErrMissing) {
 			if _, err = p.restoreCheckpoint(ctx); err == nil {
-				stored, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
+				saved.checkpoint, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 			}
 		}
 		return err
@@ -130,10 +167,11 @@ func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	if err != nil {
 		return err
 	}
-	if isForeign(stored, p.replicaSetID) {
-		return foreignCheckpointError(stored)
+	if isForeign(saved.checkpoint, p.replicaSetID) {
+		return foreignCheckpointError(saved.checkpoint)
 	}
-	p.recordSaved(stored.Position.OpTime)
+	p.loaded = saved
+	p.recordSaved(saved.checkpoint.Position.OpTime)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // sinkTimeout bounds one attempt to write, which is then retried: writes are idempotent.
@@ -27,22 +28,34 @@ type writer struct {
 	log         *zap.Logger
 }
 
+// leader is a sink whose documents need not be durable when the next sink is written, if that
+// one's acknowledgement covers both.
+type leader interface {
+	WriteLeading(ctx context.Context, docs []notification.Document, next sink.Sink) error
+}
+
 // write writes the documents that pass each route's filter to its sink, one sink after the
 // other. Before each sink it calls still, if not nil, and returns its error.
 func (w writer) write(ctx context.Context, docs []notification.Document, still func(context.Context) error) error {
-	for _, route := range w.routes {
-		passed := route.pass(docs)
-		if len(passed) == 0 {
+	passed := make([][]notification.Document, len(w.routes)+1)
+	for i, route := range w.routes {
+		passed[i] = route.pass(docs)
+	}
+	for i, route := range w.routes {
+		if len(passed[i]) == 0 {
 			continue
 		}
+		put := route.Sink.Write
 		if still != nil {
 			if err := still(ctx); err != nil {
 				return err
 			}
+		} else if first, ok := route.Sink.(leader); ok && len(passed[i+1]) > 0 {
+			put = func(ctx context.Context, docs []notification.Document) error {
+				return first.WriteLeading(ctx, docs, w.routes[i+1].Sink)
+			}
 		}
-		err := w.retryUntilDone(ctx, route.Sink.Name(), func(ctx context.Context) error {
-			return route.Sink.Write(ctx, passed)
-		})
+		err := w.retryUntilDone(ctx, route.Sink.Name(), func(ctx context.Context) error { return put(ctx, passed[i]) })
 		if err != nil {
 			return err
 		}
