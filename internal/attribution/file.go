@@ -70,10 +70,10 @@ func (f *file) read(ctx context.Context, newest time.Time) (missed bool, err err
 	f.behind = true
 	for ctx.Err() == nil && f.log.Ahead(newest) < maxAhead {
 		r, err := f.follower.Read()
-		if r.Missed {
+		if r.Missed || r.Unproven {
 			f.missed()
-			missed = true
 		}
+		missed = missed || r.Missed
 		for _, raw := range r.Lines {
 			if line, complete := f.unwrap.Line(raw); complete {
 				f.add(line)
