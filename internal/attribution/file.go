@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -75,9 +76,16 @@ func (f *file) read(ctx context.Context, newest time.Time) (missed bool, err err
 		}
 		missed = missed || r.Missed
 		for _, raw := range r.Lines {
-			if line, complete := f.unwrap.Line(raw); complete {
+			line, complete, err := f.unwrap.Line(raw)
+			if err != nil {
+				f.missed()
+			}
+			if complete {
 				f.add(line)
 			}
+		}
+		if err == nil && f.log.Mixed() {
+			err = errMixed
 		}
 		if err != nil {
 			return missed, err
@@ -133,6 +141,8 @@ func (f *file) confirm(ctx context.Context, members []*member, seeds replicaset.
 	}
 	return failed
 }
+
+var errMixed = errors.New("more than one server process writes this log, so that its lines have no actor: let each write its own, then restart ddltail")
 
 const markPrefix = "ddltail log "
 
