@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Connection is what is known of a client connection.
+// Connection is a client connection.
 type Connection struct {
 	Name                           string   // connN
 	Users                          []string // user@db
 	App, Driver, Client, Mechanism string
-	Mongos                         bool // a mongos is between the client and this server
+	Mongos                         bool // the client is connected through a mongos
 }
 
-// known is a connection with the position in the log since which its users cannot have changed.
+// known is a connection with the log position since which its users cannot have changed.
 type known struct {
 	Connection
 	epoch     int
@@ -79,8 +79,8 @@ func (l *Log) mix() { *l = Log{mixed: true, role: l.role, version: l.version, la
 // Mixed reports whether more than one process writes the log. Then it has no actors.
 func (l *Log) Mixed() bool { return l.mixed }
 
-// suspectQuiet is called for a connection whose first line is missing. A server that is configured to be quiet logs neither
-// connections nor authentications: a connection could become another user's unnoticed, so none is confirmed until one is logged.
+// suspectQuiet is called for a connection whose first line is missing. With systemLog.quiet the server logs neither connections
+// nor authentications, so that a change of user would not be noticed: no connection is confirmed until one is logged.
 func (l *Log) suspectQuiet(name string) *known {
 	if !l.quiet {
 		l.quiet, l.gap, l.connections = true, l.seq, nil
@@ -88,7 +88,7 @@ func (l *Log) suspectQuiet(name string) *known {
 	return l.get(name)
 }
 
-// end forgets a connection, but not that it ended: an answer of the server that was on its way may be older.
+// end removes a connection but records its end: a reply of the server that is still in transit may be older.
 func (l *Log) end(name string) {
 	delete(l.connections, name)
 	if len(l.ended) >= maxEnded {
@@ -105,15 +105,15 @@ func (l *Log) authenticated(c *known, line Line) {
 	if line.ID != idAuthenticated {
 		user, db = line.attr.text("user"), line.attr.text("db")
 		if _, named := line.attr["user"]; !named && !line.cut {
-			return // before 7.0 a line of higher verbosity, beside the one that has the user
+			return // before 7.0 a line of higher verbosity, in addition to the one with the user
 		}
 	}
 	c.epoch = l.seq
-	if user == "" || db == "" { // cut
+	if user == "" || db == "" { // the line is truncated
 		c.Users, c.confirmed, c.began = nil, false, false
 		return
 	}
-	// A second user of the same database replaces the first; of another database it is added.
+	// A second user of the same database replaces the first; a user of another database is added.
 	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(other string) bool { return strings.HasSuffix(other, "@"+db) })
 	c.Users = append(c.Users, user+"@"+db)
 	if c.Mechanism = line.attr.text("mechanism"); line.ID == idCertificate {
@@ -123,7 +123,7 @@ func (l *Log) authenticated(c *known, line Line) {
 	c.confirmed = c.began
 }
 
-// describe reads the client's metadata, which the client chose: it is data and never more.
+// describe reads the client's metadata, which is chosen by the client and not trusted.
 func (c *known) describe(attr object) {
 	doc := attr.object("doc")
 	c.App = doc.object("application").text("name")

@@ -21,10 +21,10 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// completeComparison publishes a comparison that was recorded and not yet completed: the
-// gap, if history was lost, and each difference. All of it follows from the record and
-// the catalog, so any process can publish it, any number of times. It reports whether
-// there was one.
+// completeComparison publishes a comparison that was recorded and not yet completed: the gap,
+// if history was lost, and each difference. Everything is derived from the record and the
+// catalog, so that any process can publish it, any number of times. It reports whether there
+// was one.
 func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	var stored checkpoint.Checkpoint
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
@@ -129,8 +129,8 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	return nil
 }
 
-// warnListing reports that a later run goes on without the privileges to list the catalog,
-// which only a first run cannot do without.
+// warnListing logs that ddltail continues without the privileges to list the catalog. Only a
+// first run requires them.
 func (p *Pipeline) warnListing(consequence string, err error) {
 	p.Log.Warn("not authorized to list the catalog; "+consequence, zap.Error(usererror.Listing(err, p.Seeds.PathIsAuthSource)))
 }
@@ -167,9 +167,9 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	return nil
 }
 
-// confirmed reports whether the comparison before found the same namespaces differing. A
-// loaded 6.0.5 was seen to list a collection without an index whose entry was
-// majority-committed, and with it in the next listing.
+// confirmed reports whether the previous comparison found differences in the same namespaces.
+// Under load 6.0.5 was observed to list a collection without an index whose entry was
+// majority-committed, and with the index in the next listing.
 func (p *Pipeline) confirmed(found []schema.Version) bool {
 	before := p.differing
 	p.differing = nil
@@ -204,7 +204,7 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot)
 		return err
 	}
 	p.compared = listed.At.OpTime
-	p.Log.Warn("catalog drift found; differences reported", zap.Stringer("at", listed.At))
+	p.Log.Warn("catalog drift found; reporting the differences", zap.Stringer("at", listed.At))
 	return p.reloadCatalog(ctx)
 }
 

@@ -29,7 +29,7 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 		p.detected = p.detected && o.upTo.IsZero()
 		return nil
 	}
-	// Before the stored checkpoint is read, which must be fresh when the first document is written.
+	// This comes before reading the stored checkpoint, which must be recent when the first document is written.
 	p.findActors(ctx, &o)
 	ctx, cancel := retry.Outlasting(ctx, shutdownGrace)
 	defer cancel()
@@ -63,7 +63,7 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	return nil
 }
 
-// findActors sets the actors of the documents, as far as they are found in time.
+// findActors sets the actors of the documents that are found in time.
 func (p *Pipeline) findActors(ctx context.Context, o *batch) {
 	if p.Actors == nil || len(o.subjects) == 0 {
 		return
@@ -104,8 +104,8 @@ func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
 	return stored, err
 }
 
-// after leaves out the documents at or below the stored checkpoint: they may have been
-// processed and cleaned up since.
+// after drops the documents at or below the stored checkpoint: they may have been processed
+// and cleaned up since.
 func after(docs []notification.Document, stored oplog.OpTime) []notification.Document {
 	for i, d := range docs {
 		if d.Change.OpTime.After(stored) {

@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
+// sinkTimeout bounds one attempt to write, which is then retried: writes are idempotent.
 const sinkTimeout = 30 * time.Second
 
 // writer writes to the sinks and to ddltail's own collections until they accept it.
@@ -28,7 +28,7 @@ type writer struct {
 }
 
 // write writes the documents that pass each route's filter to its sink, one sink after the
-// other. Before each sink it calls still, if given, and stops at its error.
+// other. Before each sink it calls still, if not nil, and returns its error.
 func (w writer) write(ctx context.Context, docs []notification.Document, still func(context.Context) error) error {
 	for _, route := range w.routes {
 		passed := route.pass(docs)
@@ -77,7 +77,7 @@ func (w writer) retryUntilDone(ctx context.Context, name string, try func(contex
 		}
 		if w.isStored(name) {
 			w.credentials.Failed(err)
-			// The server's own text repeats the command, with session and signature.
+			// The server's error text repeats the command, with session and signature.
 			err = w.explain(ctx, err)
 		}
 		if ctx.Err() != nil {

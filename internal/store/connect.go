@@ -20,10 +20,10 @@ const (
 	codeMajorityDisabled = 148
 )
 
-// Connect creates the client for ddltail's own collections. Regardless of the URI,
-// it writes with majority write concern, to the journal, and reads at the primary: what
-// it has written or read must not be undone. A majority is not sufficient on a
-// standalone server, which up to 4.4 acknowledges writes that a kill can still undo.
+// Connect creates the client for ddltail's own collections. Regardless of the URI, it writes
+// with write concern majority and journaling, and reads from the primary, so that nothing it
+// has written or read is rolled back. Majority alone is not sufficient on a standalone server:
+// up to 4.4 it acknowledges writes that are lost when it is killed.
 func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 	durable := writeconcern.Majority()
 	journal := true
@@ -39,8 +39,8 @@ func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 	return client, nil
 }
 
-// Database waits for the deployment's primary and returns the database that holds
-// ddltail's collections, with majority read concern where there is a majority.
+// Database waits for the deployment's primary and returns the database of ddltail's
+// collections, with read concern majority on a replica set.
 func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Database, error) {
 	var hello struct {
 		SetName string `bson:"setName"`
@@ -56,7 +56,7 @@ func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Da
 		return client.Database(name), nil
 	}
 	db := client.Database(name, options.Database().SetReadConcern(readconcern.Majority()))
-	// Any other error is met, and explained, where the collection is needed.
+	// Other errors are reported when the collection is used.
 	if err := db.Collection(Checkpoints).FindOne(ctx, bson.D{}).Err(); hasCode(err, codeMajorityDisabled) {
 		return nil, fmt.Errorf("read from the sink: %w", err)
 	}

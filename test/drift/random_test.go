@@ -216,7 +216,7 @@ func (r *random) causes(found report, state ddlgen.Schema, begin int) {
 		for _, d := range found.Differences {
 			before[d.ID] = d.state(state)
 		}
-		for _, wrong := range state.Apply(r, doc) {
+		for _, wrong := range state.Apply(doc) {
 			r.Error(wrong)
 		}
 		for _, d := range found.Differences {
@@ -296,7 +296,7 @@ func (r *random) tooNew(script string) bool {
 	if err != nil {
 		r.Fatal(err)
 	}
-	return major < 6 && strings.Contains(script, "// needs a server from 6.0 on")
+	return major < 6 && strings.Contains(script, "// needs MongoDB 6.0 or later")
 }
 
 // kept checks that nothing was lost or rebuilt. A collection that the declaration has under another name is renamed, with its documents.

@@ -62,7 +62,7 @@ func newQueue(name string) *Collection {
 	}
 }
 
-// newHistory returns the audit log. Only DDLTAIL_HISTORY_TTL removes from it.
+// newHistory returns the audit log. Documents are removed from it only for DDLTAIL_HISTORY_TTL.
 func newHistory() *Collection {
 	return &Collection{name: sink.HistoryName, collection: store.History, render: notification.Document.History, create: store.SetupHistory}
 }
@@ -80,7 +80,7 @@ func (c *Collection) Setup(ctx context.Context, own sink.Own) error {
 	return c.create(ctx, own.Database, ensure)
 }
 
-// Close has nothing to do: the client is not the sink's.
+// Close does nothing: the sink does not own the client.
 func (c *Collection) Close() error { return nil }
 
 func (c *Collection) coll() *mongo.Collection { return c.own.Database.Collection(c.collection) }
@@ -88,9 +88,9 @@ func (c *Collection) coll() *mongo.Collection { return c.own.Database.Collection
 // namespace is the collection's full name.
 func (c *Collection) namespace() string { return c.own.Database.Name() + "." + c.collection }
 
-// Write inserts documents in their order. Those already stored, by a run that
-// was interrupted or from another ddltail, count as written if they are the same change;
-// else the error is a *sink.ConflictError.
+// Write inserts documents in their order. A document that is already stored, by an interrupted
+// write or by another ddltail, counts as written if it is the same change; otherwise the error
+// is a *sink.ConflictError.
 func (c *Collection) Write(ctx context.Context, docs []notification.Document) error {
 	for chunk := range slices.Chunk(docs, maxInsert) {
 		if err := c.writeChunk(ctx, chunk); err != nil {
@@ -133,7 +133,7 @@ func (c *Collection) settle(err error) error {
 	return err
 }
 
-// same reads the stored document of d's _id and compares the fields that identify a
+// same reads the stored document with d's _id and compares the fields that identify a
 // change.
 func (c *Collection) same(ctx context.Context, d notification.Document) error {
 	var stored struct {
