@@ -2,6 +2,7 @@ package actor
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,10 @@ func (l *Log) connection(line Line) {
 	}
 	switch line.ID {
 	case idAccepted:
+		if number, err := strconv.ParseUint(line.attr.text("connectionId"), 10, 64); err == nil && !l.numbers.add(number) {
+			l.mix()
+			return
+		}
 		l.quiet = false
 		l.put(name, &known{epoch: l.seq, began: true, Connection: Connection{Name: name, Client: line.attr.text("remote")}})
 	case idEnded:
@@ -45,6 +50,34 @@ func (l *Log) connection(line Line) {
 		l.authenticated(l.get(name), line)
 	}
 }
+
+// numbers are those of the connections that one process accepted. It counts them and uses none twice; listeners of their own threads
+// may log a few out of order. The zero value has none.
+type numbers struct {
+	highest uint64
+	seen    uint64 // a bit for each of the 64 numbers up to the highest
+}
+
+// add reports whether a number can be one of the same process.
+func (n *numbers) add(number uint64) bool {
+	if number > n.highest {
+		n.seen = n.seen<<(number-n.highest) | 1
+		n.highest = number
+		return true
+	}
+	bit := uint64(1) << (n.highest - number)
+	if bit == 0 || n.seen&bit != 0 {
+		return false
+	}
+	n.seen |= bit
+	return true
+}
+
+// mix ends the use of a log in which two processes write: nothing in a line tells which connection of a number it is.
+func (l *Log) mix() { *l = Log{mixed: true, role: l.role, version: l.version, last: l.last} }
+
+// Mixed reports whether more than one process writes the log. Then it has no actors.
+func (l *Log) Mixed() bool { return l.mixed }
 
 // suspectQuiet is called for a connection whose first line is missing. With systemLog.quiet the server logs neither connections
 // nor authentications, so that a change of user would not be noticed: no connection is confirmed until one is logged.

@@ -51,6 +51,24 @@ func LineID(raw []byte) (int, bool) {
 	return id, err == nil
 }
 
+// isTorn reports whether another line begins within a raw line: the end of the first one was never written, as on a full disk, or where
+// the process that captures the output was killed. In what a client chose, quotes are escaped; a document that the server logs has no
+// spaces between its fields.
+func isTorn(raw []byte) bool {
+	for rest := raw[min(1, len(raw)):]; ; {
+		_, after, found := bytes.Cut(rest, []byte(`{"t":{"$date":"`))
+		if !found {
+			return false
+		}
+		rest = after
+		_, after, _ = bytes.Cut(after[:min(len(after), idWindow)], []byte(`"},"s":`))
+		severity, after, _ := bytes.Cut(after, []byte(","))
+		if longest := len(`"D1"`); len(severity) <= longest && bytes.HasPrefix(after, []byte(" ")) {
+			return true
+		}
+	}
+}
+
 // ParseLine parses a raw line, complete or truncated. It reports false if id or context is missing.
 func ParseLine(raw []byte) (Line, bool) {
 	p := parser{dec: json.NewDecoder(bytes.NewReader(raw)), size: int64(len(raw))}

@@ -65,6 +65,8 @@ type Log struct {
 	last        time.Time      // how far the log was read
 	role        role
 	quiet       bool // see suspectQuiet
+	numbers     numbers
+	mixed       bool // see mix
 	version     int
 	store       store
 }
@@ -91,7 +93,7 @@ func (l *Log) Position() int { return l.seq }
 func (l *Log) Missed() {
 	l.seq++
 	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
-	l.connections, l.ended = nil, nil
+	l.connections, l.ended, l.numbers = nil, nil, numbers{}
 	if n := len(l.gaps); n == 0 || !l.gaps[n-1].to.IsZero() {
 		l.gaps = append(l.gaps, interval{from: l.last})
 	}
@@ -104,7 +106,7 @@ func (l *Log) Missed() {
 // restart begins a new process, whose connections are numbered from 1. No line of it is older than this one.
 func (l *Log) restart(at time.Time) {
 	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
-	l.connections, l.ended = nil, nil
+	l.connections, l.ended, l.numbers = nil, nil, numbers{}
 	if n := len(l.gaps); n == 0 {
 		l.gaps = []interval{{to: time.Unix(0, 0)}}
 	} else if l.gaps[n-1] == (interval{}) {
@@ -138,6 +140,13 @@ func (l *Log) complete(from, to time.Time) bool {
 
 // Add reads one raw line.
 func (l *Log) Add(raw []byte) {
+	if l.mixed {
+		return
+	}
+	if isTorn(raw) {
+		l.Missed()
+		return
+	}
 	id, ok := LineID(raw)
 	if !ok || !counts(id) {
 		return
@@ -189,7 +198,7 @@ func (l *Log) transition(line Line) {
 // used only for connections that have not changed since the mark: a later authentication may have been before or after the reply.
 // Marks must be confirmed in the order in which they were taken.
 func (l *Log) Confirm(mark int, s State) {
-	if mark < l.forgotten || mark < l.gap {
+	if mark < l.forgotten || mark < l.gap || l.mixed {
 		return
 	}
 	l.version = s.Version
@@ -286,6 +295,9 @@ func (l *Log) collect(line Line) {
 // CanHave reports whether the log can have, or still get, a line for an entry: its time was not missed, and the member is not known to
 // have been a secondary then.
 func (l *Log) CanHave(entry Entry) bool {
+	if l.mixed {
+		return false
+	}
 	if l.last.Before(entry.Wall) {
 		return l.role != roleSecondary
 	}

@@ -3,6 +3,7 @@ package actor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 )
 
@@ -24,21 +25,26 @@ type Unwrapper struct {
 // chosen by a client and looks like a line. Wrapped text up to the end of that line is therefore skipped.
 func (u *Unwrapper) Resync() { *u = Unwrapper{resync: true} }
 
+// ErrTorn is the error of a line whose wrapping is incomplete: its text is lost.
+var ErrTorn = errors.New("the line is torn")
+
 // Line returns the line that raw completes, without its newline, or false if more parts follow.
-func (u *Unwrapper) Line(raw []byte) ([]byte, bool) {
+func (u *Unwrapper) Line(raw []byte) (line []byte, complete bool, err error) {
 	raw = bytes.TrimRight(raw, "\r\n")
 	if bytes.HasPrefix(raw, []byte(`{"log":`)) {
 		var docker struct{ Log, Stream string }
 		if err := json.Unmarshal(raw, &docker); err != nil {
-			return nil, false
+			return nil, false, ErrTorn
 		}
-		text, complete := bytes.CutSuffix([]byte(docker.Log), []byte("\n"))
-		return u.join(docker.Stream, text, complete)
+		text, last := bytes.CutSuffix([]byte(docker.Log), []byte("\n"))
+		line, complete = u.join(docker.Stream, text, last)
+		return line, complete, nil
 	}
-	if stream, text, complete, ok := cri(raw); ok {
-		return u.join(stream, text, complete)
+	if stream, text, last, ok := cri(raw); ok {
+		line, complete = u.join(stream, text, last)
+		return line, complete, nil
 	}
-	return raw, true
+	return raw, true, nil
 }
 
 // cri splits "2026-11-25T14:00:00.000000000Z stdout F text". The tag can have further parts, separated by colons.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -70,14 +71,21 @@ func (f *file) read(ctx context.Context, newest time.Time) (missed bool, err err
 	f.behind = true
 	for ctx.Err() == nil && f.log.Ahead(newest) < maxAhead {
 		r, err := f.follower.Read()
-		if r.Missed {
+		if r.Missed || r.Unproven {
 			f.missed()
-			missed = true
 		}
+		missed = missed || r.Missed
 		for _, raw := range r.Lines {
-			if line, complete := f.unwrap.Line(raw); complete {
+			line, complete, err := f.unwrap.Line(raw)
+			if err != nil {
+				f.missed()
+			}
+			if complete {
 				f.add(line)
 			}
+		}
+		if err == nil && f.log.Mixed() {
+			err = errMixed
 		}
 		if err != nil {
 			return missed, err
@@ -133,6 +141,8 @@ func (f *file) confirm(ctx context.Context, members []*member, seeds replicaset.
 	}
 	return failed
 }
+
+var errMixed = errors.New("more than one server process writes this log, so that its lines have no actor: let each write its own, then restart ddltail")
 
 const markPrefix = "ddltail log "
 

@@ -31,13 +31,17 @@ type Follower struct {
 	fingerprint []byte
 	rest        []byte // the beginning of a line that is not complete yet
 	skipping    bool   // skip the rest of a line that was returned in part
+	wasLog      bool   // the open file was at Path at some time
+	unproven    bool   // nothing proves that the open file continues the previous one
 }
 
 // Result is the result of one Read.
 type Result struct {
 	Lines [][]byte
-	// Missed reports that lines may have been lost before these.
+	// Missed reports that lines were lost before these: the file was truncated.
 	Missed bool
+	// Unproven reports that lines may have been lost before these: nothing proves that their file continues the one before.
+	Unproven bool
 	// More reports that the end of the log was not reached.
 	More bool
 
@@ -65,21 +69,29 @@ func (f *Follower) Read() (r Result, err error) {
 		} else if err != nil {
 			return r, err
 		}
+		f.unproven = true
 	}
+	r.Unproven, f.unproven = f.unproven, false
 	truncated, err := f.truncated()
 	if err != nil {
 		return r, err
 	}
-	if truncated { // lines written between the last read and the copy are only in the copy
+	if truncated { // lines written between the last read and the copy are only in the copy, those after it are lost
 		r.Missed = true
 		f.begin(f.file)
 	}
 	if err := f.drain(&r); err != nil {
 		return r, err
 	}
-	err = f.advance(&r)
-	r.More = r.full()
-	return r, err
+	truncated, err = f.truncated()
+	if err != nil || truncated { // while it was read: lines of both may be among these
+		return Result{Missed: r.Missed, Unproven: r.Unproven, More: true}, err
+	}
+	if err := f.advance(&r); err != nil {
+		return r, err
+	}
+	r.More = r.full() || f.unproven
+	return r, nil
 }
 
 func (f *Follower) open(path string) error {
@@ -88,6 +100,7 @@ func (f *Follower) open(path string) error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	f.begin(file)
+	f.wasLog = path == f.Path
 	return nil
 }
 
@@ -155,10 +168,11 @@ func (f *Follower) split(raw []byte, r *Result) {
 	}
 }
 
-// advance opens the files that replaced the current one, which was read to its end, oldest first.
+// advance opens the files that replaced the current one, which was read to its end, oldest first. It stops at one that is not
+// proven to continue it.
 func (f *Follower) advance(r *Result) error {
 	for !r.full() {
-		next, err := f.next()
+		next, proven, err := f.next()
 		if err != nil || next == "" {
 			return err
 		}
@@ -169,10 +183,11 @@ func (f *Follower) advance(r *Result) error {
 		if len(f.rest) > 0 {
 			r.Lines = append(r.Lines, f.rest)
 		}
+		f.unproven = !proven
 		if err := f.Close(); err != nil {
 			return fmt.Errorf("close the rotated log: %w", err)
 		}
-		if err := f.open(next); err != nil {
+		if err := f.open(next); err != nil || f.unproven {
 			return err
 		}
 		if err := f.drain(r); err != nil {
@@ -188,41 +203,50 @@ type rotated struct {
 	began time.Time
 }
 
-// next returns the file after the open one, or "" while the open one is the log itself or no other exists yet.
-func (f *Follower) next() (string, error) {
+// next returns the file after the open one, or "" while the open one is the log itself or no other exists yet. It is proven to
+// continue the open one if that was the log and still exists: it was renamed, and rotation removes the oldest files first. A file that
+// never was the log may be the copy of copytruncate, which lacks what was written before the truncation.
+func (f *Follower) next() (path string, proven bool, err error) {
 	open, err := f.file.Stat()
 	if err != nil {
-		return "", fmt.Errorf("identify the open log: %w", err)
+		return "", false, fmt.Errorf("identify the open log: %w", err)
 	}
 	current, err := os.Stat(f.Path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && os.SameFile(open, current) {
-		return "", nil
+	if errors.Is(err, os.ErrNotExist) {
+		return "", false, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("identify the log: %w", err)
+		return "", false, fmt.Errorf("identify the log: %w", err)
+	}
+	if os.SameFile(open, current) {
+		f.wasLog = true
+		return "", false, nil
 	}
 	siblings, err := f.siblings()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	from := lineTime(f.fingerprint)
 	var later []rotated
+	exists := false
 	for _, path := range append(siblings, f.Path) {
 		began, same := identify(path, open)
+		exists = exists || same
 		if !same && began.After(from) {
 			later = append(later, rotated{path, began})
 		}
 	}
 	slices.SortStableFunc(later, func(a, b rotated) int { return a.began.Compare(b.began) })
 	if len(later) == 0 { // the log has no first line yet
-		return "", nil
+		return "", false, nil
 	}
-	return later[0].path, nil
+	return later[0].path, f.wasLog && exists, nil
 }
 
-// siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX.
+// siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX, where the suffix begins with
+// a digit, as a number or a time does. mongod.log-node2 can be the log of another process.
 func (f *Follower) siblings() ([]string, error) {
-	paths, err := filepath.Glob(globQuote(f.Path) + `[.\-]*`)
+	paths, err := filepath.Glob(globQuote(f.Path) + `[.\-][0-9]*`)
 	if err != nil {
 		return nil, fmt.Errorf("list the rotated logs of %s: %w", f.Path, err)
 	}
