@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/sink"
@@ -108,15 +107,4 @@ func (c *Collection) insert(ctx context.Context, docs []notification.Document, c
 		return position{}, fmt.Errorf("insert into %s: the reply has no term", c.namespace())
 	}
 	return reply.OpTime, nil
-}
-
-// isOrdered reports whether the writes to a deployment have one order, as on a replica set. On a
-// sharded cluster each collection may be on another shard.
-func isOrdered(ctx context.Context, db *mongo.Database) bool {
-	var hello struct {
-		SetName string `bson:"setName"`
-		Msg     string `bson:"msg"`
-	}
-	err := db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
-	return err == nil && hello.SetName != "" && hello.Msg != "isdbgrid"
 }

@@ -54,7 +54,8 @@ type Collection struct {
 	follower, leader *Collection
 	// leading are the history's documents that the queue's next write makes durable.
 	leading leading
-	// own and ordered are set by Setup.
+	// own and ordered are set by Setup. ordered is true on a replica set, where all members have
+	// the writes of a primary in the same order.
 	own     sink.Own
 	ordered bool
 }
@@ -80,7 +81,13 @@ func (c *Collection) Name() string { return c.name }
 // Setup creates the collection and its indexes.
 func (c *Collection) Setup(ctx context.Context, own sink.Own) error {
 	c.own = own
-	c.ordered = c.follower != nil && isOrdered(ctx, own.Database)
+	if c.follower != nil {
+		deployment, err := store.DeploymentOf(ctx, own.Database.Client())
+		if err != nil {
+			return fmt.Errorf("set up %s: %w", c.namespace(), err)
+		}
+		c.ordered = deployment == store.ReplicaSet
+	}
 	ensure := own.Indexes
 	if ensure == nil {
 		ensure = ownindex.Create
