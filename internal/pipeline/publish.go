@@ -44,15 +44,11 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	if err := p.recreateCollections(ctx); err != nil {
 		return err
 	}
-	stored, err := p.recentlyStored(ctx)
+	docs, err := p.unpublished(ctx, o.docs)
 	if err != nil {
 		return err
 	}
-	docs := o.docs
-	if !stored.Inclusive {
-		docs = after(docs, stored.Position.OpTime)
-	}
-	if err := p.writer.write(ctx, docs, nil); err != nil {
+	if err := p.writer.write(ctx, docs, p.unpublished); err != nil {
 		return err
 	}
 	err = p.writer.retryUntilDone(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
@@ -82,13 +78,21 @@ func (p *Pipeline) findActors(ctx context.Context, o *batch) {
 	}
 }
 
-// recentlyStored returns the checkpoint as it was stored at most maxStoredAge ago, and reads
-// it if the last save was earlier.
-func (p *Pipeline) recentlyStored(ctx context.Context) (checkpoint.Checkpoint, error) {
-	if stored, recent := p.loaded.recent(boottime.Now()); recent {
-		return stored, p.checkCompared(stored)
+// unpublished returns the documents that the stored checkpoint has not passed: the others may
+// have been processed and cleaned up since. It reads the checkpoint if what is known of it is
+// older than maxStoredAge.
+func (p *Pipeline) unpublished(ctx context.Context, docs []notification.Document) ([]notification.Document, error) {
+	stored, recent := p.loaded.recent(boottime.Now())
+	var err error
+	if recent {
+		err = p.checkCompared(stored)
+	} else {
+		stored, err = p.stored(ctx)
 	}
-	return p.stored(ctx)
+	if err != nil || stored.Inclusive {
+		return docs, err
+	}
+	return after(docs, stored.Position.OpTime), nil
 }
 
 // stored reads the checkpoint again, since another process may have advanced it. It returns
@@ -129,19 +133,22 @@ func (l loaded) recent(now time.Duration, known bool) (checkpoint.Checkpoint, bo
 // *config.Error if it belongs to another replica set.
 func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
 	p.loaded = loaded{}
-	var stored checkpoint.Checkpoint
+	var read loaded
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
-		stored, err = p.restoreCheckpoint(ctx)
+		read.at, read.known = boottime.Now()
+		read.checkpoint, err = p.restoreCheckpoint(ctx)
 		return err
 	})
-	if err == nil && isForeign(stored, p.replicaSetID) {
-		err = foreignCheckpointError(stored)
+	if err == nil && isForeign(read.checkpoint, p.replicaSetID) {
+		err = foreignCheckpointError(read.checkpoint)
 	}
-	return stored, err
+	if err == nil {
+		p.loaded = read
+	}
+	return read.checkpoint, err
 }
 
-// after drops the documents at or below the stored checkpoint: they may have been processed
-// and cleaned up since.
+// after drops the documents at or below an optime.
 func after(docs []notification.Document, stored oplog.OpTime) []notification.Document {
 	for i, d := range docs {
 		if d.Change.OpTime.After(stored) {
