@@ -38,12 +38,15 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 		return false, foreignCheckpointError(stored)
 	}
 	p.enter(recovery.Publishing)
+	p.loaded = loaded{}
 	c := *stored.Pending
 	docs, err := p.inferred(ctx, c)
 	if err != nil {
 		return false, err
 	}
-	err = p.writer.write(ctx, docs, func(ctx context.Context) error { return p.isStillPending(ctx, c) })
+	err = p.writer.write(ctx, docs, func(ctx context.Context, docs []notification.Document) ([]notification.Document, error) {
+		return docs, p.isStillPending(ctx, c)
+	})
 	if err != nil && !errors.Is(err, errStoredChanged) {
 		return false, err
 	}
@@ -56,6 +59,12 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 		p.Log.Warn("history gap", zap.Stringer("from", c.From), zap.Stringer("to", c.To), zap.Int("differences", len(docs)-1))
 	}
 	return true, nil
+}
+
+// comparedAt notes a comparison of this process, of which the checkpoint as last loaded does not
+// know.
+func (p *Pipeline) comparedAt(at oplog.Moment) {
+	p.compared, p.loaded = at.OpTime, loaded{}
 }
 
 // isStillPending returns errStoredChanged if another process has completed the comparison:
@@ -156,7 +165,7 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	}
 	if len(found.Versions) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
-		p.compared = listed.At.OpTime
+		p.comparedAt(listed.At)
 		return p.Checkpoints.SetCompared(ctx, listed.At)
 	}
 	err := p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
@@ -203,7 +212,7 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot)
 	if _, err := p.completeComparison(ctx); err != nil {
 		return err
 	}
-	p.compared = listed.At.OpTime
+	p.comparedAt(listed.At)
 	p.Log.Warn("catalog drift found; reporting the differences", zap.Stringer("at", listed.At))
 	return p.reloadCatalog(ctx)
 }

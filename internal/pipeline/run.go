@@ -70,6 +70,7 @@ func (p *Pipeline) BuildIndexes(ctx context.Context) error { return p.indexes.Ru
 // recovery. It calls healthy after every successful read.
 func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	p.enter(recovery.Reloading)
+	p.loaded = loaded{}
 	if err := p.reload(ctx); err != nil {
 		return err
 	}

@@ -52,6 +52,8 @@ type state struct {
 	unlisted unlisted
 	// compared is the last comparison that known includes.
 	compared oplog.OpTime
+	// loaded is the checkpoint as last saved.
+	loaded loaded
 	// saved is the stored checkpoint, as far as this process knows.
 	saved            oplog.OpTime
 	savedAt          time.Time

@@ -111,7 +111,7 @@ func mixedTransaction(s *scene, name string, size int) error {
 	// Another read concern create does not take.
 	o := options.Transaction().SetReadConcern(readconcern.Local()).SetWriteConcern(writeconcern.Majority())
 	// A server with a small cache aborts a large transaction while others fill the cache: try it again.
-	const attempts, tooLargeForCache = 10, 313
+	const attempts, tooLargeForCache = 40, 313
 	for range attempts {
 		_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
 			return nil, writeMixed(ctx, db, name, size)

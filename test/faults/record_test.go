@@ -134,10 +134,31 @@ func (s *scene) recordRun(ctx context.Context, end bson.Timestamp) error {
 		return err
 	}
 	s.judged.Listed, s.judged.Listing = verdict.Listing(ddlgen.Listed(ctx, s, s.client, names)), true
+	if s.judged.Halves, err = halves(ctx, s.client, names); err != nil {
+		return err
+	}
 	var build struct{ Version string }
 	err = s.client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&build)
 	s.judged.Server = build.Version
 	return err
+}
+
+// halves returns the time series of which only the buckets exist.
+func halves(ctx context.Context, client *mongo.Client, databases []string) ([]string, error) {
+	const prefix = "system.buckets."
+	var found []string
+	for _, db := range databases {
+		all, err := client.Database(db).ListCollectionNames(ctx, bson.D{})
+		if err != nil {
+			return nil, fmt.Errorf("list the collections of %s: %w", db, err)
+		}
+		for _, name := range all {
+			if series, ok := strings.CutPrefix(name, prefix); ok && !slices.Contains(all, series) {
+				found = append(found, db+"."+series)
+			}
+		}
+	}
+	return found, nil
 }
 
 func sortedSet(all []string) []string { return slices.Compact(slices.Sorted(slices.Values(all))) }

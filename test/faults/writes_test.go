@@ -136,14 +136,21 @@ func TestKilledBehindEachWrite(t *testing.T) {
 }
 
 // TestStoppedBeforeWriting stops a detector that has detected changes and not written them, while another one writes them, a listener
-// processes them and cleanup removes them for their age. What the first one does when it goes on must bring none of them back.
+// processes them and cleanup removes them for their age. What the first one does when it continues must bring none of them back. It is
+// stopped before it has read the checkpoint, and between two attempts to write to the history, by turns.
 func TestStoppedBeforeWriting(t *testing.T) {
 	s := newScene(t)
 	stopped := s.quiet()
 	detected := 1.0
-	for i := range times() {
+	for i := range 2 * times() {
 		var names []string
-		allow := s.refuse(refusal{"find", "checkpoints"})
+		refused := refusal{"find", "checkpoints"}
+		if i%2 == 1 {
+			refused = refusal{"insert", "history"}
+		}
+		time.Sleep(1100 * time.Millisecond) // the checkpoint that was saved is too old then, and read again
+		allow := s.refuse(refused)
+		failed := strings.Count(stopped.Stderr(), "sink write failed")
 		var creates []bson.D
 		for n := range 2 {
 			name := fmt.Sprintf("c%d_%d", i, n)
@@ -151,6 +158,7 @@ func TestStoppedBeforeWriting(t *testing.T) {
 		}
 		s.changes("stopped").inTransaction(creates...)
 		s.detected(stopped, detected+2)
+		s.eventually("the write is refused", func() bool { return strings.Count(stopped.Stderr(), "sink write failed") > failed })
 		s.must(stopped.Pause())
 		allow()
 		other := s.run()

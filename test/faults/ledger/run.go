@@ -43,6 +43,9 @@ type Header struct {
 	Unrecorded []string `bson:"unrecorded,omitempty"`
 	// Listing is true if the run has what the server lists at its end.
 	Listing bool `bson:"listing,omitempty"`
+	// Halves are time series of which only the buckets exist, as after a step-down between the two halves of their creation. The
+	// server does not list them.
+	Halves []string `bson:"halves,omitempty"`
 }
 
 // Names of the sinks that are collections of ddltail's own database, and of what it keeps beside them.

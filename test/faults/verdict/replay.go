@@ -37,6 +37,9 @@ func (j *judge) replay(d delivery) {
 	for _, n := range j.run.Listed {
 		listed[n.NS] = &ddlgen.Definition{Options: n.Options, Indexes: n.Indexes}
 	}
+	for _, ns := range j.run.Halves {
+		incomplete[ns] = true
+	}
 	for ns := range incomplete {
 		delete(folded, ns)
 		delete(listed, ns)

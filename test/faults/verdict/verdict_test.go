@@ -63,6 +63,20 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestHalves: what the server does not list is a violation, except half of a time series.
+func TestHalves(t *testing.T) {
+	run := read(t, "killed")
+	last := run.Listed[len(run.Listed)-1]
+	run.Listed = run.Listed[:len(run.Listed)-1]
+	if v := verdict.Judge(run); !slices.Equal(v.Violated(), []verdict.Name{verdict.Replayable}) {
+		t.Errorf("%s is not listed: %s", last.NS, v)
+	}
+	run.Halves = []string{last.NS}
+	if v := verdict.Judge(run); !v.Sound() {
+		t.Errorf("half of %s exists: %s", last.NS, v)
+	}
+}
+
 // TestRoundTrip writes a run that was read as it was.
 func TestRoundTrip(t *testing.T) {
 	for _, name := range recordings() {
