@@ -30,7 +30,9 @@ import (
 
 var set *mongotest.ReplicaSet
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(mongotest.Main{Tests: m, Set: &set}) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(mongotest.Main{Tests: m, Set: &set, Options: mongotest.Options{Args: []string{"--setParameter", "enableTestCommands=1"}}})
+}
 
 // received is a target that notes what it gets, and answers as configured.
 type received struct {

@@ -204,6 +204,17 @@ func (b *scheduler) nextWake() time.Time {
 	return first
 }
 
+// lastWake returns when the last backoff ends that ends until a time; zero if there is none.
+func (b *scheduler) lastWake(until time.Time) time.Time {
+	var last time.Time
+	for n := range b.waiting {
+		if n.until.After(last) && !n.until.After(until) {
+			last = n.until
+		}
+	}
+	return last
+}
+
 func (b *scheduler) note(n *node) {
 	if n.misconfigured {
 		b.misconfigured[n] = true

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ import (
 type target struct {
 	*httptest.Server
 	t *testing.T
+	// active counts the requests that are not answered yet.
+	active atomic.Int64
 
 	mu       sync.Mutex
 	messages []message
@@ -53,6 +56,8 @@ func newTarget(t *testing.T) *target {
 }
 
 func (g *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.active.Add(1)
+	defer g.active.Add(-1)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
