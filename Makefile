@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults lint vuln fuzz bench bench-page bench-parts matrix dashboard release release-check release-tools clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults alerts lint vuln fuzz bench bench-page bench-parts matrix dashboard release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -40,6 +40,9 @@ faults: deps ## break everything around ddltail, ROUNDS times (20), and count wh
 	go test -timeout 5h -count=1 -v ./test/actor -rounds $(ROUNDS)
 	DDLTAIL_FAULTS=full go test -timeout 1h -count=1 -v ./test/listen -run 'TestFaults|TestOrder|TestMisconfigured|TestNineReceivers|TestDigest'
 
+alerts: deps ## trigger every alert with a real Prometheus, the times of the rules divided by FACTOR (12); about 10 min
+	go test -timeout 1h -count=1 -v ./test/alerts -run TestAlerts -parallel 20 -factor $(or $(FACTOR),12)
+
 deps: mongod mongosh
 	@scripts/node-deps.sh
 	@scripts/python-deps.sh
@@ -47,7 +50,7 @@ deps: mongod mongosh
 	@scripts/nats.sh
 	@scripts/kafka.sh || echo 'Kafka cannot be had here: the tests of the sink kafka are skipped' >&2
 	@scripts/logrotate.sh || echo 'logrotate cannot be had here: the test of file rotation by it is skipped' >&2
-	@scripts/promtool.sh || echo 'promtool cannot be had here: the test of the alerting rules is skipped' >&2
+	@scripts/prometheus.sh promtool && scripts/prometheus.sh prometheus || echo 'Prometheus cannot be had here: the tests of the alerting rules and of the dashboard are skipped' >&2
 	@scripts/alertmanager.sh || echo 'no Alertmanager can be had here: the tests with one are skipped' >&2
 
 lint: ## check the Go code with golangci-lint, at the version in tools/go.mod

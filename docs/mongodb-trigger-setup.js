@@ -1,9 +1,9 @@
-// Makes the collection of schema-change notifications, as `ddltail setup` does, in the database that the connection string names:
+// Creates the collection of schema-change notifications, as `ddltail setup` does, in the database of the connection string:
 //
 //   mongosh 'mongodb://localhost:27017/banking_db' < docs/mongodb-trigger-setup.js
 //   mongosh 'mongodb://localhost:27017/banking_db' --file docs/mongodb-trigger-setup.js
 //
-// Running it again does no harm.
+// It is idempotent.
 
 (function setUpNotifications() {
   const name = 'schema_notifications';
@@ -16,7 +16,7 @@
     { $setOnInsert: { type: 'init', message: 'Schema change notifications, written by ddltail and by hand', timestamp: new Date() } },
     { upsert: true },
   );
-  // An index on the same field with other options, of an older script, serves as well.
+  // An index on the same field with other options, from an older script, is sufficient.
   const conflicts = [85, 86];
   for (const [keys, options] of [[{ timestamp: 1 }, {}], [{ processed: 1 }, { sparse: true }]]) {
     try {

@@ -2,10 +2,10 @@
 //
 //   load('/path/to/mongosh-helper.js')
 //
-// or that line in ~/.mongoshrc.js, to have them in every session. Notifications go into schema_notifications of the database
-// that the shell is in; where ddltail's DATABASE is another one, say so first: ddltailDatabase = 'ddltail'
+// or add that line to ~/.mongoshrc.js, to have them in every session. Notifications are written to schema_notifications of the
+// current database. If ddltail's DATABASE is another one, set it first: ddltailDatabase = 'ddltail'
 
-/** Writes one notification. All that follows goes through here. */
+/** Writes one notification. All other functions use it. */
 function notifySchemaChange(operation, collection, indexName, statement) {
   const target = indexName === undefined ? [collection] : [collection, indexName];
   const notification = { operation, collection };
@@ -38,14 +38,14 @@ function notifyDropIndex(collection, indexName, statement) {
   return notifySchemaChange('DROP_INDEX', collection, indexName, statement);
 }
 
-/** db.createCollection, and its notification if that worked. */
+/** Runs db.createCollection, then writes its notification. */
 function createCollectionWithNotify(collection, options) {
   const result = db.createCollection(collection, options);
   notifyCreateCollection(collection);
   return result;
 }
 
-/** createIndex, and its notification if that worked. It returns the index's name. */
+/** Runs createIndex, then writes its notification. Returns the index's name. */
 function createIndexWithNotify(collection, keys, options) {
   const name = db.getCollection(collection).createIndex(keys, options);
   const written = `${ddltailLiteral(keys)}, ${ddltailLiteral({ ...options, name })}`;
@@ -53,7 +53,7 @@ function createIndexWithNotify(collection, keys, options) {
   return name;
 }
 
-/** drop, and its notification if there was something to drop. */
+/** Runs drop, then writes its notification if the collection existed. */
 function dropCollectionWithNotify(collection) {
   const dropped = db.getCollection(collection).drop();
   if (dropped) {
@@ -62,18 +62,18 @@ function dropCollectionWithNotify(collection) {
   return dropped;
 }
 
-/** A name as a word of a statement; one that could be taken for more is a JSON string. */
+/** Returns a name for a statement; one with quotes or control characters as a JSON string. */
 function ddltailWord(name) {
   return /['"`\p{Cc}\u2028\u2029]/u.test(name) ? JSON.stringify(name) : name;
 }
 
-/** db.payments, or db.getCollection('…') where that is something else. */
+/** Returns db.payments, or db.getCollection('…') if db.payments is not the collection. */
 function ddltailCollection(name) {
   const plain = /^[A-Za-z][A-Za-z0-9_]*$/.test(name) && typeof db[name] !== 'function';
   return plain ? `db.${name}` : `db.getCollection(${ddltailLiteral(name)})`;
 }
 
-/** A value as one would type it. */
+/** Returns a value as a literal. */
 function ddltailLiteral(value) {
   if (typeof value === 'string') {
     return `'${JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;

@@ -24,8 +24,8 @@ func (c Change) defaultStatement() string {
 	return strings.Join(parts, " ")
 }
 
-// word is a name as it is, or as a JSON string if it could be taken for more than a
-// name.
+// word returns a name unchanged, or as a JSON string if it has characters that could be read as
+// more than a name.
 func word(name string) string {
 	if !strings.ContainsFunc(name, misleading) {
 		return name

@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// actorsOf returns what finds out who made the changes of a pipeline; nil where DDLTAIL_ACTOR is off.
+// actorsOf returns the attributor of a pipeline's changes; nil if DDLTAIL_ACTOR is off.
 func (d *daemon) actorsOf(db *mongo.Database, p *pipeline.Pipeline) *attribution.Attributor {
 	if !d.cfg.Actor.On() {
 		return nil
@@ -38,8 +38,8 @@ func startActorMetrics(m *metrics.Run) {
 	}
 }
 
-// actorsSince is how long before the checkpoint, or before now, a log is read from the start: the clocks of lines and entries differ
-// little, and the process before this one may have been killed before it stored what it had found.
+// actorsSince is how long before the checkpoint, or before now, the logs are read from at startup: the clocks of log lines and entries
+// differ slightly, and an earlier process may have been killed before it stored the actors that it had found.
 const (
 	beforeCheckpoint = time.Minute
 	beforeNow        = 11 * time.Minute

@@ -43,8 +43,8 @@ func cleanupCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&older, "older-than", older, "an age such as 90s, 24h, 1d or 2w, by timestamp and, where there is one, by processed_at")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say how many would go")
+	cmd.Flags().StringVar(&older, "older-than", older, "an age such as 90s, 24h, 1d or 2w, by timestamp and, if present, by processed_at")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print how many would be removed")
 	return cmd
 }
 

@@ -34,7 +34,7 @@ type daemon struct {
 	log     *zap.Logger
 	metrics *metrics.Run
 	status  *pipeline.Status
-	actors  *attribution.Attributor // nil where DDLTAIL_ACTOR is off
+	actors  *attribution.Attributor // nil if DDLTAIL_ACTOR is off
 	hangup  *hangup                 // reopens files and rereads credentials on SIGHUP
 	seeds   replicaset.Seeds
 	// credentials rotates the credentials in cfg and seeds.
@@ -99,7 +99,7 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect b
 	}
 	wait := waitAtStart(d.log)
 	if reconnect {
-		d.status.Interrupted(errors.New("connecting with other credentials"))
+		d.status.Interrupted(errors.New("reconnecting with new credentials"))
 		wait = d.credentials.Connect
 	}
 	if err := wait(ctx, connect); err != nil {

@@ -18,11 +18,11 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// declaredEvery is how often the declaration is compared with the catalog, and read again
-// where its files are others.
+// declaredEvery is how often the declaration is compared with the catalog, and reloaded if
+// its files have changed.
 const declaredEvery = 5 * time.Second
 
-// checkDeclared reads the declaration once, before anything is started.
+// checkDeclared reads the declaration once at startup, so that an error ends the process.
 func checkDeclared(cfg config.Config) error {
 	if cfg.Declared == "" {
 		return nil
@@ -33,8 +33,8 @@ func checkDeclared(cfg config.Config) error {
 	return nil
 }
 
-// watchDeclared keeps the metric of drift: the catalog at the position against the
-// declaration. Without a declaration it has nothing to do.
+// watchDeclared updates the drift metric: it compares the catalog at the position with the
+// declaration. Without a declaration it returns at once.
 func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source string) error {
 	if d.cfg.Declared == "" {
 		return nil
@@ -60,13 +60,13 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 	}
 }
 
-// declaredFile is a declaration as it was last read. The zero value has not been.
+// declaredFile is a declaration as last read. The zero value has not been read yet.
 type declaredFile struct {
 	fingerprint string
 	last        declaration.Declaration
 }
 
-// read returns the declaration, read again where its files are others.
+// read returns the declaration, reloaded if its files have changed.
 func (f *declaredFile) read(path string) (declaration.Declaration, error) {
 	now, err := declaration.Fingerprint(path)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // errDrift ends the command with exitDrift.
-var errDrift = errors.New("the live schema is not the declared one")
+var errDrift = errors.New("the live schema differs from the declared one")
 
 const gcPercent = 30
 
@@ -39,13 +39,13 @@ func driftCommand() *cobra.Command {
 	var f driftFlags
 	cmd := &cobra.Command{
 		Use:   "drift DECLARATION… | drift --write PATH",
-		Short: "Compare the live schema with a declared one; exit 3 where they differ",
-		Long: "Compare the live schema with a declared one, and name the change that made each difference.\n\n" +
-			"A DECLARATION is a mongosh script, which is parsed and never run (*.js); JSON or YAML of the shape of\n" +
+		Short: "Compare the live schema with a declared one; exit 3 if they differ",
+		Long: "Compare the live schema with a declared one, and show the change that caused each difference.\n\n" +
+			"A DECLARATION is a mongosh script, which is parsed, not run (*.js); JSON or YAML like the output of\n" +
 			"listCollections and listIndexes; *.metadata.json of mongodump; a folder of these; another server\n" +
-			"(mongodb://…); or the history of a source at a moment (history:SOURCE, history:@TIME, history:SOURCE@TIME).\n" +
-			"What it does not name is not compared, unless --exact is given.\n\n" +
-			"Exit codes: 0 no drift, 1 not compared, 2 a mistake in the command line or a declaration, 3 drift.",
+			"(mongodb://…); or the history of a source at a time (history:SOURCE, history:@TIME, history:SOURCE@TIME).\n" +
+			"Namespaces that it does not name are compared only with --exact.\n\n" +
+			"Exit codes: 0 no drift, 1 not compared, 2 an error in the command line or a declaration, 3 drift.",
 		Example: "  ddltail drift schema/ --ignore accepted.txt\n" +
 			"  ddltail drift mongodb://localhost:27018/ --format junit > drift.xml\n" +
 			"  ddltail drift schema.js --format mongosh\n" +
@@ -63,14 +63,14 @@ func driftCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 	}
 	cmd.Flags().StringArrayVar(&f.namespaces, "ns", nil, "glob on db.collection; a leading ! excludes; may be repeated")
-	cmd.Flags().BoolVar(&f.exact, "exact", false, "compare also what the declaration does not name")
-	cmd.Flags().StringVar(&f.at, "at", "", "TIME: compare with the catalog as of then; the server is not read")
+	cmd.Flags().BoolVar(&f.exact, "exact", false, "also compare namespaces that the declaration does not name")
+	cmd.Flags().StringVar(&f.at, "at", "", "TIME: compare with the catalog at that time; the server is not read")
 	cmd.Flags().StringVar(&f.source, "source", "", "the live set's source in the history (default DDLTAIL_SOURCE)")
-	cmd.Flags().StringVar(&f.format, "format", "table", "table, json, mongosh (the script towards the declaration) or junit")
-	cmd.Flags().StringVar(&f.ignore, "ignore", "", "file of accepted differences, a line each: PATTERN # REASON")
+	cmd.Flags().StringVar(&f.format, "format", "table", "table, json, mongosh (the migration script) or junit")
+	cmd.Flags().StringVar(&f.ignore, "ignore", "", "file of accepted differences, one per line: PATTERN # REASON")
 	cmd.Flags().StringVar(&f.write, "write", "", "write the live schema as a declaration: *.js, *.json, *.yaml or a folder")
 	cmd.Flags().BoolVar(&f.allowDestructive, "allow-destructive", false,
-		"mongosh: drop and rebuild too, and shorten expiries; documents are lost")
+		"mongosh: include drops, rebuilds and shorter expiries; documents are lost")
 	cmd.AddCommand(acceptCommand())
 	return cmd
 }
@@ -84,7 +84,7 @@ func acceptCommand() *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if file == "" || reason == "" {
-				return &config.Error{Reason: "--ignore and --reason", Remedy: "name the file, and say why"}
+				return &config.Error{Reason: "--ignore and --reason", Remedy: "set both: the file and the reason"}
 			}
 			if err := drift.Accept(file, args, reason); err != nil {
 				return &config.Error{Reason: "accept", Remedy: err.Error(), Err: err}
@@ -93,7 +93,7 @@ func acceptCommand() *cobra.Command {
 		},
 		DisableFlagsInUseLine: true,
 	}
-	cmd.Flags().StringVar(&file, "ignore", "", "the file, which is created if there is none")
+	cmd.Flags().StringVar(&file, "ignore", "", "the file, which is created if it does not exist")
 	cmd.Flags().StringVar(&reason, "reason", "", "why")
 	return cmd
 }
@@ -106,15 +106,15 @@ func (f driftFlags) check(args []string) error {
 	case f.write == "" && len(args) == 0:
 		return &config.Error{Reason: "DECLARATION", Remedy: "name a file, a folder, a server or history:, or --write PATH"}
 	case f.write != "" && len(args) > 0:
-		return &config.Error{Reason: "--write", Remedy: "it writes the live schema and compares nothing: leave out DECLARATION"}
+		return &config.Error{Reason: "--write", Remedy: "it only writes the live schema: leave out DECLARATION"}
 	case f.allowDestructive && f.format != "mongosh":
 		return &config.Error{Reason: "--allow-destructive", Remedy: "use it with --format mongosh only"}
 	}
 	return nil
 }
 
-// driftQuestion is the query that the flags of `drift` describe.
-type driftQuestion struct {
+// driftQuery is the query that the flags of `drift` describe.
+type driftQuery struct {
 	driftFlags
 	cfg     config.Config
 	at      time.Time
@@ -124,10 +124,10 @@ type driftQuestion struct {
 	declared []string
 }
 
-func (f driftFlags) parse(args []string) (driftQuestion, error) {
-	q := driftQuestion{driftFlags: f, declared: args}
+func (f driftFlags) parse(args []string) (driftQuery, error) {
+	q := driftQuery{driftFlags: f, declared: args}
 	var errs [3]error
-	q.at, errs[0] = optionalMoment("--at", f.at, time.Now())
+	q.at, errs[0] = parseOptionalTime("--at", f.at, time.Now())
 	var err error
 	if q.filter, err = notification.NewFilter(notification.Rules{Namespaces: f.namespaces}); err != nil {
 		errs[1] = &config.Error{Reason: "--ns", Remedy: err.Error(), Err: err}
@@ -144,24 +144,24 @@ func (f driftFlags) parse(args []string) (driftQuestion, error) {
 	return q, err
 }
 
-func (q driftQuestion) includes(ns schema.Namespace) bool {
+func (q driftQuery) includes(ns schema.Namespace) bool {
 	return q.filter.Passes(notification.Change{Operation: notification.ModifyCollection, Database: ns.Database, Collection: ns.Collection})
 }
 
-func (q driftQuestion) run(ctx context.Context, out, notes io.Writer) error {
-	// A declaration can be large, and the process is short: memory goes before speed.
+func (q driftQuery) run(ctx context.Context, out, notes io.Writer) error {
+	// A declaration can be large and the process is short-lived: prefer memory to speed.
 	debug.SetGCPercent(gcPercent)
-	world, err := q.connect(ctx, notes)
+	hist, err := q.connect(ctx, notes)
 	if err != nil {
 		return err
 	}
-	defer world.close()
-	// A mistake in a declaration is found before a server is waited for.
-	declared, err := q.readDeclared(ctx, world)
+	defer hist.close()
+	// Report an error in a declaration before waiting for a server.
+	declared, err := q.readDeclared(ctx, hist)
 	if err != nil {
 		return err
 	}
-	live, err := q.readLive(ctx, world)
+	live, err := q.readLive(ctx, hist)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (q driftQuestion) run(ctx context.Context, out, notes io.Writer) error {
 	if len(unknown) > 0 {
 		return fmt.Errorf("not compared: %s", strings.Join(unknown, "; "))
 	}
-	if err := world.causes(ctx, report.Open); err != nil {
+	if err := hist.causes(ctx, report.Open); err != nil {
 		return err
 	}
 	if err := q.print(out, report, declared, live); err != nil {
@@ -184,9 +184,9 @@ func (q driftQuestion) run(ctx context.Context, out, notes io.Writer) error {
 	return nil
 }
 
-func (q driftQuestion) writeLive(out io.Writer, live schema.Listed) error {
+func (q driftQuery) writeLive(out io.Writer, live schema.Listed) error {
 	if len(live.Unlisted) > 0 {
-		return fmt.Errorf("the server cannot list %s: %s; leave it out by --ns", live.Unlisted[0], live.Unlisted[0].Reason)
+		return fmt.Errorf("the server cannot list %s: %s; exclude it with --ns", live.Unlisted[0], live.Unlisted[0].Reason)
 	}
 	all := q.selected(definitionsOf(live))
 	if err := declaration.Write(q.write, all); err != nil {
@@ -196,7 +196,7 @@ func (q driftQuestion) writeLive(out io.Writer, live schema.Listed) error {
 	return nil
 }
 
-func (q driftQuestion) selected(all schema.Definitions) schema.Definitions {
+func (q driftQuery) selected(all schema.Definitions) schema.Definitions {
 	out := schema.Definitions{}
 	for ns, def := range all {
 		if q.includes(ns) {
@@ -206,8 +206,8 @@ func (q driftQuestion) selected(all schema.Definitions) schema.Definitions {
 	return out
 }
 
-// compare also returns what the server cannot list of the declared namespaces.
-func (q driftQuestion) compare(declared schema.Definitions, live schema.Listed) (drift.Report, []string) {
+// compare also returns the declared namespaces that the server cannot list.
+func (q driftQuery) compare(declared schema.Definitions, live schema.Listed) (drift.Report, []string) {
 	var unknown []string
 	for _, u := range live.Unlisted {
 		for ns, def := range declared {
@@ -235,7 +235,7 @@ func definitionsOf(l schema.Listed) schema.Definitions {
 	return out
 }
 
-func (q driftQuestion) print(out io.Writer, r drift.Report, declared schema.Definitions, live schema.Listed) error {
+func (q driftQuery) print(out io.Writer, r drift.Report, declared schema.Definitions, live schema.Listed) error {
 	switch q.format {
 	case "json":
 		return r.WriteJSON(out)

@@ -25,82 +25,82 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// driftWorld is what a comparison reads from: the history, if it can be reached.
-type driftWorld struct {
+// driftHistory is the history that a comparison reads, if it can be reached.
+type driftHistory struct {
 	cfg    config.Config
 	client *mongo.Client
-	// db is nil where the history cannot be reached; reason says why.
+	// db is nil if the history cannot be reached, for the reason in reason.
 	db     *mongo.Database
 	reason error
-	// source is the live set's in the history; empty where the history has none.
+	// source is the live set's source in the history; empty if the history has none.
 	source string
-	// notes is where it says what a moment of the history does not know.
+	// notes receives what the history does not know about a time.
 	notes io.Writer
 }
 
-func (w *driftWorld) close() {
-	if w.client != nil {
-		disconnect(w.client)
+func (h *driftHistory) close() {
+	if h.client != nil {
+		disconnect(h.client)
 	}
 }
 
-// connect opens the history. A comparison of servers needs none: the changes are not known
-// then.
-func (q driftQuestion) connect(ctx context.Context, notes io.Writer) (*driftWorld, error) {
-	w := &driftWorld{cfg: q.cfg, source: q.source, notes: notes}
-	if w.source == "" {
-		w.source = q.cfg.Source
+// connect opens the history. It is optional for a comparison of servers; without it the
+// changes are not known.
+func (q driftQuery) connect(ctx context.Context, notes io.Writer) (*driftHistory, error) {
+	h := &driftHistory{cfg: q.cfg, source: q.source, notes: notes}
+	if h.source == "" {
+		h.source = q.cfg.Source
 	}
 	client, err := store.Connect(q.cfg.Sink.Options())
 	if err != nil {
 		return nil, err
 	}
-	w.client = client
-	w.reason = awaitStep(ctx, zap.NewNop(), historyLimit, func(ctx context.Context) error {
-		w.db, err = openSink(ctx, client, q.cfg)
+	h.client = client
+	h.reason = awaitStep(ctx, zap.NewNop(), historyLimit, func(ctx context.Context) error {
+		h.db, err = openSink(ctx, client, q.cfg)
 		return err
 	})
-	if w.reason == nil {
-		w.source, w.reason = w.soleSource(ctx)
+	if h.reason == nil {
+		h.source, h.reason = h.soleSource(ctx)
 	}
-	if w.reason != nil {
-		w.db = nil
+	if h.reason != nil {
+		h.db = nil
 	}
-	return w, ctx.Err()
+	return h, ctx.Err()
 }
 
-// soleSource returns the source that was named, or the only one.
-func (w *driftWorld) soleSource(ctx context.Context) (string, error) {
-	known, err := history.NewReader(w.db).Sources(ctx)
+// soleSource returns the source given by --source, or the only one.
+func (h *driftHistory) soleSource(ctx context.Context) (string, error) {
+	known, err := history.NewReader(h.db).Sources(ctx)
 	if err != nil {
 		return "", err
 	}
 	switch {
-	case w.source != "":
+	case h.source != "":
 		for _, s := range known {
-			if s == w.source {
+			if s == h.source {
 				return s, nil
 			}
 		}
-		return "", &config.Error{Reason: "--source " + w.source, Remedy: "the history has " + strings.Join(known, ", ")}
+		return "", &config.Error{Reason: "--source " + h.source, Remedy: "the history has " + strings.Join(known, ", ")}
 	case len(known) == 1:
 		return known[0], nil
 	case len(known) == 0:
-		return "", fmt.Errorf("%s holds no history", w.db.Name())
+		return "", fmt.Errorf("the database %s has no history", h.db.Name())
 	}
-	return "", &config.Error{Reason: "--source", Remedy: "the history has " + strings.Join(known, ", ") + ": name the live set's"}
+	return "", &config.Error{Reason: "--source", Remedy: "the history has " + strings.Join(known, ", ") + ": select that of the live set"}
 }
 
-// needed returns the history, or why it cannot be read.
-func (w *driftWorld) needed() (history.Reader, error) {
-	if w.db == nil {
-		return history.Reader{}, w.reason
+// reader returns the history, or the reason why it cannot be read.
+func (h *driftHistory) reader() (history.Reader, error) {
+	if h.db == nil {
+		return history.Reader{}, h.reason
 	}
-	return history.NewReader(w.db), nil
+	return history.NewReader(h.db), nil
 }
 
-// readDeclared reads all declarations as one.
-func (q driftQuestion) readDeclared(ctx context.Context, w *driftWorld) (schema.Definitions, error) {
+// readDeclared reads and merges all declarations.
+func (q driftQuery) readDeclared(ctx context.Context, h *driftHistory) (schema.Definitions, error) {
 	declared := schema.Definitions{}
 	var files []string
 	for _, arg := range q.declared {
@@ -110,7 +110,7 @@ func (q driftQuestion) readDeclared(ctx context.Context, w *driftWorld) (schema.
 		case strings.HasPrefix(arg, "mongodb://"), strings.HasPrefix(arg, "mongodb+srv://"):
 			some, err = serverDefinitions(ctx, arg)
 		case strings.HasPrefix(arg, "history:"):
-			some, err = w.asOf(ctx, strings.TrimPrefix(arg, "history:"))
+			some, err = h.asOf(ctx, strings.TrimPrefix(arg, "history:"))
 		default:
 			files = append(files, arg)
 			continue
@@ -139,28 +139,28 @@ func (q driftQuestion) readDeclared(ctx context.Context, w *driftWorld) (schema.
 }
 
 // asOf reads SOURCE[@TIME] from the history.
-func (w *driftWorld) asOf(ctx context.Context, text string) (schema.Definitions, error) {
-	reader, err := w.needed()
+func (h *driftHistory) asOf(ctx context.Context, text string) (schema.Definitions, error) {
+	reader, err := h.reader()
 	if err != nil {
 		return nil, err
 	}
 	source, at, _ := strings.Cut(text, "@")
 	if source == "" {
-		source = w.source
+		source = h.source
 	}
 	when := time.Now()
 	if at != "" {
-		if when, err = moment("history:", at, time.Now()); err != nil {
+		if when, err = parseTime("history:", at, time.Now()); err != nil {
 			return nil, err
 		}
 	}
-	return w.schema(ctx, reader, history.AsOf{Source: source, At: when})
+	return h.schema(ctx, reader, history.AsOf{Source: source, At: when})
 }
 
-// schema reads a moment of the history, and notes where it is not certain.
-func (w *driftWorld) schema(ctx context.Context, reader history.Reader, at history.AsOf) (schema.Definitions, error) {
+// schema reads the schema at a time from the history, and writes notes on what is uncertain.
+func (h *driftHistory) schema(ctx context.Context, reader history.Reader, at history.AsOf) (schema.Definitions, error) {
 	all, notes, err := reader.Schema(ctx, at)
-	answer{notes: w.notes}.note(notes)
+	historySession{notes: h.notes}.note(notes)
 	return all, err
 }
 
@@ -194,17 +194,17 @@ func listServer(ctx context.Context, opts *options.ClientOptions, scope schema.S
 	return listing.List(ctx, scope)
 }
 
-// readLive lists the server or, with --at, reads the catalog as of then.
-func (q driftQuestion) readLive(ctx context.Context, w *driftWorld) (schema.Listed, error) {
+// readLive lists the server or, with --at, reads the catalog at that time.
+func (q driftQuery) readLive(ctx context.Context, h *driftHistory) (schema.Listed, error) {
 	if q.at.IsZero() {
 		listed, err := listServer(ctx, q.cfg.MongoDB.Options(), schema.Scope{Own: store.Collections(q.cfg.Database)})
 		return listed, usererror.Listing(err, q.cfg.MongoDB.PathIsAuthSource())
 	}
-	reader, err := w.needed()
+	reader, err := h.reader()
 	if err != nil {
 		return schema.Listed{}, err
 	}
-	all, err := w.schema(ctx, reader, history.AsOf{Source: w.source, At: q.at})
+	all, err := h.schema(ctx, reader, history.AsOf{Source: h.source, At: q.at})
 	if err != nil {
 		return schema.Listed{}, err
 	}
@@ -216,12 +216,12 @@ func (q driftQuestion) readLive(ctx context.Context, w *driftWorld) (schema.List
 	return listed, nil
 }
 
-// causes finds the change behind each difference.
-func (w *driftWorld) causes(ctx context.Context, differences []drift.Difference) error {
-	if w.db == nil {
+// causes finds the change that caused each difference.
+func (h *driftHistory) causes(ctx context.Context, differences []drift.Difference) error {
+	if h.db == nil {
 		return nil
 	}
-	reader := history.NewReader(w.db)
+	reader := history.NewReader(h.db)
 	effects := map[drift.Kind]history.Effect{
 		drift.Missing: history.Dropped, drift.Unexpected: history.Created, drift.Different: history.Altered,
 	}
@@ -230,7 +230,7 @@ func (w *driftWorld) causes(ctx context.Context, differences []drift.Difference)
 		for _, detail := range d.Details {
 			sought.Options = append(sought.Options, detail.Option)
 		}
-		c, ok, err := reader.Cause(ctx, w.source, sought)
+		c, ok, err := reader.Cause(ctx, h.source, sought)
 		if err != nil {
 			return err
 		}

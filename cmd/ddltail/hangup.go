@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// hangup calls functions on SIGHUP, which then does not end the process: what they read
-// from files is read again.
+// hangup calls functions on SIGHUP, to reload what they read from files. SIGHUP then does not
+// end the process.
 type hangup struct {
 	signals chan os.Signal
 
@@ -17,7 +17,7 @@ type hangup struct {
 	calls []func()
 }
 
-// catchHangup starts to catch SIGHUP. One that arrives before run is called then.
+// catchHangup starts to catch SIGHUP. A signal that arrives before run is handled by run.
 func catchHangup() *hangup {
 	h := &hangup{signals: make(chan os.Signal, 1)}
 	signal.Notify(h.signals, syscall.SIGHUP)

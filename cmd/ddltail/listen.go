@@ -40,8 +40,8 @@ func listenCommand() *cobra.Command {
 		Use:   "listen [--stdout]",
 		Short: "Deliver every unprocessed notification to the backend and other receivers; until SIGINT or SIGTERM",
 		Long: "Deliver every unprocessed notification to the backend at DDLTAIL_BACKEND_URL and to the receivers of\n" +
-			"DDLTAIL_RECEIVERS_FILE, at least once and in the order of its collections, then mark it processed; remove\n" +
-			"old processed ones each hour. SIGHUP reads the receivers again. Until SIGINT or SIGTERM.",
+			"DDLTAIL_RECEIVERS_FILE, at least once and in oplog order within each collection, then mark it processed;\n" +
+			"remove old processed ones every hour. SIGHUP reloads the receivers. Until SIGINT or SIGTERM.",
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -176,7 +176,7 @@ func setName(ctx context.Context, db *mongo.Database) string {
 	var hello struct {
 		SetName string `bson:"setName"`
 	}
-	// It is only a label.
+	// The name is only a label: an error is ignored.
 	_ = db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
 	return hello.SetName
 }
@@ -224,7 +224,7 @@ func listenRows(s *listener.Status) []web.Row {
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
 		{Name: "handing over", Value: ready},
-		{Name: "learns of new ones by", Value: orUnknown(mode)},
+		{Name: "new notifications by", Value: orUnknown(mode)},
 		{Name: "unprocessed", Value: unprocessed},
 	}
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// configure reads the configuration, starts logging, and warns of what is most likely a
-// typing error.
+// configure reads the configuration, starts logging, and warns about likely typing errors.
 func configure(ctx context.Context, limit time.Duration, required ...config.Requirement) (config.Config, *zap.Logger, error) {
 	cfg, err := load(ctx, limit, required...)
 	if err != nil {
@@ -24,16 +23,16 @@ func configure(ctx context.Context, limit time.Duration, required ...config.Requ
 		return config.Config{}, nil, err
 	}
 	if len(cfg.Unknown) > 0 {
-		log.Warn("variables that mean nothing to ddltail", zap.Strings("names", cfg.Unknown))
+		log.Warn("unknown variables are ignored", zap.Strings("names", cfg.Unknown))
 	}
 	if len(cfg.UnknownOptions) > 0 {
-		log.Warn("options in the URI that mean nothing to the driver", zap.Strings("names", cfg.UnknownOptions))
+		log.Warn("unknown URI options are ignored by the driver", zap.Strings("names", cfg.UnknownOptions))
 	}
 	return cfg, log, nil
 }
 
-// load reads the configuration. A name of an SRV record that DNS does not know may yet
-// come, like a host: it waits for it up to the limit.
+// load reads the configuration. It waits up to the limit for an SRV name that DNS does not
+// know yet, as for a host.
 func load(ctx context.Context, limit time.Duration, required ...config.Requirement) (config.Config, error) {
 	deadline := time.Now().Add(limit)
 	waiting := false

@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 )
 
-// newLogger logs to stderr: stdout is for data.
+// newLogger returns a logger to stderr; stdout is for data.
 func newLogger(c config.Log) (*zap.Logger, error) {
 	level, err := zapcore.ParseLevel(c.Level)
 	if err != nil {
@@ -26,7 +26,7 @@ func logsJSON(format string) bool {
 	return format == "json" || format == "" && !term.IsTerminal(int(os.Stderr.Fd()))
 }
 
-// reportJSON writes errors as lines of the log, which is JSON; usage is empty unless the
+// reportJSON writes errors as JSON log lines; usage is empty unless the
 // command line is wrong.
 func reportJSON(w io.Writer, texts []string, usage string) {
 	log := zap.New(zapcore.NewCore(encoder("json"), zapcore.AddSync(w), zapcore.ErrorLevel))

@@ -50,7 +50,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		if isDaemon(cmd) {
 			return 0
 		}
-		err = errors.New("interrupted before it was complete")
+		err = errors.New("interrupted before completion")
 	case !started:
 		err = wrongUsage{err, cmd.UseLine()}
 	}
@@ -80,7 +80,7 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// wrongUsage is a mistake in the command line.
+// wrongUsage is an error in the command line.
 type wrongUsage struct {
 	error
 	usage string
@@ -98,7 +98,7 @@ func logs(cmd *cobra.Command) bool {
 	return logsJSON(format) && (format != "" || isDaemon(cmd))
 }
 
-// report prints the errors, one on a line.
+// report prints the errors, one per line.
 func report(w io.Writer, err error, json bool) {
 	texts := []string{oneLine(privileges.Short(err))}
 	var mistakes config.Errors

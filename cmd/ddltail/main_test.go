@@ -119,7 +119,7 @@ func TestStopped(t *testing.T) {
 	}{
 		"run":             {0, ""},
 		"listen --stdout": {0, ""},
-		"setup":           {exitFailed, "ddltail: interrupted before it was complete\n"},
+		"setup":           {exitFailed, "ddltail: interrupted before completion\n"},
 	} {
 		var out bytes.Buffer
 		if code := execute(stopped, strings.Fields(args), &out, &out); code != want.code || out.String() != want.text {

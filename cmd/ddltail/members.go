@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// seedsOf returns where to begin looking for the members of the set to tail.
+// seedsOf returns the seeds from which the members of the set are discovered.
 func seedsOf(cfg config.Config) replicaset.Seeds {
 	return replicaset.Seeds{
 		Hosts: cfg.MongoDB.Hosts(), Options: cfg.MongoDB.Options(), Direct: cfg.MongoDB.Direct(),

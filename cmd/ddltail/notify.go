@@ -20,13 +20,13 @@ func notifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "notify OPERATION [COLLECTION [INDEX]] [--database DB] [--to DB.COLLECTION] [--statement TEXT]",
 		Short: "Write one notification by hand",
-		Long:  "Write one notification by hand, of a change that has just been made.\n\nOperations: " + operationNames() + ".",
+		Long:  "Write one notification by hand, for a change that has just been made.\n\nOperations: " + operationNames() + ".",
 		Example: "  ddltail notify CREATE_COLLECTION payments\n" +
 			"  ddltail notify CREATE_INDEX transactions amount_idx\n" +
 			"  ddltail notify RENAME_COLLECTION payments --to banking_db.paid\n" +
 			"  ddltail notify DROP_DATABASE --database banking_db",
 		DisableFlagsInUseLine: true,
-		Args:                  func(_ *cobra.Command, args []string) error { return readWords(&change, args) },
+		Args:                  func(_ *cobra.Command, args []string) error { return readArguments(&change, args) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := configure(cmd.Context(), startLimit)
 			if err != nil {
@@ -38,9 +38,9 @@ func notifyCommand() *cobra.Command {
 			return writeNotification(cmd.Context(), cfg, change, log)
 		},
 	}
-	cmd.Flags().StringVar(&change.Database, "database", "", "where the change was made (default: DDLTAIL_DATABASE or the URI's path, if there is one)")
+	cmd.Flags().StringVar(&change.Database, "database", "", "the database of the change (default: DDLTAIL_DATABASE or the URI's path, if set)")
 	cmd.Flags().StringVar(&change.To, "to", "", "the new full name of a renamed collection")
-	cmd.Flags().StringVar(&change.Statement, "statement", "", "the text that consumers show (default: operation and target in words)")
+	cmd.Flags().StringVar(&change.Statement, "statement", "", "the text that consumers show (default: the operation and its target)")
 	return cmd
 }
 
@@ -52,11 +52,11 @@ func operationNames() string {
 	return strings.Join(names, ", ")
 }
 
-// readWords takes the words of the command line into the change, which has the flags
-// already. The database may still come from the configuration.
-func readWords(change *notify.Change, args []string) error {
+// readArguments sets the fields that are arguments of the command line. The flags are set
+// already; the database may still come from the configuration.
+func readArguments(change *notify.Change, args []string) error {
 	if len(args) < 1 || len(args) > 3 {
-		return fmt.Errorf("want an operation, its collection and, for an index, that: got %d words", len(args))
+		return fmt.Errorf("want OPERATION [COLLECTION [INDEX]]: got %d arguments", len(args))
 	}
 	words := append(args, "", "")
 	change.Operation, change.Collection, change.Index = strings.ToUpper(words[0]), words[1], words[2]
@@ -70,7 +70,7 @@ func readWords(change *notify.Change, args []string) error {
 func writeNotification(ctx context.Context, cfg config.Config, change notify.Change, log *zap.Logger) error {
 	var invalid *notify.InvalidError
 	if errors.As(change.Validate(), &invalid) {
-		return &config.Error{Reason: invalid.Reason, Remedy: "name it with --database"}
+		return &config.Error{Reason: invalid.Reason, Remedy: "set --database"}
 	}
 	return withSink(ctx, cfg, log, consumer(cfg, "notify"), func(ctx context.Context, db *mongo.Database) error {
 		if err := notify.SchemaChange(ctx, db, change); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// packagingCommands write what a package holds beside the program.
+// packagingCommands write the files of a package other than the program.
 func packagingCommands() []*cobra.Command {
 	return []*cobra.Command{{
 		Use:    "packaging DIR",
@@ -32,7 +32,7 @@ func packagingCommands() []*cobra.Command {
 
 // writeManual writes a page for each command. Its date is SOURCE_DATE_EPOCH.
 func writeManual(root *cobra.Command, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // it is packed for all to read
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // packaged files are readable by all
 		return fmt.Errorf("create the folder of man pages: %w", err)
 	}
 	root.DisableAutoGenTag = true
@@ -77,7 +77,7 @@ func writeCompletions(root *cobra.Command, dir string) error {
 		"fish/ddltail.fish": func(path string) error { return root.GenFishCompletionFile(path, true) },
 	} {
 		path = filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // it is packed for all to read
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // packaged files are readable by all
 			return fmt.Errorf("create the folder of completions: %w", err)
 		}
 		if err := write(path); err != nil {

@@ -18,16 +18,16 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// privilegesEvery is how often `run` reads what its user may do.
+// privilegesEvery is how often `run` reads its user's privileges.
 const privilegesEvery = 10 * time.Minute
 
-// use is what `run` does with a configuration.
+// use returns what `run` needs privileges for with a configuration.
 func use(cfg config.Config) privileges.Use {
 	return privileges.Use{Database: cfg.Database, HistoryTTL: cfg.HistoryTTL > 0, Actor: cfg.Actor.On(), GetLog: cfg.Actor.GetLog, NoQueue: !writesQueue(cfg)}
 }
 
-// checkPrivileges makes the check that `status` makes. The error names all without which
-// `run` cannot begin; watchPrivileges reports the rest.
+// checkPrivileges checks the same privileges as `status`. The error names all those without
+// which `run` cannot start; watchPrivileges reports the others.
 func (d *daemon) checkPrivileges(ctx context.Context, db *mongo.Database, source string) error {
 	missing, err := d.missingPrivileges(ctx, db)
 	if err != nil {
@@ -43,8 +43,8 @@ func (d *daemon) checkPrivileges(ctx context.Context, db *mongo.Database, source
 	return missingError(missing, privileges.RequiredOnce)
 }
 
-// checkConsumer makes the same check for a command that connects to the sink alone. It
-// returns what is missing that the command can do without.
+// checkConsumer is the same check for a command that connects only to the sink. It returns
+// the missing privileges that are optional for the command.
 func checkConsumer(ctx context.Context, db *mongo.Database, use privileges.Use) (privileges.Missing, error) {
 	user, err := privileges.Read(ctx, db.Client())
 	if err != nil {
@@ -57,7 +57,7 @@ func checkConsumer(ctx context.Context, db *mongo.Database, use privileges.Use) 
 	return missing, nil
 }
 
-// missingError joins what is missing with one of the effects; nil if nothing is.
+// missingError joins the missing privileges that have one of the effects; nil if there are none.
 func missingError(missing []privileges.Missing, effects ...privileges.Effect) error {
 	var errs []error
 	for _, m := range missing {
@@ -68,8 +68,8 @@ func missingError(missing []privileges.Missing, effects ...privileges.Effect) er
 	return errors.Join(errs...)
 }
 
-// watchPrivileges keeps the metric of missing privileges, and logs each change: a privilege
-// that is revoked shows elsewhere only when it is needed.
+// watchPrivileges updates the metric of missing privileges and logs each change: otherwise a
+// revoked privilege would be noticed only when it is needed.
 func (d *daemon) watchPrivileges(ctx context.Context, db *mongo.Database) error {
 	var logged string
 	for {
@@ -83,7 +83,7 @@ func (d *daemon) watchPrivileges(ctx context.Context, db *mongo.Database) error 
 			if text := texts(missing); text != logged {
 				logMissing(d.log, missing)
 				if len(missing) == 0 {
-					d.log.Info("no privilege is missing any more")
+					d.log.Info("all privileges are granted again")
 				}
 				logged = text
 			}
@@ -108,7 +108,7 @@ func logMissing(log *zap.Logger, missing []privileges.Missing) {
 	}
 }
 
-// missingPrivileges reads what the users lack, on the set and on the sink.
+// missingPrivileges reads the privileges that the users lack, on the set and on the sink.
 func (d *daemon) missingPrivileges(ctx context.Context, db *mongo.Database) ([]privileges.Missing, error) {
 	view, err := replicaset.Discover(ctx, d.seeds)
 	if err != nil {
@@ -116,7 +116,7 @@ func (d *daemon) missingPrivileges(ctx context.Context, db *mongo.Database) ([]p
 	}
 	candidates := view.Candidates(d.cfg.ReadPreference)
 	if len(candidates) == 0 {
-		return nil, errors.New("no member fits the read preference")
+		return nil, errors.New("no member matches the read preference")
 	}
 	client, err := replicaset.Connect(ctx, d.seeds.Options, candidates[0].Host)
 	if err != nil {

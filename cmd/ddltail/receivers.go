@@ -21,8 +21,8 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// maxAnswer is how much of a response is printed, in characters.
-const maxAnswer = 2000
+// maxResponse bounds the printed part of a line of a response, in characters.
+const maxResponse = 2000
 
 func receiversCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -65,7 +65,7 @@ func receiversTestCommand() *cobra.Command {
 func receiversRenderCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "render NAME ID",
-		Short: "Print what a receiver would get for a change of the history; nothing is sent",
+		Short: "Print the message of a receiver for a change in the history, without sending it",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := findReceiver(args[0])
@@ -73,12 +73,12 @@ func receiversRenderCommand() *cobra.Command {
 				return err
 			}
 			defer r.Close()
-			return withHistory(cmd, "", func(ctx context.Context, a answer) error { return a.render(ctx, r, args[1]) })
+			return withHistory(cmd, "", func(ctx context.Context, h historySession) error { return h.render(ctx, r, args[1]) })
 		},
 	}
 }
 
-// findReceiver returns the receiver of that name, backend for BACKEND_URL.
+// findReceiver returns the receiver with this name; "backend" is that of BACKEND_URL.
 func findReceiver(name string) (receivers.Receiver, error) {
 	cfg, err := config.Load(time.Now())
 	if err != nil {
@@ -89,7 +89,7 @@ func findReceiver(name string) (receivers.Receiver, error) {
 		return receivers.Receiver{}, err
 	}
 	if len(all) == 0 {
-		return receivers.Receiver{}, &config.Error{Reason: "no receivers", Remedy: "set DDLTAIL_RECEIVERS_FILE or DDLTAIL_BACKEND_URL"}
+		return receivers.Receiver{}, &config.Error{Reason: "no receiver is configured", Remedy: "set DDLTAIL_RECEIVERS_FILE or DDLTAIL_BACKEND_URL"}
 	}
 	var names []string
 	for _, r := range all {
@@ -129,7 +129,7 @@ func allReceivers(cfg config.Config) ([]receivers.Receiver, error) {
 	return all, nil
 }
 
-// printExchanges prints requests and responses. It is an error if one was not accepted.
+// printExchanges prints requests and responses. It returns an error if a request was not accepted.
 func printExchanges(out io.Writer, name string, exchanges []receivers.Exchange) error {
 	failed := false
 	for _, e := range exchanges {
@@ -140,7 +140,7 @@ func printExchanges(out io.Writer, name string, exchanges []receivers.Exchange) 
 		}
 		fmt.Fprintf(out, "%s: %s\n", e.Action, terminal.Escape(text))
 		for line := range strings.Lines(strings.ToValidUTF8(string(e.Answer.Body), "\uFFFD")) {
-			fmt.Fprintf(out, "  %s\n", terminal.Cut(terminal.Escape(strings.TrimRight(line, "\r\n")), maxAnswer))
+			fmt.Fprintf(out, "  %s\n", terminal.Cut(terminal.Escape(strings.TrimRight(line, "\r\n")), maxResponse))
 		}
 	}
 	if failed {
@@ -150,8 +150,8 @@ func printExchanges(out io.Writer, name string, exchanges []receivers.Exchange) 
 }
 
 // render prints the body of a stored change, JSON indented.
-func (a answer) render(ctx context.Context, r receivers.Receiver, id string) error {
-	c, err := a.find(ctx, id)
+func (h historySession) render(ctx context.Context, r receivers.Receiver, id string) error {
+	c, err := h.find(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -164,8 +164,8 @@ func (a answer) render(ctx context.Context, r receivers.Receiver, id string) err
 		body = indented.Bytes()
 	}
 	for line := range strings.Lines(string(body)) {
-		if _, err := fmt.Fprintln(a.out, terminal.Escape(strings.TrimSuffix(line, "\n"))); err != nil {
-			return fmt.Errorf("write the answer: %w", err)
+		if _, err := fmt.Fprintln(h.out, terminal.Escape(strings.TrimSuffix(line, "\n"))); err != nil {
+			return fmt.Errorf("write the output: %w", err)
 		}
 	}
 	return nil

@@ -12,10 +12,10 @@ import (
 	"github.com/ddltail/ddltail/internal/receivers"
 )
 
-// receiverSource reads the receivers of `listen`, again on SIGHUP.
+// receiverSource reads the receivers of `listen`, at startup and on SIGHUP.
 type receiverSource struct {
 	cfg config.Config
-	// stdout takes the place of BACKEND_URL; nil without --stdout.
+	// stdout replaces BACKEND_URL; nil without --stdout.
 	stdout *delivery.Stream
 
 	mu   sync.Mutex
@@ -23,7 +23,7 @@ type receiverSource struct {
 }
 
 // read returns the receivers of the file, and that of --stdout or BACKEND_URL. The error is
-// config.Errors, one for each mistake.
+// config.Errors, one for each invalid value.
 func (s *receiverSource) read() ([]listener.Receiver, error) {
 	cfg := s.cfg
 	if s.stdout != nil {
@@ -42,7 +42,7 @@ func (s *receiverSource) read() ([]listener.Receiver, error) {
 	}
 	var wired []listener.Receiver
 	if s.stdout != nil {
-		wired = append(wired, listener.Receiver{Name: listener.StdoutReceiver, Target: lines{s.stdout}, Remedy: "check what reads the lines"})
+		wired = append(wired, listener.Receiver{Name: listener.StdoutReceiver, Target: lines{s.stdout}, Remedy: "check the program that reads stdout"})
 	}
 	for _, r := range all {
 		wired = append(wired, wiredReceiver(r))
@@ -61,7 +61,8 @@ func wiredReceiver(r receivers.Receiver) listener.Receiver {
 	return wired
 }
 
-// reload reads the receivers again. A mistake in the file is logged, and changes nothing.
+// reload reads the receivers again. If the file is invalid, the error is logged and the
+// receivers do not change.
 func (s *receiverSource) reload(l *listener.Listener) {
 	all, err := s.read()
 	if err != nil {
@@ -91,7 +92,7 @@ func (s *receiverSource) close() {
 	}
 }
 
-// messages is a receiver as the listener uses it.
+// messages adapts a receiver to the listener.
 type messages struct{ receiver receivers.Receiver }
 
 // Deliver sends notifications as one message.
@@ -106,7 +107,7 @@ func (m messages) Deliver(ctx context.Context, all []listener.Notification) deli
 // lines prints notifications as lines of JSON.
 type lines struct{ stream *delivery.Stream }
 
-// Deliver prints one notification: the receiver has no digest.
+// Deliver prints one notification: stdout has no digest.
 func (l lines) Deliver(ctx context.Context, all []listener.Notification) delivery.Outcome {
 	body, err := all[0].JSON()
 	if err != nil {

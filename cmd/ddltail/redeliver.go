@@ -20,10 +20,10 @@ func redeliverCommand() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "redeliver [--id ID…] [--rejected] [--since TIME] [--receiver NAME] [--dry-run]",
-		Short: "Deliver notifications again: those named, those that were rejected, or all since a time",
-		Long: "Mark notifications as unprocessed, so that `ddltail listen` delivers them again. What cleanup has removed\n" +
-			"is taken from the history. The webhook-id does not change. --id, --rejected and --since narrow the selection;\n" +
-			"at least one is required. Notifications that are still unprocessed, and duplicates, are left alone.\n\n" +
+		Short: "Deliver notifications again: by ID, those that were rejected, or all since a time",
+		Long: "Mark notifications as unprocessed, so that `ddltail listen` delivers them again. Those that cleanup\n" +
+			"has removed are restored from the history. The webhook-id does not change. --id, --rejected and --since\n" +
+			"select notifications; at least one is required. Unprocessed notifications and duplicates are not changed.\n\n" +
 			"TIME is RFC 3339, a local time as `ddltail history` prints it, or an age: 90s, 2h, 1d, 2w.",
 		Example: "  ddltail redeliver --rejected --dry-run\n" +
 			"  ddltail redeliver --since 2h --receiver backend\n" +
@@ -31,14 +31,14 @@ func redeliverCommand() *cobra.Command {
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && len(r.IDs) == 0 {
-				return fmt.Errorf("unexpected argument %q: name notifications with --id", args[0])
+				return fmt.Errorf("unexpected argument %q: select notifications with --id", args[0])
 			}
 			r.IDs = append(r.IDs, args...)
 			if len(r.IDs) == 0 && !r.Rejected && since == "" {
 				return errors.New("want --id, --rejected or --since")
 			}
 			var err error
-			r.Since, err = optionalMoment("--since", since, time.Now())
+			r.Since, err = parseOptionalTime("--since", since, time.Now())
 			return err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,8 +57,8 @@ func redeliverCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&r.IDs, "id", nil, "an ID as in the tables of `ddltail history`, or a whole _id; may be repeated")
-	cmd.Flags().BoolVar(&r.Rejected, "rejected", false, "only those that ended undelivered: rejected, malformed or expired")
-	cmd.Flags().StringVar(&since, "since", "", "TIME: only those whose timestamp is not before it")
+	cmd.Flags().BoolVar(&r.Rejected, "rejected", false, "only undelivered ones: rejected, malformed or expired")
+	cmd.Flags().StringVar(&since, "since", "", "TIME: only those with a timestamp from then on")
 	cmd.Flags().StringVar(&r.Receiver, "receiver", "", "only for this receiver")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print how many would be delivered again")
 	return cmd

@@ -17,8 +17,8 @@ const (
 	retainAgain = time.Minute
 )
 
-// retain removes history that is older than HISTORY_TTL, each hour. Without a limit
-// it has nothing to do.
+// retain removes history that is older than HISTORY_TTL, every hour. Without HISTORY_TTL it
+// returns at once.
 func (d *daemon) retain(ctx context.Context, db *mongo.Database, source string) error {
 	if d.cfg.HistoryTTL == 0 {
 		return nil

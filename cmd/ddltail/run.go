@@ -20,7 +20,7 @@ import (
 const (
 	// startLimit is how long a command waits for servers that are starting.
 	startLimit = time.Minute
-	// historyLimit is the same for a command whose user waits for the output.
+	// historyLimit is the same for interactive commands.
 	historyLimit = 5 * time.Second
 	// defaultRunAddr is where `run` serves HTTP.
 	defaultRunAddr = ":9797"

@@ -22,7 +22,7 @@ import (
 // memoryShare is the part of the cgroup's limit that Go's heap may use.
 const memoryShare = 0.9
 
-// service is what `run` and `listen` have in common: HTTP in addition to the work.
+// service is what `run` and `listen` have in common: they serve HTTP while they work.
 type service struct {
 	cfg      config.Config
 	log      *zap.Logger
@@ -66,8 +66,8 @@ func (s service) handler() http.Handler {
 	return h
 }
 
-// limitMemory makes the garbage collector work harder before the process exceeds the limit
-// of its cgroup. GOMEMLIMIT, where it is set, has precedence.
+// limitMemory sets Go's memory limit from that of the cgroup, so that the garbage collector
+// runs more often before the process exceeds it. GOMEMLIMIT has precedence.
 func limitMemory(log *zap.Logger) {
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare))
 	switch {

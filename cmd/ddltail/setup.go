@@ -38,7 +38,7 @@ func setupCommand() *cobra.Command {
 	}
 }
 
-// consumer is what a command that reads or writes the queue needs.
+// consumer returns what a command that reads or writes the queue needs privileges for.
 func consumer(cfg config.Config, command string) privileges.Use {
 	return privileges.Use{Role: privileges.Listen, Command: command, Database: cfg.Database}
 }
@@ -96,6 +96,6 @@ func openSink(ctx context.Context, client *mongo.Client, cfg config.Config) (*mo
 func disconnect(client *mongo.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
-	// The process ends: the connections go with it.
+	// The process ends and closes its connections anyway.
 	_ = client.Disconnect(ctx)
 }

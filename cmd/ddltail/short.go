@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 )
 
-// shortErrors is a core that logs errors without the commands that servers repeat in their
-// refusals: these are long, and hold values of users' documents and signatures.
+// shortErrors is a core that removes from errors the commands that servers repeat in
+// their replies: they are long and contain values of users' documents and signatures.
 type shortErrors struct{ zapcore.Core }
 
 // With returns the core with fields.
@@ -49,7 +49,7 @@ func shortFields(fields []zapcore.Field) []zapcore.Field {
 	return short
 }
 
-// shortProbe returns a probe whose error is short: anyone may read it.
+// shortProbe returns a probe with a short error, because probes need no authentication.
 func shortProbe(probe func() error) func() error {
 	return func() error {
 		if err := probe(); err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/ddltail/ddltail/internal/sink/registry"
 )
 
-// openSinks opens the configured sinks. Those that must not hold the position write from a
-// queue.
+// openSinks opens the configured sinks. Those that must not delay the checkpoint write from
+// a queue in memory.
 func openSinks(cfg config.Config, report sink.Report) ([]sink.Output, error) {
 	outputs, err := registry.Kinds().Open(cfg.Sinks, cfg.SinkValues, sink.Resources{Stdout: os.Stdout, Report: report})
 	if err != nil {
@@ -39,7 +39,7 @@ func reopenFiles(outputs []sink.Output, log *zap.Logger) {
 			continue
 		}
 		if err := s.Reopen(); err != nil {
-			log.Warn("the sink cannot be reopened; retrying with the next write", zap.String("sink", o.Name()), zap.Error(err))
+			log.Warn("sink not reopened; retrying with the next write", zap.String("sink", o.Name()), zap.Error(err))
 		}
 	}
 }
@@ -93,7 +93,7 @@ func (r sinkReport) Refused(name, id string, err error) {
 // Failed implements sink.Report.
 func (r sinkReport) Failed(name string, err error, retryIn time.Duration) {
 	r.metrics.SinkErrors.WithLabelValues(name).Inc()
-	r.log.Warn("sink write failed; retrying, nothing waits for it",
+	r.log.Warn("sink write failed; retrying, the checkpoint does not wait for it",
 		zap.String("sink", name), zap.Duration("again_in", retryIn), zap.Error(err))
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// statusLimit bounds the whole of `status`.
+// statusLimit bounds the run time of `status`.
 const statusLimit = 2 * time.Minute
 
 var errUnhealthy = errors.New("not healthy")
@@ -23,11 +23,11 @@ func statusCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "status [--format table|json]",
-		Short: "Say how ddltail is doing; exit 0 only when healthy",
-		Long: "Say how ddltail is doing: members, position, lag, oplog, privileges, last change, gaps, unprocessed\n" +
-			"notifications, where the catalog differs from the server's, and the drift from DDLTAIL_DECLARED.\n" +
-			"Exit 0 only when healthy: the set has a primary, the position is in the oplog and at most a minute\n" +
-			"behind, no privilege is missing, and the catalog is the server's.",
+		Short: "Show ddltail's health; exit 0 only if healthy",
+		Long: "Show ddltail's health: members, position, lag, oplog, privileges, last change, gaps, unprocessed\n" +
+			"notifications, differences between the catalog and the server's, and drift from DDLTAIL_DECLARED.\n" +
+			"Exit 0 only if healthy: the set has a primary, the position is in the oplog and at most a minute\n" +
+			"behind, no privilege is missing, and the catalog is equal to the server's.",
 		DisableFlagsInUseLine: true,
 		Args:                  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

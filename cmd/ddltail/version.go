@@ -11,9 +11,9 @@ import (
 )
 
 // Set by the linker; a plain `go install` leaves them empty.
-var version, commit string //nolint:gochecknoglobals // -ldflags -X knows no other place
+var version, commit string //nolint:gochecknoglobals // -ldflags -X sets only globals
 
-// build describes this program, from the linker's values or the module's.
+// build returns the version of this program, from the linker flags or the module.
 func build() metrics.Build {
 	b := metrics.Build{Version: version, Commit: commit}
 	info, ok := debug.ReadBuildInfo()
@@ -43,13 +43,13 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// versionLine is what `ddltail version` and `ddltail --version` print.
+// versionLine returns the output of `ddltail version` and `ddltail --version`.
 func versionLine() string {
 	b := build()
 	return fmt.Sprintf("ddltail %s (commit %s, %s)", orUnknown(b.Version), orUnknown(b.Commit), runtime.Version())
 }
 
-// notKnown is what a page or a report shows for what was not measured.
+// notKnown is shown for a value that was not measured.
 const notKnown = "not known"
 
 func orUnknown(s string) string {

@@ -5,33 +5,33 @@ import (
 	"unicode/utf8"
 )
 
-// Evidence is how an actor was found.
+// Evidence is the kind of evidence for an actor.
 type Evidence string
 
 // The kinds of evidence.
 const (
 	// ByLog is a line of the server's log.
 	ByLog Evidence = "log"
-	// BySession is the lsid.uid of the entry, which names the user and nothing else.
+	// BySession is the lsid.uid of the entry, which identifies only the user.
 	BySession Evidence = "lsid"
 )
 
-// ViaMongos is the value of Via where a mongos is between the client and the server.
+// ViaMongos is the value of Via if the client is connected through a mongos.
 const ViaMongos = "mongos"
 
-// maxText bounds what a client chose for itself. Drivers allow 128 bytes for the name of an application.
+// maxText bounds texts that a client chose. Drivers allow 128 bytes for the name of an application.
 const maxText = 512
 
-// Actor is who made a change, as it is stored.
+// Actor identifies who made a change, in its stored form.
 type Actor struct {
 	User      string   `bson:"user,omitempty"`  // user@db
-	Users     []string `bson:"users,omitempty"` // in its place, if a connection had several
+	Users     []string `bson:"users,omitempty"` // instead of User, if a connection had several
 	App       string   `bson:"app,omitempty"`
 	Driver    string   `bson:"driver,omitempty"`
 	Client    string   `bson:"client,omitempty"`
 	Mechanism string   `bson:"mechanism,omitempty"`
 	Via       string   `bson:"via,omitempty"`
-	// Internal reports that the server itself acted: no client connection, or one of the user __system@local.
+	// Internal is true if the server itself made the change: without a client connection, or as the user __system@local.
 	Internal bool     `bson:"internal,omitempty"`
 	Evidence Evidence `bson:"evidence"`
 	Exact    bool     `bson:"exact"`
@@ -40,10 +40,10 @@ type Actor struct {
 // IsZero reports whether no actor is known.
 func (a Actor) IsZero() bool { return a.Evidence == "" }
 
-// Field is a part of an actor that can be left out.
+// Field is an optional field of an actor.
 type Field string
 
-// The fields that can be left out.
+// The optional fields.
 const (
 	FieldUser      Field = "user"
 	FieldApp       Field = "app"
@@ -52,12 +52,12 @@ const (
 	FieldMechanism Field = "mechanism"
 )
 
-// Fields returns all fields that can be left out.
+// Fields returns all optional fields.
 func Fields() []Field {
 	return []Field{FieldUser, FieldApp, FieldDriver, FieldClient, FieldMechanism}
 }
 
-// Only returns the actor with none of these fields but those listed.
+// Only returns the actor with the listed optional fields only.
 func (a Actor) Only(fields []Field) Actor {
 	keep := func(field Field, text string) string {
 		if slices.Contains(fields, field) {
@@ -73,7 +73,7 @@ func (a Actor) Only(fields []Field) Actor {
 	return a
 }
 
-// bounded cuts a text between two characters.
+// bounded truncates a text to maxText bytes, at a character boundary.
 func bounded(text string) string {
 	if len(text) <= maxText {
 		return text
@@ -85,7 +85,7 @@ func bounded(text string) string {
 	return text[:cut]
 }
 
-// Agrees reports whether two actors can be one, who used two connections.
+// Agrees reports whether two actors can be the same one, using two connections.
 func (a Actor) Agrees(b Actor) bool {
 	return a.User == b.User && slices.Equal(a.Users, b.Users) && a.Internal == b.Internal && a.App == b.App
 }

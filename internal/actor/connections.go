@@ -2,18 +2,19 @@ package actor
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// Connection is what is known of a client connection.
+// Connection is a client connection.
 type Connection struct {
 	Name                           string   // connN
 	Users                          []string // user@db
 	App, Driver, Client, Mechanism string
-	Mongos                         bool // a mongos is between the client and this server
+	Mongos                         bool // the client is connected through a mongos
 }
 
-// known is a connection with the position in the log since which its users cannot have changed.
+// known is a connection with the log position since which its users cannot have changed.
 type known struct {
 	Connection
 	epoch     int
@@ -31,6 +32,10 @@ func (l *Log) connection(line Line) {
 	}
 	switch line.ID {
 	case idAccepted:
+		if number, err := strconv.ParseUint(line.attr.text("connectionId"), 10, 64); err == nil && !l.numbers.add(number) {
+			l.mix()
+			return
+		}
 		l.quiet = false
 		l.put(name, &known{epoch: l.seq, began: true, Connection: Connection{Name: name, Client: line.attr.text("remote")}})
 	case idEnded:
@@ -46,8 +51,36 @@ func (l *Log) connection(line Line) {
 	}
 }
 
-// suspectQuiet is called for a connection whose first line is missing. A server that is configured to be quiet logs neither
-// connections nor authentications: a connection could become another user's unnoticed, so none is confirmed until one is logged.
+// numbers are those of the connections that one process accepted. It counts them and uses none twice; listeners of their own threads
+// may log a few out of order. The zero value has none.
+type numbers struct {
+	highest uint64
+	seen    uint64 // a bit for each of the 64 numbers up to the highest
+}
+
+// add reports whether a number can be one of the same process.
+func (n *numbers) add(number uint64) bool {
+	if number > n.highest {
+		n.seen = n.seen<<(number-n.highest) | 1
+		n.highest = number
+		return true
+	}
+	bit := uint64(1) << (n.highest - number)
+	if bit == 0 || n.seen&bit != 0 {
+		return false
+	}
+	n.seen |= bit
+	return true
+}
+
+// mix ends the use of a log in which two processes write: nothing in a line tells which connection of a number it is.
+func (l *Log) mix() { *l = Log{mixed: true, role: l.role, version: l.version, last: l.last} }
+
+// Mixed reports whether more than one process writes the log. Then it has no actors.
+func (l *Log) Mixed() bool { return l.mixed }
+
+// suspectQuiet is called for a connection whose first line is missing. With systemLog.quiet the server logs neither connections
+// nor authentications, so that a change of user would not be noticed: no connection is confirmed until one is logged.
 func (l *Log) suspectQuiet(name string) *known {
 	if !l.quiet {
 		l.quiet, l.gap, l.connections = true, l.seq, nil
@@ -55,7 +88,7 @@ func (l *Log) suspectQuiet(name string) *known {
 	return l.get(name)
 }
 
-// end forgets a connection, but not that it ended: an answer of the server that was on its way may be older.
+// end removes a connection but records its end: a reply of the server that is still in transit may be older.
 func (l *Log) end(name string) {
 	delete(l.connections, name)
 	if len(l.ended) >= maxEnded {
@@ -72,15 +105,15 @@ func (l *Log) authenticated(c *known, line Line) {
 	if line.ID != idAuthenticated {
 		user, db = line.attr.text("user"), line.attr.text("db")
 		if _, named := line.attr["user"]; !named && !line.cut {
-			return // before 7.0 a line of higher verbosity, beside the one that has the user
+			return // before 7.0 a line of higher verbosity, in addition to the one with the user
 		}
 	}
 	c.epoch = l.seq
-	if user == "" || db == "" { // cut
+	if user == "" || db == "" { // the line is truncated
 		c.Users, c.confirmed, c.began = nil, false, false
 		return
 	}
-	// A second user of the same database replaces the first; of another database it is added.
+	// A second user of the same database replaces the first; a user of another database is added.
 	c.Users = slices.DeleteFunc(slices.Clone(c.Users), func(other string) bool { return strings.HasSuffix(other, "@"+db) })
 	c.Users = append(c.Users, user+"@"+db)
 	if c.Mechanism = line.attr.text("mechanism"); line.ID == idCertificate {
@@ -90,7 +123,7 @@ func (l *Log) authenticated(c *known, line Line) {
 	c.confirmed = c.began
 }
 
-// describe reads the client's metadata, which the client chose: it is data and never more.
+// describe reads the client's metadata, which is chosen by the client and not trusted.
 func (c *known) describe(attr object) {
 	doc := attr.object("doc")
 	c.App = doc.object("application").text("name")

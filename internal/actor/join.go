@@ -8,17 +8,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// renameWindow is how far the line of a rename can be from its entry: both belong to one storage transaction.
+// renameWindow is the maximum time between the line of a rename and its entry: both belong to one storage transaction.
 const renameWindow = 2 * time.Second
 
-// namedBefore is how long before an entry another line of the same name makes a join by name ambiguous; modifiedBefore is how much
-// of that must have been read.
+// namedBefore is how long before an entry another line with the same name makes a join by name ambiguous; modifiedBefore is how much
+// of that time must have been read.
 const (
 	namedBefore    = time.Minute
 	modifiedBefore = 10 * time.Second
 )
 
-// Entry holds what an oplog entry says about itself. For a transaction it is one operation with the transaction's optime.
+// Entry holds the fields of an oplog entry that identify it. For a transaction it is one operation with the transaction's optime.
 type Entry struct {
 	TS         bson.Timestamp
 	Term       int64
@@ -28,12 +28,12 @@ type Entry struct {
 	Index      string
 	Collection UUID // ui
 	Build      UUID // indexBuildUUID
-	// Change, of a collMod, is the entry's o as Extended JSON.
+	// Change, for a collMod, is the entry's o as Extended JSON.
 	Change string
-	// Logged reports that the log was read after the entry could be read: a line that is written before its entry is there, if there
-	// is one.
+	// Logged reports that the log was read after the entry could be read: a line that is written before its entry has then been
+	// read.
 	Logged bool
-	// LastDrop, of a dropDatabase, is the ts of the database's last drop since its previous dropDatabase, zero if there was none.
+	// LastDrop, for a dropDatabase, is the ts of the database's last drop since its previous dropDatabase, zero if there was none.
 	LastDrop bson.Timestamp
 }
 
@@ -43,12 +43,12 @@ type Outcome string
 // The outcomes of Find.
 const (
 	Found       Outcome = "found"
-	None        Outcome = "none"        // no line, or no right to conclude from it
-	Unconfirmed Outcome = "unconfirmed" // there is a line, its term or its connection is not known yet
+	None        Outcome = "none"        // no line, or none that is conclusive
+	Unconfirmed Outcome = "unconfirmed" // there is a line, but its term or its connection is not known yet
 	Ambiguous   Outcome = "ambiguous"   // two connections are candidates
 )
 
-// Leaves reports whether a server writes a line for such an entry at default verbosity.
+// Leaves reports whether the server logs a line for such an entry at default verbosity.
 func (entry Entry) Leaves(version int) bool {
 	switch entry.Command {
 	case "create", "createIndexes", "startIndexBuild", "commitIndexBuild", "abortIndexBuild", "drop", "dropIndexes", "dropDatabase",
@@ -60,7 +60,7 @@ func (entry Entry) Leaves(version int) bool {
 	return false
 }
 
-// keys returns what an entry is joined by exactly.
+// keys returns the keys for an exact join of an entry.
 func (entry Entry) keys() []key {
 	switch entry.Command {
 	case "create", "renameCollection":
@@ -77,9 +77,9 @@ func (entry Entry) keys() []key {
 	return []key{{ts: entry.TS}}
 }
 
-// first returns the first line of an index from an entry on, of those that join it. Indexes that one command creates or drops have
-// an entry each, and their lines all have the optime of the last one. A later line can be another command's only if the entry's
-// own, which is written first, was missed.
+// first returns the first line for an index at or after an entry, among those that join it. If one command creates or drops several
+// indexes, each has an entry, and all their lines have the optime of the last one. A later line can belong to another command only if
+// the entry's own line, which is written first, was missed.
 func (l *Log) first(candidates []*evidence, entry Entry) []*evidence {
 	var first []*evidence
 	for _, e := range candidates {
@@ -109,7 +109,7 @@ func (l *Log) Find(entry Entry) (Actor, Outcome) {
 			continue
 		}
 		if e.id == idRenamed && !l.complete(entry.Wall.Add(-renameWindow), l.until(entry, renameWindow)) {
-			continue // another rename of the same names may be among the missed lines
+			continue // another rename with the same names may be among the missed lines
 		}
 		if e.id == idRenamed && !entry.Logged && l.last.Before(entry.Wall.Add(renameWindow)) {
 			s.waiting = true // the entry's own line may not have been read
@@ -131,12 +131,12 @@ func (l *Log) until(entry Entry, window time.Duration) time.Time {
 	return entry.Wall.Add(window)
 }
 
-// findByName returns who wrote an entry that no line joins exactly, if exactly one is a candidate by name and time.
+// findByName returns the actor of an entry without an exact join, if exactly one line is a candidate by name and time.
 func (l *Log) findByName(entry Entry) (Actor, Outcome) {
 	var s search
 	switch entry.Command {
 	case "collMod":
-		// Its line precedes the entry and has no database.
+		// The line comes before the entry and has no database.
 		_, collection, _ := strings.Cut(entry.NS, ".")
 		collection = strings.TrimPrefix(collection, "system.buckets.")
 		change := parseModification(entry.Change)
@@ -155,7 +155,7 @@ func (l *Log) findByName(entry Entry) (Actor, Outcome) {
 			return Actor{}, None
 		}
 	case "dropDatabase":
-		// Its line is after the entry.
+		// The line comes after the entry.
 		for _, e := range l.store.candidates(key{id: idDatabaseDropped, name: entry.NS}) {
 			if e.at.Sub(entry.Wall).Abs() <= renameWindow {
 				s.consider(e, entry)
@@ -188,7 +188,7 @@ func (s *search) empty() bool { return len(s.found) == 0 && !s.waiting }
 func (s *search) consider(e *evidence, entry Entry) {
 	switch {
 	case e.id != idRegistering && e.term == 0:
-		s.waiting = true // an entry that rolled back can have had the same ts
+		s.waiting = true // an entry that was rolled back can have had the same ts
 	case e.id != idRegistering && e.term != entry.Term:
 	case !isConnection(e.context):
 		// On a secondary a build is registered by the applier.
@@ -219,7 +219,7 @@ func (s *search) result() (Actor, Outcome) {
 	return first, Found
 }
 
-// joins reports whether a line is about an entry. The term and the connection are checked apart.
+// joins reports whether a line belongs to an entry. The term and the connection are checked separately.
 func (e *evidence) joins(entry Entry) bool {
 	byTime := !entry.TS.IsZero() && e.ts == entry.TS
 	inCommand := !entry.TS.IsZero() && !e.ts.Before(entry.TS) && e.at.Sub(entry.Wall) <= renameWindow
@@ -242,7 +242,7 @@ func (e *evidence) joins(entry Entry) bool {
 	case "dropDatabase":
 		return e.id == idDatabaseDropped && e.ns == entry.NS && !entry.LastDrop.IsZero() && e.ts == entry.LastDrop
 	case "renameCollection":
-		// For a rename that drops its target, the line of that drop has the rename's own ts.
+		// For a rename that drops its target, the line of that drop has the rename's ts.
 		if byTime && (e.id == idDropCommitted || e.id == idTableDropped) && e.ns == entry.To {
 			return true
 		}
@@ -270,7 +270,7 @@ func (e *evidence) actor() Actor {
 	return a
 }
 
-// isConnection reports whether a context is a client connection's.
+// isConnection reports whether a context is that of a client connection.
 func isConnection(context string) bool {
 	digits, found := strings.CutPrefix(context, "conn")
 	if !found {

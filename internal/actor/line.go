@@ -1,7 +1,7 @@
 // Package actor finds out who made a schema change, from lines of the server's structured log.
 //
-// It is pure: a [Log] accepts lines and states of one server process, and answers who wrote an oplog entry. Where the evidence
-// is not sufficient, or two connections are candidates, there is no actor.
+// It is pure: a [Log] accepts lines and states of one server process, and finds the actor of an oplog entry. If the evidence is not
+// sufficient, or two connections are candidates, there is no actor.
 package actor
 
 import (
@@ -17,10 +17,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// maxDepth bounds the nesting of what is parsed: BSON itself allows 200 levels.
+// maxDepth bounds the nesting of parsed lines: BSON allows 200 levels.
 const maxDepth = 250
 
-// idWindow is the length within which a line has its id: before it are only the time, severity, component and service.
+// idWindow is the length within which a line has its id: only the time, severity, component and service come before it.
 const idWindow = 160
 
 // Line is one line of the structured log. For a truncated line, it holds the fields that are complete.
@@ -32,10 +32,10 @@ type Line struct {
 	cut     bool
 }
 
-// object is a JSON object that keeps the first of two fields of one name.
+// object is a JSON object that keeps the first of two fields with the same name.
 type object map[string]any
 
-// LineID returns the id of a raw line without parsing the rest. What a client chooses comes after the id.
+// LineID returns the id of a raw line without parsing the rest. Texts chosen by a client come after the id.
 func LineID(raw []byte) (int, bool) {
 	head := raw[:min(len(raw), idWindow)]
 	_, rest, found := bytes.Cut(head, []byte(`"id":`))
@@ -51,7 +51,25 @@ func LineID(raw []byte) (int, bool) {
 	return id, err == nil
 }
 
-// ParseLine parses a raw line, complete or cut. It reports false where even id and context are missing.
+// isTorn reports whether another line begins within a raw line: the end of the first one was never written, as on a full disk, or where
+// the process that captures the output was killed. In what a client chose, quotes are escaped; a document that the server logs has no
+// spaces between its fields.
+func isTorn(raw []byte) bool {
+	for rest := raw[min(1, len(raw)):]; ; {
+		_, after, found := bytes.Cut(rest, []byte(`{"t":{"$date":"`))
+		if !found {
+			return false
+		}
+		rest = after
+		_, after, _ = bytes.Cut(after[:min(len(after), idWindow)], []byte(`"},"s":`))
+		severity, after, _ := bytes.Cut(after, []byte(","))
+		if longest := len(`"D1"`); len(severity) <= longest && bytes.HasPrefix(after, []byte(" ")) {
+			return true
+		}
+	}
+}
+
+// ParseLine parses a raw line, complete or truncated. It reports false if id or context is missing.
 func ParseLine(raw []byte) (Line, bool) {
 	p := parser{dec: json.NewDecoder(bytes.NewReader(raw)), size: int64(len(raw))}
 	p.dec.UseNumber()
@@ -72,7 +90,7 @@ func ParseLine(raw []byte) (Line, bool) {
 	return Line{Time: at, ID: id, Context: root.text("ctx"), attr: root.object("attr"), cut: cut}, true
 }
 
-var errCut = errors.New("the line is cut")
+var errCut = errors.New("the line is truncated")
 
 type parser struct {
 	dec  *json.Decoder
@@ -125,7 +143,7 @@ func (p parser) object(depth int) (object, error) {
 	return o, nil
 }
 
-// array returns a complete array only: half of one is another array.
+// array returns only a complete array: a truncated one would be a different value.
 func (p parser) array(depth int) (any, error) {
 	values := []any{}
 	for p.dec.More() {
@@ -141,7 +159,7 @@ func (p parser) array(depth int) (any, error) {
 	return values, nil
 }
 
-// cut turns every syntax error into errCut: what was complete before it counts.
+// cut converts every syntax error to errCut: the values that were complete before it are used.
 func cut(err error) error {
 	var syntax *json.SyntaxError
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) {
@@ -169,7 +187,7 @@ func (o object) timestamp(name string) bson.Timestamp {
 	return bson.Timestamp{T: uint32(t), I: uint32(i)}
 }
 
-// UUID identifies a collection or an index build; the zero value is none.
+// UUID identifies a collection or an index build; the zero value means none.
 type UUID [16]byte
 
 func (o object) uuid(name string) UUID {

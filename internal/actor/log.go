@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// maxGaps and maxEnded bound what is remembered of missed lines and of connections that ended.
+// maxGaps and maxEnded bound the recorded gaps and ended connections.
 const (
 	maxGaps  = 1_000
 	maxEnded = 50_000
@@ -17,12 +17,12 @@ const (
 // MetadataID is the id of the line with a client's metadata.
 const MetadataID = idMetadata
 
-// The ids of the lines that count. The message of an id changes between versions, its meaning does not.
+// The ids of the lines that are used. The message of an id changes between versions, its meaning does not.
 const (
 	idAccepted      = 22943
 	idMetadata      = 51800
 	idAuthenticated = 20250   // up to 6.0
-	idCertificate   = 20429   // up to 6.0, of MONGODB-X509
+	idCertificate   = 20429   // up to 6.0, for MONGODB-X509
 	idAuthLater     = 5286306 // from server source: "Successfully authenticated", fields user and db
 	idEnded         = 22944
 	idRestarted     = 20698
@@ -44,7 +44,7 @@ const (
 	idModified        = 5324200 // from 5.0: a collMod, before it begins; without its database
 )
 
-// State is what the server process said of itself at one moment.
+// State is the state that the server process reported at one time.
 type State struct {
 	Connections []Connection
 	Primary     bool
@@ -59,20 +59,22 @@ type Log struct {
 	term        int64 // 0: not known, or not primary
 	gap         int   // position of the last missed line or restart
 	connections map[string]*known
-	ended       map[string]int // position of the end, of connections that ended since the last Confirm
+	ended       map[string]int // position of the end of each connection that ended since the last Confirm
 	forgotten   int            // position up to which ends are no longer known
-	gaps        []interval     // what was not read, in the time of the lines
+	gaps        []interval     // the times of lines that were not read
 	last        time.Time      // how far the log was read
 	role        role
 	quiet       bool // see suspectQuiet
+	numbers     numbers
+	mixed       bool // see mix
 	version     int
 	store       store
 }
 
-// noTerm is the term of a line of a member that was not the primary; no entry has it.
+// noTerm is the term for lines of a member that was not the primary; no entry has it.
 const noTerm = -1
 
-// role is what the lines say of the member's state.
+// role is the member's state according to the lines.
 type role int
 
 const (
@@ -81,30 +83,30 @@ const (
 	roleSecondary
 )
 
-// interval is a time between two lines in which others were missed. A zero end: the log does not continue yet.
+// interval is a time between two lines in which others were missed. A zero end means that the log does not continue yet.
 type interval struct{ from, to time.Time }
 
-// Position returns a mark for Confirm. Take it before the server is queried.
+// Position returns a mark for Confirm. Call it before the server is queried.
 func (l *Log) Position() int { return l.seq }
 
-// Missed records that lines were missed here: what was known is not used until it is confirmed.
+// Missed records that lines were missed here: connections and the term are not used until they are confirmed.
 func (l *Log) Missed() {
 	l.seq++
 	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
-	l.connections, l.ended = nil, nil
+	l.connections, l.ended, l.numbers = nil, nil, numbers{}
 	if n := len(l.gaps); n == 0 || !l.gaps[n-1].to.IsZero() {
 		l.gaps = append(l.gaps, interval{from: l.last})
 	}
-	if len(l.gaps) > maxGaps { // what is forgotten becomes one gap
+	if len(l.gaps) > maxGaps { // merge the oldest ones into one gap
 		l.gaps = slices.Clone(l.gaps[len(l.gaps)/2:])
 		l.gaps[0].from = time.Time{}
 	}
 }
 
-// restart begins with a new process, whose connections count from 1. No line of it is older than this one.
+// restart begins a new process, whose connections are numbered from 1. No line of it is older than this one.
 func (l *Log) restart(at time.Time) {
 	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
-	l.connections, l.ended = nil, nil
+	l.connections, l.ended, l.numbers = nil, nil, numbers{}
 	if n := len(l.gaps); n == 0 {
 		l.gaps = []interval{{to: time.Unix(0, 0)}}
 	} else if l.gaps[n-1] == (interval{}) {
@@ -113,7 +115,7 @@ func (l *Log) restart(at time.Time) {
 	l.ReadUntil(at)
 }
 
-// ReadUntil records that every line up to a time, by the server's clock, has been added.
+// ReadUntil records that every line up to a time, on the server's clock, has been added.
 func (l *Log) ReadUntil(at time.Time) {
 	if len(l.gaps) == 0 {
 		l.gaps = []interval{{}}
@@ -138,13 +140,20 @@ func (l *Log) complete(from, to time.Time) bool {
 
 // Add reads one raw line.
 func (l *Log) Add(raw []byte) {
+	if l.mixed {
+		return
+	}
+	if isTorn(raw) {
+		l.Missed()
+		return
+	}
 	id, ok := LineID(raw)
 	if !ok || !counts(id) {
 		return
 	}
 	line, ok := ParseLine(raw)
 	if !ok {
-		// A line that counts and cannot be read may have been a re-authentication.
+		// A relevant line that cannot be parsed may have been a re-authentication.
 		l.Missed()
 		return
 	}
@@ -185,11 +194,11 @@ func (l *Log) transition(line Line) {
 	}
 }
 
-// Confirm applies what the server said after the mark was taken, once the lines up to that answer have been added. It counts only
-// for what has not changed since the mark: a later authentication may have been before or after the answer. Marks must be
-// confirmed in the order in which they were taken.
+// Confirm applies a state that the server reported after the mark was taken, once the lines up to that reply have been added. It is
+// used only for connections that have not changed since the mark: a later authentication may have been before or after the reply.
+// Marks must be confirmed in the order in which they were taken.
 func (l *Log) Confirm(mark int, s State) {
-	if mark < l.forgotten || mark < l.gap {
+	if mark < l.forgotten || mark < l.gap || l.mixed {
 		return
 	}
 	l.version = s.Version
@@ -209,7 +218,7 @@ func (l *Log) Confirm(mark int, s State) {
 		if _, ended := l.ended[answer.Name]; ended || !isConnection(answer.Name) {
 			continue
 		}
-		// What the lines say counts more: they have the mechanism, and names as the client wrote them.
+		// The lines have priority: they have the mechanism, and names in the form that the client sent.
 		if c := l.get(answer.Name); c.epoch <= mark && !c.confirmed {
 			c.Connection, c.confirmed = answer, true
 			l.store.confirm(c, l.gap)
@@ -218,7 +227,7 @@ func (l *Log) Confirm(mark int, s State) {
 	maps.DeleteFunc(l.ended, func(_ string, at int) bool { return at <= mark })
 }
 
-// lastDrop returns the ts of the last drop that a dropDatabase of a context did, zero if it dropped nothing.
+// lastDrop returns the ts of the last drop of a context's dropDatabase, zero if it dropped nothing.
 func (l *Log) lastDrop(context, db string) bson.Timestamp {
 	for _, e := range slices.Backward(l.store.all) {
 		if e.seq <= l.gap {
@@ -257,7 +266,7 @@ func (l *Log) collect(line Line) {
 		e.ts = l.lastDrop(line.Context, e.ns)
 	case idDropCommitted:
 		e.ts = a.object("dropOpTime").timestamp("ts")
-		// On a secondary the applier's line has the entry's term too.
+		// On a secondary the applier's line also has the entry's term.
 		if isConnection(line.Context) {
 			e.term = number(a.object("dropOpTime").text("t"))
 		}
@@ -278,24 +287,27 @@ func (l *Log) collect(line Line) {
 	case e.term == 0 && l.role == roleSecondary:
 		return // in no entry
 	case line.ID == idRegistering && !isConnection(line.Context):
-		return // the applier's, or a resumed build
+		return // from the applier, or a resumed build
 	}
 	l.store.add(e)
 }
 
-// CanHave reports whether the log can have, or still get, a line for an entry: its time was not missed, and nothing says that the
-// member was not the primary then.
+// CanHave reports whether the log can have, or still get, a line for an entry: its time was not missed, and the member is not known to
+// have been a secondary then.
 func (l *Log) CanHave(entry Entry) bool {
+	if l.mixed {
+		return false
+	}
 	if l.last.Before(entry.Wall) {
 		return l.role != roleSecondary
 	}
 	return l.role != roleSecondary && l.complete(entry.Wall, entry.Wall)
 }
 
-// Ahead returns how many lines that count for entries are later than a time.
+// Ahead returns how many relevant lines are later than a time.
 func (l *Log) Ahead(at time.Time) int { return l.store.newer(at) }
 
-// IsSecondary reports whether the member is known to be no primary now.
+// IsSecondary reports whether the member is known not to be the primary now.
 func (l *Log) IsSecondary() bool { return l.role == roleSecondary }
 
 // Version returns the major version of the server, zero while it is not known.

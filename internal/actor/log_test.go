@@ -86,6 +86,13 @@ func TestLog(t *testing.T) {
 		{"a quiet server", []string{elected(2), metadata("conn1"), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
 		{"a quiet server, an older connection", []string{elected(2), metadata("conn7"), dropIndex("conn1", 1)}, &root, 3, Unconfirmed, ""},
 		{"a server that is not quiet", []string{elected(2), metadata("conn7"), dropIndex("conn1", 1), accept(8)}, &root, 4, Found, "root@admin"},
+		{"two processes in one log", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), accept(1), auth("conn1", "bob", "admin"), dropIndex("conn1", 1)}, nil, 0, None, ""},
+		{"two processes in one log, numbers apart", []string{start, elected(2), accept(1000), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, nil, 0, None, ""},
+		{"two processes in one log, the server is queried", []string{start, elected(2), accept(1), accept(1), dropIndex("conn1", 1)}, &root, 4, None, ""},
+		{"two listeners in one process", []string{start, elected(2), accept(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
+		{"a restart in missed lines", []string{start, elected(2), accept(1), missed, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
+		{"an authentication behind half a line", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), line(51803, "conn1", `{}`)[:90] + auth("conn1", "bob", "admin"), elected(2), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
+		{"a document like the beginning of a line", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), line(51803, "conn1", `{"filter":{"t":{"$date":"2026-11-25T14:00:01.000+00:00"},"s":"I","c":"a, b"}}`), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
 		// Not observed: made by hand from the server's source.
 		{"7.0 by hand: 5286306", []string{start, elected(2), accept(1), line(idAuthLater, "conn1", `{"client":"127.0.0.1:1","mechanism":"SCRAM-SHA-256","user":"ann","db":"admin","result":0}`), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
 	}

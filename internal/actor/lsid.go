@@ -2,10 +2,10 @@ package actor
 
 import "crypto/sha256"
 
-// UID is an entry's lsid.uid: the SHA-256 of user@db. The zero value is none.
+// UID is an entry's lsid.uid: the SHA-256 of user@db. The zero value means none.
 type UID [sha256.Size]byte
 
-// Directory names the user of an lsid.uid. The zero value knows none.
+// Directory maps an lsid.uid to its user. The zero value is empty.
 type Directory struct{ users map[UID]string }
 
 // NewDirectory returns the directory of users, each as user@db.
@@ -17,14 +17,14 @@ func NewDirectory(users []string) Directory {
 	return d
 }
 
-// User returns the user of a session, if it is one of those known.
+// User returns the user of a session, if known.
 func (d Directory) User(uid UID) (user string, ok bool) {
 	user, ok = d.users[uid]
 	return user, ok
 }
 
-// Combine returns the actor that the session and the log line name together: the session names the user, the line the rest. A line
-// of another user contradicts the session, unless the server's own connection is between them, as behind a mongos.
+// Combine combines the evidence of the session and the log line: the session identifies the user, the line the rest. A line with
+// another user contradicts the session, unless its connection is internal, as with a mongos.
 func (d Directory) Combine(uid UID, fromLog Actor, outcome Outcome) (Actor, Outcome) {
 	user, ok := d.User(uid)
 	switch {

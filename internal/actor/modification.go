@@ -6,11 +6,11 @@ import (
 	"strconv"
 )
 
-// modification is what a collMod changes, by its parameters. Two are compared leniently: what cannot be compared counts as equal,
-// which makes one candidate more and never a wrong actor.
+// modification is the parameters of a collMod. Two are compared leniently: values that cannot be compared count as equal, which can
+// only add a candidate, not select a wrong actor.
 type modification struct {
 	parameters object
-	cut        bool // the line is cut: parameters may be missing
+	cut        bool // the line is truncated: parameters may be missing
 }
 
 // parseModification reads the parameters of a collMod from its entry's o, as Extended JSON.
@@ -25,7 +25,7 @@ func parseModification(raw string) modification {
 	return modification{parameters: parameters, cut: err != nil}
 }
 
-// allows reports whether a line's command can have written an entry: of what both name, nothing differs, and both name something.
+// allows reports whether a line's command can have written an entry: they have common parameters, and those do not differ.
 func (m modification) allows(entry modification) bool {
 	shared := 0
 	for name, want := range entry.parameters {
@@ -41,8 +41,8 @@ func (m modification) allows(entry modification) bool {
 	return shared > 0 || m.cut || entry.cut || len(entry.parameters) <= 1
 }
 
-// mayEqual reports whether two values can be the same one. The log writes some types otherwise than an entry has them, and the
-// server adds defaults.
+// mayEqual reports whether two values can be the same. The log and the entry have different forms of some types, and the server adds
+// defaults.
 func mayEqual(a, b any) bool {
 	switch x := a.(type) {
 	case string:

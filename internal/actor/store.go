@@ -7,10 +7,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// maxEvidence bounds what one Log holds.
+// maxEvidence bounds the lines that one Log keeps.
 const maxEvidence = 20_000
 
-// evidence is what one line says about one oplog entry.
+// evidence is the content of one line about one oplog entry.
 type evidence struct {
 	seq, epoch int
 	id         int
@@ -21,12 +21,12 @@ type evidence struct {
 	uuid       UUID
 	build      UUID
 	ts         bson.Timestamp
-	change     modification // of a collMod
+	change     modification // for a collMod
 	term       int64        // 0: not known
 	connection *Connection  // nil: not confirmed
 }
 
-// key is what a line and an entry are joined by: an optime, a UUID, or a name and the id of the line.
+// key joins lines and entries: an optime, a UUID, or a name with the id of the line.
 type key struct {
 	ts   bson.Timestamp
 	uuid UUID
@@ -34,7 +34,7 @@ type key struct {
 	name string
 }
 
-// keys returns what a line can be found by.
+// keys returns the keys of a line.
 func (e *evidence) keys() []key {
 	var keys []key
 	switch e.id {
@@ -58,7 +58,7 @@ func indexKey(id int, ns, index string) key { return key{id: id, name: ns + "\x0
 type store struct {
 	all []*evidence // in the order of the log
 	by  map[key][]*evidence
-	// open has, by context, the lines of connections that are not confirmed; termless those without a term.
+	// open holds, by context, the lines of connections that are not confirmed; termless holds lines without a term.
 	open     map[string][]*evidence
 	termless []*evidence
 }
@@ -128,7 +128,7 @@ func (s *store) newer(at time.Time) int {
 	return len(s.all) - first
 }
 
-// candidates returns the lines with one of the keys, each once.
+// candidates returns the distinct lines with one of the keys.
 func (s *store) candidates(keys ...key) []*evidence {
 	var found []*evidence
 	for _, k := range keys {

@@ -3,45 +3,51 @@ package actor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 )
 
 // maxWrapped bounds a line that is joined from parts. A line of mongod has at most maxLogSizeKB, 10 kB unless it was raised.
 const maxWrapped = 1 << 20
 
-// Unwrapper takes mongod's lines out of a container's captured output: Docker's json-file ({"log":…,"stream":…,"time":…}, a part
-// ends without a newline) and CRI's ("time stream F|P text"). A line that is not wrapped is returned as it is. The zero value is
+// Unwrapper extracts mongod's lines from a container's captured output: Docker's json-file ({"log":…,"stream":…,"time":…}, a partial
+// line ends without a newline) and CRI's ("time stream F|P text"). A line that is not wrapped is returned unchanged. The zero value is
 // ready to use.
 type Unwrapper struct {
 	parts   map[string][]byte // by stream: the parts of both streams may alternate
 	tooLong map[string]bool
-	// whole has the streams whose next text begins a line; all do, unless resync is set.
+	// whole holds the streams whose next text begins a line. Without resync, this is true of all streams.
 	whole  map[string]bool
 	resync bool
 }
 
-// Resync drops what has been read of a line. The next text of each stream may be the end of a line that began before: what a client
-// chose for its name could be at its beginning and look like a line. So wrapped text up to the end of that line is skipped.
+// Resync drops partial lines. The next text of each stream may be the rest of an earlier line, and could begin with a text that was
+// chosen by a client and looks like a line. Wrapped text up to the end of that line is therefore skipped.
 func (u *Unwrapper) Resync() { *u = Unwrapper{resync: true} }
 
-// Line returns the line that raw completes, without its newline, or false where more parts follow.
-func (u *Unwrapper) Line(raw []byte) ([]byte, bool) {
+// ErrTorn is the error of a line whose wrapping is incomplete: its text is lost.
+var ErrTorn = errors.New("the line is torn")
+
+// Line returns the line that raw completes, without its newline, or false if more parts follow.
+func (u *Unwrapper) Line(raw []byte) (line []byte, complete bool, err error) {
 	raw = bytes.TrimRight(raw, "\r\n")
 	if bytes.HasPrefix(raw, []byte(`{"log":`)) {
 		var docker struct{ Log, Stream string }
 		if err := json.Unmarshal(raw, &docker); err != nil {
-			return nil, false
+			return nil, false, ErrTorn
 		}
-		text, complete := bytes.CutSuffix([]byte(docker.Log), []byte("\n"))
-		return u.join(docker.Stream, text, complete)
+		text, last := bytes.CutSuffix([]byte(docker.Log), []byte("\n"))
+		line, complete = u.join(docker.Stream, text, last)
+		return line, complete, nil
 	}
-	if stream, text, complete, ok := cri(raw); ok {
-		return u.join(stream, text, complete)
+	if stream, text, last, ok := cri(raw); ok {
+		line, complete = u.join(stream, text, last)
+		return line, complete, nil
 	}
-	return raw, true
+	return raw, true, nil
 }
 
-// cri splits "2026-11-25T14:00:00.000000000Z stdout F text". The tag can have more parts, after colons.
+// cri splits "2026-11-25T14:00:00.000000000Z stdout F text". The tag can have further parts, separated by colons.
 func cri(raw []byte) (stream string, text []byte, complete, ok bool) {
 	fields := bytes.SplitN(raw, []byte(" "), 4)
 	if len(fields) != 4 || len(fields[0]) < len("2006-01-02T15:04:05Z") || fields[0][4] != '-' {
@@ -75,7 +81,7 @@ func (u *Unwrapper) join(stream string, text []byte, complete bool) ([]byte, boo
 	if !complete {
 		return nil, false
 	}
-	// If a line is too long, its beginning is kept, which has its ids.
+	// The beginning of a line that is too long is kept, because it has the ids.
 	line := slices.Clone(u.parts[stream])
 	u.parts[stream], u.tooLong[stream] = u.parts[stream][:0], false
 	return line, true

@@ -16,7 +16,7 @@ func TestUnwrap(t *testing.T) {
 		{"docker", []string{`{"log":"{\"t\":1}\n","stream":"stdout","time":"x"}`}, []string{`{"t":1}`}},
 		{"docker in parts", []string{`{"log":"{\"t\"","stream":"stdout"}`, `{"log":":1}\n","stream":"stdout"}`}, []string{`{"t":1}`}},
 		{"docker, two streams", []string{`{"log":"{\"t\"","stream":"stdout"}`, `{"log":"e\n","stream":"stderr"}`, `{"log":":1}\n","stream":"stdout"}`}, []string{"e", `{"t":1}`}},
-		{"docker, cut", []string{`{"log":"{\"t\"`}, nil},
+		{"docker, torn", []string{`{"log":"{\"t\"`, `{"log":"{\"t\"{"log":"{\"t\":1}\n","stream":"stdout"}`}, []string{"torn", "torn"}},
 		{"cri", []string{stamp + `stdout F {"t":1}`}, []string{`{"t":1}`}},
 		{"cri in parts", []string{stamp + `stdout P {"t"`, stamp + `stdout F :1}`}, []string{`{"t":1}`}},
 		{"cri, a tag with more", []string{stamp + `stdout F:x {"t":1}`}, []string{`{"t":1}`}},
@@ -26,7 +26,11 @@ func TestUnwrap(t *testing.T) {
 			var u Unwrapper
 			var got []string
 			for _, l := range c.lines {
-				if line, ok := u.Line([]byte(l)); ok {
+				line, ok, err := u.Line([]byte(l))
+				switch {
+				case err != nil:
+					got = append(got, "torn")
+				case ok:
 					got = append(got, string(line))
 				}
 			}
@@ -44,7 +48,7 @@ func TestUnwrapResync(t *testing.T) {
 	u.Resync()
 	var got []string
 	for _, l := range []string{stamp + `stdout P {"t":"forged"`, stamp + `stdout F ,"id":20250}`, stamp + `stdout F {"t":2}`, `{"t":3}`} {
-		if line, ok := u.Line([]byte(l)); ok {
+		if line, ok, err := u.Line([]byte(l)); ok && err == nil {
 			got = append(got, string(line))
 		}
 	}
@@ -58,8 +62,9 @@ func FuzzUnwrap(f *testing.F) {
 	f.Add([]byte("2026-11-25T14:00:00.000000000Z stdout P a"))
 	f.Fuzz(func(_ *testing.T, raw []byte) {
 		var u Unwrapper
-		u.Line(raw)
-		u.Line(raw)
+		for range 2 {
+			_, _, _ = u.Line(raw)
+		}
 	})
 }
 

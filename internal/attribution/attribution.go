@@ -1,7 +1,7 @@
-// Package attribution finds out who made changes. It reads the sources of evidence, which are the logs of the set's members, joins
-// their lines with oplog entries, and stores what is found after a notification was written.
+// Package attribution finds the actors of changes. It reads the logs of the set's members, joins their lines with oplog entries, and
+// stores actors that are found after a notification was written.
 //
-// One goroutine, [Attributor.Run], does all of it. The pipeline waits for it, for a bounded time, in [Attributor.Find].
+// All work is done in one goroutine, [Attributor.Run]. The pipeline waits for it, for a bounded time, in [Attributor.Find].
 package attribution
 
 import (
@@ -20,15 +20,15 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
-// The bounds of what waits for its line.
+// The bounds of pending searches.
 const (
 	maxWaiting = 10_000
 	maxAge     = 10 * time.Minute
-	// hopelessAge is how long a search goes on that no source of now can answer: another member may become readable.
+	// hopelessAge is how long a search continues that no current source can answer: another member may become readable.
 	hopelessAge = 30 * time.Second
 )
 
-// Config is what an Attributor works with. All fields must be set but GetLog, Files and History.
+// Config configures an Attributor. All fields except GetLog, Files and History must be set.
 type Config struct {
 	// GetLog is true if the logs of all members are read by the command getLog; Files are the paths of logs.
 	GetLog bool
@@ -39,15 +39,15 @@ type Config struct {
 	Seeds  replicaset.Seeds
 	// Source is the first part of every _id.
 	Source string
-	// Since is the oldest change that may be wanted.
+	// Since is the time of the oldest change whose actor may be searched for.
 	Since time.Time
-	// Actors stores what is found late; History has the notifications, nil if they are not stored.
+	// Actors stores actors that are found late; History has the notifications, nil if they are not stored.
 	Actors, History *mongo.Collection
 	Metrics         Metrics
 	Log             *zap.Logger
 }
 
-// Metrics is what an Attributor counts.
+// Metrics are the metrics of an Attributor.
 type Metrics struct {
 	Actors *prometheus.CounterVec // evidence, exact
 	Wait   prometheus.Histogram
@@ -64,14 +64,14 @@ type Attributor struct {
 	drops   Drops
 	mu      sync.Mutex
 	waiting []*search
-	newest  time.Time // the latest entry that was seen
+	newest  time.Time // time of the newest entry that was seen
 	arrived chan struct{}
 }
 
 // New returns an Attributor. Run must be called for it to find anything.
 func New(c Config) *Attributor { return &Attributor{Config: c, arrived: make(chan struct{}, 1)} }
 
-// search is a subject whose actor is wanted.
+// search is the search for the actor of a subject.
 type search struct {
 	Subject
 	since time.Time
@@ -81,7 +81,7 @@ type search struct {
 	outcome  actor.Outcome
 	actor    actor.Actor
 	reported bool // the actor is in the notification
-	late     bool // nothing waits for it anymore
+	late     bool // no batch waits for it
 }
 
 func (s *search) close() {
@@ -91,8 +91,8 @@ func (s *search) close() {
 	}
 }
 
-// Find returns the actors of notifications, by _id. It waits until all are found, or until no source can have a line for those that
-// are left, and never longer than Config.Wait. What is found later is stored.
+// Find returns the actors of notifications, by _id. It waits until all are found, or until no source can have a line for the remaining
+// ones, and at most for Config.Wait. Actors that are found later are stored.
 func (a *Attributor) Find(ctx context.Context, subjects []Subject) map[string]actor.Actor {
 	began := time.Now()
 	searches := a.register(subjects, false)
@@ -130,7 +130,7 @@ func (a *Attributor) newestWall() time.Time {
 	return a.newest
 }
 
-// register adds subjects that can have an actor to those that wait.
+// register adds a search for each subject that can have an actor.
 func (a *Attributor) register(subjects []Subject, late bool) []*search {
 	now := time.Now()
 	var added []*search
@@ -160,7 +160,7 @@ func (s Subject) possible() bool {
 	return s.Session != actor.UID{} || slices.ContainsFunc(s.Entries, func(e actor.Entry) bool { return e.Leaves(0) })
 }
 
-// collect returns what was found in time. What was not is stored when it is found.
+// collect returns the actors that were found in time. The others are stored when they are found.
 func (a *Attributor) collect(searches []*search) map[string]actor.Actor {
 	found := map[string]actor.Actor{}
 	a.mu.Lock()
@@ -178,7 +178,7 @@ func (a *Attributor) collect(searches []*search) map[string]actor.Actor {
 	return found
 }
 
-// giveUp ends a search without an actor.
+// giveUp ends a search without a result.
 func (a *Attributor) giveUp(s *search) {
 	s.close()
 	if s.actor.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,26 +16,26 @@ import (
 )
 
 const (
-	// maxAhead is how many lines a file is read ahead of the oplog: the log holds a bounded number.
+	// maxAhead is how many lines a file is read ahead of the oplog: the Log keeps a bounded number.
 	maxAhead = 10_000
-	// markTimeout is how long a mark is looked for in a file.
+	// markTimeout is how long a mark is searched for in a file.
 	markTimeout = 30 * time.Second
-	// markPatience is how long a round waits for a mark: a server writes its log with little delay.
+	// markPatience is how long a round waits for a mark: servers write the log with little delay.
 	markPatience = 200 * time.Millisecond
 	markPoll     = 5 * time.Millisecond
 )
 
-// file is the log of one member at a path. Which member it is shows in its lines: ddltail opens a connection to each under a name
-// that nobody can guess, and looks for that name. The same line proves that everything logged before it has been read.
+// file is the log of one member at a path. To determine which member it is, ddltail opens a connection to each member with a random
+// application name, and searches for that name in the file. The same line proves that everything logged before it has been read.
 type file struct {
 	path     string
 	follower logfile.Follower
 	unwrap   actor.Unwrapper
 	log      actor.Log
-	// host is the member whose log it is, as far as it is known.
+	// host is the member whose log it is; empty if not known.
 	host        string
 	marks       []mark
-	readAt      time.Time // everything logged before it was read, as a mark proves
+	readAt      time.Time // a mark has proved that everything logged before it was read
 	confirmedAt time.Time
 	unconfirmed bool
 	behind      bool // the end was not reached
@@ -50,7 +51,7 @@ type mark struct {
 	at       time.Time
 }
 
-// open seeks the lines from a time on. It returns the compressed files that would have held some of them.
+// open seeks the first line from a time on. It returns the compressed files that contain earlier ones.
 func (f *file) open(since time.Time) (logfile.Skipped, error) {
 	f.follower = logfile.Follower{Path: f.path}
 	skipped, err := f.follower.Seek(since)
@@ -64,20 +65,27 @@ func (f *file) missed() {
 	f.unconfirmed = true
 }
 
-// read adds the lines that were written since the last call. It stops when it is far ahead of the newest entry that was wanted. It
-// reports whether lines were missed.
+// read adds the lines that were written since the last call. It stops when it is far ahead of the newest entry that is searched for.
+// It reports whether lines were missed.
 func (f *file) read(ctx context.Context, newest time.Time) (missed bool, err error) {
 	f.behind = true
 	for ctx.Err() == nil && f.log.Ahead(newest) < maxAhead {
 		r, err := f.follower.Read()
-		if r.Missed {
+		if r.Missed || r.Unproven {
 			f.missed()
-			missed = true
 		}
+		missed = missed || r.Missed
 		for _, raw := range r.Lines {
-			if line, complete := f.unwrap.Line(raw); complete {
+			line, complete, err := f.unwrap.Line(raw)
+			if err != nil {
+				f.missed()
+			}
+			if complete {
 				f.add(line)
 			}
+		}
+		if err == nil && f.log.Mixed() {
+			err = errMixed
 		}
 		if err != nil {
 			return missed, err
@@ -108,7 +116,7 @@ func (f *file) add(line []byte) {
 	f.marks = slices.DeleteFunc(f.marks[at+1:], func(other mark) bool { return other.host != m.host })
 }
 
-// confirm reads the state of the member whose log this is, or of all members while that is not known.
+// confirm reads the state of the member that writes this log, or of all members while it is not known.
 func (f *file) confirm(ctx context.Context, members []*member, seeds replicaset.Seeds, newest time.Time) error {
 	f.confirmedAt, f.unconfirmed = time.Now(), false
 	f.marks = slices.DeleteFunc(f.marks, func(m mark) bool { return time.Since(m.at) > markTimeout })
@@ -133,6 +141,8 @@ func (f *file) confirm(ctx context.Context, members []*member, seeds replicaset.
 	}
 	return failed
 }
+
+var errMixed = errors.New("more than one server process writes this log, so that its lines have no actor: let each write its own, then restart ddltail")
 
 const markPrefix = "ddltail log "
 

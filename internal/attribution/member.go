@@ -14,7 +14,7 @@ import (
 // requestTimeout bounds one request to a member.
 const requestTimeout = 5 * time.Second
 
-// confirmEvery is how often the connections of one member are read at most.
+// confirmEvery is the minimum interval between two reads of a member's connections.
 const confirmEvery = 250 * time.Millisecond
 
 // member is one member of the set.
@@ -25,7 +25,7 @@ type member struct {
 	ring    ring
 }
 
-// ring is the log of a member by getLog.
+// ring is the log of a member, read by getLog.
 type ring struct {
 	log         actor.Log
 	reader      getlog.Reader
@@ -34,7 +34,7 @@ type ring struct {
 	confirmedAt time.Time
 	// unconfirmed reports that a line was found whose connection or term is not known.
 	unconfirmed bool
-	// fast reports that the ring turned over in less than fastEvery.
+	// fast reports that the ring buffer was overwritten in less than fastEvery.
 	fast     bool
 	err      error
 	failedAt time.Time
@@ -68,7 +68,7 @@ func (r *ring) read(ctx context.Context) (missed int64, err error) {
 	return missed, nil
 }
 
-// confirm reads the state of the member, and then the lines up to its answer.
+// confirm reads the state of the member, and then the lines up to its reply.
 func (r *ring) confirm(ctx context.Context) (missed int64, err error) {
 	r.confirmedAt, r.unconfirmed = time.Now(), false
 	bounded, cancel := context.WithTimeout(ctx, requestTimeout)

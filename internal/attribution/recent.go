@@ -14,11 +14,11 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// recentTimeout bounds the look back at a start.
+// recentTimeout bounds the search for recent notifications at startup.
 const recentTimeout = time.Minute
 
-// recent searches the actors of notifications that were written shortly before this process started, by one that was killed before
-// it stored them or by one without a source.
+// recent searches for the actors of notifications that were written shortly before this process started: by a process that was killed
+// before it stored them, or by one without a source.
 func (w *worker) recent(ctx context.Context) {
 	if w.History == nil || len(w.members) == 0 {
 		return
@@ -65,7 +65,7 @@ func (w *worker) withoutActor(ctx context.Context) ([]Subject, error) {
 	return subjects, nil
 }
 
-// idsAt are the notifications of one optime.
+// idsAt holds the _ids of the notifications of one optime.
 type idsAt struct {
 	ts  bson.Timestamp
 	ids []string

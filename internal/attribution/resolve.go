@@ -12,10 +12,10 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 )
 
-// source is a log as the joins see it.
+// source is a log for joins.
 type source struct {
 	log *actor.Log
-	// readAt is a time before which everything that was logged has been read.
+	// readAt is the time up to which the log has been read completely.
 	readAt      time.Time
 	unconfirmed *bool
 	works       bool
@@ -34,7 +34,7 @@ func (w *worker) sources() []source {
 	return all
 }
 
-// resolve looks for the actors of searches.
+// resolve searches for actors.
 func (w *worker) resolve(ctx context.Context, open []*search) {
 	sources := w.sources()
 	for _, s := range open {
@@ -51,16 +51,16 @@ func (w *worker) resolve(ctx context.Context, open []*search) {
 		case result == actor.Found && outcome == actor.Found:
 			s.actor, s.outcome = combined, actor.Found
 			s.close()
-		case result == actor.Found: // the session names the user; a line would name the application too
+		case result == actor.Found: // the session identifies the user; a line would also have the application
 			s.actor = combined
-		case outcome == actor.Found || outcome == actor.Ambiguous: // session and line contradict, or two lines
+		case outcome == actor.Found || outcome == actor.Ambiguous: // session and line contradict each other, or two lines do
 			s.actor, s.outcome = actor.Actor{}, actor.Ambiguous
 		}
 		w.mu.Unlock()
 	}
 }
 
-// find returns who wrote a subject, by all sources. Of two different answers none counts.
+// find returns the actor of a subject from all sources. If two sources disagree, the result is ambiguous.
 func (s *search) find(sources []source) (actor.Actor, actor.Outcome) {
 	best, outcome := actor.Actor{}, actor.None
 	for _, from := range sources {
@@ -85,7 +85,7 @@ func (s *search) find(sources []source) (actor.Actor, actor.Outcome) {
 	return best, outcome
 }
 
-// readUsers reads the names of the users where a session is of none that is known.
+// readUsers reads the names of the users if a session belongs to an unknown one.
 func (w *worker) readUsers(ctx context.Context, session actor.UID) {
 	if _, known := w.users.User(session); known || time.Since(w.usersReadAt) < usersEvery {
 		return
@@ -99,13 +99,13 @@ func (w *worker) readUsers(ctx context.Context, session actor.UID) {
 	defer cancel()
 	users, err := getlog.Users(ctx, m.client)
 	if err != nil {
-		w.warn("users cannot be listed: transactions have no actor by their session", "", zap.Error(err))
+		w.warn("users cannot be listed; the sessions of transactions do not identify users", "", zap.Error(err))
 		return
 	}
 	w.users = actor.NewDirectory(users)
 }
 
-// finish takes the searches that are over out of those that wait, and ends the wait for those without prospect.
+// finish removes completed searches, and ends the wait for those that no source can answer soon.
 func (w *worker) finish(open []*search) {
 	sources := w.sources()
 	w.mu.Lock()

@@ -19,12 +19,12 @@ const (
 	settleEvery = time.Second
 	// storeTimeout bounds one attempt.
 	storeTimeout = 10 * time.Second
-	// flushTimeout bounds the last one, when the process ends.
+	// flushTimeout bounds the last attempt at shutdown.
 	flushTimeout = time.Second
 )
 
-// resolved is a search whose actor was found. The notification has it if this process wrote it in time; another detector may have
-// written it without.
+// resolved is a search whose actor was found. The notification has the actor if this process wrote it in time; another detector may
+// have written it without.
 type resolved struct {
 	search *search
 	at     time.Time
@@ -45,7 +45,7 @@ func (w *worker) settle(ctx context.Context) {
 	w.found = left
 }
 
-// flush stores what it can before the process ends.
+// flush stores the results before the process ends.
 func (w *worker) flush(ctx context.Context) {
 	if len(w.found) == 0 {
 		return
@@ -57,8 +57,8 @@ func (w *worker) flush(ctx context.Context) {
 	}
 }
 
-// store inserts the actors of notifications that were written without, and returns the results that are to be tried again: their
-// notifications have not been written yet, or the attempt failed.
+// store inserts the actors of notifications that were written without them, and returns the results to retry: their notifications have
+// not been written yet, or the attempt failed.
 func (w *worker) store(ctx context.Context, found []resolved) ([]resolved, error) {
 	var ids []string
 	for _, r := range found {
@@ -95,7 +95,7 @@ func (w *worker) store(ctx context.Context, found []resolved) ([]resolved, error
 	return left, nil
 }
 
-// recent returns the results that are not older than maxAge: a refusal may last.
+// recent returns the results that are not older than maxAge: a refusal may be permanent.
 func recent(found []resolved) []resolved {
 	return slices.DeleteFunc(slices.Clone(found), func(r resolved) bool { return time.Since(r.at) > maxAge })
 }
@@ -108,8 +108,8 @@ func explain(err error, coll *mongo.Collection, docs []any) error {
 	})
 }
 
-// written returns which of the notifications exist, and whether they have an actor. Where notifications are not stored, each has the
-// actor that was found in time.
+// written returns which of the notifications exist, and whether they have an actor. If notifications are not stored, each counts as
+// having the actor that was found in time.
 func (w *worker) written(ctx context.Context, ids []string) (map[string]bool, error) {
 	hasActor := make(map[string]bool, len(ids))
 	if w.History == nil {

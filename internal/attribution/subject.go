@@ -7,20 +7,19 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// maxEntries bounds how many operations of one transaction are joined: one is sufficient.
+// maxEntries bounds how many operations of one transaction are used for joins: one is sufficient.
 const maxEntries = 20
 
-// Subject is what took effect at one optime. It has one actor: a single entry, or a transaction, which belongs to one session.
+// Subject is a committed unit. It has one actor: it is a single entry, or a transaction, which belongs to one session.
 type Subject struct {
-	// IDs are those of its notifications.
+	// IDs are the _ids of its notifications.
 	IDs     []string
 	Entries []actor.Entry
 	// Session is the lsid.uid of a transaction.
 	Session actor.UID
 }
 
-// Drops remembers the last drop in each database: a dropDatabase follows the drops of its collections. The zero value remembers
-// none.
+// Drops holds the last drop in each database: a dropDatabase follows the drops of its collections. The zero value is empty.
 type Drops struct{ last map[string]bson.Timestamp }
 
 // Subject returns the subject of a committed unit. Call it for each in order.
@@ -48,8 +47,7 @@ func (d *Drops) Subject(u oplog.Unit) Subject {
 	return s
 }
 
-// entryOf returns what an operation says about itself. Its names are those of the entry, not those that users see: the log has them
-// too.
+// entryOf returns the identifying fields of an operation. Like the log, it has the names in the entry, not those that users see.
 func entryOf(op oplog.Entry) actor.Entry {
 	name, target := op.Command()
 	e := actor.Entry{Command: name, Collection: actor.UUID(op.UUID), NS: op.Database()}
@@ -83,7 +81,7 @@ func entryOf(op oplog.Entry) actor.Entry {
 	return e
 }
 
-// modifiedView returns the entry of a changed view, which a collMod writes; of any other document it is zero.
+// modifiedView returns the entry of a view that a collMod changed; the zero value for any other document.
 func modifiedView(op oplog.Entry) actor.Entry {
 	full, ok := op.Object.Lookup("_id").StringValueOK()
 	if op.Op != oplog.OpUpdate || !ok {

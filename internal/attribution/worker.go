@@ -17,19 +17,19 @@ import (
 const (
 	// minInterval is the shortest time between two rounds while a batch waits.
 	minInterval = 50 * time.Millisecond
-	// lateInterval is the time between two rounds for what was not found in time; it grows up to maxInterval.
+	// lateInterval is the time between two rounds for late searches; it grows up to maxInterval.
 	lateInterval = time.Second
 	maxInterval  = 15 * time.Second
-	// fastEvery is how often the ring is read while lines come so fast that it would turn over.
+	// fastEvery is how often the ring buffer is read at a rate at which it would be overwritten.
 	fastEvery = 10 * time.Second
-	// fileInterval is how often files are read while nothing is wanted, so that no rotation is missed.
+	// fileInterval is how often files are read without pending searches, so that no rotation is missed.
 	fileInterval = time.Second
-	// discoverEvery is how often the members are looked up at most, usersEvery the same of the users' names.
+	// discoverEvery is the minimum interval between discoveries of the members, usersEvery that of reading the users' names.
 	discoverEvery = time.Second
 	usersEvery    = time.Minute
-	// failedEvery is how often a member that failed is tried again.
+	// failedEvery is how often a failed member is retried.
 	failedEvery = 2 * time.Second
-	// warnEvery is how often one warning is repeated at most.
+	// warnEvery is the minimum interval between two equal warnings.
 	warnEvery = time.Minute
 )
 
@@ -59,7 +59,7 @@ func (a *Attributor) Run(ctx context.Context) {
 		skipped, err := f.open(a.Since)
 		f.err = err
 		if len(skipped) > 0 {
-			a.Log.Warn("rotated logs are compressed and not read: older changes have no actor from there",
+			a.Log.Warn("rotated logs are compressed and cannot be read; older changes have no actor from this source",
 				zap.Strings("files", skipped), zap.Time("since", a.Since))
 		}
 		w.files = append(w.files, f)
@@ -77,7 +77,7 @@ func (a *Attributor) Run(ctx context.Context) {
 			return
 		case <-a.arrived:
 			timer.Stop()
-			// One round serves all that arrive within the interval.
+			// One round handles all searches that arrive within the interval.
 			if pause := minInterval - time.Since(began); pause > 0 && a.GetLog {
 				time.Sleep(pause)
 			}
@@ -104,7 +104,7 @@ func (w *worker) next() time.Duration {
 		if !s.late && !s.closed {
 			return minInterval
 		}
-		// What was not found at once is looked for more and more seldom.
+		// The interval grows with the age of a search.
 		wait = min(wait, max(lateInterval, time.Since(s.since)/2))
 	}
 	if len(w.waiting) > 0 {
@@ -126,7 +126,7 @@ func (w *worker) next() time.Duration {
 	return wait
 }
 
-// round reads the sources once and resolves what waits.
+// round reads the sources once and resolves pending searches.
 func (w *worker) round(ctx context.Context) {
 	open := w.open()
 	w.readFiles(ctx)
@@ -143,7 +143,7 @@ func (w *worker) round(ctx context.Context) {
 	w.settle(ctx)
 }
 
-// open returns the searches that are not over: those that a batch waits for, and now and then the others too.
+// open returns the pending searches: those that a batch waits for, and at intervals also the late ones.
 func (w *worker) open() []*search {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -170,7 +170,7 @@ func (w *worker) readFiles(ctx context.Context) {
 	}
 }
 
-// readRings reads the log of the primary, and those of the others while something is not found there.
+// readRings reads the log of the primary, and those of the other members if a search is not resolved by it.
 func (w *worker) readRings(ctx context.Context, open []*search) {
 	if w.primary() == nil {
 		w.discover(ctx)
@@ -219,7 +219,7 @@ func (w *worker) readRing(ctx context.Context, m *member, read func(context.Cont
 	w.working("getlog "+m.host, &m.ring.err, err)
 }
 
-// refused reports whether a server answered, with an error.
+// refused reports whether a server replied with an error.
 func refused(err error) bool {
 	var answer mongo.ServerError
 	return errors.As(err, &answer) && !mongo.IsNetworkError(err)
@@ -248,7 +248,7 @@ func (w *worker) confirm(ctx context.Context) bool {
 				w.discover(ctx)
 			}
 			if err := f.confirm(ctx, w.members, w.Seeds, newest); err != nil {
-				w.warn("connections cannot be read: changes of connections older than the log have no actor", f.path, zap.Error(err))
+				w.warn("connections cannot be read; changes through connections older than the log have no actor", f.path, zap.Error(err))
 			}
 			did = true
 		}

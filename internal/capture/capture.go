@@ -19,10 +19,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// cleanupLimit bounds the removal of the databases, after an interruption too.
+// cleanupLimit bounds the removal of the databases, also after an interruption.
 const cleanupLimit = 30 * time.Second
 
-// own matches the names of the databases that captures create.
+// own matches the names of databases created by captures.
 var own = regexp.MustCompile(`^ddltail_capture_[0-9a-f]{16}(_other)?$`)
 
 // ErrUserDatabases is returned for a server with user databases.
@@ -34,7 +34,7 @@ type Options struct {
 	Scratch bool
 	// Log adds the server's log lines that name the databases.
 	Log bool
-	// Progress is called with the name of each step, and the server's refusal if any.
+	// Progress is called with the name of each step, and the server's error if it refused the step.
 	Progress func(step string, refusal error)
 }
 
@@ -97,7 +97,7 @@ func prepare(ctx context.Context, client *mongo.Client, scratch bool) error {
 	}
 	for _, n := range left {
 		if err := client.Database(n).Drop(ctx); err != nil {
-			return fmt.Errorf("drop %s, which an interrupted capture has left: %w", n, err)
+			return fmt.Errorf("drop %s of an interrupted capture: %w", n, err)
 		}
 	}
 	return nil
@@ -148,7 +148,7 @@ func newest(ctx context.Context, client *mongo.Client) (bson.Timestamp, error) {
 	return entry.TS, nil
 }
 
-// entries returns the entries after start that are of these databases alone.
+// entries returns the entries after start that concern only these databases.
 func entries(ctx context.Context, client *mongo.Client, start bson.Timestamp, db databases) ([]bson.Raw, error) {
 	cursor, err := oplogOf(client).Find(ctx, bson.D{{Key: "ts", Value: bson.D{{Key: "$gt", Value: start}}}})
 	if err != nil {
@@ -171,8 +171,8 @@ func oplogOf(client *mongo.Client) *mongo.Collection {
 	return client.Database("local").Collection("oplog.rs")
 }
 
-// isOf reports whether an entry, or each operation in it, is of the databases that begin
-// with a name, and is a command or concerns views: documents are no DDL.
+// isOf reports whether an entry, or each operation in it, concerns the databases that begin with a
+// name, and is a command or a change of views: writes of documents are not DDL.
 func isOf(entry bson.Raw, name string) bool {
 	ns, _ := entry.Lookup("ns").StringValueOK()
 	operations, isBatch := entry.Lookup("o", "applyOps").ArrayOK()
@@ -203,7 +203,7 @@ func logLines(ctx context.Context, client *mongo.Client, name string) ([]string,
 	return slices.DeleteFunc(reply.Log, func(line string) bool { return !strings.Contains(line, name) }), nil
 }
 
-// Format is the form of ddltail's golden cases: a comment, then sections.
+// Format returns the form of ddltail's golden cases: a comment, then sections.
 func (c Capture) Format() ([]byte, error) {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "As mongod %s wrote it.\n", c.Version)

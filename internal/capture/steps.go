@@ -11,18 +11,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 )
 
-// step is one kind of DDL. A server that is too old or too new for it refuses it, which is
-// recorded; the steps do not depend on each other beyond their collection.
+// step is one kind of DDL. If a server is too old or too new for it, the refusal is recorded. Steps
+// depend on each other only by their collections.
 type step struct {
 	name string
 	run  func(ctx context.Context, db databases) error
 }
 
-// databases are the database in which everything happens, and the one for what crosses
-// databases.
+// databases are the main database, and a second one for operations across databases.
 type databases struct{ main, other *mongo.Database }
 
-// commands is a step of commands in the main database.
+// commands returns a step of commands in the main database.
 func commands(name string, all ...bson.D) step {
 	return step{name, func(ctx context.Context, db databases) error {
 		for _, command := range all {
@@ -34,7 +33,7 @@ func commands(name string, all ...bson.D) step {
 	}}
 }
 
-// command builds one command: its name and target first.
+// command returns a command, with its name and target first.
 func command(name, target string, rest ...bson.E) bson.D {
 	return append(bson.D{{Key: name, Value: target}}, rest...)
 }
@@ -65,7 +64,7 @@ func ascending() bson.D { return bson.D{{Key: "a", Value: 1}} }
 
 func validator() bson.D { return bson.D{{Key: "a", Value: bson.D{{Key: "$gte", Value: 0}}}} }
 
-// steps are all kinds of DDL, in an order in which each finds what it needs.
+// steps returns all kinds of DDL, in an order in which each has what it needs.
 func steps() []step {
 	return append(append(collectionSteps(), indexSteps()...), otherSteps()...)
 }

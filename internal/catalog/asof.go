@@ -24,13 +24,13 @@ type Reader struct {
 // NewReader reads the versions in a collection.
 func NewReader(coll *mongo.Collection) Reader { return Reader{coll: coll} }
 
-// End is where the versions of a time end: the _id of the first version, in oplog order,
-// that is later than the time. Empty means no bound.
+// End bounds the versions in effect at a time: it is the _id of the first version, in oplog
+// order, that is later than the time. Empty means no bound.
 type End string
 
-// End finds where the versions at or before a time end. Wall clocks do not order versions:
-// the clock of a primary can be set back, and after the end there are versions whose time is
-// earlier.
+// End finds the bound of the versions in effect at a time. Versions are not ordered by wall
+// time: the clock of a primary can be set back, so that versions after the bound can have an
+// earlier time.
 func (r Reader) End(ctx context.Context, source string, at time.Time) (End, error) {
 	return r.firstID(ctx, source, "", bson.E{Key: "wall", Value: bson.D{{Key: "$gt", Value: at}}})
 }
@@ -44,7 +44,7 @@ func (r Reader) Beyond(ctx context.Context, source string, end End, at time.Time
 	return id != "", err
 }
 
-// firstID returns the lowest _id of a source that a condition selects: _ids are in oplog
+// firstID returns the lowest _id of a source that matches a condition: _ids are in oplog
 // order.
 func (r Reader) firstID(ctx context.Context, source string, from End, condition bson.E) (End, error) {
 	filter := bson.D{{Key: "source", Value: source}, condition}
@@ -68,8 +68,8 @@ func (r Reader) firstID(ctx context.Context, source string, from End, condition 
 	return found[0].ID, nil
 }
 
-// Changed lists the namespaces with a version from one end to a later one: all whose
-// version in effect can differ.
+// Changed lists the namespaces with a version between two ends: those whose version in effect
+// can differ.
 func (r Reader) Changed(ctx context.Context, source string, from, to End) ([]string, error) {
 	if from == "" || from == to {
 		return []string{}, nil
@@ -83,13 +83,13 @@ func (r Reader) Changed(ctx context.Context, source string, from, to End) ([]str
 		{{Key: "$group", Value: bson.D{{Key: "_id", Value: "$ns"}}}},
 	}, options.Aggregate().SetAllowDiskUse(true))
 	if err != nil {
-		return nil, fmt.Errorf("list what changed in %s: %w", r.coll.Name(), err)
+		return nil, fmt.Errorf("list the changed namespaces in %s: %w", r.coll.Name(), err)
 	}
 	var groups []struct {
 		NS string `bson:"_id"`
 	}
 	if err := cur.All(ctx, &groups); err != nil {
-		return nil, fmt.Errorf("list what changed in %s: %w", r.coll.Name(), err)
+		return nil, fmt.Errorf("list the changed namespaces in %s: %w", r.coll.Name(), err)
 	}
 	names := make([]string, len(groups))
 	for i, g := range groups {
@@ -98,7 +98,7 @@ func (r Reader) Changed(ctx context.Context, source string, from, to End) ([]str
 	return names, nil
 }
 
-// Moment selects versions: of each namespace the newest before the end of a time.
+// Moment selects the versions in effect at a time: the newest of each namespace before End.
 type Moment struct {
 	At     time.Time
 	End    End
@@ -107,8 +107,8 @@ type Moment struct {
 	Namespaces any
 }
 
-// Standing returns the _ids of the versions in effect at a time, drops among them,
-// in the order of their namespaces.
+// Standing returns the _ids of the versions in effect at a time, including drops, in the order
+// of their namespaces.
 func (r Reader) Standing(ctx context.Context, m Moment) ([]string, error) {
 	match := bson.D{{Key: "source", Value: m.Source}}
 	if m.Namespaces != nil {
@@ -145,7 +145,7 @@ func (r Reader) Standing(ctx context.Context, m Moment) ([]string, error) {
 	return ids, nil
 }
 
-// Fetch returns the versions of these _ids, in their order.
+// Fetch calls take for the versions with these _ids, in this order.
 func (r Reader) Fetch(ctx context.Context, ids []string, take func(schema.Version) error) error {
 	for chunk := range slices.Chunk(ids, maxFetch) {
 		cur, err := r.coll.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: chunk}}}})
@@ -161,7 +161,7 @@ func (r Reader) Fetch(ctx context.Context, ids []string, take func(schema.Versio
 			byID[doc.ID] = doc.version()
 		}
 		for _, id := range chunk {
-			// A version that retention has removed meanwhile is no longer guaranteed.
+			// Retention may have removed the version meanwhile.
 			if v, ok := byID[id]; ok {
 				if err := take(v); err != nil {
 					return err

@@ -1,5 +1,4 @@
-// Package catalog keeps the versions of every namespace's definition, and takes
-// the first of them by listing what a server has.
+// Package catalog stores the versions of every namespace's definition.
 package catalog
 
 import (
@@ -34,9 +33,9 @@ type version struct {
 	OpTime     oplog.OpTime `bson:"optime"`
 	Wall       time.Time    `bson:"wall"`
 	Temp       bool         `bson:"temp"`
-	// Listed is true if a listing found it so, and no entry of the oplog.
+	// Listed is true if the version is from a listing and not from an oplog entry.
 	Listed bool `bson:"listed,omitempty"`
-	// Definition is null where the namespace was dropped.
+	// Definition is null if the namespace was dropped.
 	Definition *definition `bson:"definition"`
 }
 
@@ -45,8 +44,8 @@ type definition struct {
 	Indexes []bson.Raw `bson:"indexes"`
 }
 
-// Store keeps the versions of one source. Its client must write and read with
-// majority concern at the primary.
+// Store stores the versions of one source. Its client must use read and write concern majority
+// and read from the primary.
 type Store struct {
 	coll   *mongo.Collection
 	source string
@@ -57,8 +56,8 @@ func NewStore(coll *mongo.Collection, source string) Store {
 	return Store{coll: coll, source: source}
 }
 
-// Setup creates the indexes by which a namespace's versions are found, the newest and
-// those of a time. It is idempotent.
+// Setup creates the indexes for queries of a namespace's versions, the newest one and that of
+// a time. It is idempotent.
 func (s Store) Setup(ctx context.Context, ensure ownindex.Ensure) error {
 	return ensure(ctx, s.coll,
 		ownindex.Index{Keys: bson.D{
@@ -68,13 +67,13 @@ func (s Store) Setup(ctx context.Context, ensure ownindex.Ensure) error {
 	)
 }
 
-// Save inserts versions. One that is there already is the same: what a namespace
-// was from an optime on does not change.
+// Save inserts versions. A version that is already stored is the same: the version of a
+// namespace from an optime on never changes.
 func (s Store) Save(ctx context.Context, versions []schema.Version) error {
 	return s.save(ctx, versions, false)
 }
 
-// SaveListed inserts versions that a listing found.
+// SaveListed inserts versions from a listing.
 func (s Store) SaveListed(ctx context.Context, versions []schema.Version) error {
 	return s.save(ctx, versions, true)
 }
@@ -141,8 +140,7 @@ func (doc version) version() schema.Version {
 	return v
 }
 
-// Load returns the catalog at a position: of each namespace the newest
-// version at or before it. Later versions wait for their time.
+// Load returns the catalog at a position: the newest version of each namespace at or before it.
 func (s Store) Load(ctx context.Context, at bson.Timestamp) (*schema.Catalog, error) {
 	known, err := s.newest(ctx, bson.E{Key: "optime.ts", Value: bson.D{{Key: "$lte", Value: at}}})
 	if err != nil {
@@ -156,8 +154,8 @@ func (s Store) Load(ctx context.Context, at bson.Timestamp) (*schema.Catalog, er
 	return known, nil
 }
 
-// LoadUnlisted returns the catalog at a position, except what a listing
-// found at that very moment.
+// LoadUnlisted returns the catalog at a position, without the versions of a listing at exactly
+// this position.
 func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*schema.Catalog, error) {
 	return s.newest(ctx, bson.E{Key: "$or", Value: bson.A{
 		bson.D{{Key: "optime.ts", Value: bson.D{{Key: "$lt", Value: at}}}},
@@ -165,7 +163,7 @@ func (s Store) LoadUnlisted(ctx context.Context, at bson.Timestamp) (*schema.Cat
 	}})
 }
 
-// Newest returns the moment of the newest version; zero where there is none at all.
+// Newest returns the position of the newest version; zero if there is none.
 func (s Store) Newest(ctx context.Context) (oplog.Moment, error) {
 	var doc version
 	newest := options.FindOne().SetSort(bson.D{{Key: "optime.ts", Value: -1}})
@@ -179,7 +177,7 @@ func (s Store) Newest(ctx context.Context) (oplog.Moment, error) {
 	return oplog.Moment{OpTime: doc.OpTime, Wall: doc.Wall}, nil
 }
 
-// newest takes of each namespace the newest version that fits a condition.
+// newest returns a catalog of the newest version of each namespace that matches a condition.
 func (s Store) newest(ctx context.Context, when bson.E) (*schema.Catalog, error) {
 	known := &schema.Catalog{}
 	pipeline := mongo.Pipeline{

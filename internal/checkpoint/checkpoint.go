@@ -11,6 +11,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -32,16 +33,16 @@ type Checkpoint struct {
 	// Lost is true if the document had been deleted and was derived from history and catalog.
 	Lost       bool
 	ReplicaSet string
-	// ReplicaSetID distinguishes two sets of one name; zero if it could not be read.
+	// ReplicaSetID distinguishes two sets with the same name; zero if it could not be read.
 	ReplicaSetID bson.ObjectID
 	// Baseline is the optime of the catalog's snapshot for this NAME; zero before that.
 	Baseline oplog.OpTime
-	// Compared is the last moment at which the known catalog was compared with the
-	// server's; zero where it never was.
+	// Compared is the position at which the known catalog was last compared with the server's;
+	// zero if it never was.
 	Compared oplog.Moment
 	// Pending is a recorded comparison that is still to be published; nil for none.
 	Pending *Comparison
-	// Unlisted is what the server could not list the last time.
+	// Unlisted are the namespaces that the server could not list the last time.
 	Unlisted []Unlisted
 	Settings Settings
 	// Members are the members of the set's configuration as last seen.
@@ -66,7 +67,7 @@ func (s Settings) Filter() (notification.Filter, error) {
 	return notification.NewFilter(rules)
 }
 
-// document is a Checkpoint as it is stored.
+// document is a stored Checkpoint.
 type document struct {
 	ID           string        `bson:"_id"`
 	Source       string        `bson:"source"`
@@ -78,8 +79,7 @@ type document struct {
 	Lost         bool          `bson:"lost,omitempty"`
 	ReplicaSet   string        `bson:"replica_set"`
 	ReplicaSetID bson.ObjectID `bson:"replica_set_id,omitempty"`
-	// Queue is there for the unique index: of all names of a source only one
-	// fills the queue.
+	// Queue is used by the unique index: only one NAME of a source may fill the queue.
 	Queue    bool          `bson:"queue,omitempty"`
 	Baseline *oplog.OpTime `bson:"baseline,omitempty"`
 	Compared *oplog.Moment `bson:"compared,omitempty"`
@@ -99,7 +99,7 @@ func (d document) checkpoint() Checkpoint {
 		Unlisted: d.Unlisted, Settings: d.Settings, Members: d.Members, SavedAt: d.SavedAt,
 	}
 	if c.Position.Wall.IsZero() {
-		// An earlier release did not keep it.
+		// Earlier releases did not store it.
 		c.Position.Wall = d.OpTime.Time()
 	}
 	return c
@@ -127,11 +127,11 @@ var ErrQueueTaken = errors.New("another name of this source fills the queue of t
 // ErrMissing is returned if the stored checkpoint was deleted.
 var ErrMissing = errors.New("the stored checkpoint is missing")
 
-// queueIndex is the name of the index that keeps two names out of one queue.
+// queueIndex is the name of the index that prevents two names from filling one queue.
 const queueIndex = "one_queue_per_source"
 
-// Store keeps one checkpoint in a collection whose client writes and reads with
-// majority concern at the primary.
+// Store stores one checkpoint in a collection. Its client must use read and write concern
+// majority and read from the primary.
 type Store struct {
 	coll       *mongo.Collection
 	source, id string
@@ -160,7 +160,7 @@ func (s Store) CheckQueue(ctx context.Context) error {
 	case errors.Is(err, mongo.ErrNoDocuments):
 		return nil
 	case err != nil:
-		return fmt.Errorf("look for another name of %s with the queue: %w", s.source, err)
+		return fmt.Errorf("find another name of %s that fills the queue: %w", s.source, err)
 	}
 	return fmt.Errorf("fill the queue as %s: %w", s.id, ErrQueueTaken)
 }
@@ -178,9 +178,8 @@ func (s Store) Load(ctx context.Context) (Checkpoint, bool, error) {
 	return d.checkpoint(), true, nil
 }
 
-// Create stores a first checkpoint, unless another process was faster, and
-// returns the one that is stored. The error is ErrQueueTaken where another name
-// fills the queue.
+// Create stores a first checkpoint, unless another process was faster, and returns the stored
+// one. The error is ErrQueueTaken if another name fills the queue.
 func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint, error) {
 	_, err := s.coll.InsertOne(ctx, document{
 		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position.OpTime, Wall: c.Position.Wall,
@@ -235,8 +234,8 @@ func (s Store) RecordMembers(ctx context.Context, hosts []string) error {
 	return nil
 }
 
-// SetBaseline records that the catalog holds all that was there at an optime; zero
-// says that it has to be listed again.
+// SetBaseline records that the catalog is complete at an optime; zero means that it must be
+// listed again.
 func (s Store) SetBaseline(ctx context.Context, at oplog.OpTime) error {
 	if _, err := s.coll.UpdateByID(ctx, s.id, bson.D{{Key: "$set", Value: bson.D{{Key: "baseline", Value: at}}}}); err != nil {
 		return fmt.Errorf("record the baseline of %s: %w", s.id, s.explain(err))
@@ -253,21 +252,21 @@ type Unlisted struct {
 	Reason     string `bson:"reason"`
 }
 
-// SetUnlisted records what the server cannot list.
+// SetUnlisted records the namespaces that the server cannot list.
 func (s Store) SetUnlisted(ctx context.Context, unlisted []Unlisted) error {
 	update := bson.D{{Key: "$set", Value: bson.D{{Key: "unlisted", Value: unlisted}}}}
 	if len(unlisted) == 0 {
 		update = bson.D{{Key: "$unset", Value: bson.D{{Key: "unlisted", Value: ""}}}}
 	}
 	if _, err := s.coll.UpdateByID(ctx, s.id, update); err != nil {
-		return fmt.Errorf("record what the server of %s cannot list: %w", s.id, s.explain(err))
+		return fmt.Errorf("record the unlisted namespaces of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
 
-// Advance moves the stored position forward to p and returns what is stored then,
-// which can be further on if another process was faster. The error is ErrMissing
-// where nothing is stored. What another replica set has stored is not changed.
+// Advance moves the stored position forward to p and returns the stored checkpoint, which can
+// be further ahead if another process was faster. The error is ErrMissing if there is no
+// checkpoint. A checkpoint of another replica set is not changed.
 func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (Checkpoint, error) {
 	behind := bson.D{
 		{Key: "_id", Value: s.id},
@@ -279,13 +278,17 @@ func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (
 	if !set.IsZero() {
 		behind = append(behind, bson.E{Key: "replica_set_id", Value: bson.D{{Key: "$in", Value: bson.A{set, nil}}}})
 	}
-	_, err := s.coll.UpdateOne(ctx, behind, bson.D{
+	var d document
+	err := s.coll.FindOneAndUpdate(ctx, behind, bson.D{
 		{Key: "$set", Value: bson.D{
 			{Key: "optime", Value: p.OpTime}, {Key: "wall", Value: p.Wall}, {Key: "saved_at", Value: time.Now().UTC()},
 		}},
 		{Key: "$unset", Value: bson.D{{Key: "inclusive", Value: ""}}},
-	})
-	if err != nil {
+	}, options.FindOneAndUpdate().SetReturnDocument(options.After)).Decode(&d)
+	if err == nil {
+		return d.checkpoint(), nil
+	}
+	if !errors.Is(err, mongo.ErrNoDocuments) {
 		return Checkpoint{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, s.explain(err))
 	}
 	stored, ok, err := s.Load(ctx)
@@ -305,7 +308,7 @@ func (s Store) OfSource(ctx context.Context, source string) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("look for checkpoints of %s: %w", source, err)
+		return false, fmt.Errorf("find the checkpoints of %s: %w", source, err)
 	}
 	return true, nil
 }

@@ -18,33 +18,33 @@ const leaseTime = 30 * time.Second
 // LeaseRenewal is how often the holder of a lease should renew it.
 const LeaseRenewal = leaseTime / 3
 
-// Comparison holds the known catalog and the server's. It is complete: the catalog
-// holds all definitions of its moment, so that what differs follows from the two
-// alone, and is the same for every process and after every crash.
+// Comparison is a comparison of the known catalog with the server's. It is complete: all
+// definitions at To are in the catalog, so that the differences depend only on the two, and
+// are the same for every process and after every crash.
 type Comparison struct {
-	// From is the last moment whose catalog was known, To the one whose catalog was
-	// taken since.
+	// From is the last position whose catalog was known, To the position of the server's
+	// catalog.
 	From oplog.Moment `bson:"from"`
 	To   oplog.Moment `bson:"to"`
 	// Known is the optime in the catalog that corresponds to From: the snapshot of a first run
 	// is slightly later than its position.
 	Known oplog.OpTime `bson:"known"`
-	// Unknown is true if no catalog was known, so that nothing can differ from it.
+	// Unknown is true if no catalog was known, so that there are no differences.
 	Unknown bool `bson:"unknown,omitempty"`
-	// Gap is true if what happened between them is lost, and the position goes to To.
+	// Gap is true if the history between From and To is lost, and the position moves to To.
 	Gap bool `bson:"gap,omitempty"`
 	// Inclusive is true if the entry at To is still to be published.
 	Inclusive bool `bson:"inclusive,omitempty"`
 	// Listed is when the server was listed.
 	Listed oplog.Moment `bson:"listed"`
-	// Undefined is what existed at To and was dropped before it could be listed.
+	// Undefined are namespaces that existed at To and were dropped before they were listed.
 	Undefined []Undefined `bson:"undefined,omitempty"`
-	// Unlisted is what the server could not list. It is stored next to the comparison, and
-	// remains when that is completed.
+	// Unlisted are the namespaces that the server could not list. They are stored next to the
+	// comparison, and remain after its completion.
 	Unlisted []Unlisted `bson:"-"`
 }
 
-// Undefined is a namespace of which no definition is known.
+// Undefined is a namespace without a known definition.
 type Undefined struct {
 	Database   string      `bson:"database"`
 	Collection string      `bson:"collection"`
@@ -52,9 +52,9 @@ type Undefined struct {
 	UUID       bson.Binary `bson:"uuid"`
 }
 
-// Lease takes the right to compare, or keeps it: holder is a name of this process that
-// no other has. It reports whether it has it; another process has, or the stored position
-// is no longer the one given (any, if zero), where not. The clock is the deployment's own.
+// Lease acquires or renews the lease for a comparison, on the server's clock. holder is a unique
+// name of this process. It returns false if another process holds the lease, or if the stored
+// position is not at (zero matches any).
 func (s Store) Lease(ctx context.Context, at oplog.OpTime, holder string) (bool, error) {
 	free := bson.A{
 		bson.D{{Key: "lease", Value: nil}},
@@ -67,7 +67,7 @@ func (s Store) Lease(ctx context.Context, at oplog.OpTime, holder string) (bool,
 		{Key: "until", Value: bson.D{{Key: "$add", Value: bson.A{"$$NOW", leaseTime.Milliseconds()}}}},
 	}}}}}})
 	if err != nil {
-		return false, fmt.Errorf("take the lease of %s: %w", s.id, s.explain(err))
+		return false, fmt.Errorf("acquire the lease of %s: %w", s.id, s.explain(err))
 	}
 	return res.MatchedCount > 0, nil
 }
@@ -81,9 +81,9 @@ func (s Store) uncompared(at oplog.OpTime) bson.D {
 	return filter
 }
 
-// Record completes a comparison, by compare-and-set: it reports whether this one
-// counts. It does not where the lease or the position is not what it was. The replica
-// set's id is recorded with it: after a gap there may be another set.
+// Record stores a comparison, by compare-and-set. It returns false if this process no longer
+// holds the lease, or if the stored position has changed. The replica set's id is stored too:
+// after a gap the set may be another one.
 func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Comparison, set bson.ObjectID) (bool, error) {
 	filter := append(s.uncompared(at), bson.E{Key: "lease.holder", Value: holder})
 	fields := bson.D{{Key: "comparison", Value: c}, {Key: "unlisted", Value: c.Unlisted}}
@@ -97,9 +97,9 @@ func (s Store) Record(ctx context.Context, at oplog.OpTime, holder string, c Com
 	return res.MatchedCount > 0, nil
 }
 
-// Settle removes a comparison that has been published. For a gap it sets the position to its
-// end, which may be before the last one if the set has another history. If another process
-// settled it first it does nothing.
+// Settle removes a comparison that has been published. For a gap it sets the position to the end
+// of the gap, which may be before the stored one if the set's history was replaced. It does
+// nothing if another process has removed the comparison already.
 func (s Store) Settle(ctx context.Context, c Comparison) error {
 	this := bson.D{{Key: "_id", Value: s.id}, {Key: "comparison.to.ts", Value: c.To.TS}, {Key: "comparison.from.ts", Value: c.From.TS}}
 	fields := bson.D{{Key: "compared", Value: c.Listed}, {Key: "saved_at", Value: time.Now().UTC()}}
@@ -116,12 +116,12 @@ func (s Store) Settle(ctx context.Context, c Comparison) error {
 		_, err = s.coll.UpdateOne(ctx, this, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}})
 	}
 	if err != nil {
-		return fmt.Errorf("settle the comparison of %s: %w", s.id, s.explain(err))
+		return fmt.Errorf("complete the comparison of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
 
-// known is the first moment for which there certainly is a catalog.
+// known returns the first position for which a catalog certainly exists.
 func (c Comparison) known() oplog.OpTime {
 	if c.Unknown || c.Known.IsZero() {
 		return c.Listed.OpTime
@@ -135,13 +135,13 @@ func (s Store) SetCompared(ctx context.Context, at oplog.Moment) error {
 		bson.D{{Key: "compared", Value: nil}}, bson.D{{Key: "compared.ts", Value: bson.D{{Key: "$lt", Value: at.TS}}}},
 	}}}
 	if _, err := s.coll.UpdateOne(ctx, earlier, bson.D{{Key: "$set", Value: bson.D{{Key: "compared", Value: at}}}}); err != nil {
-		return fmt.Errorf("record when %s was compared: %w", s.id, s.explain(err))
+		return fmt.Errorf("record the comparison of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }
 
-// TakeOwnership records the replica set that a checkpoint is of, in place of the one that was
-// recorded. It reports whether it did: not where position or set have changed meanwhile.
+// TakeOwnership replaces the replica set id of a checkpoint. It returns false if the stored
+// position or id has changed meanwhile.
 func (s Store) TakeOwnership(ctx context.Context, from Checkpoint, set bson.ObjectID) (bool, error) {
 	recorded := any(from.ReplicaSetID)
 	if from.ReplicaSetID.IsZero() {

@@ -17,10 +17,10 @@ const (
 	BatchContentType = "application/cloudevents-batch+json; charset=UTF-8"
 )
 
-// Event is what the attributes of an event come from.
+// Event holds what the attributes of an event are derived from.
 type Event struct {
-	// ID is the _id of the notification, Source the first part of it, manual for one
-	// written by hand.
+	// ID is the _id of the notification, Source its first part, or "manual" for a
+	// notification written by hand.
 	ID, Source, Operation string
 	// Namespace is empty for HISTORY_GAP.
 	Namespace string
@@ -71,7 +71,7 @@ func (e Event) Structured(data []byte) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// printable percent-encodes what an attribute must not hold.
+// printable percent-encodes characters that an attribute must not contain.
 func printable(text string) string {
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {

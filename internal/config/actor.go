@@ -13,7 +13,7 @@ type Actor struct {
 	// GetLog is true if the members' logs are read by command; Files are the paths of logs.
 	GetLog bool
 	Files  []string
-	// Wait is how long a batch waits at most; 0 means that it does not wait.
+	// Wait is the longest time that a batch waits; 0 means that it does not wait.
 	Wait   time.Duration
 	Fields []actor.Field
 }

@@ -17,7 +17,7 @@ type Config struct {
 	Database string
 	// DatabaseNamed is true if DATABASE or a URI's path named it; otherwise it is the default.
 	DatabaseNamed bool
-	// Source is empty where the replica set's name is to be taken.
+	// Source is empty if the replica set's name is used.
 	Source            string
 	Name              string
 	ReadPreference    readpref.Mode
@@ -37,9 +37,9 @@ type Config struct {
 	// Declared is the path of a declared schema; empty for none.
 	Declared    string
 	DriftSettle time.Duration
-	// LatencyTarget is how much later a change may be read to spare the server; 0 is none.
+	// LatencyTarget is how much later a change may be read to reduce the server's load; 0 is none.
 	LatencyTarget time.Duration
-	// HTTPAddr is empty where the command's own default is to be taken.
+	// HTTPAddr is empty if the command's default is used.
 	HTTPAddr      string
 	WebConfigFile string
 	// PProf serves Go's profiles at HTTPAddr.
@@ -61,17 +61,17 @@ type Config struct {
 // Start is where a first run begins; the zero value is now.
 type Start struct {
 	Oldest bool
-	// At is a moment; zero where none was given.
+	// At is the time to start at, or zero.
 	At time.Time
 }
 
-// Reconcile says when catalogs are compared; the zero value is after a gap only.
+// Reconcile is when catalogs are compared; the zero value is only after a gap.
 type Reconcile struct {
 	AtStart bool
 	Every   time.Duration
 }
 
-// Log is how to log. An empty Format means console on a terminal, else JSON.
+// Log configures logging. An empty Format means console on a terminal, else JSON.
 type Log struct {
 	Level  string
 	Format string

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Error is a mistake that a retry cannot resolve: the process ends with exit code 2. Its
-// text names the variable or the privilege, and never a credential.
+// Error is a permanent configuration error: the process ends with exit code 2. Its text
+// names the variable or the privilege and contains no credential.
 type Error struct {
-	// Reason is what is wrong.
+	// Reason names what is wrong.
 	Reason string
-	// Remedy is what would be right; empty where the reason says it.
+	// Remedy is what to do; empty if the reason shows it.
 	Remedy string
-	// Err is the cause; nil where the mistake is in the configuration itself.
+	// Err is the cause; nil if the configuration itself is invalid.
 	Err error
 }
 
@@ -27,8 +27,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// OnlyUnresolved reports whether all mistakes are names that DNS does not know: waiting may
-// resolve them.
+// OnlyUnresolved reports whether all errors are names that DNS does not know, which may be
+// temporary.
 func OnlyUnresolved(err error) bool {
 	var all Errors
 	if !errors.As(err, &all) {
@@ -40,7 +40,7 @@ func OnlyUnresolved(err error) bool {
 	})
 }
 
-// Errors are all mistakes of one configuration.
+// Errors are all errors of one configuration.
 type Errors []*Error
 
 func (e Errors) Error() string {
@@ -51,7 +51,7 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap returns each mistake.
+// Unwrap returns each error.
 func (e Errors) Unwrap() []error {
 	errs := make([]error, len(e))
 	for i, one := range e {

@@ -27,18 +27,17 @@ const maxLatencyTarget = 5 * time.Second
 // webhookPrefix begins every secret of Standard Webhooks.
 const webhookPrefix = "whsec_"
 
-// Requirement is a variable that a command cannot do without.
+// Requirement is a variable that a command requires.
 type Requirement struct {
 	// Variable is its name without the prefix; Or is another that can be set in its place,
 	// if not empty.
 	Variable, Or string
-	// Remedy is what to do where it is not set.
+	// Remedy is what to do if it is not set.
 	Remedy string
 }
 
-// Load reads the environment and checks all of it, and that what is required is
-// set. The error is Errors, one for each mistake. now is what a start in the future
-// is measured against.
+// Load reads and checks the environment, including the required variables. The error is
+// Errors, one for each invalid value. A START after now is an error.
 func Load(now time.Time, required ...Requirement) (Config, error) {
 	env, err := readEnvironment()
 	if err != nil {
@@ -52,13 +51,13 @@ func Load(now time.Time, required ...Requirement) (Config, error) {
 		}
 	}
 	if len(c.errs) > 0 {
-		// What logs the mistakes follows the settings of the log.
+		// The errors are logged with the configured log settings.
 		return Config{Log: cfg.Log}, c.errs
 	}
 	return cfg, nil
 }
 
-// checker converts values and collects what is wrong with them.
+// checker converts values and collects the errors.
 type checker struct {
 	now  time.Time
 	errs Errors
@@ -68,12 +67,12 @@ func (c *checker) fail(variable, format string, args ...any) {
 	c.errs = append(c.errs, &Error{Reason: prefix + variable, Remedy: fmt.Sprintf(format, args...)})
 }
 
-// shown quotes a value for a message, unless it looks like something that was meant
-// for another variable and may hold a credential.
+// shown quotes a value for a message, unless it looks like one for another variable that may
+// contain a credential.
 func shown(value string) string {
 	for _, mark := range []string{"@", "%40", "://", webhookPrefix} {
 		if strings.Contains(value, mark) {
-			return "(a value that may hold a credential)"
+			return "(a value that may contain a credential)"
 		}
 	}
 	return strconv.Quote(value)
@@ -122,9 +121,8 @@ func (c *checker) check(env environment) Config {
 	return cfg
 }
 
-// secret returns a value or the content of the file that holds it; the default of the value
-// does not count. A mistake does not show the path: it may be
-// the secret itself.
+// secret returns a value or the content of its file; a default value does not conflict with
+// the file. An error does not show the path, which may be the secret itself.
 func (c *checker) secret(variable, value, file string) string {
 	if file == "" {
 		return value
@@ -148,8 +146,8 @@ func (c *checker) secret(variable, value, file string) string {
 	return text
 }
 
-// webConfig checks the file as a whole: what is wrong with it would else show when
-// the first probe comes.
+// webConfig validates the whole file: otherwise an error in it would first appear at a
+// request.
 func (c *checker) webConfig(path string) string {
 	err := web.Validate(path)
 	if err == nil {
@@ -196,7 +194,7 @@ func (c *checker) database(name string, cfg Config) string {
 	return ""
 }
 
-// ValidSource reports whether a set's name will do as SOURCE.
+// ValidSource reports whether a set's name is valid as SOURCE.
 func ValidSource(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(name)
 }
@@ -216,7 +214,7 @@ func (c *checker) readPreference(value string) readpref.Mode {
 	return mode
 }
 
-// filter returns the filter of the three variables, in the one grammar.
+// filter returns the filter of the three variables.
 func (c *checker) filter(cfg Config) notification.Filter {
 	rules := notification.Rules{Operations: cfg.Operations, Namespaces: slices.Clone(cfg.Namespaces)}
 	for _, glob := range cfg.ExcludeNamespaces {
@@ -240,10 +238,10 @@ func (c *checker) start(value string) Start {
 	if err != nil {
 		c.fail("START", "%s: want now, oldest, or a time such as %s", shown(value), c.now.UTC().Format(time.RFC3339))
 	} else if at.After(c.now) {
-		c.fail("START", "%s lies in the future", value)
+		c.fail("START", "%s is in the future", value)
 	}
 	if epoch := time.Unix(0, 0); at.Before(epoch) {
-		// No oplog begins earlier, and the zero time means now.
+		// The zero time means now; no oplog begins before the epoch.
 		at = epoch
 	}
 	return Start{At: at}
@@ -323,8 +321,8 @@ func (c *checker) optionalDuration(variable, value string) time.Duration {
 	return c.duration(variable, value)
 }
 
-// latencyTarget is bounded: between two reads the process must notice that it is to end, and
-// that a member has stalled.
+// latencyTarget is bounded: between two reads the process must notice a shutdown and a
+// stalled member.
 func (c *checker) latencyTarget(value string) time.Duration {
 	d, err := time.ParseDuration(value)
 	if err != nil || d < 0 || d > maxLatencyTarget {
@@ -344,7 +342,7 @@ func (c *checker) oneOf(variable, value string, allowed ...string) string {
 // shortest limit of the platforms is 104 bytes.
 const maxSocketPath = 90
 
-// list splits at commas and leaves out what is empty.
+// list splits at commas and drops empty items.
 func list(value string) []string {
 	var items []string
 	for item := range strings.SplitSeq(value, ",") {

@@ -14,14 +14,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 )
 
-// Reload reads the URIs again from the environment and the files that it names.
+// Reload rereads the URIs from the environment and the files named there.
 func Reload(now time.Time) (mongoDB, sink URI, err error) {
 	cfg, err := Load(now)
 	return cfg.MongoDB, cfg.Sink, err
 }
 
-// CheckRotation returns an error that names what changes from one URI to the next, if that
-// is more than user, password and TLS files: then only a restart may apply it.
+// CheckRotation returns an error that names what differs in the next URI, if that is more
+// than user, password and TLS files. Such a change needs a restart.
 func (u URI) CheckRotation(next URI) error {
 	a, b := u.parsed, next.parsed
 	for _, part := range []struct {
@@ -35,11 +35,11 @@ func (u URI) CheckRotation(next URI) error {
 		{"authMechanism", a.AuthMechanism == b.AuthMechanism},
 	} {
 		if !part.equal {
-			return fmt.Errorf("%s changed, besides user, password or TLS files", part.name)
+			return fmt.Errorf("%s changed, not only user, password or TLS files", part.name)
 		}
 	}
 	if !reflect.DeepEqual(lasting(*a), lasting(*b)) {
-		return errors.New("an option changed, besides user, password or TLS files")
+		return errors.New("an option changed, not only user, password or TLS files")
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (u URI) Digest() [sha256.Size]byte {
 	h.Write([]byte(u.raw))
 	for _, path := range u.tlsFiles() {
 		content, err := os.ReadFile(path)
-		// A file that is being replaced may be missing for a moment: another digest.
+		// A file that is being replaced may be missing: the digest then differs.
 		fmt.Fprintf(h, "\n%s %t %d\n", path, err == nil, len(content))
 		h.Write(content)
 	}
@@ -75,8 +75,8 @@ func (u URI) tlsFiles() []string {
 
 // Expiry is when the certificates that a URI names expire; zero for none.
 type Expiry struct {
-	// Client is the certificate presented to the servers, CA the first to expire of those
-	// that theirs are verified with.
+	// Client is for the certificate presented to the servers, CA for the first to expire of
+	// the trusted certificates.
 	Client, CA time.Time
 }
 
@@ -98,8 +98,8 @@ func (u URI) Expiry() Expiry {
 	return e
 }
 
-// readCertificates returns those of a PEM file that can be parsed. The driver reports one
-// that it cannot use.
+// readCertificates returns the certificates of a PEM file that can be parsed. The driver
+// reports the others.
 func readCertificates(path string) []*x509.Certificate {
 	if path == "" {
 		return nil

@@ -184,6 +184,7 @@ func TestURIReasons(t *testing.T) {
 		"mongodb://user:pa/ss@h/":              "unescaped slash in password",
 		"mongodb://user:pa@ss@h/":              "unescaped @ sign in user info",
 		"mongodb://user:pass%40host/":          "port must be an integer",
+		"mongodb://h/?loadBalanced=true":       "name members of the replica set",
 		"mongodb://user%40host:27017/":         "the @ before the hosts is percent-encoded",
 		"mongodb://user:p@ss/w@h/":             "unescaped @ sign in user info",
 		"mongodb://h:1:2/":                     "too many colons",
@@ -204,8 +205,8 @@ func TestRedactURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://user:s3cret@host:8443/a/b?token=s3cret#s3cret": "https://host:8443/a/b",
 		"http://host":                  "http://host",
-		"https://user:12/s3cret@host/": "(not shown: it may hold a credential)",
-		"https://u:1@h/s3cret@x":       "(not shown: it may hold a credential)",
+		"https://user:12/s3cret@host/": "(not shown: it may contain a credential)",
+		"https://u:1@h/s3cret@x":       "(not shown: it may contain a credential)",
 		"https://host/?to=a@b":         "https://host/",
 		"https://user:s3%zzcret@host/": "(not a URL)",
 		"":                             "",

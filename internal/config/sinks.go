@@ -24,7 +24,7 @@ func (c *checker) sinks(value string) ([]sink.Spec, sink.Values) {
 		}
 	}
 	if len(specs) == 0 {
-		c.fail("SINKS", "names no sink: want some of %s", kinds.Forms())
+		c.fail("SINKS", "no sink: want some of %s", kinds.Forms())
 	}
 	values := sinkValues(kinds)
 	for _, p := range kinds.Check(specs, values) {

@@ -20,8 +20,8 @@ type URI struct {
 	parsed *connstring.ConnString
 }
 
-// ParseURI reads a MongoDB connection string and the files that it names. Its
-// error never repeats what could be a credential.
+// ParseURI parses a MongoDB connection string and reads the files that it names. Its errors
+// do not contain credentials.
 func ParseURI(raw string) (URI, error) {
 	parsed, err := connstring.ParseAndValidate(raw)
 	if err == nil {
@@ -42,6 +42,9 @@ func ParseURI(raw string) (URI, error) {
 	}
 	if place, _, _ := strings.Cut(raw, "?"); strings.Count(place, "@") > 1 {
 		return URI{}, errors.New("parse MongoDB URI: unescaped @ sign in user info")
+	}
+	if parsed.LoadBalanced {
+		return URI{}, errors.New("parse MongoDB URI: loadBalanced=true names a load balancer; name members of the replica set without it")
 	}
 	return URI{raw: raw, parsed: parsed}, nil
 }
@@ -68,7 +71,7 @@ func fileOption(parsed *connstring.ConnString, path string) string {
 	return "tlsCertificateKeyFile"
 }
 
-// ResolutionError is a name of an SRV record that DNS does not know yet.
+// ResolutionError is returned for an SRV name that DNS does not know yet.
 type ResolutionError struct{ Text string }
 
 func (e *ResolutionError) Error() string { return e.Text }
@@ -83,7 +86,7 @@ func unknownOptions(uris ...URI) []string {
 		}
 		for option := range u.parsed.UnknownOptions {
 			if !name.MatchString(option) {
-				option = "(a name that is none)"
+				option = "(an invalid name)"
 			}
 			names = append(names, option)
 		}
@@ -92,8 +95,8 @@ func unknownOptions(uris ...URI) []string {
 	return slices.Compact(names)
 }
 
-// String shows the scheme, the hosts and the path; never the credentials, nor
-// the options, some of which are secrets too.
+// String returns the scheme, the hosts and the path, without credentials and options, some
+// of which are secrets too.
 func (u URI) String() string {
 	if u.parsed == nil {
 		return ""
@@ -119,14 +122,14 @@ func (u URI) Same(other URI) bool { return u.raw == other.raw }
 // Direct reports whether the URI names one member for a direct connection.
 func (u URI) Direct() bool { return u.parsed.DirectConnection }
 
-// PathIsAuthSource reports whether the database in the path also decides where the
-// user is looked up, which those who mean only the database do not expect.
+// PathIsAuthSource reports whether the user is looked up in the database of the path, which
+// is unexpected if only the database of the collections was meant.
 func (u URI) PathIsAuthSource() bool {
 	p := u.parsed
 	return p.Username != "" && p.Database != "" && p.AuthSource == p.Database && !p.AuthSourceSet
 }
 
-// database is the path, unless it names only where users are kept.
+// database returns the path, unless it is only the authSource.
 func (u URI) database() string {
 	if u.parsed == nil || reserved(u.parsed.Database) {
 		return ""
@@ -134,8 +137,8 @@ func (u URI) database() string {
 	return u.parsed.Database
 }
 
-// reason returns the driver's error about a connection string, without anything that
-// it repeats of it: that may be a credential, or a part of one where the @ is missing.
+// reason returns the driver's error about a connection string, without the parts of the
+// string that it quotes: without the @ they may contain a credential.
 func reason(err error) string {
 	var addr *net.AddrError
 	var dns *net.DNSError
@@ -154,8 +157,8 @@ func reason(err error) string {
 	return readPreference.ReplaceAllString(quoted.ReplaceAllString(text, "…"), "$1")
 }
 
-// RedactURL shows an HTTP URL without user, query and fragment; nothing of one
-// whose user part cannot be separated from the rest.
+// RedactURL returns an HTTP URL without user, query and fragment; a placeholder if the user
+// part cannot be separated from the rest.
 func RedactURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -164,7 +167,7 @@ func RedactURL(raw string) string {
 	place, _, _ := strings.Cut(raw, "?")
 	place, _, _ = strings.Cut(place, "#")
 	if at := strings.Count(place, "@"); at > 1 || at == 1 && u.User == nil {
-		return "(not shown: it may hold a credential)"
+		return "(not shown: it may contain a credential)"
 	}
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	return shown.String()

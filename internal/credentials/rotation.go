@@ -1,6 +1,5 @@
-// Package credentials follows user, password and TLS files of a running process while they
-// rotate: it reads them again when a server refuses them, or on request, and has the
-// process reconnect.
+// Package credentials handles the rotation of user, password and TLS files of a running process: it
+// reads them again when a server refuses them, or on request, and makes the process reconnect.
 package credentials
 
 import (
@@ -19,8 +18,8 @@ import (
 )
 
 const (
-	// patience is how long refused credentials are used, and read again, before the process
-	// gives up.
+	// patience is how long refused credentials are retried, and read again, before the process
+	// exits.
 	patience = 5 * time.Minute
 	// maxBackoff is the longest pause between two attempts to reconnect.
 	maxBackoff = 10 * time.Second
@@ -29,8 +28,8 @@ const (
 // ErrRefused is returned if credentials were refused for too long.
 var ErrRefused = errors.New("the credentials are refused")
 
-// errRotated ends a session in which other credentials were read.
-var errRotated = errors.New("other credentials were read; connecting anew")
+// errRotated ends a session after new credentials were read.
+var errRotated = errors.New("new credentials were read; reconnecting")
 
 // Rotation holds the URIs in use. It is safe for concurrent use.
 type Rotation struct {
@@ -62,9 +61,9 @@ func New(cfg config.Config, log *zap.Logger) *Rotation {
 	}
 }
 
-// Run runs sessions, each with the credentials that were read last, until one ends for
-// another reason than that others were read. It returns ErrRefused if they were refused
-// for too long.
+// Run runs sessions, each with the credentials that were read last, until a session ends for a
+// reason other than new credentials. It returns ErrRefused if the credentials were refused for too
+// long.
 func (r *Rotation) Run(ctx context.Context, session func(ctx context.Context, mongoDB, sink config.URI, again bool) error) error {
 	for again := false; ; again = true {
 		work, cancel := context.WithCancelCause(ctx)
@@ -80,7 +79,7 @@ func (r *Rotation) Run(ctx context.Context, session func(ctx context.Context, mo
 		case !errors.Is(cause, errRotated):
 			return err
 		}
-		r.Log.Info("credentials changed; connecting anew")
+		r.Log.Info("credentials changed; reconnecting")
 	}
 }
 
@@ -94,8 +93,8 @@ func (r *Rotation) begin(end context.CancelCauseFunc) (mongoDB, sink config.URI)
 	return r.mongoDB, r.sink
 }
 
-// Connect repeats a step of a session until it succeeds. A process that has worked once
-// waits for its servers however long they are away.
+// Connect retries a step of a session until it succeeds, without a limit: a process that was
+// connected before waits for its servers.
 func (r *Rotation) Connect(ctx context.Context, step func(context.Context) error) error {
 	use := r.Use("connect")
 	pause := retry.NewBackOff(maxBackoff)
@@ -125,14 +124,14 @@ func (r *Rotation) Reread() {
 		r.end(errRotated)
 		return
 	}
-	r.Log.Info("credentials read again; they have not changed")
+	r.Log.Info("credentials reread; they have not changed")
 }
 
-// reread reports whether there are other credentials to use.
+// reread reads the credentials again, and reports whether they have changed.
 func (r *Rotation) reread() bool {
 	mongoDB, sink, err := r.Read()
 	if err != nil {
-		r.Log.Warn("the configuration cannot be read again; the current credentials are kept", zap.Error(err))
+		r.Log.Warn("credentials cannot be reread; the current ones are kept", zap.Error(err))
 		return false
 	}
 	now := digestOf(mongoDB, sink)
@@ -155,7 +154,7 @@ func checked(variable string, current, next config.URI) error {
 	return nil
 }
 
-// Use is one use of credentials, which is refused or accepted as a whole.
+// Use is one use of credentials, such as the connection to the sink.
 type Use struct {
 	rotation *Rotation
 	name     string
@@ -171,8 +170,8 @@ func (u Use) Worked() {
 	delete(u.rotation.refused, u.name)
 }
 
-// Failed reads the credentials again, and ends the session if there are others, or if the
-// same were refused for too long.
+// Failed reads the credentials again, and ends the session if they have changed or were refused
+// for too long.
 func (u Use) Failed(err error) {
 	r := u.rotation
 	r.mu.Lock()
@@ -188,7 +187,7 @@ func (u Use) Failed(err error) {
 	since, refused := r.refused[u.name]
 	if !refused {
 		r.refused[u.name] = now
-		r.Log.Warn("credentials are refused; reading them again until they are accepted", zap.Duration("at_most", patience), zap.Error(err))
+		r.Log.Warn("credentials are refused; rereading them until they are accepted", zap.Duration("at_most", patience), zap.Error(err))
 		return
 	}
 	if now.Sub(since) > patience {

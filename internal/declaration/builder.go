@@ -13,15 +13,15 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// builder applies statements to definitions as the server would. Its errors have no
-// position: the caller knows it.
+// builder applies statements to definitions as the server would. Its errors have no position,
+// which the caller adds.
 type builder struct {
 	definitions schema.Definitions
 }
 
 func newBuilder() builder { return builder{definitions: schema.Definitions{}} }
 
-// commandOptions belong to a command, and not to what it creates.
+// commandOptions lists the options of commands that do not belong to the created object.
 func commandOptions() []string {
 	return []string{"create", "createIndexes", "indexes", "writeConcern", "comment", "commitQuorum", "maxTimeMS", "$db", "lsid"}
 }
@@ -67,13 +67,13 @@ func validNamespace(ns schema.Namespace) error {
 	case ns.Collection == "":
 		return errors.New("the name of the collection is empty")
 	case strings.HasPrefix(ns.Collection, "system."):
-		return fmt.Errorf("%s is the server's own and cannot be declared", ns)
+		return fmt.Errorf("%s is internal to the server and cannot be declared", ns)
 	}
 	return nil
 }
 
-// withGranularity adds what the server writes down where a time series has neither a
-// granularity nor a span of its own.
+// withGranularity adds the default that the server stores if a time series has neither a
+// granularity nor a bucket span.
 func withGranularity(options bson.D) bson.D {
 	for i, e := range options {
 		series, ok := e.Value.(bson.D)
@@ -85,8 +85,7 @@ func withGranularity(options bson.D) bson.D {
 	return options
 }
 
-// createIndex declares an index. Declaring the same one again is idempotent, as it is on
-// the server.
+// createIndex declares an index. It is idempotent, as on the server.
 func (b builder) createIndex(ns schema.Namespace, key bson.D, options bson.D) error {
 	if err := validNamespace(ns); err != nil {
 		return err
@@ -130,7 +129,7 @@ func indexSpec(def schema.Definition, key, options bson.D) (bson.Raw, error) {
 	}
 	text, ok := name.(string)
 	if !ok || text == "" {
-		return nil, errors.New("the name of an index is a string that is not empty")
+		return nil, errors.New("the name of an index must be a non-empty string")
 	}
 	options = slices.DeleteFunc(options, func(e bson.E) bool { return e.Key == "name" || e.Key == "key" })
 	stored, options := storedText(key, options)
@@ -143,7 +142,7 @@ func indexSpec(def schema.Definition, key, options bson.D) (bson.Raw, error) {
 	return raw, nil
 }
 
-// defaultName is the name that shells and drivers give an index: {a: 1, b: -1} is a_1_b_-1.
+// defaultName returns the default name of an index in shells and drivers: a_1_b_-1 for {a: 1, b: -1}.
 func defaultName(key bson.D) string {
 	parts := make([]string, len(key))
 	for i, e := range key {
@@ -156,7 +155,7 @@ func defaultName(key bson.D) string {
 	return strings.Join(parts, "_")
 }
 
-// storedText returns a text index as the server stores it: {title: "text"} is
+// storedText returns the stored form of a text index: {title: "text"} becomes
 // {_fts: "text", _ftsx: 1} with a weight for each field.
 func storedText(key, options bson.D) (bson.D, bson.D) {
 	var stored, weights bson.D
@@ -183,8 +182,8 @@ func storedText(key, options bson.D) (bson.D, bson.D) {
 	return stored, append(options, bson.E{Key: "weights", Value: weights})
 }
 
-// inheritCollation adds the collection's default collation to an index that names none, as
-// the server does; the simple collation is stored as none.
+// inheritCollation adds the collection's default collation to an index without one, as the server
+// does; the simple collation is stored as no collation.
 func inheritCollation(def schema.Definition, options bson.D) bson.D {
 	if given, ok := lookup(options, "collation"); ok {
 		if c, isDocument := given.(bson.D); isDocument {
@@ -200,15 +199,15 @@ func inheritCollation(def schema.Definition, options bson.D) bson.D {
 	return options
 }
 
-// textOr2d: a text index has weights; those ignore the default collation only where the
-// simple one is asked for, which the server demands.
+// textOr2d reports whether an index is a text index, which has weights. On a collection with a
+// default collation the server requires the simple collation for it.
 func textOr2d(options bson.D) bool { return has(options, "weights") }
 
 // modify applies a collMod.
 func (b builder) modify(ns schema.Namespace, params bson.D) error {
 	def, known := b.definitions[ns]
 	if !known || !def.Known() {
-		return fmt.Errorf("collMod of %s, which is not declared before", ns)
+		return fmt.Errorf("collMod of %s, which was not declared before", ns)
 	}
 	params = slices.DeleteFunc(slices.Clone(params), func(e bson.E) bool {
 		return e.Key == "collMod" || slices.Contains(commandOptions(), e.Key)
@@ -234,7 +233,7 @@ func (b builder) modify(ns schema.Namespace, params bson.D) error {
 func modifyIndex(def schema.Definition, index any) (schema.Definition, error) {
 	params, err := bson.Marshal(index)
 	if err != nil {
-		return def, errors.New("index is a document")
+		return def, errors.New("index must be a document")
 	}
 	spec := def.Index(schema.IndexName(params))
 	if spec == nil {
@@ -244,7 +243,7 @@ func modifyIndex(def schema.Definition, index any) (schema.Definition, error) {
 			return key != nil && string(have) == string(key)
 		})
 		if i < 0 {
-			return def, errors.New("the index is not declared before")
+			return def, errors.New("the index was not declared before")
 		}
 		spec = def.Indexes[i]
 	}
@@ -255,11 +254,11 @@ func modifyIndex(def schema.Definition, index any) (schema.Definition, error) {
 	return def.WithIndex(changed), nil
 }
 
-// convertToCapped makes a declared collection capped.
+// convertToCapped converts a declared collection to capped.
 func (b builder) convertToCapped(ns schema.Namespace, size any) error {
 	def, known := b.definitions[ns]
 	if !known || !def.Known() {
-		return fmt.Errorf("convertToCapped of %s, which is not declared before", ns)
+		return fmt.Errorf("convertToCapped of %s, which was not declared before", ns)
 	}
 	var err error
 	for _, e := range (bson.D{{Key: "capped", Value: true}, {Key: "size", Value: size}}) {

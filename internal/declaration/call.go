@@ -26,12 +26,12 @@ func (s *script) call(on handle, method string, call *ast.CallExpression) error 
 	case on.isCollection && method == "convertToCapped":
 		err = s.toCapped(on, call)
 	default:
-		return s.mistake(call, "%s is not read; a declaration holds createCollection, createView, createIndex, createIndexes, convertToCapped and runCommand", method)
+		return s.mistake(call, "%s is not supported; a declaration consists of createCollection, createView, createIndex, createIndexes, convertToCapped and runCommand", method)
 	}
 	return s.located(call, err)
 }
 
-// located adds the position of a call to an error that has none.
+// located adds the position of a call to an error without one.
 func (s *script) located(node ast.Node, err error) error {
 	if err == nil {
 		return nil
@@ -143,7 +143,7 @@ func (s *script) runCommand(on handle, call *ast.CallExpression) error {
 	}
 	name, ok := command[0].Value.(string)
 	if !ok {
-		return s.mistake(call, "expected the name of a collection behind %s", command[0].Key)
+		return s.mistake(call, "expected the name of a collection as the value of %s", command[0].Key)
 	}
 	ns := schema.Namespace{Database: on.Database, Collection: strings.Clone(name)}
 	switch command[0].Key {
@@ -157,7 +157,7 @@ func (s *script) runCommand(on handle, call *ast.CallExpression) error {
 	case "createIndexes":
 		return s.createSpecs(ns, command, call)
 	}
-	return s.mistake(call, "the command %s is not read; expected create, createIndexes, collMod or convertToCapped", command[0].Key)
+	return s.mistake(call, "the command %s is not supported; expected create, createIndexes, collMod or convertToCapped", command[0].Key)
 }
 
 func (s *script) createSpecs(ns schema.Namespace, command bson.D, call *ast.CallExpression) error {

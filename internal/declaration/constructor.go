@@ -26,7 +26,7 @@ func constructors() map[string]func(args []any) (any, error) {
 	}
 }
 
-// construct calls one of the constructors; so also Long.fromString and the like.
+// construct calls one of the constructors, including static methods such as Long.fromString.
 func (s *script) construct(node ast.Node, callee ast.Expression, list []ast.Expression) (any, error) {
 	name := ""
 	switch c := callee.(type) {
@@ -39,7 +39,7 @@ func (s *script) construct(node ast.Node, callee ast.Expression, list []ast.Expr
 	}
 	make, ok := constructors()[name]
 	if !ok {
-		return nil, s.mistake(node, "a call is not read where a literal is expected, but for ObjectId, NumberLong, NumberDecimal, ISODate, UUID, RegExp, Map and their kin")
+		return nil, s.mistake(node, "this call is not supported; expected a literal, or ObjectId, NumberLong, NumberDecimal, ISODate, UUID, RegExp, Map or a similar constructor")
 	}
 	args := []any{}
 	for _, a := range list {
@@ -86,7 +86,7 @@ func long(args []any) (any, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a whole number of 64 bits", text)
+		return nil, fmt.Errorf("%q is not a 64-bit integer", text)
 	}
 	return n, nil
 }
@@ -98,7 +98,7 @@ func integer(args []any) (any, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a whole number of 32 bits", text)
+		return nil, fmt.Errorf("%q is not a 32-bit integer", text)
 	}
 	return int32(n), nil
 }
@@ -123,8 +123,8 @@ func decimal(args []any) (any, error) {
 	return bson.ParseDecimal128(text)
 }
 
-// date accepts a date as text, or milliseconds since 1970. Without an argument it would be
-// the moment of the run, which is no literal.
+// date accepts a date string, or milliseconds since 1970. Without an argument it would be the
+// current time, which is not a literal.
 func date(args []any) (any, error) {
 	if len(args) != 1 {
 		return nil, errors.New("expected one argument")
@@ -143,7 +143,7 @@ func date(args []any) (any, error) {
 	case float64:
 		return bson.DateTime(int64(ms)), nil
 	}
-	return nil, errors.New("expected a date as text, or milliseconds")
+	return nil, errors.New("expected a date as a string, or milliseconds")
 }
 
 func uuid(args []any) (any, error) {
@@ -239,11 +239,11 @@ func ordered(args []any) (any, error) {
 
 func code(args []any) (any, error) {
 	if len(args) != 1 {
-		return nil, errors.New("expected the code as text")
+		return nil, errors.New("expected the code as a string")
 	}
 	text, ok := args[0].(string)
 	if !ok {
-		return nil, errors.New("expected the code as text")
+		return nil, errors.New("expected the code as a string")
 	}
 	return bson.JavaScript(text), nil
 }

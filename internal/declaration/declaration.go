@@ -1,7 +1,7 @@
-// Package declaration reads and writes a schema as people keep it in a repository:
-// mongosh scripts, JSON, YAML, folders of these, and the metadata of mongodump.
+// Package declaration reads and writes a schema in files: mongosh scripts, JSON, YAML, folders
+// of these, and the metadata of mongodump.
 //
-// Scripts are parsed and never run.
+// Scripts are parsed, not run.
 package declaration
 
 import (
@@ -10,18 +10,18 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Declaration is a schema that was written down. A definition whose options are not
-// known (schema.Definition.Known) declares the indexes of a collection alone.
+// Declaration is a declared schema. A definition without options (schema.Definition.Known is
+// false) declares only the indexes of a collection.
 type Declaration struct {
 	Definitions schema.Definitions
 }
 
-// Error is a mistake in a declaration. Line and Column begin at 1; 0 means that the mistake
-// is about the file as a whole.
+// Error is an error in a declaration. Line and Column begin at 1; 0 means that the error concerns
+// the whole file.
 type Error struct {
 	File         string
 	Line, Column int
-	// Problem is what is there and what is expected.
+	// Problem describes the error and what is expected.
 	Problem string
 }
 

@@ -13,17 +13,17 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// listing reads JSON and YAML of the shape of listCollections and listIndexes:
+// listing reads JSON and YAML like the output of listCollections and listIndexes:
 //
 //	{db: NAME, collections: [{name, type, options, indexes: [SPEC, …]}, …]}
 //
 // an array of these, or {databases: [these]}. A single collection is accepted too, with db and
-// name, and its listing apart from its indexes, as {collection, indexes}. A file of
-// mongodump's names neither.
+// name, or with its listing separate from its indexes: {collection, indexes}. A file of mongodump
+// contains neither name.
 type listing struct {
 	builder
 	file string
-	// db and name are those of the file, for what names none; empty where it has none.
+	// db and name are from the file's path, for content without names; empty if not known.
 	db, name string
 }
 
@@ -32,7 +32,7 @@ func (l listing) mistake(n node, format string, args ...any) error {
 	return &Error{File: l.file, Line: line, Column: column, Problem: fmt.Sprintf(format, args...)}
 }
 
-// read accepts any of the shapes.
+// read accepts any of the forms.
 func (l listing) read(n node) error {
 	if all := n.elements(); all != nil {
 		return l.readAll(all)
@@ -48,14 +48,14 @@ func (l listing) read(n node) error {
 	if inner := innerOf(fields); inner != nil {
 		all := inner.value.elements()
 		if all == nil {
-			return l.mistake(inner.value, "expected an array behind %s", inner.key)
+			return l.mistake(inner.value, "expected an array as the value of %s", inner.key)
 		}
 		return l.readAll(all)
 	}
 	return l.add(l.define(n, fields))
 }
 
-// of returns the listing of the database that a document names.
+// of returns the listing with the database of a document.
 func (l listing) of(fields []field) (listing, error) {
 	db, ok, err := l.textOf(fields, "db")
 	if ok {
@@ -64,7 +64,7 @@ func (l listing) of(fields []field) (listing, error) {
 	return l, err
 }
 
-// innerOf returns the field of a document that holds others; nil for a collection.
+// innerOf returns the field of a document that contains other documents; nil for a collection.
 func innerOf(fields []field) *field {
 	for i, f := range fields {
 		switch f.key {
@@ -124,7 +124,7 @@ func (l listing) textOf(fields []field, key string) (string, bool, error) {
 		}
 		text, ok := f.value.text()
 		if !ok || text == "" {
-			return "", false, l.mistake(f.value, "expected a string behind %s", key)
+			return "", false, l.mistake(f.value, "expected a string as the value of %s", key)
 		}
 		return text, true, nil
 	}
@@ -139,7 +139,7 @@ type info struct {
 	indexes []node
 }
 
-// collection is one that was decoded, or the mistake in it.
+// collection is a decoded collection, or the error in it.
 type collection struct {
 	node node
 	ns   schema.Namespace
@@ -169,7 +169,7 @@ func (l listing) define(n node, fields []field) collection {
 	c.ns = schema.Namespace{Database: l.db, Collection: i.name}
 	switch {
 	case l.db == "":
-		c.err = l.mistake(n, "the database is not named; expected db: NAME beside the collections")
+		c.err = l.mistake(n, "the database is not named; expected db: NAME next to the collections")
 	case i.name == "":
 		c.err = l.mistake(n, "the collection is not named; expected name: NAME")
 	default:
@@ -234,7 +234,7 @@ func (l listing) readInfo(fields []field, i *info) error {
 			}
 		case "db", "info", "idIndex", "uuid":
 		default:
-			return l.mistake(f.value, "%s is not read; expected db, name, type, options or indexes", f.key)
+			return l.mistake(f.value, "%s is not supported; expected db, name, type, options or indexes", f.key)
 		}
 	}
 	return nil
@@ -244,7 +244,7 @@ func known(k schema.Kind) bool {
 	return k == schema.KindCollection || k == schema.KindView || k == schema.KindTimeSeries
 }
 
-// definition infers a type that was left out from the options.
+// definition infers a missing type from the options.
 func (i info) definition() (schema.Definition, error) {
 	kind := i.kind
 	switch {

@@ -40,7 +40,7 @@ func (s *script) literal(node ast.Expression) (any, error) {
 	case *ast.CallExpression:
 		return s.construct(node, node.Callee, node.ArgumentList)
 	}
-	return nil, s.mistake(node, "%s is not read; expected a literal", construct(node))
+	return nil, s.mistake(node, "%s is not supported; expected a literal", construct(node))
 }
 
 func sortedLetters(text string) string {
@@ -49,8 +49,7 @@ func sortedLetters(text string) string {
 	return string(letters)
 }
 
-// number: mongosh sends a whole number as an int32 where it is one, and as a double
-// otherwise.
+// number returns a number as mongosh sends it: as an int32 if possible, else as a double.
 func (s *script) number(node *ast.NumberLiteral) (any, error) {
 	switch v := node.Value.(type) {
 	case int64:
@@ -71,7 +70,7 @@ func plainNumber(f float64) any {
 
 func (s *script) signed(node *ast.UnaryExpression) (any, error) {
 	if node.Operator != token.MINUS && node.Operator != token.PLUS {
-		return nil, s.mistake(node, "the operator %s is not read; expected a literal", node.Operator)
+		return nil, s.mistake(node, "the operator %s is not supported; expected a literal", node.Operator)
 	}
 	v, err := s.literal(node.Operand)
 	if err != nil {
@@ -96,7 +95,7 @@ func (s *script) array(node *ast.ArrayLiteral) (any, error) {
 	out := bson.A{}
 	for _, element := range node.Value {
 		if element == nil {
-			return nil, s.mistake(node, "an array with a hole is not read")
+			return nil, s.mistake(node, "an array with empty elements is not supported")
 		}
 		v, err := s.literal(element)
 		if err != nil {
@@ -107,8 +106,8 @@ func (s *script) array(node *ast.ArrayLiteral) (any, error) {
 	return out, nil
 }
 
-// object returns the fields in JavaScript's order: those that look like array indexes
-// first, by number; of a repeated key the last value, in the first place.
+// object returns the fields in JavaScript's order: keys that are array indexes first, by number.
+// A repeated key has the last value, at the first position.
 func (s *script) object(node *ast.ObjectLiteral) (any, error) {
 	fields := bson.D{}
 	for _, property := range node.Value {
@@ -154,7 +153,7 @@ func (s *script) property(node ast.Property) (string, any, error) {
 		return node.Name.Name.String(), v, err
 	case *ast.PropertyKeyed:
 		if node.Kind != ast.PropertyKindValue {
-			return "", nil, s.mistake(node, "a %s is not read; expected NAME: a literal", node.Kind)
+			return "", nil, s.mistake(node, "a %s is not supported; expected NAME: a literal", node.Kind)
 		}
 		key, err := s.key(node)
 		if err != nil {
@@ -163,7 +162,7 @@ func (s *script) property(node ast.Property) (string, any, error) {
 		v, err := s.literal(node.Value)
 		return key, v, err
 	}
-	return "", nil, s.mistake(node, "%s is not read; expected NAME: a literal", construct(node))
+	return "", nil, s.mistake(node, "%s is not supported; expected NAME: a literal", construct(node))
 }
 
 func (s *script) key(node *ast.PropertyKeyed) (string, error) {
@@ -174,7 +173,7 @@ func (s *script) key(node *ast.PropertyKeyed) (string, error) {
 	switch key := v.(type) {
 	case string:
 		if key == "__proto__" && !node.Computed {
-			return "", s.mistake(node, "__proto__ sets the prototype and no field; write ['__proto__']")
+			return "", s.mistake(node, "__proto__ sets the prototype, not a field; write ['__proto__']")
 		}
 		return key, nil
 	case int32:
@@ -196,7 +195,7 @@ func (s *script) constant(node *ast.Identifier) (any, error) {
 	}
 	v, ok := s.constants[node.Name.String()]
 	if _, isHandle := v.(handle); !ok || isHandle {
-		return nil, s.mistake(node, "%s is not a constant of a literal", node.Name)
+		return nil, s.mistake(node, "%s is not a constant with a literal value", node.Name)
 	}
 	return v, nil
 }

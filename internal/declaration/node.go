@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// node is a value of a JSON or YAML file, with its place in it.
+// node is a value of a JSON or YAML file, with its position.
 type node interface {
 	// fields returns the fields of a document, elements those of an array; nil for others.
 	fields() []field
@@ -27,14 +27,13 @@ type field struct {
 	value node
 }
 
-// jsonNode is a value of a JSON text that is known to be valid. Nothing is copied, since
-// a declaration can be large.
+// jsonNode is a value of a valid JSON text. It is not copied, since a declaration can be large.
 type jsonNode struct {
 	all        []byte
 	start, end int
 }
 
-// parseJSON checks the text as a whole.
+// parseJSON validates the whole text.
 func parseJSON(name string, data []byte) (node, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if !utf8.Valid(data) {
@@ -70,7 +69,7 @@ func invalid(data []byte) int {
 	return i
 }
 
-// discard accepts any value, and keeps nothing.
+// discard accepts any value and ignores it.
 type discard struct{}
 
 func (*discard) UnmarshalJSON([]byte) error { return nil }

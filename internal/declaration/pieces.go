@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// longScript is the size from which a script is parsed in pieces: the tree of a whole
-	// one is many times larger than its text.
+	// longScript is the size from which a script is parsed in pieces: the syntax tree of a whole
+	// script is many times larger than its text.
 	longScript = 1 << 20
 	pieceSize  = 256 << 10
 )
@@ -48,9 +48,9 @@ func parsePieces(name string, text []byte, done <-chan struct{}) <-chan piece {
 	return out
 }
 
-// pieceEnd returns the end of a line, behind at least size bytes, where a statement ends for
-// certain: outside of all brackets, behind a semicolon, or behind a bracket and before a
-// name. It knows JavaScript only as far as that; where it is wrong a piece cannot be parsed.
+// pieceEnd returns the end of a line, after at least size bytes, at which a statement certainly
+// ends: outside all brackets, after a semicolon, or after a bracket and before a name. It does not
+// parse JavaScript; if it is wrong, a piece cannot be parsed.
 func pieceEnd(text []byte, size int) int {
 	depth, last := 0, byte(0)
 	for i := 0; i < len(text); i++ {
@@ -99,8 +99,8 @@ func skipQuoted(text []byte, i int) int {
 	return i
 }
 
-// skipSlash returns the last byte of what a slash begins: a comment, a regular expression or
-// a division. The newline of a comment is not part of it.
+// skipSlash returns the last byte of the token that a slash begins: a comment (without its
+// newline), a regular expression or a division.
 func skipSlash(text []byte, i int, last byte) (end int, isComment bool) {
 	switch rest := text[i:]; {
 	case bytes.HasPrefix(rest, []byte("//")):

@@ -51,7 +51,7 @@ func TestPieces(t *testing.T) {
 	}
 	line := 2 + many*strings.Count(strings.Join(statements, "\n")+"\n", "\n")
 	for last, problem := range map[string]string{
-		"db.a1.drop()\n": ":1: drop is not read",
+		"db.a1.drop()\n": ":1: drop is not supported",
 		"db.a1.(\n":      "not a script",
 		"  db.createCollection('a1')\n" + "db.x.createIndex({y: 1})\n": ":3: shop.a1 is declared twice",
 	} {

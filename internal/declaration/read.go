@@ -14,10 +14,10 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// maxFile bounds what is read of one file.
+// maxFile bounds the size of one file.
 const maxFile = 256 << 20
 
-// Read reads files and folders as one declaration.
+// Read reads files and folders, and merges them.
 func Read(paths ...string) (Declaration, error) {
 	into := newBuilder()
 	for _, path := range paths {
@@ -37,7 +37,7 @@ func Read(paths ...string) (Declaration, error) {
 	return Declaration{Definitions: into.definitions}, nil
 }
 
-// kind is how a file is read, by the end of its name.
+// kind is the format of a file, by the end of its name.
 type kind int
 
 const (
@@ -46,7 +46,7 @@ const (
 	asJSON
 	asYAML
 	asDump
-	// alongside is what mongodump writes beside its metadata.
+	// alongside: other files of mongodump.
 	alongside
 )
 
@@ -69,8 +69,8 @@ func kindOf(path string) kind {
 	return unreadable
 }
 
-// readFolder reads every file below a folder, in the order of names. What is no
-// declaration is left out, but a folder without any is a mistake.
+// readFolder reads every file below a folder, in the order of names. Files that are not
+// declarations are skipped, but a folder without any declaration is an error.
 func readFolder(folder string, into builder) error {
 	found := false
 	err := eachFile(folder, func(path string, _ fs.FileInfo) error {
@@ -93,7 +93,7 @@ func eachFile(root string, visit func(string, fs.FileInfo) error) error {
 		case err != nil:
 			return err
 		case strings.HasPrefix(entry.Name(), ".") && path != root:
-			// A ConfigMap is mounted as links into such folders.
+			// A ConfigMap is mounted with links into hidden folders.
 			if entry.IsDir() {
 				return filepath.SkipDir
 			}
@@ -109,8 +109,8 @@ func eachFile(root string, visit func(string, fs.FileInfo) error) error {
 	})
 }
 
-// Fingerprint changes when the declaration at a path does. A ConfigMap is swapped by a link:
-// the files behind it have other paths then.
+// Fingerprint returns a value that changes with the declaration at a path. A ConfigMap is updated
+// by changing a link: its files then have other paths.
 func Fingerprint(path string) (string, error) {
 	var b strings.Builder
 	err := eachFile(path, func(path string, info fs.FileInfo) error {
@@ -159,8 +159,8 @@ func readFile(path, db string, into builder) error {
 	return l.read(n)
 }
 
-// dumpedName is the collection of a metadata file, whose name is percent-encoded. Time
-// series are dumped under their own name, their documents under that of the buckets.
+// dumpedName returns the collection of a metadata file, whose name is percent-encoded. The
+// metadata of a time series has its name, its documents that of the bucket collection.
 func dumpedName(path string) (string, error) {
 	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".metadata.json")
 	plain, err := url.QueryUnescape(name)
@@ -195,7 +195,7 @@ func contents(path string) ([]byte, error) {
 	case n > maxFile:
 		return nil, &Error{File: path, Problem: fmt.Sprintf("larger than %d MB", maxFile>>20)}
 	case len(bytes.TrimSpace(b.Bytes())) == 0:
-		return nil, &Error{File: path, Problem: "empty; a declaration that holds nothing is written as []"}
+		return nil, &Error{File: path, Problem: "the file is empty; write [] for an empty declaration"}
 	}
 	return b.Bytes(), nil
 }

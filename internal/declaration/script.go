@@ -15,11 +15,11 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// script is a mongosh script while it is read.
+// script is the state while a mongosh script is read.
 type script struct {
 	builder
 	name string
-	// file finds the line and column of a position, behind the lines of other pieces.
+	// file returns the line and column of a position, after the lines of earlier pieces.
 	file *file.File
 	line int
 	// db is the selected database.
@@ -27,7 +27,7 @@ type script struct {
 	constants map[string]any
 }
 
-// handle is a database or a collection that an expression names.
+// handle is the database or collection of an expression.
 type handle struct {
 	schema.Namespace
 	isCollection bool
@@ -42,7 +42,7 @@ func readScript(name string, text []byte, into builder) error {
 		if ok {
 			return err
 		}
-		// The whole script has another opinion, or the place of the mistake.
+		// Parse the whole script: it may be valid, or the error is at another position.
 		clear(into.definitions)
 		maps.Copy(into.definitions, before)
 	}
@@ -58,7 +58,7 @@ func newScript(name string, into builder) *script {
 	return &script{builder: into, name: name, constants: map[string]any{}}
 }
 
-// readPieces reads a long script; ok is false where a piece cannot be parsed.
+// readPieces reads a long script; ok is false if a piece cannot be parsed.
 func readPieces(name string, text []byte, into builder) (ok bool, err error) {
 	done := make(chan struct{})
 	defer close(done)
@@ -74,7 +74,7 @@ func readPieces(name string, text []byte, into builder) (ok bool, err error) {
 	return true, nil
 }
 
-// read reads the statements of a program that begins behind some lines.
+// read reads the statements of a program that begins after a number of lines.
 func (s *script) read(program *ast.Program, line int) error {
 	s.file, s.line = program.File, line
 	for _, statement := range program.Body {
@@ -93,7 +93,7 @@ func syntaxError(name string, err error) error {
 	return &Error{File: name, Problem: "not a script: " + err.Error()}
 }
 
-// useStatements turns the shell's own `use NAME` into a call, in place.
+// useStatements replaces the shell's `use NAME` by a call.
 func useStatements(text string) string {
 	if !strings.Contains(text, "use") {
 		return text
@@ -121,7 +121,7 @@ func (s *script) mistake(node ast.Node, format string, args ...any) error {
 	return &Error{File: s.name, Line: p.Line, Column: p.Column, Problem: fmt.Sprintf(format, args...)}
 }
 
-// construct names a node for people.
+// construct returns the name of a node for messages.
 func construct(node ast.Node) string {
 	name := strings.TrimPrefix(fmt.Sprintf("%T", node), "*ast.")
 	for _, suffix := range []string{"Statement", "Expression", "Declaration", "Literal"} {
@@ -143,11 +143,11 @@ func (s *script) statement(node ast.Statement) error {
 	case *ast.VariableStatement:
 		return s.bind(node.List)
 	}
-	return s.mistake(node, "%s is not read; a declaration is a sequence of createCollection, createIndex, createIndexes, createView and "+
+	return s.mistake(node, "%s is not supported; a declaration is a sequence of createCollection, createIndex, createIndexes, createView and "+
 		"runCommand with literal arguments", construct(node))
 }
 
-// bind keeps constants of literals, databases and collections.
+// bind stores constants with literals, databases or collections as values.
 func (s *script) bind(list []*ast.Binding) error {
 	for _, b := range list {
 		target, ok := b.Target.(*ast.Identifier)
@@ -175,7 +175,7 @@ func (s *script) expression(node ast.Expression) error {
 	}
 	call, ok := node.(*ast.CallExpression)
 	if !ok {
-		return s.mistake(node, "%s is not read; expected a call such as db.createCollection('NAME')", construct(node))
+		return s.mistake(node, "%s is not supported; expected a call such as db.createCollection('NAME')", construct(node))
 	}
 	if id, ok := call.Callee.(*ast.Identifier); ok && id.Name == "use" {
 		name, err := s.stringArgument(call, 0, "the name of a database")
@@ -184,19 +184,19 @@ func (s *script) expression(node ast.Expression) error {
 	}
 	method, ok := call.Callee.(*ast.DotExpression)
 	if !ok {
-		return s.mistake(call, "%s is not read; expected a method of db or of a collection", construct(call.Callee))
+		return s.mistake(call, "%s is not supported; expected a method of db or of a collection", construct(call.Callee))
 	}
 	on, isHandle, err := s.handle(method.Left)
 	if err != nil {
 		return err
 	}
 	if !isHandle {
-		return s.mistake(call, "%s is not read; expected a method of db or of a collection", construct(method.Left))
+		return s.mistake(call, "%s is not supported; expected a method of db or of a collection", construct(method.Left))
 	}
 	return s.call(on, method.Identifier.Name.String(), call)
 }
 
-// assign accepts db = db.getSiblingDB('NAME'), as scripts for the legacy shell have it.
+// assign accepts db = db.getSiblingDB('NAME'), as in scripts for the legacy shell.
 func (s *script) assign(node *ast.AssignExpression) error {
 	id, ok := node.Left.(*ast.Identifier)
 	h, isHandle, err := s.handle(node.Right)
@@ -204,7 +204,7 @@ func (s *script) assign(node *ast.AssignExpression) error {
 		return err
 	}
 	if !ok || id.Name != "db" || !isHandle || h.isCollection {
-		return s.mistake(node, "an assignment is not read, but for db = db.getSiblingDB('NAME')")
+		return s.mistake(node, "the only supported assignment is db = db.getSiblingDB('NAME')")
 	}
 	s.db = h.Database
 	return nil
@@ -279,11 +279,11 @@ func (s *script) stringArgument(call *ast.CallExpression, i int, what string) (s
 	if !ok || text == "" {
 		return "", s.mistake(call.ArgumentList[i], "expected %s", what)
 	}
-	// A part of the script's text would keep all of it in memory.
+	// A substring would keep the whole script in memory.
 	return strings.Clone(text), nil
 }
 
-// documentArgument reads a document; an argument that is left out is an empty one.
+// documentArgument reads a document; a missing argument is an empty document.
 func (s *script) documentArgument(call *ast.CallExpression, i int, what string) (bson.D, error) {
 	if i >= len(call.ArgumentList) {
 		return nil, nil

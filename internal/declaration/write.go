@@ -16,10 +16,10 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Write writes definitions as a declaration that Read reads: by the end of the path as a
-// script (*.js), as JSON, as YAML, or as a folder with a JSON file for each namespace. The same
-// definitions result in the same bytes; names are sorted, so that a change is a few lines of a
-// diff. A folder gets new files, and loses none.
+// Write writes definitions as a declaration for Read: depending on the path as a script (*.js),
+// JSON, YAML, or a folder with a JSON file for each namespace. The same definitions result in the
+// same bytes; names are sorted, so that diffs are small. Existing files of a folder are not
+// removed.
 func Write(path string, all schema.Definitions) error {
 	switch kindOf(path) {
 	case asScript:
@@ -49,7 +49,7 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// writeFile replaces the file as a whole.
+// writeFile replaces the file atomically.
 func writeFile(path string, text []byte) error {
 	temporary := path + ".tmp"
 	if err := os.WriteFile(temporary, text, 0o644); err != nil {
@@ -78,7 +78,7 @@ func writeFolder(folder string, all schema.Definitions) error {
 	return nil
 }
 
-// fileName escapes a name; mongodump's own endings would be read as its files.
+// fileName escapes a name, also if it ends like a file of mongodump.
 func fileName(collection string) string {
 	name := url.PathEscape(collection)
 	if strings.HasPrefix(name, ".") || name == "prelude" || strings.HasSuffix(name, ".metadata") {
@@ -122,12 +122,12 @@ func asListing(all schema.Definitions) []byte {
 
 type pair struct{ key, value string }
 
-// writer writes indented JSON. A document that holds only scalars and is short is one line:
-// a key, a collation.
+// writer writes indented JSON. Short documents with only scalars, such as a key or a collation,
+// are written on one line.
 type writer struct {
 	out   *bytes.Buffer
 	depth int
-	// first is true behind an opening bracket.
+	// first is true after an opening bracket.
 	first bool
 }
 
@@ -168,7 +168,7 @@ func (w *writer) text(s string) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	// A string always encodes.
+	// Encoding a string cannot fail.
 	_ = enc.Encode(s)
 	w.out.Write(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
@@ -222,7 +222,7 @@ func (w *writer) document(doc bson.Raw) {
 	w.close("}")
 }
 
-// inlined returns a document on one line if it is short and holds no other document.
+// inlined returns a document on one line if it is short and contains no other document.
 func inlined(doc bson.Raw) (string, bool) {
 	var b bytes.Buffer
 	w := writer{out: &b}
@@ -275,8 +275,8 @@ func (w *writer) array(array bson.RawArray) {
 	w.close("]")
 }
 
-// scalar writes a value in relaxed Extended JSON where that is read as the same type, and in
-// the canonical form elsewhere: {"$numberLong": "5"}.
+// scalar returns a value in relaxed Extended JSON if that is read as the same type, and otherwise
+// in the canonical form: {"$numberLong": "5"}.
 func scalar(v bson.RawValue) string {
 	for _, canonical := range []bool{false, true} {
 		text, err := bson.MarshalExtJSON(bson.D{{Key: "v", Value: v}}, canonical, false)

@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// yamlOf writes JSON as YAML. JSON is YAML: only its styles are changed, to indentation in
-// place of brackets, and to plain text where nothing needs quotes.
+// yamlOf converts JSON to YAML. JSON is valid YAML: only the styles are changed, to indentation
+// instead of brackets, and to plain text if quotes are not needed.
 func yamlOf(text []byte) ([]byte, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
@@ -24,11 +24,11 @@ func yamlOf(text []byte) ([]byte, error) {
 	return b.Bytes(), enc.Close()
 }
 
-// restyle keeps on one line what the JSON has on one line, such as a key.
+// restyle keeps values on one line that the JSON has on one line, such as a key.
 func restyle(n *yaml.Node, plain *regexp.Regexp) {
 	switch {
 	case n.Kind == yaml.ScalarNode && plain.MatchString(n.Value):
-		// The encoder quotes what would be read as another type, such as "true".
+		// The encoder quotes strings that would be read as another type, such as "true".
 		n.Style = 0
 	case len(n.Content) > 0 && n.Content[0].Line != n.Line:
 		n.Style = 0

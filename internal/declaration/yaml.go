@@ -16,7 +16,7 @@ import (
 // yamlNode is a value of a YAML document. Values are those of Extended JSON.
 type yamlNode struct{ *yaml.Node }
 
-// parseYAML reads the one document of a file.
+// parseYAML parses a file with a single document.
 func parseYAML(name string, data []byte) (node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var root yaml.Node
@@ -25,7 +25,7 @@ func parseYAML(name string, data []byte) (node, error) {
 	}
 	var more yaml.Node
 	if err := decoder.Decode(&more); err == nil {
-		return nil, &Error{File: name, Line: more.Line, Column: more.Column, Problem: "a second document; expected one"}
+		return nil, &Error{File: name, Line: more.Line, Column: more.Column, Problem: "the file has a second document; expected one"}
 	}
 	return yamlNode{root.Content[0]}, nil
 }
@@ -82,8 +82,8 @@ func (n yamlNode) document() (bson.D, error) {
 	return doc, nil
 }
 
-// writeJSON writes a YAML value as Extended JSON. An alias could stand for more than
-// fits into memory, so it is refused.
+// writeJSON writes a YAML value as Extended JSON. Aliases are refused, because they could expand
+// beyond the memory.
 func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -103,7 +103,7 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 	case yaml.ScalarNode:
 		return writeScalar(b, n)
 	}
-	return fmt.Errorf("line %d: anchors and aliases are not read", n.Line)
+	return fmt.Errorf("line %d: anchors and aliases are not supported", n.Line)
 }
 
 func writeMapping(b *bytes.Buffer, n *yaml.Node) error {
@@ -128,7 +128,7 @@ func writeMapping(b *bytes.Buffer, n *yaml.Node) error {
 	return nil
 }
 
-// quoted writes a string; a string always encodes.
+// quoted returns a JSON string; encoding a string cannot fail.
 func quoted(text string) []byte {
 	out, _ := json.Marshal(text)
 	return out

@@ -34,7 +34,7 @@ type Options struct {
 	Secret Secret
 	// Agent is the User-Agent header.
 	Agent string
-	// Headers are added to every request, in place of those of the same name.
+	// Headers are added to every request and replace those with the same name.
 	Headers http.Header
 	// TLS is the configuration of the connections, nil for the default.
 	TLS *tls.Config
@@ -48,9 +48,9 @@ type Answer struct {
 	Body []byte
 }
 
-// NewBackend returns the backend at a URL, which is used as it is given. The zero
-// secret leaves requests unsigned. agent is the User-Agent header. The error does
-// not repeat the URL, which can hold credentials.
+// NewBackend returns the backend at a URL, which is used as given. The zero secret leaves
+// requests unsigned. agent is the User-Agent header. The error does not contain the URL,
+// which may contain credentials.
 func NewBackend(rawURL string, secret Secret, agent string) (*Backend, error) {
 	return New(rawURL, Options{Secret: secret, Agent: agent})
 }
@@ -82,12 +82,12 @@ func newClient(o Options) *http.Client {
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},
-		// A redirect can lead to any host, so it is not followed.
+		// Redirects are not followed, because they can point to any host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// Close returns idle connections back.
+// Close closes idle connections.
 func (b *Backend) Close() { b.client.CloseIdleConnections() }
 
 // Deliver makes one attempt of at most requestTimeout.
@@ -152,8 +152,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// classify maps a response to an outcome. A client error that is about the notification
-// alone is Rejected, one that may be is Refused, any other Misconfigured.
+// classify maps a response to an outcome. A client error is Rejected if only the notification
+// can be its cause, Refused if the notification or the configuration can, else Misconfigured.
 func classify(resp *http.Response, now time.Time) Outcome {
 	code := resp.StatusCode
 	switch {
@@ -178,8 +178,7 @@ func responseReason(code int) string {
 	return text
 }
 
-// retryAfter parses the header in both its forms, seconds and date. It returns zero for
-// any other value.
+// retryAfter parses the header, in seconds or as a date. It returns zero for any other value.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
 		return time.Duration(max(0, min(seconds, int64(maxRetryAfter/time.Second)))) * time.Second
@@ -191,6 +190,5 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return max(0, min(at.Sub(now), maxRetryAfter))
 }
 
-// maxRetryAfter bounds Retry-After: a mistake of the receiver must not stop delivery
-// permanently.
+// maxRetryAfter bounds Retry-After, so that a wrong value does not stop delivery permanently.
 const maxRetryAfter = time.Hour

@@ -9,7 +9,7 @@ type Message struct {
 	// ID is the same for every attempt of one notification, so that a receiver can
 	// detect duplicates.
 	ID string
-	// Body is what is sent; of the messages of a Stream one JSON object, without a newline.
+	// Body is the body to send; for a Stream one JSON object without a newline.
 	Body []byte
 	// ContentType is the content type of the body; empty for application/json.
 	ContentType string
@@ -20,17 +20,17 @@ type Verdict int
 
 // The verdicts.
 const (
-	// Retry: a temporary failure. It is the zero value, since it loses nothing.
+	// Retry: a temporary failure. It is the zero value, so that a missing verdict is retried.
 	Retry Verdict = iota
 	// Delivered: the receiver accepted it.
 	Delivered
 	// Rejected: the receiver will never accept this notification.
 	Rejected
 	// Refused: the receiver does not accept this body, because of the notification or of a
-	// wrong configuration. Which of both is known only from its other answers: whoever sends
-	// judges it as Rejected or Misconfigured.
+	// wrong configuration. The sender decides from the receiver's other responses whether it
+	// is Rejected or Misconfigured.
 	Refused
-	// Misconfigured: the URL or the credentials are wrong. An operator has to fix it.
+	// Misconfigured: the URL or the credentials are wrong; an operator has to fix them.
 	Misconfigured
 )
 
@@ -50,7 +50,7 @@ func (v Verdict) String() string {
 	}
 }
 
-// Verdicts returns the verdicts that end an attempt: all but Refused.
+// Verdicts returns the verdicts that end an attempt: all except Refused.
 func Verdicts() []Verdict { return []Verdict{Retry, Delivered, Rejected, Misconfigured} }
 
 // Outcome is a verdict with its details.

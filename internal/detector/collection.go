@@ -19,6 +19,9 @@ func create(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
+	if op.bucketed && def.Kind != schema.KindTimeSeries {
+		return nil // an ordinary collection with the name of buckets, which is not watched
+	}
 	def.Temporary = rawdoc.Truthy(op.Object.Lookup("temp")) || w.generated.Match(op.ns.Collection)
 	w.put(op.ns, &def)
 	if !def.Temporary {
@@ -80,8 +83,8 @@ func dropCollection(w *detection, op operation) error {
 	return nil
 }
 
-// droppedEmpty reports whether the collection that a drop or a rename removed held no
-// documents, by the server's own count.
+// droppedEmpty reports whether the collection that a drop or a rename removed had no documents,
+// according to the count in the entry.
 func droppedEmpty(op operation) bool {
 	n, ok := op.Object2.Lookup("numRecords").AsInt64OK()
 	return ok && n == 0
@@ -104,7 +107,7 @@ func dropCollectionChange(ns schema.Namespace, def schema.Definition, known bool
 	}
 }
 
-// dropDatabase comes after the drops of what was in it.
+// dropDatabase handles a dropDatabase, which comes after the drops of its collections.
 func dropDatabase(w *detection, op operation) error {
 	db := op.ns.Database
 	text := mongosh.DropDatabase(db)

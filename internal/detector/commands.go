@@ -1,19 +1,19 @@
 package detector
 
-// command is one row of the table: what the server writes as the first field of
-// a command entry, why it is reported or ignored, and its handler.
+// command is one row of the table: the first field of a command entry, why it is reported or
+// ignored, and its handler.
 type command struct {
 	name   string
 	reason string
-	// handle is nil where the command is known and passed over.
+	// handle is nil for a command that is known and ignored.
 	handle func(*detection, operation) error
-	// rewind takes a catalog back to what it was before the command; nil where that
-	// is the same.
+	// rewind reverts a catalog to its state before the command; nil if the command does not
+	// change it.
 	rewind func(*Rewind, operation)
 }
 
-// commands is all that is known of command entries. A name that is not listed
-// here is an UNKNOWN_COMMAND: no command of a newer server is skipped silently.
+// commands lists all known commands. A name that is not listed here is an UNKNOWN_COMMAND, so
+// that no command of a newer server is skipped silently.
 func commands() []command {
 	return []command{
 		{"create", "a collection, made on purpose or by a first write; the buckets of a time series", create, uncreate},

@@ -1,8 +1,7 @@
 // Package detector turns committed oplog entries into schema changes.
 //
-// It is a pure function of entries and of the catalog known before them: no I/O,
-// no clock, no logger. What it knows of the server's commands is in one
-// table, commands.
+// It is a pure function of entries and of the catalog known before them: no I/O, no clock, no
+// logger. The server's commands are in one table, commands.
 package detector
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// errMalformed is returned for an entry without its command's structure.
+// errMalformed is returned for an entry that does not have its command's structure.
 var errMalformed = errors.New("not of the command's shape")
 
 // Detector derives schema changes from oplog entries.
@@ -35,18 +34,18 @@ func New(watch schema.Scope) Detector {
 	return d
 }
 
-// Result is what one unit did: the changes to report, in their order, and the new
-// version of each namespace whose whole definition is known.
+// Result is the effect of one unit: the changes to report, in order, and the new version of
+// each namespace whose complete definition is known.
 type Result struct {
 	Changes  []notification.Change
 	Versions []schema.Version
 	builds   map[oplog.UUID]*Build
 }
 
-// Detect returns what a committed unit changed in the known catalog; versions
-// that were expected by then must have been applied (State.AdvanceTo). It changes
-// nothing: State.Apply does. An operation that is not of its command's shape is
-// reported as UnknownCommand, like a command that is not known at all.
+// Detect returns the changes of a committed unit to the known catalog; versions that were
+// expected by then must have been applied (State.AdvanceTo). It does not modify the state, which
+// State.Apply does. An operation that does not have its command's structure is reported as
+// UnknownCommand, like a command that is not known.
 func (d Detector) Detect(u oplog.Unit, known *State) Result {
 	w := &detection{
 		Detector: d, known: known, optime: u.OpTime, wall: u.Wall,
@@ -65,33 +64,33 @@ func Malformed(e oplog.Entry) notification.Change {
 	return w.result().Changes[0]
 }
 
-// detection is a unit in the midst of being detected.
+// detection is the state while one unit is processed.
 type detection struct {
 	Detector
 	known  *State
 	optime oplog.OpTime
 	wall   time.Time
-	// touched holds the namespaces that the unit has changed so far, nil where it
-	// dropCollectionChange them; order is theirs.
+	// touched holds the namespaces that the unit has changed so far, with nil for dropped ones;
+	// order is the order in which they were changed.
 	touched map[schema.Namespace]*schema.Definition
 	order   []schema.Namespace
 	changes []notification.Change
 	builds  map[oplog.UUID]*Build
 }
 
-// operation is one entry with its target taken apart.
+// operation is one entry with its parsed target.
 type operation struct {
 	oplog.Entry
 	ns schema.Namespace
-	// bucketed is true if the entry names a time series' buckets; ns is then the
-	// name that users know.
+	// bucketed is true if the entry names the bucket collection of a time series; ns is then
+	// the name of the time series.
 	bucketed bool
-	// unreported operations change the catalog and are not reported.
+	// unreported is true for operations that change the catalog but are not reported.
 	unreported bool
 }
 
-// operation handles one entry. One that fails has no effect but the word
-// that it was there.
+// operation handles one entry. If that fails, the entry has no effect on the catalog and is
+// reported as unknown.
 func (w *detection) operation(e oplog.Entry) {
 	switch e.Op {
 	case oplog.OpCommand:
@@ -110,13 +109,20 @@ func (w *detection) command(e oplog.Entry) {
 	switch {
 	case !ok:
 		w.unknown(op)
-	case row.handle != nil:
+	case row.handle != nil && !w.onUnusedBuckets(op):
 		w.try(op, row.handle)
 	}
 }
 
-// commandOf finds the row of a command entry, and parses its target. It reports
-// whether there is such a row.
+// onUnusedBuckets reports whether an operation is on buckets with the name of a collection,
+// which remain if both were created at the same time: servers use the collection.
+func (w *detection) onUnusedBuckets(op operation) bool {
+	def, known := w.lookup(op.ns)
+	return op.bucketed && known && def.Kind == schema.KindCollection
+}
+
+// commandOf finds the row of a command entry, and parses its target. It reports whether there
+// is such a row.
 func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	name, target := e.Command()
 	coll, _ := target.StringValueOK()
@@ -125,7 +131,7 @@ func (d Detector) commandOf(e oplog.Entry) (command, operation, bool) {
 	if buckets, bucketed := strings.CutPrefix(coll, schema.BucketsPrefix); ok && bucketed {
 		op.ns.Collection, op.bucketed = buckets, true
 	}
-	// 9.0 stores a time series under the user's name, and still writes of its buckets.
+	// 9.0 stores a time series under the user's name, but its entries still name the buckets.
 	op.bucketed = op.bucketed || rawdoc.Truthy(e.Raw.Lookup("isTimeseries"))
 	return row, op, ok
 }
@@ -138,7 +144,7 @@ func (w *detection) try(op operation, handle func(*detection, operation) error) 
 	}
 }
 
-// lookup returns a namespace's definition as the unit has it so far.
+// lookup returns a namespace's definition, including the unit's changes so far.
 func (w *detection) lookup(ns schema.Namespace) (schema.Definition, bool) {
 	if d, ok := w.touched[ns]; ok {
 		if d == nil {
@@ -149,8 +155,8 @@ func (w *detection) lookup(ns schema.Namespace) (schema.Definition, bool) {
 	return w.known.Lookup(ns)
 }
 
-// isTemporary reports whether a namespace is one that the server made for itself: as its
-// definition says, or, of an unknown one, its name.
+// isTemporary reports whether the server created a namespace for itself, according to its
+// definition or, if that is unknown, its name.
 func (w *detection) isTemporary(ns schema.Namespace) bool {
 	if def, known := w.lookup(ns); known {
 		return def.Temporary
@@ -169,8 +175,8 @@ func (w *detection) put(ns schema.Namespace, d *schema.Definition) {
 	w.touched[ns] = d
 }
 
-// emit appends a change, unless its namespace is out of scope. Of ddltail's own collections
-// only a drop or a rename of one is reported: what it held is lost.
+// emit appends a change, unless its namespace is out of scope. For ddltail's own collections
+// only drops and renames are reported, because their content is lost.
 func (w *detection) emit(op operation, c notification.Change) {
 	heard := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || takesAway(c.Operation) && w.watch.IsOwn(c.Namespace())
 	if op.unreported || !heard {

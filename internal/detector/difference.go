@@ -9,10 +9,9 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Differences infers what changed between two catalogs without entries
-// between: drops before renames before creations, each in the order of names, so that
-// the changes can be repeated one after the other. A collection is the same one if
-// its UUID is.
+// Differences infers the changes between two catalogs without the entries in between: drops
+// before renames before creations, each in the order of names, so that the changes can be
+// repeated one after the other. Collections are matched by UUID.
 func (d Detector) Differences(before, after []schema.Version) []notification.Change {
 	c := newComparison(d.visible(before), d.visible(after))
 	changes := slices.Concat(c.drops(), c.indexDrops(), c.renames(), c.modifications(), c.creations(), c.indexCreations())
@@ -22,7 +21,7 @@ func (d Detector) Differences(before, after []schema.Version) []notification.Cha
 	return changes
 }
 
-// visible leaves out what is out of scope.
+// visible returns the definitions that are in scope.
 func (d Detector) visible(versions []schema.Version) schema.Definitions {
 	out := schema.Definitions{}
 	for _, v := range versions {
@@ -36,7 +35,7 @@ func (d Detector) visible(versions []schema.Version) schema.Definitions {
 // comparison is two catalogs side by side.
 type comparison struct {
 	before, after schema.Definitions
-	// names maps the name after to the name before, for what is in both.
+	// names maps the name after to the name before, for namespaces in both catalogs.
 	names map[schema.Namespace]schema.Namespace
 }
 
@@ -50,7 +49,7 @@ func newComparison(before, after schema.Definitions) comparison {
 	return c
 }
 
-// matched lists, by name, what is in both and satisfies a condition.
+// matched lists, by name, the namespaces that are in both catalogs and satisfy a condition.
 func (c comparison) matched(wanted func(before, after schema.Definition) bool) []schema.Namespace {
 	return sorted(c.after, func(ns schema.Namespace) bool {
 		from, ok := c.names[ns]
@@ -86,11 +85,11 @@ func (c comparison) drops() []notification.Change {
 	return out
 }
 
-// renames come in an order in which each finds its new name free. Where names were
-// swapped there is none: one of them gets a temporary name first.
+// renames returns the renames in an order in which each new name is free. If names were swapped,
+// there is no such order: one of them first gets a temporary name.
 func (c comparison) renames() []notification.Change {
 	var out []notification.Change
-	taken := map[schema.Namespace]schema.Namespace{} // by the present name, the name to come
+	taken := map[schema.Namespace]schema.Namespace{} // by the current name, the new name
 	for to, from := range c.names {
 		if to != from {
 			taken[from] = to
@@ -163,7 +162,7 @@ func (c comparison) creations() []notification.Change {
 		def := c.after[ns]
 		change := createCollectionChange(ns, def)
 		if !def.Known() && def.Kind == schema.KindTimeSeries {
-			change.Mongosh, change.Undo = "", "" // a plain collection is something else
+			change.Mongosh, change.Undo = "", "" // a plain collection would be something else
 		}
 		out = append(out, change)
 		for _, spec := range def.Indexes {
@@ -178,8 +177,8 @@ func (c comparison) creations() []notification.Change {
 	return out
 }
 
-// indexDrops carry the name before, since they precede the renames. An
-// index that no collMod could turn the old one into was dropped and created again.
+// indexDrops returns the dropped indexes with the namespace's old name, since they come before
+// the renames. An index that collMod cannot change into the new one was dropped and recreated.
 func (c comparison) indexDrops() []notification.Change {
 	var out []notification.Change
 	for _, ns := range c.matched(bothKnown) {

@@ -13,8 +13,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// createIndexes reads an entry whose own fields are the spec. A server of 2025
-// held it in a field "spec" for a while.
+// createIndexes handles an entry whose fields are the spec. Some servers of 2025 have it in a
+// field "spec".
 func createIndexes(w *detection, op operation) error {
 	spec, ok := op.Object.Lookup("spec").DocumentOK()
 	if !ok {
@@ -72,8 +72,8 @@ func abortIndexBuild(w *detection, op operation) error {
 	return nil
 }
 
-// endBuild returns how long the build took, zero where its start was not read, and
-// the specs of its indexes.
+// endBuild returns how long the build took, zero if its start was not read, and the specs of
+// its indexes.
 func (w *detection) endBuild(op operation) (time.Duration, []bson.Raw, error) {
 	specs, err := rawdoc.Documents(op.Object.Lookup("indexes"))
 	if err != nil {
@@ -109,7 +109,7 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 		return fmt.Errorf("index spec: %w", err)
 	}
 	automatic := known && w.ofTheServer(def, spec)
-	if known {
+	if known && exact { // no server lists the others
 		next := def.WithIndex(spec)
 		w.put(op.ns, &next)
 	}
@@ -125,16 +125,16 @@ func (w *detection) createIndex(op operation, raw bson.Raw, took time.Duration) 
 	return nil
 }
 
-// onEmptyCollection reports whether an index was created on a collection without
-// documents: since 4.4 the server writes createIndexes only then, else an index build.
-// Entries of 4.2, which an oplog can still hold after an upgrade, have a field h.
+// onEmptyCollection reports whether an index was created on a collection without documents:
+// since 4.4 the server writes createIndexes only in this case, otherwise an index build.
+// Entries of 4.2, which can be in the oplog after an upgrade, have a field h.
 func onEmptyCollection(op operation) bool {
 	name, _ := op.Command()
 	_, err := op.Raw.LookupErr("h")
 	return name == "createIndexes" && err != nil
 }
 
-// createIndexChange returns the change of a new index on a collection of that definition.
+// createIndexChange returns the change of a new index on a collection with this definition.
 func createIndexChange(ns schema.Namespace, def schema.Definition, spec bson.Raw) notification.Change {
 	typed := typedSpec(def, spec)
 	return notification.Change{
@@ -175,8 +175,8 @@ func dropIndexes(w *detection, op operation) error {
 	return nil
 }
 
-// dropIndexChange returns the change of an index dropped from a collection of that definition; before
-// is its spec, nil where it is not known.
+// dropIndexChange returns the change of an index dropped from a collection with this definition; before
+// is its spec, nil if not known.
 func dropIndexChange(ns schema.Namespace, def schema.Definition, name string, before bson.Raw) notification.Change {
 	text := mongosh.DropIndex(ns.Database, ns.Collection, name)
 	c := notification.Change{
@@ -194,7 +194,7 @@ func dropIndexChange(ns schema.Namespace, def schema.Definition, name string, be
 	return c
 }
 
-// typedSpec names the simple collation where the collection's own would be used.
+// typedSpec adds the simple collation if the index would otherwise get the collection's.
 func typedSpec(def schema.Definition, spec bson.Raw) bson.Raw {
 	if _, err := def.Options.LookupErr("collation"); err == nil {
 		return mongosh.WithSimpleCollation(spec)

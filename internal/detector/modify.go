@@ -13,9 +13,9 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// modifyCollection handles a collMod. Options of the collection and options of an
-// index in one entry are two changes. One that holds nothing a user types, as
-// setFeatureCompatibilityVersion writes them, is none.
+// modifyCollection handles a collMod. Options of the collection and options of an index in one
+// entry are two changes. A collMod with only internal parameters, as written by
+// setFeatureCompatibilityVersion, is not a change.
 func modifyCollection(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("collMod: %w", errMalformed)
@@ -67,7 +67,8 @@ func (w *detection) modifyOptions(op operation, params bson.Raw) error {
 	return nil
 }
 
-// modifiedCollection is the change of one collMod, its statement made of the parameters.
+// modifiedCollection returns the change of one collMod, with a statement built from its
+// parameters.
 func modifiedCollection(ns schema.Namespace, m mongosh.Modification) notification.Change {
 	text := mongosh.ModifyCollection(ns.Database, ns.Collection, m.Changes)
 	previous := m.Options
@@ -86,8 +87,8 @@ func modifiedCollection(ns schema.Namespace, m mongosh.Modification) notificatio
 	}
 }
 
-// optionsBefore takes the old options from the entry, else from the catalog; nil
-// where neither has them.
+// optionsBefore returns the old options from the entry, else from the catalog; nil if neither
+// has them.
 func optionsBefore(op operation, def schema.Definition) (bson.Raw, error) {
 	old, ok := op.Object2.Lookup("collectionOptions_old").DocumentOK()
 	if !ok {
@@ -132,8 +133,8 @@ func (w *detection) modifyIndex(op operation, params bson.Raw) error {
 	return nil
 }
 
-// indexBefore finds the index by its name, or by its key as servers before 6.0 may
-// have it.
+// indexBefore finds the index by its name, or by its key, which entries before 6.0 can have
+// instead.
 func indexBefore(op operation, def schema.Definition, params bson.Raw) bson.Raw {
 	if name := schema.IndexName(params); name != "" {
 		return def.Index(name)
@@ -149,8 +150,8 @@ func indexBefore(op operation, def schema.Definition, params bson.Raw) bson.Raw 
 	return def.Indexes[i]
 }
 
-// oldIndexOptions is what the entry itself says of the index before: one document
-// from 6.0 on, flat fields up to 5.0.
+// oldIndexOptions returns the old options of the index from the entry: one document from 6.0 on,
+// flat fields up to 5.0.
 func oldIndexOptions(op operation) bson.Raw {
 	if old, ok := op.Object2.Lookup("indexOptions_old").DocumentOK(); ok {
 		return old

@@ -13,10 +13,9 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// renameCollection handles a rename, whose o holds full namespaces. One with
-// dropTarget destroys a collection and writes no drop for it. One from a name that
-// the server generated is the last step of another operation, and is reported by what the
-// user sees of that.
+// renameCollection handles a rename, whose o has full namespaces. A rename with dropTarget drops
+// a collection without an entry of its own. A rename from a name that the server generated is
+// the last step of another operation, and is reported as that operation.
 func renameCollection(w *detection, op operation) error {
 	from, fromOK := splitNamespace(op.Object.Lookup("renameCollection"))
 	to, toOK := splitNamespace(op.Object.Lookup("to"))
@@ -47,23 +46,23 @@ func renameCollection(w *detection, op operation) error {
 	return nil
 }
 
-// rename is one rename with what was known of both its ends.
+// rename is one rename with the known definitions of source and target.
 type rename struct {
 	from, to           schema.Namespace
 	source, target     schema.Definition
 	known, targetKnown bool
-	// temporary and replacesTemporary are set where the server made the source, or the
-	// target, for itself.
+	// temporary and replacesTemporary are set if the server created the source, or the target,
+	// for itself.
 	temporary, replacesTemporary bool
 	replaces                     bool
-	// buckets is set where the source is the bucket collection of a time series.
+	// buckets is set if the source is the bucket collection of a time series.
 	buckets bool
 	moved   schema.Definition
 }
 
-// moved returns the definition of the source under its new name. What it was created as
-// decides whether it is temporary there: stayTemp keeps the option temp of one that has it,
-// and changes nothing for a user's collection, nor does a name that looks generated.
+// moved returns the definition of the source under its new name. Whether it is temporary there
+// depends on its creation: stayTemp keeps the option temp of a collection that has it. Neither
+// stayTemp nor a name that looks generated makes a user's collection temporary.
 func (w *detection) moved(op operation, r rename) (schema.Definition, error) {
 	moved := r.source
 	moved.UUID = op.UUID
@@ -78,7 +77,8 @@ func (w *detection) moved(op operation, r rename) (schema.Definition, error) {
 }
 
 // hasTempOption reports whether the source was created with temp: true. Catalogs of ddltail
-// 0.1.0 do not hold the option: there, a temporary collection has it unless its name is generated.
+// 0.1.0 do not have the option: a temporary collection in them has it unless its name is
+// generated.
 func (r rename) hasTempOption(generated schema.GeneratedNames) bool {
 	return rawdoc.Truthy(r.source.Options.Lookup("temp")) || r.known && r.temporary && !generated.Match(r.from.Collection)
 }
@@ -95,15 +95,15 @@ func (w *detection) emitRename(op operation, r rename) {
 		w.emitReplaced(op, r)
 		change := renameChange(r)
 		if w.watch.IsOwn(r.from.String()) {
-			change.Undo = "" // ddltail creates its own collection again: the name is taken
+			change.Undo = "" // ddltail recreates its own collection, so that the name is in use
 		}
 		w.emit(op, change)
 	}
 }
 
 // emitReplaced reports a user's collection that the rename replaced. An applyOps without
-// dropTarget moves the target to a tmpXXXXX.rename that differs on each member and that no
-// entry names: to its users it is dropped.
+// dropTarget renames the target to a tmpXXXXX.rename that differs on each member and is in no
+// entry: it is reported as dropped.
 func (w *detection) emitReplaced(op operation, r rename) {
 	if (r.replaces || r.targetKnown) && !r.replacesTemporary {
 		drop := dropCollectionChange(r.to, r.target, r.targetKnown)
@@ -119,7 +119,7 @@ func renameChange(r rename) notification.Change {
 		Collection: r.from.Collection,
 		To:         r.to.String(),
 	}
-	if !r.buckets { // no user can rename a time series that has them
+	if !r.buckets { // users cannot rename a time series with a bucket collection
 		c.Mongosh = mongosh.RenameCollection(r.from.Database, r.from.Collection, r.to.Collection)
 		c.Undo = mongosh.RenameCollection(r.from.Database, r.to.Collection, r.from.Collection)
 	}
@@ -145,10 +145,15 @@ func convertToCappedChange(r rename) notification.Change {
 	return c
 }
 
-// emitFromTemporary reports what came from a generated name, from $out, mapReduce or
-// another database, by what the user sees: a new collection with its indexes, or
-// another one in the place of the old.
+// emitFromTemporary reports a rename from a generated name (of $out, mapReduce, or a rename
+// across databases) by its effect: a new collection with its indexes, or a replaced one. If it
+// replaces one of ddltail's own collections, the documents of that one are lost: it is reported
+// as dropped.
 func (w *detection) emitFromTemporary(op operation, r rename) {
+	if r.replaces && w.watch.IsOwn(r.to.String()) {
+		w.emitReplaced(op, r)
+		return
+	}
 	if r.replaces && !r.replacesTemporary {
 		w.emit(op, replaceChange(r))
 		return
@@ -182,7 +187,7 @@ func replaceChange(r rename) notification.Change {
 	return c
 }
 
-// whole is a definition as one document, for the changes that are about all of it.
+// whole returns a definition as one document, for changes that concern all of it.
 func whole(d schema.Definition) bson.Raw {
 	indexes := d.Indexes
 	if indexes == nil {
@@ -206,14 +211,14 @@ func splitNamespace(v bson.RawValue) (schema.Namespace, bool) {
 	return schema.Namespace{Database: db, Collection: coll}, ok && db != "" && coll != ""
 }
 
-// isBuckets reports whether a full namespace is the buckets collection of a time series.
+// isBuckets reports whether a full namespace is the bucket collection of a time series.
 func isBuckets(v bson.RawValue) bool {
 	full, _ := v.StringValueOK()
 	_, coll, _ := strings.Cut(full, ".")
 	return strings.HasPrefix(coll, schema.BucketsPrefix)
 }
 
-// hasTarget reads dropTarget: the UUID of what is dropped, or false, or nothing.
+// hasTarget reads dropTarget: the UUID of the dropped collection, or false, or absent.
 func hasTarget(v bson.RawValue) bool {
 	if _, _, ok := v.BinaryOK(); ok {
 		return true

@@ -11,20 +11,20 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Rewind is a catalog on its way back in time: beginning with what a listing found, it
-// takes back one unit after the other, the newest first. Entries carry the state
-// before them; what they do not carry, a collection that was dropped, is taken from
-// what was last known of its UUID, and is otherwise there without a definition.
+// Rewind reverts a catalog: beginning with a listing, it reverts one unit after the other, the
+// newest first. Most entries contain the state before them. The definition of a dropped
+// collection, which its entry does not contain, is the last known one with its UUID; without
+// one, the collection is restored without a definition.
 type Rewind struct {
 	detector  Detector
 	lastKnown *schema.Catalog
 	byUUID    map[oplog.UUID]schema.Definition
 	state     map[schema.Namespace]schema.Definition
-	// unlisted is what the listing does not cover; it remains unlisted unless an entry defines it.
+	// unlisted are the namespaces that the listing does not cover; they remain unlisted unless an entry defines them.
 	unlisted []schema.Unlisted
 }
 
-// NewRewind begins with what was listed at one position.
+// NewRewind begins with a listing at one position.
 func NewRewind(d Detector, now schema.Listed, lastKnown *schema.Catalog) *Rewind {
 	r := &Rewind{detector: d, lastKnown: lastKnown, byUUID: map[oplog.UUID]schema.Definition{}, state: map[schema.Namespace]schema.Definition{}}
 	for _, v := range lastKnown.All() {
@@ -39,13 +39,12 @@ func NewRewind(d Detector, now schema.Listed, lastKnown *schema.Catalog) *Rewind
 	return r
 }
 
-// Undo takes back what a unit did. What is not of its command's shape did nothing that
-// is known.
+// Undo reverts a unit. Operations that do not have their command's structure are ignored.
 func (r *Rewind) Undo(u oplog.Unit) {
 	for _, e := range slices.Backward(u.Operations) {
 		switch e.Op {
 		case oplog.OpCommand:
-			if row, op, ok := r.detector.commandOf(e); ok && row.rewind != nil {
+			if row, op, ok := r.detector.commandOf(e); ok && row.rewind != nil && !r.onUnusedBuckets(op) {
 				row.rewind(r, op)
 			}
 		case oplog.OpInsert, oplog.OpUpdate, oplog.OpDelete:
@@ -56,8 +55,12 @@ func (r *Rewind) Undo(u oplog.Unit) {
 	}
 }
 
-// Listed returns the catalog at the position reached, without optimes, in the order of the
-// names. Of versions with Definition.Known false nothing but the name is known.
+func (r *Rewind) onUnusedBuckets(op operation) bool {
+	return op.bucketed && r.state[op.ns].Kind == schema.KindCollection
+}
+
+// Listed returns the catalog at the position reached, without optimes, in the order of names.
+// If Definition.Known is false, only the name of a namespace is known.
 func (r *Rewind) Listed() schema.Listed {
 	out := make([]schema.Version, 0, len(r.state))
 	for ns, def := range r.state {
@@ -74,7 +77,7 @@ func (r *Rewind) put(ns schema.Namespace, def schema.Definition) {
 	}
 }
 
-// restore brings back a collection that was dropped.
+// restore adds a dropped collection.
 func (r *Rewind) restore(ns schema.Namespace, id oplog.UUID, kind schema.Kind) {
 	def, ok := r.byUUID[id]
 	if !ok {
@@ -83,13 +86,13 @@ func (r *Rewind) restore(ns schema.Namespace, id oplog.UUID, kind schema.Kind) {
 	r.put(ns, def)
 }
 
-// remove takes back the creation of a namespace.
+// remove reverts the creation of a namespace.
 func (r *Rewind) remove(ns schema.Namespace) {
 	r.resolve(ns)
 	delete(r.state, ns)
 }
 
-// resolve records that an entry defines what a namespace was: it is no longer unlisted.
+// resolve records that an entry defines a namespace, which is then no longer unlisted.
 func (r *Rewind) resolve(ns schema.Namespace) {
 	r.unlisted = slices.DeleteFunc(r.unlisted, func(u schema.Unlisted) bool { return u.Namespace == ns })
 }
@@ -120,8 +123,8 @@ func (r *Rewind) restoreView(ns schema.Namespace) {
 	r.put(ns, def)
 }
 
-// unindex takes back the indexes of a createIndexes, whose spec is inline, or of a
-// commitIndexBuild, which has a list of them.
+// unindex reverts a createIndexes, whose spec is inline, or a commitIndexBuild, which has a list
+// of specs.
 func unindex(r *Rewind, op operation) {
 	def, ok := r.state[op.ns]
 	if !ok {
@@ -145,7 +148,7 @@ func reindex(r *Rewind, op operation) {
 	if !ok {
 		return
 	}
-	if spec, _, err := userSpec(op, def, op.Object2); err == nil {
+	if spec, exact, err := userSpec(op, def, op.Object2); err == nil && exact {
 		r.put(op.ns, def.WithIndex(spec))
 	}
 }
@@ -190,8 +193,9 @@ func unrename(r *Rewind, op operation) {
 	}
 }
 
-// wasTemporary reports whether a collection was temporary before a rename: as last known of its
-// UUID, else by its name. A user's stays a user's whatever its name, and what is temporary now was.
+// wasTemporary reports whether a collection was temporary before a rename: according to the last
+// known version of its UUID, else by its name. A collection that is temporary now was temporary
+// before; a user's collection was not, regardless of its name.
 func (r *Rewind) wasTemporary(from schema.Namespace, moved schema.Definition) bool {
 	if def, known := r.byUUID[moved.UUID]; known {
 		return def.Temporary
@@ -199,7 +203,7 @@ func (r *Rewind) wasTemporary(from schema.Namespace, moved schema.Definition) bo
 	return moved.Temporary || r.detector.generated.CreatedByServer(from.Collection)
 }
 
-// view takes back a write to system.views, which does not say what was there before.
+// view reverts a write to system.views, whose entry does not contain the state before.
 func (r *Rewind) view(e oplog.Entry, db string) {
 	full, ok := e.Object.Lookup("_id").StringValueOK()
 	if e.Op == oplog.OpUpdate && !ok {
@@ -211,7 +215,7 @@ func (r *Rewind) view(e oplog.Entry, db string) {
 	}
 	ns := schema.Namespace{Database: db, Collection: name}
 	if at, there := r.state[ns]; there && at.Kind != schema.KindView {
-		// A time series is a view too, and a collection besides: that one counts.
+		// A time series has a view and a collection; it is tracked by its collection.
 		return
 	}
 	if e.Op == oplog.OpInsert {

@@ -9,9 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// shardingNoop handles the no-ops in which a shard reports what happened to the
-// sharding of a collection. Their statements are words: they only make sense on
-// the whole cluster.
+// shardingNoop handles the no-ops in which a shard records changes to the sharding of a
+// collection. Their statements are descriptions: the commands apply to the whole cluster.
 func shardingNoop(w *detection, op operation) error {
 	for _, kind := range []struct {
 		field string

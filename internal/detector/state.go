@@ -11,22 +11,22 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// dropRun is how long before a dropDatabase the drops of its collections may lie.
+// dropRun is how long before a dropDatabase its collections may have been dropped.
 const dropRun = time.Minute
 
-// State is what the detector knows before a unit: the catalog, the index builds in
-// progress and the drops that a dropDatabase may follow. The zero value knows nothing.
+// State is the state before a unit: the known catalog, the index builds in progress, and the
+// drops that a dropDatabase may follow. The zero value is empty.
 type State struct {
 	schema.Catalog
 	builds map[oplog.UUID]Build
-	// drops are, by database, the drops since anything else happened there.
+	// drops are, by database, the drops since its last other change.
 	drops map[string][]drop
 }
 
 type drop struct {
 	collection string
 	wall       time.Time
-	// empty reports whether it is known to have held no documents.
+	// empty is true if it is known to have had no documents.
 	empty bool
 }
 
@@ -36,24 +36,24 @@ type Build struct {
 	Started   time.Time
 }
 
-// NewState returns the state that begins with a stored catalog.
+// NewState returns a state with a stored catalog.
 func NewState(known schema.Catalog) *State { return &State{Catalog: known} }
 
-// BuildsInProgress counts the index builds whose start was read, and not their end.
+// BuildsInProgress counts the index builds whose start was read, but not their end.
 func (s *State) BuildsInProgress() int { return len(s.builds) }
 
-// KeepBuilds copies the builds in progress of another state: versions do not hold them.
+// KeepBuilds copies the builds in progress from another state; versions do not contain them.
 func (s *State) KeepBuilds(from *State) { s.builds = maps.Clone(from.builds) }
 
-// AdvanceTo applies the expected versions whose time is before ts: those that an
-// entry at ts sees.
+// AdvanceTo applies the expected versions whose time is before ts, to which an entry at ts
+// applies.
 func (s *State) AdvanceTo(ts bson.Timestamp) {
 	for _, v := range s.Catalog.AdvanceTo(ts) {
 		s.forgetBuilds(v)
 	}
 }
 
-// Apply applies the result of a unit. It keeps copies.
+// Apply applies the result of a unit. It copies the versions.
 func (s *State) Apply(r Result) {
 	for _, v := range r.Versions {
 		s.Set(v)
@@ -81,7 +81,7 @@ func (s *State) forgetBuilds(v schema.Version) {
 	}
 }
 
-// noteDrop keeps the run of drops that a dropDatabase would end.
+// noteDrop records the drops that may belong to a later dropDatabase.
 func (s *State) noteDrop(change notification.Change) {
 	if change.Operation != notification.DropCollection && change.Operation != notification.DropView {
 		delete(s.drops, change.Database)
@@ -95,8 +95,8 @@ func (s *State) noteDrop(change notification.Change) {
 	})
 }
 
-// droppedWithDatabase lists what was dropped as part of a dropDatabase at that time, and
-// reports whether all of it is known to have held no documents.
+// droppedWithDatabase lists the namespaces that were dropped as part of a dropDatabase at a
+// time, and reports whether all of them are known to have had no documents.
 func (s *State) droppedWithDatabase(db string, at time.Time) (names []string, empty bool) {
 	empty = true
 	for _, d := range s.drops[db] {

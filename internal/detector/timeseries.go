@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// userSpec returns an index spec by the user's field names. It reports whether that is
-// exact: on a time series whose fields are not known it cannot be.
+// userSpec returns an index spec with the user's field names. exact is false for a time series
+// whose fields are not known, and for an index created on the buckets that has no such form.
 func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, bool, error) {
 	key, ok := spec.Lookup("key").DocumentOK()
 	if !ok || schema.IndexName(spec) == "" || op.ns.Collection == "" {
@@ -23,64 +23,105 @@ func userSpec(op operation, def schema.Definition, spec bson.Raw) (bson.Raw, boo
 	if original, ok := spec.Lookup("originalSpec").DocumentOK(); ok {
 		return original, true, nil
 	}
-	meta, _ := def.Options.Lookup("timeseries", "metaField").StringValueOK()
-	typed, exact, err := typedKey(key, meta)
-	if err != nil {
-		return nil, false, err
+	typed, exact, err := typedKey(key, seriesFieldsOf(def))
+	if err != nil || !exact {
+		return spec, false, err
 	}
 	spec, err = rawdoc.With(spec, "key", typed)
-	return spec, exact, err
+	return spec, true, err
 }
 
-// typedKey turns the key of an index on buckets into the one that was typed: the
-// bounds of a field's values in a bucket represent the field, ascending with the
-// minimum first, descending with the maximum first.
-func typedKey(key bson.Raw, meta string) (bson.D, bool, error) {
+// seriesFields are the fields of a time series that its buckets store under other names.
+type seriesFields struct{ time, meta string }
+
+func seriesFieldsOf(def schema.Definition) seriesFields {
+	timeField, _ := def.Options.Lookup("timeseries", "timeField").StringValueOK()
+	meta, _ := def.Options.Lookup("timeseries", "metaField").StringValueOK()
+	return seriesFields{time: timeField, meta: meta}
+}
+
+// The prefixes of a field's bounds in a bucket, and of its values.
+const (
+	minimum = "control.min."
+	maximum = "control.max."
+	values  = "data."
+)
+
+// typedKey converts the key of an index on buckets to the user's key, as servers from 6.0 do
+// for listIndexes: a field is represented by the bounds of its values in a bucket, with the
+// minimum first for ascending and the maximum first for descending order. It reports whether
+// there is such a key.
+func typedKey(key bson.Raw, series seriesFields) (bson.D, bool, error) {
 	elems, err := key.Elements()
 	if err != nil {
 		return nil, false, err
 	}
-	typed, exact := bson.D{}, true
-	for _, el := range elems {
-		name, ok := typedField(el.Key(), meta)
-		exact = exact && ok
-		if len(typed) > 0 && typed[len(typed)-1].Key == name {
-			continue
+	typed := bson.D{}
+	for len(elems) > 0 {
+		field, read := typedField(elems, series)
+		if read == 0 {
+			return nil, false, nil
 		}
-		value := any(el.Value())
-		if text, ok := el.Value().StringValueOK(); ok {
-			value = strings.TrimSuffix(text, "_bucket")
+		if field.Key != "" {
+			typed = append(typed, field)
 		}
-		typed = append(typed, bson.E{Key: name, Value: value})
+		elems = elems[read:]
 	}
-	return typed, exact, nil
+	return typed, len(typed) > 0, nil
 }
 
-func typedField(stored, meta string) (string, bool) {
-	for _, bound := range []string{"control.min.", "control.max.", "data."} {
-		if field, ok := strings.CutPrefix(stored, bound); ok {
-			return field, true
+// typedField returns the field at the beginning of a key on buckets, and how many elements
+// represent it; none where users have no name for it. The field is empty for the second
+// element of the time.
+func typedField(elems []bson.RawElement, series seriesFields) (bson.E, int) {
+	stored, value := elems[0].Key(), elems[0].Value()
+	_, isNumber := value.AsFloat64OK()
+	switch {
+	case stored == "meta" && series.meta != "":
+		return bson.E{Key: series.meta, Value: value}, 1
+	case strings.HasPrefix(stored, "meta.") && series.meta != "":
+		return bson.E{Key: series.meta + strings.TrimPrefix(stored, "meta"), Value: value}, 1
+	case stored == minimum+series.time && isNumber:
+		return bson.E{Key: series.time, Value: value}, 1
+	case stored == maximum+series.time && isNumber:
+		return bson.E{}, 1
+	}
+	if field, ok := strings.CutPrefix(stored, values); ok {
+		text, _ := value.StringValueOK()
+		kind, bucketed := strings.CutSuffix(text, "_bucket")
+		if !bucketed {
+			return bson.E{}, 0
 		}
+		return bson.E{Key: field, Value: kind}, 1
 	}
-	if stored == "meta" && meta != "" {
-		return meta, true
-	}
-	if rest, ok := strings.CutPrefix(stored, "meta."); ok && meta != "" {
-		return meta + "." + rest, true
-	}
-	return stored, false
+	return typedPair(elems)
 }
 
-// ofTheServer recognises the index that servers from 6.3 on make with a time series
-// that has a metaField: the very next entry. The user did not type it.
+// typedPair returns the field of which a key has both bounds: ascending with the minimum
+// first, descending with the maximum first.
+func typedPair(elems []bson.RawElement) (bson.E, int) {
+	n, ok := elems[0].Value().AsFloat64OK()
+	first, second := minimum, maximum
+	if n < 0 {
+		first, second = maximum, minimum
+	}
+	field, bound := strings.CutPrefix(elems[0].Key(), first)
+	if !ok || !bound || len(elems) < 2 || elems[1].Key() != second+field {
+		return bson.E{}, 0
+	}
+	return bson.E{Key: field, Value: elems[0].Value()}, 2
+}
+
+// ofTheServer recognises the index that servers from 6.3 on create for a time series with a
+// metaField, in the next entry. It was not created by the user.
 func (w *detection) ofTheServer(def schema.Definition, spec bson.Raw) bool {
 	next := bson.Timestamp{T: def.Since.TS.T, I: def.Since.TS.I + 1}
 	return len(def.Indexes) == 0 && w.optime.TS == next && schema.IsServerIndex(def, spec)
 }
 
-// changeStorageForm handles what setFeatureCompatibilityVersion does to a time series.
-// Its name for users, its UUID and its indexes stay; only 9.0's form knows an option
-// fixedBucketing.
+// changeStorageForm handles the conversion of a time series by setFeatureCompatibilityVersion.
+// Its name for users, its UUID and its indexes do not change; the option fixedBucketing exists
+// only in the form of 9.0.
 func changeStorageForm(w *detection, op operation) error {
 	if op.ns.Collection == "" {
 		return fmt.Errorf("upgradeDowngradeViewlessTimeseries: %w", errMalformed)

@@ -8,7 +8,7 @@ import (
 )
 
 // AffectedNamespaces lists the namespaces whose definitions a unit may have changed, reported
-// or not. One without a collection means the whole database.
+// or not. A namespace without a collection means the whole database.
 func (d Detector) AffectedNamespaces(u oplog.Unit) []schema.Namespace {
 	var out []schema.Namespace
 	for _, e := range u.Operations {
@@ -37,7 +37,7 @@ func (d Detector) AffectedNamespaces(u oplog.Unit) []schema.Namespace {
 	return out
 }
 
-// viewOf returns the view that a write to system.views is about; all of the database for a
+// viewOf returns the view that a write to system.views changes; the whole database for a
 // document that is not a view of it.
 func viewOf(e oplog.Entry, db string) schema.Namespace {
 	full, ok := e.Object.Lookup("_id").StringValueOK()

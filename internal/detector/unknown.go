@@ -6,7 +6,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// maxCommand bounds what is kept of an unknown entry, in bytes.
+// maxCommand bounds the reported part of an unknown entry, in bytes.
 const maxCommand = 16 << 10
 
 // unknown reports an entry with an unknown command or an unexpected shape.
@@ -28,9 +28,8 @@ func (w *detection) unknown(op operation) {
 	w.changes = append(w.changes, c)
 }
 
-// fit copies a document within a budget of bytes, leaving out what does not fit
-// and, at any depth, applyOps: its operations are users' documents. It says
-// whether anything was left out.
+// fit copies a document up to a size in bytes. It omits fields that do not fit and, at any depth,
+// applyOps, because its operations are users' documents. It reports whether a field was omitted.
 func fit(doc bson.Raw, budget int) (bson.Raw, bool) {
 	elems, err := doc.Elements()
 	kept := bson.D{}

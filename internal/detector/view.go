@@ -13,9 +13,9 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// viewDocument handles a write to system.views: a view is a document there, its
-// full name the _id. An update is a full replacement (change_stream_event_transform
-// of the server relies on that).
+// viewDocument handles a write to system.views, where a view is a document with its full name as
+// the _id. An update is a full replacement (the server's change_stream_event_transform relies on
+// that).
 func viewDocument(w *detection, op operation) error {
 	full, ok := op.Object.Lookup("_id").StringValueOK()
 	if op.Op == oplog.OpUpdate && !ok {
@@ -29,7 +29,9 @@ func viewDocument(w *detection, op operation) error {
 	before, known := w.lookup(op.ns)
 	if op.Op == oplog.OpDelete {
 		// A time series' view is dropped before its buckets; the drop of the buckets is reported.
-		if !known || before.Kind == schema.KindView {
+		if before.Kind == schema.KindCollection {
+			w.emit(anonymous(op), dropViewChange(op.ns, nil))
+		} else if !known || before.Kind == schema.KindView {
 			w.dropView(op, before.Options)
 		}
 		return nil
@@ -44,7 +46,11 @@ func viewDocument(w *detection, op operation) error {
 	if err != nil {
 		return fmt.Errorf("view: %w", err)
 	}
-	w.put(op.ns, &schema.Definition{Kind: schema.KindView, Options: options})
+	if before.Kind == schema.KindCollection {
+		before.Options = nil // servers use the collection; the view has no effect, and no version
+	} else {
+		w.put(op.ns, &schema.Definition{Kind: schema.KindView, Options: options})
+	}
 	if op.Op == oplog.OpInsert {
 		w.emit(anonymous(op), createViewChange(op.ns, options))
 		return nil
@@ -53,16 +59,16 @@ func viewDocument(w *detection, op operation) error {
 	return nil
 }
 
-// isSeriesView reports whether a document of system.views is half of a time series: the view
-// of the same name as the buckets, which it unpacks or which are known. Other views on
-// buckets are a user's own.
+// isSeriesView reports whether a document of system.views is the view of a time series: it has
+// the same name as the bucket collection, and it unpacks the buckets or the time series is known.
+// Other views on buckets were created by users.
 func isSeriesView(name string, doc bson.Raw, known schema.Kind) bool {
 	viewOn, _ := doc.Lookup("viewOn").StringValueOK()
 	unpacks := doc.Lookup("pipeline", "0", "$_internalUnpackBucket").Type != 0
 	return viewOn == schema.BucketsPrefix+name && (unpacks || known == schema.KindTimeSeries)
 }
 
-// anonymous leaves out the UUID, which is that of system.views.
+// anonymous removes the UUID, which is that of system.views.
 func anonymous(op operation) operation {
 	op.UUID = oplog.UUID{}
 	return op
@@ -119,8 +125,8 @@ func (w *detection) dropView(op operation, before bson.Raw) {
 	w.emit(anonymous(op), dropViewChange(op.ns, before))
 }
 
-// dropViews handles a drop of system.views, which takes every view of the database
-// With it and writes no entry for them.
+// dropViews handles a drop of system.views, which drops every view of the database without
+// writing entries for them.
 func (w *detection) dropViews(op operation) {
 	for _, ns := range w.known.In(op.ns.Database, schema.KindView) {
 		if def, ok := w.lookup(ns); ok {

@@ -8,9 +8,8 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// quoteName writes a name into a statement made of words. One with quotes or control
-// characters is a JSON string, so that it can neither end the statement nor
-// reach a terminal.
+// quoteName returns a name for a descriptive statement. A name with quotes or control characters
+// is written as a JSON string, so that it can neither end the statement nor control a terminal.
 func quoteName(name string) string {
 	if !strings.ContainsFunc(name, needsQuoting) {
 		return name
@@ -28,7 +27,7 @@ func needsQuoting(r rune) bool {
 	return r == '\'' || r == '"' || r == '`' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 }
 
-// text describes an operation and its target where no statement can.
+// text describes an operation and its target if there is no statement.
 func text(op notification.Operation, target ...string) string {
 	text := strings.ReplaceAll(string(op), "_", " ")
 	for _, name := range target {
@@ -39,7 +38,7 @@ func text(op notification.Operation, target ...string) string {
 	return text
 }
 
-// statementOr returns the statement, or the operation in words where there is none.
+// statementOr returns the statement, or a description of the operation if there is none.
 func statementOr(statement string, op notification.Operation, target ...string) string {
 	if statement != "" {
 		return statement

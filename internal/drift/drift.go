@@ -1,6 +1,6 @@
 // Package drift compares a declared schema with a live one.
 //
-// It is pure: reading both, and who made a difference, is the caller's.
+// It is pure: the caller reads both schemas, and the changes that caused the differences.
 package drift
 
 import (
@@ -13,31 +13,31 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Kind is what is wrong with one object.
+// Kind is the kind of a difference.
 type Kind string
 
 // The kinds of differences.
 const (
-	// Missing is declared, and not live.
+	// Missing: the object is declared, but not live.
 	Missing Kind = "missing"
-	// Unexpected is live, and not declared.
+	// Unexpected: the object is live, but not declared.
 	Unexpected Kind = "unexpected"
-	// Different is declared and live, in different forms.
+	// Different: the object is declared and live, with different definitions.
 	Different Kind = "different"
 )
 
 // Kinds lists all kinds.
 func Kinds() []Kind { return []Kind{Missing, Unexpected, Different} }
 
-// Difference is one object, a namespace or an index of it, that is not as declared.
+// Difference is an object, a namespace or one of its indexes, that differs from the declaration.
 type Difference struct {
 	Kind      Kind
 	Namespace schema.Namespace
 	// Index is the name of the index; empty for the namespace itself.
 	Index string
-	// Details is what differs, side by side; empty for Missing and Unexpected.
+	// Details are the differing options; empty for Missing and Unexpected.
 	Details []Detail
-	// Cause is the change that made the difference; nil where the history has none.
+	// Cause is the change that caused the difference; nil if the history has none.
 	Cause *Cause
 }
 
@@ -52,11 +52,11 @@ type Cause struct {
 	ID        string
 	Time      time.Time
 	Operation string
-	// Actor is who made it; empty where that is not known.
+	// Actor is the user who made it; empty if not known.
 	Actor string
 }
 
-// ID names the difference: unexpected:shop.orders:amount_1.
+// ID identifies the difference: unexpected:shop.orders:amount_1.
 func (d Difference) ID() string {
 	id := string(d.Kind) + ":" + d.Namespace.String()
 	if d.Index != "" {
@@ -65,8 +65,8 @@ func (d Difference) ID() string {
 	return id
 }
 
-// LiveIndex is the name of the live index: another one than Index where the index is
-// live under another name.
+// LiveIndex returns the name of the live index, which differs from Index if the index exists with
+// another name.
 func (d Difference) LiveIndex() string {
 	for _, detail := range d.Details {
 		if name, ok := detail.Live.StringValueOK(); ok && d.Index != "" && detail.Option == "name" {
@@ -76,19 +76,19 @@ func (d Difference) LiveIndex() string {
 	return d.Index
 }
 
-// Scope is what of a live schema is compared.
+// Scope selects the parts of the live schema that are compared.
 type Scope struct {
-	// Exact compares also the collections and views that the declaration does not name.
+	// Exact also compares collections and views that the declaration does not name.
 	Exact bool
 	// Includes selects namespaces; nil for all.
 	Includes func(schema.Namespace) bool
-	// Unknown reports whether the server cannot list a namespace: it is not compared.
+	// Unknown reports whether the server cannot list a namespace, which is then not compared.
 	Unknown func(schema.Namespace) bool
 }
 
-// Compare returns the differences in the order of namespaces and indexes. Of what it
-// declares, a declaration speaks of all: the options, and every index. GridFS' own
-// indexes, and what servers create by themselves, are no difference.
+// Compare returns the differences in the order of namespaces and indexes. A declared namespace is
+// compared completely, with its options and all its indexes. The indexes of GridFS, and objects that
+// servers create by themselves, are not differences.
 func Compare(declared, live schema.Definitions, s Scope) []Difference {
 	var out []Difference
 	for _, ns := range union(declared, live) {
@@ -145,8 +145,8 @@ func details(want, have bson.Raw, differing func(a, b bson.Raw) []string) []Deta
 	return out
 }
 
-// indexes pairs indexes by name, then by what they are: the server keeps one index of a key
-// and its options, under whichever name it got first.
+// indexes matches indexes by name, then by definition: a server has only one index with a key and
+// its options, under the name that it got first.
 func indexes(ns schema.Namespace, want, have schema.Definition) []Difference {
 	var out []Difference
 	renamed := map[string]bool{}
@@ -176,8 +176,8 @@ func indexes(ns schema.Namespace, want, have schema.Definition) []Difference {
 	return out
 }
 
-// sameButName finds a live index that nobody declared by its name and that is the declared
-// one in all else.
+// sameButName returns a live index whose name is not declared, but which is otherwise equal to a
+// declared one.
 func sameButName(spec bson.Raw, want, have schema.Definition) bson.Raw {
 	for _, live := range have.Indexes {
 		if want.Index(schema.IndexName(live)) == nil && schema.EquivalentIndex(spec, live, "name") {
@@ -198,7 +198,7 @@ func gridFSIndex(ns schema.Namespace, name string) bool {
 	return false
 }
 
-// isGridFS recognises a collection of GridFS by its name and its one index.
+// isGridFS recognises a collection of GridFS by its name and its index.
 func isGridFS(ns schema.Namespace, def schema.Definition) bool {
 	return len(def.Indexes) == 1 && gridFSIndex(ns, schema.IndexName(def.Indexes[0]))
 }

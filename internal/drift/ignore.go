@@ -17,11 +17,11 @@ type Ignored struct {
 	Reason  string
 }
 
-// Ignore is what a team has accepted.
+// Ignore is a list of accepted differences.
 type Ignore []Ignored
 
-// ReadIgnore reads a file of lines "PATTERN # REASON". Every line needs its reason. An
-// empty line, or one that begins with #, is a comment.
+// ReadIgnore reads a file of lines "PATTERN # REASON". Every line needs a reason. Empty lines and
+// lines that begin with # are comments.
 func ReadIgnore(file string) (Ignore, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -94,7 +94,7 @@ func (list Ignore) accepts(d Difference) bool {
 		if i.Pattern == id {
 			return true
 		}
-		// A name may hold a slash, which a glob does not cross.
+		// A name may contain a slash, which a glob does not match.
 		if ok, _ := path.Match(strings.ReplaceAll(i.Pattern, "/", "\x00"), strings.ReplaceAll(id, "/", "\x00")); ok {
 			return true
 		}
@@ -102,7 +102,7 @@ func (list Ignore) accepts(d Difference) bool {
 	return false
 }
 
-// Accept appends differences to a file, which it creates if there is none.
+// Accept appends differences to a file, which is created if it does not exist.
 func Accept(file string, ids []string, reason string) error {
 	var text strings.Builder
 	for _, id := range ids {
@@ -125,7 +125,7 @@ func Accept(file string, ids []string, reason string) error {
 	return f.Close()
 }
 
-// escapeGlob writes an ID so that a glob matches it alone.
+// escapeGlob returns a glob that matches only this ID.
 func escapeGlob(id string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(id)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// Report is the answer of a comparison.
+// Report is the result of a comparison.
 type Report struct {
 	// Open are the differences, Accepted those that the ignore file lists.
 	Open, Accepted []Difference
@@ -22,7 +22,7 @@ type Report struct {
 	Compared int
 }
 
-// object names what differs, for people.
+// object returns the differing object in human-readable form.
 func (d Difference) object() string {
 	name := d.Namespace.String()
 	if d.Index != "" {
@@ -31,7 +31,7 @@ func (d Difference) object() string {
 	return name
 }
 
-// what says the difference in one line.
+// what describes the difference in one line.
 func (d Difference) what() string {
 	var parts []string
 	for _, detail := range d.Details {
@@ -40,7 +40,7 @@ func (d Difference) what() string {
 	return strings.Join(parts, "; ")
 }
 
-// form writes a value as mongosh reads it.
+// form returns a value as a mongosh literal.
 func form(v bson.RawValue) string {
 	if v.IsZero() {
 		return "not set"
@@ -127,8 +127,7 @@ type jsonCause struct {
 	Actor     *string   `json:"actor"`
 }
 
-// WriteJSON writes one document. Values are in mongosh's notation; what is not set, or not
-// known, is null.
+// WriteJSON writes one document. Values are mongosh literals; null means not set, or not known.
 func (r Report) WriteJSON(w io.Writer) error {
 	out := jsonReport{Drift: len(r.Open) > 0, Compared: r.Compared, Differences: []jsonDifference{}, Accepted: []string{}}
 	for _, d := range r.Open {
@@ -186,8 +185,8 @@ type junitMessage struct {
 	Text    string `xml:",chardata"`
 }
 
-// WriteJUnit writes a test case for each difference, and one that passes where there is
-// none: a CI server shows no suite without cases.
+// WriteJUnit writes a failed test case for each difference, or a passed one if there is none:
+// CI servers do not show a suite without cases.
 func (r Report) WriteJUnit(w io.Writer) error {
 	suite := junitSuite{Name: "ddltail drift", Failures: len(r.Open), Skipped: len(r.Accepted)}
 	for _, d := range r.Open {

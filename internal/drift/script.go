@@ -5,8 +5,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Script plans the statements that lead from the live schema to the declared one, for the
-// given differences alone.
+// Script plans the statements that change the live schema into the declared one, only for the given
+// differences.
 func Script(open []Difference, declared, live schema.Definitions, policy migration.Policy) migration.Script {
 	from, to := schema.Definitions{}, schema.Definitions{}
 	for _, d := range open {
@@ -21,10 +21,10 @@ func Script(open []Difference, declared, live schema.Definitions, policy migrati
 	return migration.Lead(from, to, policy)
 }
 
-// target is the live definition with only the open differences taken from the declared one.
+// target returns the live definition with the open differences from the declared one.
 func target(ns schema.Namespace, want, have schema.Definition, open []Difference) schema.Definition {
 	if have.Kind != "" && want.Kind != have.Kind {
-		return want // one difference, its indexes too
+		return want // one difference, including its indexes
 	}
 	out := have
 	for _, d := range open {

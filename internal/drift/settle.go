@@ -2,11 +2,11 @@ package drift
 
 import "time"
 
-// Settling keeps since when each difference lasts. The zero value knows none.
+// Settling records since when each difference exists. The zero value is empty.
 type Settling struct{ since map[string]time.Time }
 
-// Update takes the differences at a time of the oplog, and counts by kind those that have
-// lasted for that long: a migration is under way for a while.
+// Update records the differences at an oplog time, and counts by kind those that have existed for at
+// least settle, so that a running migration is not reported.
 func (s *Settling) Update(all []Difference, at time.Time, settle time.Duration) map[Kind]int {
 	since := map[string]time.Time{}
 	counts := map[Kind]int{}

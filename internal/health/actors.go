@@ -19,11 +19,11 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// actorsCounted is how many of the newest changes are counted by their actors.
+// actorsCounted is the number of newest changes whose actors are counted.
 const actorsCounted = 1000
 
-// askActors counts the newest changes by the evidence of their actors. If ACTOR is off, a failure is not reported as a problem.
-func (c Check) askActors(ctx context.Context, r *Report) error {
+// readActors counts the newest changes by the evidence of their actors. If ACTOR is off, an error is not reported as a problem.
+func (c Check) readActors(ctx context.Context, r *Report) error {
 	if err := c.countActors(ctx, r); err != nil && c.Actor.On() {
 		return err
 	}
@@ -82,8 +82,8 @@ func (a *Actors) add(found actor.Actor) {
 
 func (a *Actors) known() int { return a.Exact + a.ByName + a.BySession }
 
-// askActorSources tries the sources that this process can reach. A file is that of the host on which `status` runs.
-func (c Check) askActorSources(ctx context.Context, m oplog.Member, r *Report) {
+// checkActorSources tries the sources that this process can reach. A file is read on the host on which `status` runs.
+func (c Check) checkActorSources(ctx context.Context, m oplog.Member, r *Report) {
 	if r.Actors == nil {
 		return
 	}

@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// maxLag is how far the position may lie behind: on a quiet set it is saved at most
-	// once in 10 s, and the newest entry moves each 10 s by itself.
+	// maxLag is how far the position may be behind: on a quiet set it is saved at most every
+	// 10 s, and the server writes a no-op every 10 s.
 	maxLag = time.Minute
 	// maxCounted bounds the count of a queue without a consumer.
 	maxCounted = 100_000
@@ -36,27 +36,27 @@ type Check struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
 	// Sink is the database of ddltail's own collections; SinkError is why it cannot be
-	// queried, nil where it can.
+	// queried, or nil.
 	Sink      *mongo.Database
 	SinkError error
-	// Source is empty where the set's name is to be taken.
+	// Source is empty if the set's name is used.
 	Source, Name string
 	// Retention is true if `run` removes old history.
 	Retention bool
 	// NoQueue is true if `run` does not write the queue.
 	NoQueue bool
-	// Actor is where run looks for who made changes.
+	// Actor lists the sources in which run looks up actors.
 	Actor config.Actor
 	// Declared is the declaration that the server is compared with; empty for none.
 	Declared string
-	// OneDeployment is true if the set holds ddltail's own collections too.
+	// OneDeployment is true if the set also holds ddltail's own collections.
 	OneDeployment bool
 }
 
-// Run returns the report. What cannot be measured is a problem in it.
+// Run returns the report. Facts that cannot be measured are reported as problems.
 func (c Check) Run(ctx context.Context) Report {
 	r := Report{Source: Text(c.Source), Name: c.Name, Problems: []string{}, measured: map[Fact]bool{}}
-	member, err := c.askSet(ctx, &r)
+	member, err := c.readSet(ctx, &r)
 	if err != nil {
 		r.failed(err)
 	}
@@ -66,19 +66,19 @@ func (c Check) Run(ctx context.Context) Report {
 	if r.Source != "" {
 		r.know(FactSource)
 	}
-	c.askSink(ctx, &r)
+	c.readSink(ctx, &r)
 	c.declare(&r)
 	if member.Client != nil {
 		defer disconnect(member.Client)
-		c.askMember(ctx, member, &r)
+		c.readMember(ctx, member, &r)
 	}
-	c.askPrivileges(ctx, member.Client, &r)
-	r.judge()
+	c.readPrivileges(ctx, member.Client, &r)
+	r.conclude()
 	return r
 }
 
-// askSink reads what is stored, unless the sink is unavailable.
-func (c Check) askSink(ctx context.Context, r *Report) {
+// readSink reads ddltail's own collections, unless the sink is unavailable.
+func (c Check) readSink(ctx context.Context, r *Report) {
 	if c.SinkError != nil {
 		r.failed(c.SinkError)
 		return
@@ -86,7 +86,7 @@ func (c Check) askSink(ctx context.Context, r *Report) {
 	if r.Source == "" {
 		r.problem("the source is not known while the replica set is unavailable: set DDLTAIL_SOURCE")
 	} else {
-		for _, ask := range []func(context.Context, *Report) error{c.askPosition, c.askHistory, c.askActors} {
+		for _, ask := range []func(context.Context, *Report) error{c.readPosition, c.readHistory, c.readActors} {
 			if err := ask(ctx, r); err != nil {
 				r.failed(err)
 			}
@@ -96,13 +96,13 @@ func (c Check) askSink(ctx context.Context, r *Report) {
 		r.know(FactQueue)
 		return
 	}
-	if err := c.askQueue(ctx, r); err != nil {
+	if err := c.readQueue(ctx, r); err != nil {
 		r.failed(err)
 	}
 }
 
-// askSet finds the members and connects to the one that is read from.
-func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
+// readSet discovers the members and connects to the one that `run` would read.
+func (c Check) readSet(ctx context.Context, r *Report) (oplog.Member, error) {
 	view, err := replicaset.Discover(ctx, c.Seeds)
 	if err != nil {
 		return oplog.Member{}, fmt.Errorf("the replica set cannot be queried: %w", err)
@@ -123,11 +123,11 @@ func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 		r.Members = append(r.Members, Member{host, privileges.Short(view.Unreachable[host])})
 	}
 	if !view.HasPrimary() {
-		r.problem("no primary is seen")
+		r.problem("no primary is visible")
 	}
 	candidates := view.Candidates(c.ReadPreference)
 	if len(candidates) == 0 {
-		return oplog.Member{}, fmt.Errorf("no member fits the read preference %s", c.ReadPreference)
+		return oplog.Member{}, fmt.Errorf("no member matches the read preference %s", c.ReadPreference)
 	}
 	host := candidates[0].Host
 	r.ReadFrom = Text(host)
@@ -136,12 +136,12 @@ func (c Check) askSet(ctx context.Context, r *Report) (oplog.Member, error) {
 	return oplog.Member{Host: host, Client: client}, err
 }
 
-// askMember reads the oplog's ends and compares the catalog.
-func (c Check) askMember(ctx context.Context, m oplog.Member, r *Report) {
-	if err := askOplog(ctx, m, r); err != nil {
+// readMember reads the oplog's bounds and compares the catalog.
+func (c Check) readMember(ctx context.Context, m oplog.Member, r *Report) {
+	if err := readOplog(ctx, m, r); err != nil {
 		r.failed(err)
 	}
-	c.askActorSources(ctx, m, r)
+	c.checkActorSources(ctx, m, r)
 	if r.Position == nil {
 		return
 	}
@@ -150,7 +150,7 @@ func (c Check) askMember(ctx context.Context, m oplog.Member, r *Report) {
 	}
 }
 
-func askOplog(ctx context.Context, m oplog.Member, r *Report) error {
+func readOplog(ctx context.Context, m oplog.Member, r *Report) error {
 	head, err := m.Head(ctx)
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func askOplog(ctx context.Context, m oplog.Member, r *Report) error {
 	return nil
 }
 
-func (c Check) askPosition(ctx context.Context, r *Report) error {
+func (c Check) readPosition(ctx context.Context, r *Report) error {
 	stored, ok, err := checkpoint.NewStore(c.Sink.Collection(store.Checkpoints), string(r.Source), c.Name).Load(ctx)
 	if err != nil {
 		return err
@@ -176,15 +176,15 @@ func (c Check) askPosition(ctx context.Context, r *Report) error {
 	r.know(FactPosition)
 	if !ok {
 		return fmt.Errorf("no checkpoint of %s in the database %s: ddltail run has not started there, or DDLTAIL_SINK_URI, "+
-			"DDLTAIL_DATABASE, DDLTAIL_SOURCE or DDLTAIL_NAME is another one here", id, c.Sink.Name())
+			"DDLTAIL_DATABASE, DDLTAIL_SOURCE or DDLTAIL_NAME differs from that of ddltail run", id, c.Sink.Name())
 	}
 	r.Position = &Position{Time: stored.Position.Time(), SavedAt: stored.SavedAt, ts: stored.Position.TS}
 	return nil
 }
 
-// askHistory reads the newest change and the gaps. An empty history is conclusive only
-// if a checkpoint shows that something was recorded.
-func (c Check) askHistory(ctx context.Context, r *Report) error {
+// readHistory reads the newest change and the gaps. An empty history means that there were no
+// changes only if there is a checkpoint.
+func (c Check) readHistory(ctx context.Context, r *Report) error {
 	reader := history.NewReader(c.Sink)
 	var newest []history.Change
 	_, err := reader.Each(ctx, history.Query{Source: string(r.Source), Limit: 1}, func(ch history.Change) error {
@@ -213,7 +213,7 @@ func (c Check) askHistory(ctx context.Context, r *Report) error {
 	return nil
 }
 
-func (c Check) askQueue(ctx context.Context, r *Report) error {
+func (c Check) readQueue(ctx context.Context, r *Report) error {
 	queue := c.Sink.Collection(store.Notifications)
 	waiting := bson.D{{Key: "processed", Value: false}}
 	n, err := queue.CountDocuments(ctx, waiting, options.Count().SetLimit(maxCounted))
@@ -221,7 +221,7 @@ func (c Check) askQueue(ctx context.Context, r *Report) error {
 		return fmt.Errorf("count the notifications: %w", err)
 	}
 	if n == 0 {
-		// A queue that exists holds at least its init document.
+		// An existing queue has at least its init document.
 		err := queue.FindOne(ctx, bson.D{}).Err()
 		if errors.Is(err, mongo.ErrNoDocuments) {
 			r.queueNote = fmt.Sprintf(": no queue in the database %s", c.Sink.Name())
@@ -245,15 +245,15 @@ func (c Check) askQueue(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// oldest returns the time of the oldest notification, nil where it is not known: one
-// written by hand may have a date there, which sorts after all numbers.
+// oldest returns the time of the oldest notification, or nil if it is not known: a
+// notification written by hand may have a date as its timestamp, which sorts after all numbers.
 func oldest(ctx context.Context, queue *mongo.Collection, waiting bson.D) (*time.Time, error) {
 	var doc struct {
 		Timestamp bson.RawValue `bson:"timestamp"`
 	}
 	err := queue.FindOne(ctx, waiting, options.FindOne().SetSort(bson.D{{Key: "timestamp", Value: 1}})).Decode(&doc)
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		// Processed since it was counted.
+		// It was processed after it was counted.
 		return nil, nil
 	}
 	if err != nil {
@@ -270,6 +270,6 @@ func oldest(ctx context.Context, queue *mongo.Collection, waiting bson.D) (*time
 func disconnect(client *mongo.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
-	// The process ends: the connections go with it.
+	// The process ends and closes its connections anyway.
 	_ = client.Disconnect(ctx)
 }

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// rounds is how often a difference must be seen: what changes while it is listed,
-	// or has not been published yet, differs for a moment.
+	// rounds is how often a difference must be found: a namespace that changes during the
+	// listing, or whose change has not been published yet, differs temporarily.
 	rounds = 3
 	// pause is the time between them.
 	pause = time.Second
@@ -71,12 +71,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 type comparison struct {
 	known, listed schema.Definitions
 	unlisted      []schema.Unlisted
-	// server is all that the server listed, except temporary collections.
+	// server are the definitions that the server listed, except temporary collections.
 	server schema.Definitions
 }
 
-// read reads the known catalog and lists the server's, both without what the server makes
-// for itself. What the server cannot list is left out of both.
+// read reads the known catalog and lists the server's, both without collections that the server
+// creates for itself and without namespaces that it cannot list.
 func (c Check) read(ctx context.Context, m oplog.Member, source string) (comparison, error) {
 	head, err := m.Head(ctx)
 	if err != nil {
@@ -119,21 +119,21 @@ func permanent(versions []schema.Version) schema.Definitions {
 	return out
 }
 
-// differences returns, by namespace, what differs.
+// differences describes the differences by namespace.
 func (c comparison) differences() map[string]string {
 	out := map[string]string{}
 	for ns, def := range c.known {
 		there, ok := c.listed[ns]
 		switch {
 		case !ok:
-			out[terminal.Escape(ns.String())] = "is known and not there"
+			out[terminal.Escape(ns.String())] = "is in the catalog, but not on the server"
 		case !there.Equivalent(def):
-			out[terminal.Escape(ns.String())] = "is defined otherwise"
+			out[terminal.Escape(ns.String())] = "is defined differently on the server"
 		}
 	}
 	for ns := range c.listed {
 		if _, ok := c.known[ns]; !ok {
-			out[terminal.Escape(ns.String())] = "is there and not known"
+			out[terminal.Escape(ns.String())] = "is on the server, but not in the catalog"
 		}
 	}
 	return out

@@ -15,7 +15,7 @@ const maxDriftLines = 10
 // Declared compares DECLARED with the server. Drift does not make the report unhealthy.
 type Declared struct {
 	Path string `json:"path"`
-	// Problem is why it was not compared; empty where it was.
+	// Problem is why it was not compared; empty if it was.
 	Problem string `json:"problem,omitempty"`
 	// Namespaces is how many declared namespaces were compared.
 	Namespaces *int `json:"namespaces"`
@@ -37,8 +37,8 @@ func (c Check) declare(r *Report) {
 	r.declared = read.Definitions
 }
 
-// compareDeclared compares the declaration with what the server listed. A declared
-// namespace that the server cannot list makes the answer not known.
+// compareDeclared compares the declaration with the server's listing. If the server cannot list
+// a declared namespace, the result is not known.
 func (r *Report) compareDeclared(read comparison) {
 	if r.declared == nil {
 		return
@@ -69,10 +69,10 @@ func (r Report) writeDeclared(line line) {
 		line("drift", terminal.Escape("not compared: "+d.Problem), terminal.Red)
 		return
 	case len(d.Differences) == 0:
-		line("drift", fmt.Sprintf("none: %d namespaces are as %s declares", *d.Namespaces, terminal.Escape(d.Path)), terminal.Plain)
+		line("drift", fmt.Sprintf("none: %d namespaces are equal to those in %s", *d.Namespaces, terminal.Escape(d.Path)), terminal.Plain)
 		return
 	}
-	line("drift", fmt.Sprintf("%d differences from %s: ddltail drift shows the change behind each", len(d.Differences), terminal.Escape(d.Path)), terminal.Yellow)
+	line("drift", fmt.Sprintf("%d differences from %s: ddltail drift shows the change that caused each", len(d.Differences), terminal.Escape(d.Path)), terminal.Yellow)
 	for _, id := range d.Differences[:min(len(d.Differences), maxDriftLines)] {
 		line("drift", terminal.Escape(id), terminal.Yellow)
 	}

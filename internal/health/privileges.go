@@ -9,9 +9,9 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 )
 
-// askPrivileges reads what the user may do on both deployments, and compares it with what
-// `run` needs there. A deployment that is unavailable has no client.
-func (c Check) askPrivileges(ctx context.Context, tailed *mongo.Client, r *Report) {
+// readPrivileges reads the users' privileges on both deployments, and compares them with what
+// `run` needs there. An unavailable deployment has no client.
+func (c Check) readPrivileges(ctx context.Context, tailed *mongo.Client, r *Report) {
 	use := privileges.Use{Database: c.Sink.Name(), HistoryTTL: c.Retention, Actor: c.Actor.On(), GetLog: c.Actor.GetLog, NoQueue: c.NoQueue}
 	users := map[privileges.Deployment]privileges.User{}
 	read := func(d privileges.Deployment, client *mongo.Client) {
@@ -37,8 +37,8 @@ func (c Check) askPrivileges(ctx context.Context, tailed *mongo.Client, r *Repor
 	r.addMissing(use, users, c.OneDeployment)
 }
 
-// addMissing adds what the users lack. Where one user needs all of it, one command grants
-// it.
+// addMissing adds the privileges that the users lack. If one user needs all of them, one
+// command grants them.
 func (r *Report) addMissing(use privileges.Use, users map[privileges.Deployment]privileges.User, oneDeployment bool) {
 	r.here = map[privileges.Deployment]bool{}
 	if len(users) == 2 {
@@ -56,7 +56,7 @@ func (r *Report) addMissing(use privileges.Use, users map[privileges.Deployment]
 func (r *Report) addOne(m privileges.Missing) {
 	out := Missing{Privileges: m.Privileges(), Grant: m.Grant, Remedy: m.Remedy()}
 	for _, n := range m.Of(privileges.Optional) {
-		// The table is written for the docs, in Markdown.
+		// The texts of the table are Markdown.
 		out.Optional = append(out.Optional, privileges.Text(n.Privileges)+": "+strings.ReplaceAll(n.Without, "`", ""))
 	}
 	r.Missing = append(r.Missing, out)

@@ -14,11 +14,11 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Report is what `status` shows. What was not measured is nil, null in JSON, and named in
-// NotKnown: an empty list, zero and "none" are always measured. Durations are seconds.
+// Report is the output of `status`. Values that were not measured are nil (null in JSON) and
+// named in NotKnown; an empty list, zero and "none" are always measured. Durations are seconds.
 type Report struct {
 	Healthy bool `json:"healthy"`
-	// Problems are the reasons why it is not.
+	// Problems are the reasons why it is not healthy.
 	Problems []string `json:"problems"`
 	NotKnown []Fact   `json:"not_known"`
 
@@ -26,28 +26,28 @@ type Report struct {
 	Name       string   `json:"name"`
 	ReplicaSet Text     `json:"replica_set"`
 	Members    []Member `json:"members"`
-	// ReadFrom is the member that the read preference puts first.
+	// ReadFrom is the member that the read preference selects first.
 	ReadFrom Text `json:"read_from"`
-	// Position is nil also where there is no checkpoint yet.
+	// Position is also nil if there is no checkpoint yet.
 	Position *Position `json:"position"`
 	Oplog    *Oplog    `json:"oplog"`
 	Missing  []Missing `json:"missing_privileges"`
-	// LastEvent is nil also where the history is known to hold no change.
+	// LastEvent is also nil if the history is known to have no change.
 	LastEvent *Event  `json:"last_change"`
 	Gaps      *Gaps   `json:"gaps"`
 	Queue     *Queue  `json:"notifications"`
 	Catalog   Catalog `json:"catalog"`
-	// Actors is absent where ACTOR is off and no change has an actor.
+	// Actors is absent if ACTOR is off and no change has an actor.
 	Actors *Actors `json:"actors,omitempty"`
-	// Declared is absent where DECLARED is not set.
+	// Declared is absent if DECLARED is not set.
 	Declared *Declared `json:"declared,omitempty"`
 
 	measured map[Fact]bool
-	// declared is what DECLARED holds; nil where it cannot be read.
+	// declared are the declared definitions; nil if DECLARED cannot be read.
 	declared schema.Definitions
-	// queueNote is why nothing is known of the queue.
+	// queueNote is why the queue could not be read.
 	queueNote string
-	// here is the part of the privileges that was read, by deployment.
+	// here holds the deployments whose privileges were read.
 	here map[privileges.Deployment]bool
 }
 
@@ -76,10 +76,10 @@ func facts() []Fact {
 		FactLastChange, FactGaps, FactQueue, FactCatalog, FactDeclared}
 }
 
-// Text is null in JSON where it is empty.
+// Text is null in JSON if it is empty.
 type Text string
 
-// MarshalJSON writes null for what is not known.
+// MarshalJSON writes null for an empty text.
 func (t Text) MarshalJSON() ([]byte, error) {
 	if t == "" {
 		return []byte("null"), nil
@@ -94,13 +94,14 @@ type Member struct {
 	State string `json:"state"`
 }
 
-// Missing is what the user lacks on one deployment, or on both if they are one.
+// Missing are the privileges that the user lacks on one deployment, or on both if they are the
+// same.
 type Missing struct {
 	Privileges []privileges.Privilege
-	// Optional are those without which ddltail is healthy, and what it does not know then.
+	// Optional are the privileges without which ddltail is healthy, with the effect of each.
 	Optional []string
-	// Grant is the mongosh command, for an administrator, that grants them; empty where
-	// the URI names no user.
+	// Grant is the mongosh command, for an administrator, that grants them; empty if the URI
+	// has no user.
 	Grant string
 	// Remedy names the script that grants them, and the command.
 	Remedy string
@@ -110,7 +111,7 @@ type Missing struct {
 type Position struct {
 	Time    time.Time `json:"time"`
 	SavedAt time.Time `json:"saved_at"`
-	// LagSeconds is how far it lies behind the newest entry that a majority has.
+	// LagSeconds is how far it is behind the newest majority-committed entry.
 	LagSeconds *int64 `json:"lag_seconds"`
 	// RemainingSeconds is the time until it falls off the oplog, if it stops and the oplog
 	// grows as before.
@@ -119,7 +120,7 @@ type Position struct {
 	ts bson.Timestamp
 }
 
-// Oplog is what the member that is read from holds.
+// Oplog describes the oplog of the member that is read from.
 type Oplog struct {
 	Oldest        time.Time `json:"oldest"`
 	Newest        time.Time `json:"newest"`
@@ -136,50 +137,51 @@ type Event struct {
 	ID        string    `json:"id"`
 }
 
-// Gaps counts where history was lost.
+// Gaps counts the gaps in the history.
 type Gaps struct {
 	Number int        `json:"number"`
 	From   *time.Time `json:"last_from,omitempty"`
 	To     *time.Time `json:"last_to,omitempty"`
 }
 
-// Actors is who made the newest changes, as far as that is known.
+// Actors counts the newest changes by the evidence of their actors.
 type Actors struct {
 	Sources []ActorSource `json:"sources"`
 	// Changes is how many of the newest changes were counted: those read from the oplog, not the inferred ones.
 	Changes int `json:"changes"`
-	// Exact, ByName and BySession count those with an actor by its evidence: a line of the log that joins exactly, one that joins by
-	// name and time, and the session of a transaction.
+	// Exact, ByName and BySession count changes with an actor by its evidence: a log line that matches exactly, a log line that matches
+	// by name and time, and the session of a transaction.
 	Exact     int `json:"log_exact"`
 	ByName    int `json:"log_by_name"`
 	BySession int `json:"lsid"`
 }
 
-// ActorSource is one source and why it does not work; an empty Problem is none.
+// ActorSource is one source and why it does not work; Problem is empty if it works.
 type ActorSource struct {
 	Name    string `json:"name"`
 	Problem string `json:"problem,omitempty"`
 }
 
-// Queue is what consumers have not processed yet.
+// Queue describes the unprocessed notifications.
 type Queue struct {
 	Unprocessed int64 `json:"unprocessed"`
 	// AtLeast is true if counting stopped at Unprocessed.
 	AtLeast bool `json:"at_least,omitempty"`
-	// Oldest is nil also where none is unprocessed.
+	// Oldest is also nil if none is unprocessed.
 	Oldest *time.Time `json:"oldest"`
-	// Failing is the first notification whose delivery fails; nil where there is none, or it
+	// Failing is the first notification whose delivery fails; nil if there is none, or if it
 	// is not known.
 	Failing *listener.Failing `json:"failing,omitempty"`
 }
 
-// Catalog compares what is known with what the server has.
+// Catalog is the comparison of the known catalog with the server's.
 type Catalog struct {
 	Namespaces *int `json:"namespaces"`
-	// Compared is false where it could not be.
+	// Compared is false if the catalogs could not be compared.
 	Compared    bool     `json:"compared"`
 	Differences []string `json:"differences"`
-	// Unlisted is what the server cannot list, with its reason. It is not compared.
+	// Unlisted are the namespaces that the server cannot list, with its reason. They are not
+	// compared.
 	Unlisted []string `json:"unlisted"`
 }
 
@@ -200,8 +202,8 @@ func (r *Report) know(facts ...Fact) {
 // knows reports whether a fact was measured.
 func (r Report) knows(f Fact) bool { return r.measured[f] }
 
-// judge derives what follows from the facts together, and what is not known.
-func (r *Report) judge() {
+// conclude derives the problems that follow from several facts, and the unknown facts.
+func (r *Report) conclude() {
 	if p := r.Position; p != nil && r.Oplog != nil {
 		lag, remaining := max(0, int64(r.Oplog.newest.T)-int64(p.ts.T)), int64(p.ts.T)-int64(r.Oplog.oldest.T)
 		p.LagSeconds, p.RemainingSeconds = &lag, &remaining

@@ -15,7 +15,7 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// joinBatch is how many changes are read before their actors are.
+// joinBatch is how many changes are read before their actors are looked up.
 const joinBatch = 200
 
 // joiner adds to changes the actors that were found after the changes were written, and forwards the changes that match the query's
@@ -24,7 +24,7 @@ type joiner struct {
 	reader Reader
 	query  Query
 	yield  func(Change) error
-	// waiting are changes in their order whose actors have not been looked up.
+	// waiting are changes, in order, whose actors have not been looked up.
 	waiting []Change
 }
 

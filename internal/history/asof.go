@@ -17,21 +17,21 @@ import (
 // on a quiet set it is saved at most once in 10 s.
 const staleAfter = time.Minute
 
-// Standing is how one namespace was defined at a moment.
+// Standing is the definition of one namespace at a time.
 type Standing struct {
 	Source  string
 	Version schema.Version
-	// Inferred is the span in which it happened, if it was not read from the oplog.
+	// Inferred is the interval of the change, if it was not read from the oplog.
 	Inferred Interval
 }
 
 func (r Reader) versions() catalog.Reader { return catalog.NewReader(r.db.Collection(store.Catalog)) }
 
-// AsOf selects the schema of one source at a moment.
+// AsOf selects the schema of one source at a time.
 type AsOf struct {
 	Source string
 	At     time.Time
-	// Namespaces are globs in the grammar of notification.Rules, none for all.
+	// Namespaces are globs in the syntax of notification.Rules, none for all.
 	Namespaces []string
 }
 
@@ -51,8 +51,8 @@ func (a AsOf) moment(end catalog.End) catalog.Moment {
 	return m
 }
 
-// EachAsOf calls take for every namespace as of a time, in the order of their names, and
-// returns the notes on the result as a whole.
+// EachAsOf calls take for every namespace that existed at a time, in the order of their names,
+// and returns notes on the result.
 func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error) (notes []string, err error) {
 	end, err := r.versions().End(ctx, a.Source, a.At)
 	if err != nil {
@@ -83,12 +83,12 @@ func (r Reader) EachAsOf(ctx context.Context, a AsOf, take func(Standing) error)
 		return nil, err
 	}
 	for _, span := range touched.list {
-		notes = append(notes, "~ "+span.words("came about at an unknown moment")+": inferred from a comparison")
+		notes = append(notes, "~ "+span.words("changed at an unknown time")+": inferred from a comparison")
 	}
 	return append(b.notes(a, inf), notes...), nil
 }
 
-// Definitions returns the whole of it at once.
+// Schema returns all definitions at a time, and notes on the result.
 func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Definitions, []string, error) {
 	s := schema.Definitions{}
 	notes, err := r.EachAsOf(ctx, a, func(st Standing) error {
@@ -104,17 +104,17 @@ func (b bounds) notes(a AsOf, inf inference) []string {
 	at := a.At
 	switch {
 	case b.baseline.IsZero():
-		notes = append(notes, fmt.Sprintf("the catalog of %s has not been listed as a whole: what never changed is not known", a.Source))
+		notes = append(notes, fmt.Sprintf("the catalog of %s has not been listed completely: objects that never changed are not known", a.Source))
 	case at.Before(b.baseline):
-		notes = append(notes, fmt.Sprintf("the catalog was first listed at %s: at a moment before that, only what had changed is known", stamp(b.baseline)))
+		notes = append(notes, fmt.Sprintf("the catalog was first listed at %s: for a time before that, only recorded changes are known", stamp(b.baseline)))
 	case at.Before(b.baseline.Add(time.Second)):
-		notes = append(notes, fmt.Sprintf("the catalog was first listed within the second %s, which this moment falls into", stamp(b.baseline)))
+		notes = append(notes, fmt.Sprintf("the catalog was first listed within the second %s, which includes this time", stamp(b.baseline)))
 	}
 	if at.Before(b.horizon) {
-		notes = append(notes, fmt.Sprintf("history before %s has been removed for its age: what was changed or dropped before that is not known", stamp(b.horizon)))
+		notes = append(notes, fmt.Sprintf("history before %s has been removed because of its age: earlier changes and drops are not known", stamp(b.horizon)))
 	}
 	if !b.position.IsZero() && at.After(b.position.Add(staleAfter)) {
-		notes = append(notes, fmt.Sprintf("the oplog has been read up to %s only: later changes are not known", stamp(b.position)))
+		notes = append(notes, fmt.Sprintf("the oplog has been read only up to %s: later changes are not known", stamp(b.position)))
 	}
 	if b.setBack {
 		notes = append(notes, fmt.Sprintf("the clock of %s was set back: this is the schema before the first change, in oplog order, later than %s; "+
@@ -130,7 +130,7 @@ func (i Interval) words(what string) string {
 	return fmt.Sprintf("between %s and %s %s", stamp(i.From), stamp(i.To), what)
 }
 
-// spans collects each span once.
+// spans collects distinct intervals.
 type spans struct{ list []Interval }
 
 func (s *spans) add(i Interval) {

@@ -11,39 +11,39 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// maxCauses bounds how many of the newest changes of a namespace are looked through.
+// maxCauses bounds how many of the newest changes of a namespace are searched.
 const maxCauses = 500
 
 // Effect is what a change did to an object.
 type Effect int
 
 const (
-	// Created: it exists since.
+	// Created: the object exists since the change.
 	Created Effect = iota
-	// Dropped: it does not exist since.
+	// Dropped: the object does not exist since the change.
 	Dropped
-	// Altered: it is defined as it is since.
+	// Altered: the object has its current definition since the change.
 	Altered
 )
 
-// Sought is an object, and what was done to it.
+// Sought is an object, and the effect of the change to find.
 type Sought struct {
 	Namespace schema.Namespace
 	// Index is the name of an index; empty for the namespace itself.
 	Index  string
 	Effect Effect
-	// Options are the options that were altered; none for the whole definition.
+	// Options are the altered options; none for the whole definition.
 	Options []string
 }
 
-// Cause returns the newest change that had an effect on an object; ok is false where the
-// history has none.
+// Cause returns the newest change that had an effect on an object; ok is false if the history
+// has none.
 func (r Reader) Cause(ctx context.Context, source string, s Sought) (found Change, ok bool, err error) {
-	// A name that begins with ! would exclude.
+	// A leading ! would exclude.
 	glob := strings.Replace(s.Namespace.String(), "!", "*", 1)
 	t := tracker{Sought: s}
 	_, err = r.Each(ctx, Query{Source: source, Namespaces: []string{glob}, Limit: maxCauses}, func(c Change) error {
-		// A * in a name selects others too.
+		// A * in the name also matches other names.
 		if c.Namespace == s.Namespace.String() || c.To == s.Namespace.String() {
 			t.step(c)
 		}
@@ -52,7 +52,7 @@ func (r Reader) Cause(ctx context.Context, source string, s Sought) (found Chang
 	return t.found, t.ok, err
 }
 
-// existence is what is known of an object while its changes are followed.
+// existence is whether an object exists after a change, if known.
 type existence int
 
 const (
@@ -61,7 +61,7 @@ const (
 	absent
 )
 
-// tracker follows an object through the changes of its namespace, in their order.
+// tracker applies the changes of a namespace to an object, in order.
 type tracker struct {
 	Sought
 	state existence
@@ -69,7 +69,7 @@ type tracker struct {
 	ok    bool
 }
 
-// step follows one change. A change that leaves the object as it was had no effect.
+// step applies one change. A change that does not alter the object had no effect.
 func (t *tracker) step(c Change) {
 	was := t.state
 	var altered bool
@@ -83,7 +83,7 @@ func (t *tracker) step(c Change) {
 	}
 	effects := map[Effect]bool{
 		Created: was != exists && t.state != absent && altered,
-		// An index that was never created is not dropped by the creation of its collection.
+		// The creation of a collection does not drop an index that was never created.
 		Dropped: was != absent && t.state == absent && (was == exists || c.Operation != notification.CreateCollection),
 		Altered: altered,
 	}
@@ -92,7 +92,7 @@ func (t *tracker) step(c Change) {
 	}
 }
 
-// stepNamespace returns whether the namespace is defined in another way since.
+// stepNamespace applies a change to the namespace, and reports whether its definition changed.
 func (t *tracker) stepNamespace(c Change) bool {
 	switch c.Operation {
 	case notification.CreateCollection, notification.CreateView:
@@ -123,12 +123,13 @@ func (t *tracker) stepNamespace(c Change) bool {
 	return false
 }
 
-// stepIndex returns whether the index is defined in another way since. A collection that is
-// renamed, replaced or made capped brings its indexes or loses them.
+// stepIndex applies a change to the index, and reports whether its definition changed. A
+// collection that is renamed or replaced has its own indexes; one converted to capped loses
+// them.
 func (t *tracker) stepIndex(c Change) bool {
 	switch c.Operation {
 	case notification.CreateIndex:
-		// It did not exist, or there would be no change.
+		// The index did not exist before, otherwise there would be no change.
 		t.state = exists
 		return true
 	case notification.ModifyCollection:
@@ -166,8 +167,7 @@ func indexIn(specs bson.RawValue, name string) bson.Raw {
 	return nil
 }
 
-// differFrom reports whether a change altered one of the options; true where that is not
-// known.
+// differFrom reports whether a change altered one of the options; true if not known.
 func (t *tracker) differFrom(c Change) bool {
 	before, hadBefore := c.Raw.Lookup("before").DocumentOK()
 	after, hasAfter := c.Raw.Lookup("after").DocumentOK()

@@ -24,29 +24,28 @@ type Change struct {
 	Index      string
 	Namespace  string
 	To         string
-	// Statement is the text that consumers show; Mongosh and Undo are empty where
-	// there is none.
+	// Statement is the text that consumers show; Mongosh and Undo are empty if there are none.
 	Statement, Mongosh, Undo string
-	// Risk is empty where the change was recorded by a release that did not know it.
+	// Risk is empty for changes recorded by releases that did not store it.
 	Risk risk.Level
-	// Actor is who made it, zero where that is not known.
+	// Actor made the change; zero if not known.
 	Actor actor.Actor
-	// Wall is when the change took effect, as far as is known: see Inferred.
+	// Wall is when the change took effect; for an inferred change see Inferred.
 	Wall time.Time
-	// Inferred are the moments between which a change happened that was not read but
-	// found by a comparison, or between which a HISTORY_GAP has lost the history.
+	// Inferred is the interval in which a change happened that was inferred from a comparison,
+	// or the interval of a HISTORY_GAP.
 	Inferred Interval
 	// Raw is the whole document.
 	Raw bson.Raw
 }
 
-// Interval reaches from one moment to another; its zero value is none.
+// Interval is the time between two times; the zero value means none.
 type Interval struct{ From, To time.Time }
 
 // IsZero reports whether there is none.
 func (i Interval) IsZero() bool { return i.To.IsZero() }
 
-// document are the fields of a change that are shown apart.
+// document has the fields of a change that are shown separately.
 type document struct {
 	ID         string                 `bson:"_id"`
 	Operation  notification.Operation `bson:"operation"`
@@ -72,7 +71,7 @@ type end struct {
 	Wall time.Time `bson:"wall"`
 }
 
-// decodeChange reads a document and keeps its bytes, which the cursor will overwrite.
+// decodeChange decodes a document and copies its bytes, which the cursor will overwrite.
 func decodeChange(raw bson.Raw) (Change, error) {
 	raw = append(bson.Raw(nil), raw...)
 	var d document
@@ -122,7 +121,7 @@ func (c Change) Source() string {
 	return source
 }
 
-// Subject is what the change was made to, as a person would name it.
+// Subject returns the changed object in human-readable form.
 func (c Change) Subject() string {
 	if c.Operation == notification.HistoryGap {
 		return "between " + stamp(c.Inferred.From) + " and " + stamp(c.Inferred.To)
@@ -135,8 +134,7 @@ const stampLayout = "2006-01-02 15:04:05"
 
 func stamp(t time.Time) string { return t.Local().Format(stampLayout) }
 
-// Short is the statement without what the other columns show: the namespace, and the method
-// that the operation names.
+// Short returns the statement without the namespace and the method, which other columns show.
 func (c Change) Short() string {
 	if c.Mongosh == "" {
 		if c.Operation == notification.HistoryGap {
@@ -166,8 +164,7 @@ func (c Change) Short() string {
 	return text
 }
 
-// ShortID is the _id without its zeros, and without the source where there is but one:
-// `history show` takes it.
+// ShortID returns the short form of the _id, which `history show` accepts.
 func (c Change) ShortID(withSource bool) string {
 	id, err := notification.ParseID(c.ID)
 	if err != nil {

@@ -17,17 +17,17 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// Diff is what differs in one source between two moments.
+// Diff is the difference between the schemas of one source at two times.
 type Diff struct {
 	Source   string
 	From, To time.Time
-	// Before and After hold what may differ: a namespace whose version is the same at
-	// both moments is in neither.
+	// Before and After hold the definitions that may differ: a namespace with the same version
+	// at both times is in neither.
 	Before, After schema.Definitions
 	Notes         []string
 }
 
-// Compare reads what differs between two moments.
+// Compare reads the difference between two times.
 func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) (Diff, error) {
 	d := Diff{Source: source, From: from, To: to, Before: schema.Definitions{}, After: schema.Definitions{}}
 	var ends [2]catalog.End
@@ -64,10 +64,10 @@ func (r Reader) Compare(ctx context.Context, source string, from, to time.Time) 
 	return d, err
 }
 
-// maxNamed bounds how many namespaces a question names.
+// maxNamed bounds how many namespaces a query names.
 const maxNamed = 10_000
 
-// between selects what can differ between two moments.
+// between selects the versions that can differ between two times.
 func (r Reader) between(ctx context.Context, d Diff, ends [2]catalog.End) (catalog.Moment, error) {
 	if d.To.Before(d.From) {
 		ends[0], ends[1] = ends[1], ends[0]
@@ -94,7 +94,7 @@ func without(ids, others []string) []string {
 	})
 }
 
-// diffNotes says of both moments what is not certain, and which gaps lie between.
+// diffNotes returns notes on what is uncertain at both times, and on the gaps between them.
 func (r Reader) diffNotes(ctx context.Context, d Diff, ends [2]catalog.End) ([]string, error) {
 	inf, err := r.inference(ctx, d.Source, later(d.From, d.To))
 	if err != nil {
@@ -117,7 +117,7 @@ func (r Reader) diffNotes(ctx context.Context, d Diff, ends [2]catalog.End) ([]s
 	}
 	for _, g := range inf.gaps {
 		if g.Inferred.To.After(first) && !g.Inferred.To.After(last) {
-			notes = append(notes, "HISTORY GAP: "+g.Inferred.words("the history is lost")+"; what changed then is inferred from a comparison")
+			notes = append(notes, "HISTORY GAP: "+g.Inferred.words("the history is lost")+"; changes in it are inferred from a comparison")
 		}
 	}
 	return notes, nil
@@ -130,7 +130,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// Script leads from the first moment's schema to the second's.
+// Script returns the script that changes the first schema into the second.
 func (d Diff) Script(policy migration.Policy) migration.Script {
 	return migration.Lead(d.Before, d.After, policy)
 }

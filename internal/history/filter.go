@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/risk"
 )
 
-// filters returns what selects changes of a kind besides their _id: each is read by itself,
-// in the order of _id, and what several select comes once.
+// filters returns the alternative filters for changes of a kind. Each alternative is read
+// separately, in the order of _id; a change that matches several is returned once.
 func (q Query) filters(kind notification.IDKind) []bson.D {
 	operations, risks := q.Filter.Select(), q.Filter.SelectRisks()
 	if operations == nil && risks == nil && len(q.Namespaces) == 0 {
@@ -49,8 +49,8 @@ func anyOf[T any](values []T) any {
 	return bson.D{{Key: "$in", Value: values}}
 }
 
-// alwaysSelected returns the operations that say that something may be missing, unless
-// they are excluded.
+// alwaysSelected returns the operations that are selected unless they are excluded:
+// HISTORY_GAP and UNKNOWN_COMMAND, after which changes may be missing.
 func alwaysSelected(operations []notification.Operation, risks []risk.Level) []notification.Operation {
 	if risks != nil && !slices.Contains(risks, risk.Unknown) {
 		return nil
@@ -64,8 +64,8 @@ func alwaysSelected(operations []notification.Operation, risks []risk.Level) []n
 	return found
 }
 
-// ofRisk selects by risk. A change that an earlier release recorded has none, and is
-// selected where its operation can have one of these risks.
+// ofRisk selects by risk. Changes recorded by earlier releases have no risk, and are selected
+// if their operation can have one of these risks.
 func ofRisk(risks []risk.Level) bson.E {
 	possible := bson.A{}
 	for _, o := range notification.Operations() {
@@ -83,28 +83,28 @@ func ofRisk(risks []risk.Level) bson.E {
 // by both its names, a DROP_DATABASE as "database.".
 func namespaceConditions(items []string, operations []notification.Operation) []bson.D {
 	include, exclude := notification.Globs(items)
-	none := bson.D{}
+	exclusion := bson.D{}
 	if len(exclude) > 0 {
 		excluded := bson.A{}
 		for _, glob := range exclude {
 			excluded = append(excluded, databaseCondition(glob))
 		}
 		not := bson.D{{Key: "$nin", Value: globFilters(exclude)}}
-		none = bson.D{{Key: "ns", Value: not}, {Key: "to", Value: not}, {Key: "$nor", Value: excluded}}
+		exclusion = bson.D{{Key: "ns", Value: not}, {Key: "to", Value: not}, {Key: "$nor", Value: excluded}}
 	}
 	if len(include) == 0 {
-		return []bson.D{none}
+		return []bson.D{exclusion}
 	}
 	matched := anyOf(globFilters(include))
 	found := []bson.D{
-		join(bson.D{{Key: "ns", Value: matched}}, none),
-		join(bson.D{{Key: "to", Value: matched}}, none),
+		join(bson.D{{Key: "ns", Value: matched}}, exclusion),
+		join(bson.D{{Key: "to", Value: matched}}, exclusion),
 	}
 	if operations != nil && !slices.Contains(operations, notification.DropDatabase) {
 		return found
 	}
 	for _, glob := range include {
-		found = append(found, join(databaseCondition(glob), none))
+		found = append(found, join(databaseCondition(glob), exclusion))
 	}
 	return found
 }
@@ -121,7 +121,7 @@ func databaseCondition(glob string) bson.D {
 	}
 }
 
-// join joins conditions. They may name a field more than once: the server requires each.
+// join combines conditions with AND. They may name a field more than once.
 func join(parts ...bson.D) bson.D {
 	joined := bson.D{}
 	for _, p := range parts {
@@ -138,8 +138,8 @@ func globFilters(globs []string) bson.A {
 	return filters
 }
 
-// globFilter matches a field: a glob without a star by equality, others by a regular
-// expression anchored at both ends, whose beginning an index can use.
+// globFilter matches a field: a glob without a star by equality, others by a regular expression
+// that is anchored at both ends, so that an index can use its prefix.
 func globFilter(glob string) any {
 	if !strings.Contains(glob, "*") {
 		return glob

@@ -10,10 +10,10 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// Follower finds what is added to the history. It polls: a standalone sink has no change
-// stream, and a reader may lack the right to one. Of one source, the changes from the oplog,
-// the inferred ones and the gaps are each added in the order of their _ids, so that the
-// newest _id of each kind records what has been seen.
+// Follower finds changes that are added to the history. It polls: a standalone sink does not
+// support change streams, and a reader may lack the privilege. For one source, changes from the
+// oplog, inferred changes and gaps are each added in the order of their _ids, so that the
+// newest _id of each kind identifies the position.
 type Follower struct {
 	reader Reader
 	query  Query
@@ -21,8 +21,8 @@ type Follower struct {
 	last map[string]map[notification.IDKind]string
 }
 
-// NewFollower starts behind everything that the history holds now. It ignores Since, Until
-// and Limit of the query.
+// NewFollower starts after all current changes of the history. It ignores Since, Until and
+// Limit of the query.
 func (r Reader) NewFollower(ctx context.Context, q Query) (*Follower, error) {
 	q.Since, q.Until, q.Limit = time.Time{}, time.Time{}, 0
 	f := &Follower{reader: r, query: q, last: map[string]map[notification.IDKind]string{}}
@@ -38,7 +38,7 @@ func (r Reader) NewFollower(ctx context.Context, q Query) (*Follower, error) {
 	return f, nil
 }
 
-// sources are those that have begun to write: each has a checkpoint, or had one.
+// sources returns the sources that have written: each has a checkpoint, or had one.
 func (f *Follower) sources(ctx context.Context) ([]string, error) {
 	if f.query.Source != "" {
 		return []string{f.query.Source}, nil
@@ -46,7 +46,7 @@ func (f *Follower) sources(ctx context.Context) ([]string, error) {
 	return f.reader.Sources(ctx)
 }
 
-// newestIDs returns the highest _id of each kind, an empty string where there is none.
+// newestIDs returns the highest _id of each kind, an empty string if there is none.
 func (r Reader) newestIDs(ctx context.Context, source string) (map[notification.IDKind]string, error) {
 	newest := map[notification.IDKind]string{}
 	for _, kind := range kinds() {
@@ -58,7 +58,7 @@ func (r Reader) newestIDs(ctx context.Context, source string) (map[notification.
 	return newest, nil
 }
 
-// Next passes what was added since the last call to take.
+// Next calls take for every change that was added since the last call.
 func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
 	names, err := f.sources(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (f *Follower) Next(ctx context.Context, take func(Change) error) error {
 	return err
 }
 
-// added returns what lies behind the _ids seen last.
+// added returns the scope after the _ids seen last.
 func (f *Follower) added(source string, newest map[notification.IDKind]string) (scope, bool) {
 	s := scope{source: source, seen: map[notification.IDKind]seen{}}
 	changed := false
@@ -97,8 +97,8 @@ func (f *Follower) added(source string, newest map[notification.IDKind]string) (
 	return s, changed
 }
 
-// Began reports whether a change was in the history when the follower started: all others
-// come from Next.
+// Began reports whether a change was in the history when the follower started. Next returns all
+// others.
 func (f *Follower) Began(c Change) bool {
 	source := c.Source()
 	for _, kind := range kinds() {

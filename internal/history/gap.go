@@ -15,8 +15,9 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// Gaps returns every HISTORY_GAP of a source that overlaps a span of time, in oplog order;
-// of all sources, one after the other, where none is named. A zero bound is none.
+// Gaps returns every HISTORY_GAP of a source that overlaps an interval, in oplog order. If
+// source is empty it returns those of all sources, one source after the other. A zero time
+// means no bound.
 func (r Reader) Gaps(ctx context.Context, source string, since, until time.Time) ([]Change, error) {
 	filter := bson.D{{Key: "operation", Value: string(notification.HistoryGap)}}
 	if source != "" {
@@ -40,11 +41,10 @@ func (r Reader) Gaps(ctx context.Context, source string, since, until time.Time)
 	return gaps, err
 }
 
-// inference knows which versions of the catalog were not read but found by a
-// comparison.
+// inference has the intervals of catalog versions that were inferred from a comparison.
 type inference struct {
 	gaps []Change
-	// compared are, by namespace and moment, the spans of inferred changes.
+	// compared are the intervals of inferred changes, by namespace and time.
 	compared map[compared]Interval
 }
 
@@ -75,8 +75,8 @@ func (r Reader) inference(ctx context.Context, source string, until time.Time) (
 	return inf, err
 }
 
-// of returns the span in which a version was created, none where it was read from the
-// oplog. The versions of a gap have the wall clock of its end and lie just below it.
+// of returns the interval in which a version was created; none if it was read from the oplog.
+// The versions of a gap have the wall time of its end, and positions just below it.
 func (inf inference) of(v schema.Version) Interval {
 	if span, ok := inf.compared[compared{v.Namespace.String(), v.Wall.UnixMilli()}]; ok {
 		return span
@@ -95,7 +95,7 @@ func gapEnd(c Change) (bson.Timestamp, bool) {
 	return bson.Timestamp{T: t, I: i}, ok
 }
 
-// lost returns the gaps that a moment falls into.
+// lost returns the gaps that include a time.
 func (inf inference) lost(at time.Time) []Interval {
 	var spans []Interval
 	for _, g := range inf.gaps {
@@ -106,9 +106,9 @@ func (inf inference) lost(at time.Time) []Interval {
 	return spans
 }
 
-// bounds are how far back and forth the catalog of a source is known.
+// bounds describe the range in which the catalog of a source is known.
 type bounds struct {
-	// baseline is when the catalog was first listed; its second is all that is known.
+	// baseline is when the catalog was first listed, to the second.
 	baseline time.Time
 	// position is how far the oplog has been published.
 	position time.Time

@@ -1,7 +1,7 @@
 package history
 
-// row is one line of a comparison: on both sides where they are equal, else on one,
-// or a line in the place of another.
+// row is one line of a side-by-side comparison: equal lines on both sides, a line on one side,
+// or a changed line.
 type row struct {
 	left, right       string
 	hasLeft, hasRight bool
@@ -9,8 +9,8 @@ type row struct {
 
 func (r row) same() bool { return r.hasLeft && r.hasRight && r.left == r.right }
 
-// maxCompared bounds the table that a comparison fills: beyond it every line counts
-// as changed.
+// maxCompared bounds the table of the comparison: for larger texts every line counts as
+// changed.
 const maxCompared = 4_000_000
 
 // compareLines aligns two texts by their longest common subsequence of lines. Changed

@@ -27,7 +27,7 @@ func NewListing(w io.Writer, screen terminal.Screen) *Listing {
 	return &Listing{out: bufio.NewWriter(w), screen: screen}
 }
 
-// Source begins the schema of one source, where there are several.
+// Source begins the schema of one source, if there are several.
 func (l *Listing) Source(name string) {
 	fmt.Fprintln(l.out, l.screen.Paint(terminal.Bold, "source "+terminal.Escape(name)))
 }
@@ -70,7 +70,7 @@ func inlineDocument(doc bson.Raw) string {
 	return inline(bson.RawValue{Type: bson.TypeEmbeddedDocument, Value: doc})
 }
 
-// line writes a name, what belongs to it, and a text that is cut to the screen.
+// line writes a name, its details, and a text that is truncated to the screen.
 func (l *Listing) line(name string, colour terminal.Colour, rest, text string) error {
 	if l.screen.Columns > 0 {
 		used := terminal.Width(name) + terminal.Width(rest) + 2
@@ -89,7 +89,7 @@ func (l *Listing) Notes(notes []string) error {
 		fmt.Fprintln(l.out, l.screen.Paint(terminal.Yellow, n))
 	}
 	if l.found == 0 {
-		fmt.Fprintln(l.out, "no namespace is known to have been there")
+		fmt.Fprintln(l.out, "no namespace is known to have existed")
 	}
 	return flush(l.out)
 }
@@ -124,8 +124,8 @@ func intervalFields(i Interval) bson.D {
 	return bson.D{{Key: "from", Value: i.From}, {Key: "to", Value: i.To}}
 }
 
-// WriteScript writes a script with a head that describes its effect, what is lost when it
-// runs, and what is not certain.
+// WriteScript writes a script with a head that describes its effect, the data that it deletes,
+// and what is uncertain.
 func WriteScript(w io.Writer, head string, notes []string, script migration.Script) error {
 	out := bufio.NewWriter(w)
 	for _, line := range slices.Concat([]string{head}, notes) {
@@ -154,5 +154,5 @@ func plural(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// Stamp is a moment as tables and scripts show it.
+// Stamp formats a time for tables and scripts.
 func Stamp(t time.Time) string { return t.Local().Format(stampLayout + ".000 MST") }

@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// batchSize keeps what is read ahead of a long answer small.
+// batchSize keeps the documents that are read ahead few.
 const batchSize = 1000
 
 // direction is the order in which changes are read: oldest first, or newest first.
@@ -23,7 +23,7 @@ const (
 	backward direction = -1
 )
 
-// scope is what is read of one source.
+// scope is the range that is read from one source.
 type scope struct {
 	source string
 	order  oplogOrder
@@ -33,7 +33,7 @@ type scope struct {
 	seen map[notification.IDKind]seen
 }
 
-// seen are the _ids of one kind behind one _id, up to another.
+// seen are the _ids of one kind after one _id, up to another.
 type seen struct{ after, last string }
 
 // filter selects the _ids of a kind that are in the scope.
@@ -57,7 +57,7 @@ func (s scope) filter(kind notification.IDKind) bson.E {
 type stream struct {
 	cur   *mongo.Cursor
 	scope scope
-	// raw is the current document, valid until the stream moves on; nil at the end.
+	// raw is the current document, valid until the next advance; nil at the end.
 	raw bson.Raw
 	id  string
 	at  place
@@ -103,7 +103,7 @@ func (m *merge) head() *stream {
 	return head
 }
 
-// advance moves behind the current document, in every stream that holds it.
+// advance moves past the current document, in every stream that has it.
 func (m *merge) advance(ctx context.Context) error {
 	id := m.head().id
 	for _, s := range m.streams {
@@ -116,7 +116,7 @@ func (m *merge) advance(ctx context.Context) error {
 	return nil
 }
 
-// open begins to read what a query selects in a scope.
+// open opens the streams of a query in a scope.
 func (r Reader) open(ctx context.Context, q Query, s scope, towards direction) (*merge, error) {
 	m := &merge{towards: towards}
 	for _, kind := range kinds() {
@@ -144,8 +144,8 @@ func (r Reader) open(ctx context.Context, q Query, s scope, towards direction) (
 	return m, nil
 }
 
-// sources reads several sources at once. Each keeps its order; their oplogs have none in
-// common, so that of the changes that are next the one with the earliest time comes first.
+// sources reads several sources at once. Each keeps its order. Between sources, whose oplogs
+// have no common order, the change with the earliest time comes first.
 type sources []*merge
 
 func (all sources) close(ctx context.Context) {
@@ -171,7 +171,7 @@ func (all sources) next(towards direction) *merge {
 	return next
 }
 
-// each passes every selected change of the scopes to take, until it returns false.
+// each calls take for every selected change of the scopes, until it returns false.
 func (r Reader) each(ctx context.Context, q Query, scopes []scope, towards direction, take func(scope, *stream) (bool, error)) error {
 	var all sources
 	defer func() { all.close(ctx) }()

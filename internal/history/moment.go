@@ -1,4 +1,4 @@
-// Package history reads the audit log: the changes, the schema as of a time, and what differs
+// Package history reads the audit log: the changes, the schema at a time, and the differences
 // between two times.
 package history
 
@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/age"
 )
 
-// ParseMoment reads a point in time: RFC 3339 with any fraction of a second, a local
-// time as the tables show it, "now", or how long ago, such as 90s, 2h, 1h30m, 1d or 2w.
+// ParseMoment parses a time: RFC 3339 with any fraction of a second, a local time in the form
+// of the tables, "now", or an age such as 90s, 2h, 1h30m, 1d or 2w.
 func ParseMoment(text string, now time.Time) (time.Time, error) {
 	if text == "now" {
 		return now, nil
@@ -23,7 +23,7 @@ func ParseMoment(text string, now time.Time) (time.Time, error) {
 	}
 	ago, err := age.Parse(text)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q: want a time such as %s, or how long ago, such as 2h or 1d",
+		return time.Time{}, fmt.Errorf("%q: want a time such as %s, or an age such as 2h or 1d",
 			text, now.UTC().Format(time.RFC3339))
 	}
 	return now.Add(-ago), nil

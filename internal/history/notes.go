@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// ListNotes notes where a list of changes may lack some: before the recording of a source
-// began, before the age at which they are removed, and after the position up to which its
-// oplog was read.
+// ListNotes returns notes on where a list of changes may be incomplete: before the recording of
+// a source began, before the age at which changes are removed, and after the position up to
+// which its oplog was read.
 func (r Reader) ListNotes(ctx context.Context, q Query, names []string, now time.Time) ([]string, error) {
 	var notes []string
 	for _, source := range names {
@@ -31,13 +31,13 @@ func (b bounds) listNotes(source string, q Query, now time.Time) []string {
 	case b.position.IsZero():
 		notes = append(notes, fmt.Sprintf("%s has no checkpoint: how far its oplog was read is not known", source))
 	case until.After(b.position.Add(staleAfter)):
-		notes = append(notes, fmt.Sprintf("the oplog of %s has been read up to %s only: later changes are not known", source, stamp(b.position)))
+		notes = append(notes, fmt.Sprintf("the oplog of %s has been read only up to %s: later changes are not known", source, stamp(b.position)))
 	}
 	if !q.Since.IsZero() && q.Since.Before(b.baseline) {
-		notes = append(notes, fmt.Sprintf("the recording of %s began at %s: changes before its first one are not known", source, stamp(b.baseline)))
+		notes = append(notes, fmt.Sprintf("the recording of %s began at %s: earlier changes are not known", source, stamp(b.baseline)))
 	}
 	if q.Limit == 0 && q.Since.Before(b.horizon) {
-		notes = append(notes, fmt.Sprintf("history of %s before %s has been removed for its age", source, stamp(b.horizon)))
+		notes = append(notes, fmt.Sprintf("history of %s before %s has been removed because of its age", source, stamp(b.horizon)))
 	}
 	return notes
 }

@@ -12,23 +12,23 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// place is where a change is in the oplog of its source. Wall clocks do not order changes:
-// the clock of a primary can be set back.
+// place is the position of a change in the oplog of its source. Changes are not ordered by wall
+// time: the clock of a primary can be set back.
 type place struct {
 	ts      bson.Timestamp
 	stage   stage
 	ordinal int
 }
 
-// stage orders what has one oplog timestamp.
+// stage orders changes with the same oplog timestamp.
 type stage int
 
 const (
-	// stageGap and stageGapChanges precede the entry at which the oplog continues after a gap.
+	// stageGap and stageGapChanges come before the first entry after a gap.
 	stageGap stage = iota
 	stageGapChanges
 	stageEntry
-	// stageComparison follows the newest entry that the comparison includes.
+	// stageComparison comes after the newest entry that the comparison includes.
 	stageComparison
 )
 
@@ -40,10 +40,10 @@ func (p place) compare(other place) int {
 	)
 }
 
-// oplogOrder knows the order of one source's changes. Their _ids are not sufficient: gaps and
-// inferred changes sort after all others.
+// oplogOrder determines the order of one source's changes. Their _ids are not sufficient: gaps
+// and inferred changes sort after all others.
 type oplogOrder struct {
-	// gaps are the timestamps at which gaps end.
+	// gaps are the timestamps of the ends of gaps.
 	gaps map[bson.Timestamp]bool
 }
 
@@ -60,7 +60,7 @@ func (o oplogOrder) place(id notification.ID) place {
 	return p
 }
 
-// order reads what the order of a source's changes depends on.
+// order reads the gaps, on which the order of a source's changes depends.
 func (r Reader) order(ctx context.Context, source string) (oplogOrder, error) {
 	o := oplogOrder{gaps: map[bson.Timestamp]bool{}}
 	cur, err := r.changes().Find(ctx, bson.D{notification.IDsOfKind(source, notification.IDGap).Filter()},
@@ -85,8 +85,8 @@ func kinds() []notification.IDKind {
 	return []notification.IDKind{notification.IDOplog, notification.IDGap, notification.IDSnapshot}
 }
 
-// boundary returns the string that separates the _ids of a kind: those at or behind the
-// place are at or above it, all others below.
+// boundary returns the string that separates the _ids of a kind: those of changes at or after
+// the place are at or above it, all others below.
 func (o oplogOrder) boundary(source string, kind notification.IDKind, p place) string {
 	at := prefix(source, kind) + notification.Place(p.ts)
 	own := o.place(notification.ID{Kind: kind, TS: p.ts}).stage
@@ -107,7 +107,7 @@ func prefix(source string, kind notification.IDKind) string {
 	return source + ":" + string(kind) + ":"
 }
 
-// parse reads an _id of a known source, whose name can be that of a kind.
+// parse parses an _id of a known source, whose name can be equal to that of a kind.
 func parse(id, source string) (notification.ID, error) {
 	parsed, err := notification.ParseID("source" + strings.TrimPrefix(id, source))
 	if err != nil {
@@ -116,8 +116,8 @@ func parse(id, source string) (notification.ID, error) {
 	return parsed, nil
 }
 
-// first returns the place of the first change of a scope, in oplog order, that a condition
-// selects; nil for none.
+// first returns the place of the first change of a scope, in oplog order, that matches the
+// conditions; nil if there is none.
 func (r Reader) first(ctx context.Context, s scope, conditions ...bson.E) (*place, error) {
 	var first *place
 	for _, kind := range kinds() {
@@ -139,7 +139,7 @@ func (r Reader) first(ctx context.Context, s scope, conditions ...bson.E) (*plac
 	return first, nil
 }
 
-// endID returns the first _id that a filter selects in a direction, an empty string for
+// endID returns the first _id that matches a filter in a direction; an empty string if there is
 // none.
 func (r Reader) endID(ctx context.Context, filter bson.D, towards direction) (string, error) {
 	cur, err := r.changes().Find(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: int(towards)}}).SetLimit(1).

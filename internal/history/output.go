@@ -18,7 +18,7 @@ import (
 // Output writes changes one after the other.
 type Output interface {
 	Change(c Change) error
-	// Flush brings what has been written so far to the reader.
+	// Flush writes all buffered output.
 	Flush() error
 }
 
@@ -44,7 +44,7 @@ func writeJSON(w *bufio.Writer, doc any) error {
 		return ending(err)
 	}
 	for _, r := range string(line) {
-		// What is not ASCII is in strings, where an escape says the same.
+		// Characters other than ASCII occur only in strings, where they can be escaped.
 		switch {
 		case r < unicode.MaxASCII || unicode.IsPrint(r):
 			w.WriteRune(r) //nolint:errcheck // Flush returns it
@@ -64,7 +64,7 @@ type Script struct{ out *bufio.Writer }
 // NewScript writes to w.
 func NewScript(w io.Writer) Script { return Script{out: bufio.NewWriter(w)} }
 
-// Change writes a comment that says which change it is, and its statement.
+// Change writes a comment that identifies the change, and its statement.
 func (s Script) Change(c Change) error {
 	fmt.Fprintf(s.out, "// %s %s %s\n", c.Wall.UTC().Format("2006-01-02T15:04:05.000Z"), terminal.Escape(string(c.Operation)),
 		terminal.Escape(c.Subject()))
@@ -82,7 +82,7 @@ func (s Script) Flush() error { return flush(s.out) }
 // CSV writes a table for other programs.
 type CSV struct{ out *csv.Writer }
 
-// NewCSV writes to w, beginning with a line of the columns' names.
+// NewCSV writes to w, beginning with a header line.
 func NewCSV(w io.Writer) (CSV, error) {
 	c := CSV{out: csv.NewWriter(w)}
 	return c, c.write("time", "operation", "database", "collection", "index_name", "to", "operation_statement", "mongosh", "undo",
@@ -97,8 +97,8 @@ func (o CSV) Change(c Change) error {
 		actorName(c.Actor), c.Actor.App, c.Actor.Driver, c.Actor.Client, c.Actor.Mechanism, c.Actor.Via, string(c.Actor.Evidence), exactText(c.Actor))
 }
 
-// write makes every field harmless to a terminal and to a spreadsheet, which takes
-// what begins with one of = + - @ for a formula.
+// write escapes every field for terminals, and for spreadsheets, which interpret a field that
+// begins with one of = + - @ as a formula.
 func (o CSV) write(fields ...string) error {
 	for i, f := range fields {
 		f = terminal.Escape(f)
@@ -116,7 +116,7 @@ func (o CSV) Flush() error {
 	return ending(o.out.Error())
 }
 
-// instant is a moment for programs, empty for none.
+// instant formats a time for programs; empty for the zero time.
 func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -128,7 +128,7 @@ func flush(w *bufio.Writer) error { return ending(w.Flush()) }
 
 func ending(err error) error {
 	if err != nil {
-		return fmt.Errorf("write the answer: %w", err)
+		return fmt.Errorf("write the output: %w", err)
 	}
 	return nil
 }

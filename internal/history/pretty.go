@@ -13,8 +13,8 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// Lines writes a document in human-readable form: a line for each field, values that are too long
-// for one with their own fields beneath.
+// Lines returns a document in human-readable form: one line per field; the fields of a value
+// that is too long for a line are indented below it.
 func Lines(doc bson.Raw, width int) []string { return fieldLines(doc, "", width) }
 
 func fieldLines(doc bson.Raw, indent string, width int) []string {
@@ -49,7 +49,7 @@ func valueLines(name string, v bson.RawValue, indent string, width int) []string
 	return lines
 }
 
-// parts returns what a document or an array holds, and which of them it is.
+// parts returns the elements of a document or an array, and whether it is an array.
 func parts(v bson.RawValue) (nested bson.Raw, array bool) {
 	if doc, ok := v.DocumentOK(); ok {
 		return doc, false
@@ -60,7 +60,7 @@ func parts(v bson.RawValue) (nested bson.Raw, array bool) {
 	return nil, false
 }
 
-// inline writes a value on one line, whole numbers plainly whatever their type.
+// inline returns a value on one line, integers of any type without a constructor.
 func inline(v bson.RawValue) string {
 	if nested, array := parts(v); nested != nil {
 		elems, err := nested.Elements()
@@ -82,7 +82,7 @@ func inline(v bson.RawValue) string {
 	if f, ok := v.AsFloat64OK(); ok && f == math.Trunc(f) && math.Abs(f) < 1<<53 && v.Type != bson.TypeDecimal128 {
 		return strconv.FormatInt(int64(f), 10)
 	}
-	// Inexact text is good enough to read.
+	// An inexact text is sufficient for display.
 	text, _ := mongosh.Literal(v)
 	return text
 }
@@ -97,7 +97,7 @@ func key(name string) string {
 	return mongosh.Quote(name)
 }
 
-// definitionLines writes a whole definition, its options and indexes by their names.
+// definitionLines returns a whole definition, with options and indexes sorted by name.
 func definitionLines(d schema.Definition, width int) []string {
 	lines := append([]string{string(d.Kind)}, Lines(byKey(d.Options), width)...)
 	specs := slices.Clone(d.Indexes)
@@ -114,7 +114,7 @@ func indexName(spec bson.Raw) string {
 	return name
 }
 
-// byKey orders fields by their names and leaves some out.
+// byKey sorts fields by name, without the excepted ones.
 func byKey(doc bson.Raw, except ...string) bson.Raw {
 	elems, err := doc.Elements()
 	if err != nil {

@@ -14,17 +14,17 @@ import (
 
 // Query selects changes; the zero value selects all.
 type Query struct {
-	// Namespaces are globs on "database.collection" in the grammar of notification.Rules.
+	// Namespaces are globs on "database.collection" in the syntax of notification.Rules.
 	Namespaces []string
 	// Filter selects by operation, risk, user and application; its rule on namespaces does not apply.
 	Filter notification.Filter
 	// Users and Apps are the items of Filter by user and application.
 	Users, Apps []string
 	Source      string
-	// Since and Until are inclusive; zero for no bound. Until ends the answer before the
-	// first change in oplog order that is later.
+	// Since and Until are inclusive; zero for no bound. The result ends before the first change,
+	// in oplog order, that is later than Until.
 	Since, Until time.Time
-	// Limit keeps the newest ones; 0 for no limit.
+	// Limit bounds the result to the newest changes; 0 for no limit.
 	Limit int
 }
 
@@ -38,17 +38,17 @@ func NewReader(db *mongo.Database) Reader { return Reader{db: db} }
 
 func (r Reader) changes() *mongo.Collection { return r.db.Collection(store.History) }
 
-// Extent is what a list covers.
+// Extent describes what a list covers.
 type Extent struct {
-	// Limited is true if older changes were left out for the limit.
+	// Limited is true if older changes were omitted because of the limit.
 	Limited bool
-	// Notes is where a clock that was set back ends the list early.
+	// Notes name the sources for which the list ends early because a clock was set back.
 	Notes []string
 }
 
-// Each returns every selected change, each source in the order of its oplog. What says that
-// something may be missing is selected by any namespace and operation. Memory does not grow
-// with the number of changes.
+// Each calls take for every selected change, each source in oplog order. HISTORY_GAP and
+// UNKNOWN_COMMAND are selected with any namespace and operation. Memory does not grow with the
+// number of changes.
 func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (Extent, error) {
 	if q.Limit > 0 && q.byActor() {
 		return r.newestByActor(ctx, q, take)
@@ -66,7 +66,7 @@ func (r Reader) Each(ctx context.Context, q Query, take func(Change) error) (Ext
 	return extent, r.eachWithActors(ctx, q, scopes, take)
 }
 
-// scopes finds what a query can select in each source.
+// scopes returns the scope of a query in each source.
 func (r Reader) scopes(ctx context.Context, q Query, extent *Extent) ([]scope, error) {
 	names := []string{q.Source}
 	if q.Source == "" {
@@ -104,7 +104,7 @@ func (r Reader) scope(ctx context.Context, q Query, source string, extent *Exten
 	if q.Until.IsZero() {
 		return s, nil
 	}
-	// Without a lower bound: a change before it can be later than Until too.
+	// Without a lower bound: a change before it can also be later than Until.
 	whole := scope{source: source, order: s.order}
 	if s.before, err = r.first(ctx, whole, timestamp("$gt", q.Until)); err != nil || s.before == nil {
 		return s, err
@@ -123,8 +123,8 @@ func setBack(source string, p place, until time.Time) string {
 		"later changes in the oplog with earlier times are not included", source, p.ts.T, p.ts.I, stamp(until))
 }
 
-// newest narrows scopes to the newest changes, as many as the limit, and reports whether
-// there are older ones.
+// newest narrows scopes to the newest changes, up to the limit, and reports whether there are
+// older ones.
 func (r Reader) newest(ctx context.Context, q Query, scopes []scope) ([]scope, bool, error) {
 	number, limited := 0, false
 	begin := map[string]place{}
@@ -161,8 +161,8 @@ func timestamp(operator string, at time.Time) bson.E {
 	return bson.E{Key: "timestamp", Value: bson.D{{Key: operator, Value: seconds(at)}}}
 }
 
-// seconds is a moment as the field timestamp has it. A fraction of a millisecond
-// counts: a change of the millisecond before is not at or after it.
+// seconds returns a time in the form of the field timestamp. Fractions of a millisecond are
+// significant: a change in the millisecond before a time is not at or after it.
 func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // ofSource selects by the first part of every _id.

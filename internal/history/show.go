@@ -16,11 +16,11 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// ErrNotFound is returned if the history holds no such change, or several.
+// ErrNotFound is returned if the history has no such change, or several.
 var ErrNotFound = errors.New("no such change in the history")
 
-// Find returns the change of an _id, or of the short form that the tables show: without
-// leading zeros, and without the source where only one has such a change.
+// Find returns the change with an _id, or with the short form that the tables show: without
+// leading zeros, and without the source if only one source has such a change.
 func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 	cur, err := r.changes().Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: r.candidates(ctx, id)}}}},
 		options.Find().SetLimit(2))
@@ -38,7 +38,7 @@ func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 	case len(found) == 0:
 		return Change{}, fmt.Errorf("%s: %w", terminal.Escape(id), ErrNotFound)
 	case len(found) > 1:
-		return Change{}, fmt.Errorf("%s: %w: %s and %s, name the source too", terminal.Escape(id), ErrNotFound, found[0].ID, found[1].ID)
+		return Change{}, fmt.Errorf("%s: %w: it can be %s or %s; add the source", terminal.Escape(id), ErrNotFound, found[0].ID, found[1].ID)
 	}
 	if found, err = r.withActors(ctx, found); err != nil {
 		return Change{}, err
@@ -46,7 +46,7 @@ func (r Reader) Find(ctx context.Context, id string) (Change, error) {
 	return found[0], nil
 }
 
-// candidates are the _ids that a short form may stand for.
+// candidates returns the _ids that a short form can mean.
 func (r Reader) candidates(ctx context.Context, id string) []string {
 	short, err := notification.ParseID(id)
 	if err != nil {
@@ -54,7 +54,7 @@ func (r Reader) candidates(ctx context.Context, id string) []string {
 	}
 	sources := []string{short.Source}
 	if short.Source == "" {
-		// Without a list only the exact _id is searched for, and not found.
+		// If the sources cannot be listed, only the exact _id is searched for.
 		sources, _ = r.Sources(ctx)
 	}
 	out := []string{id}
@@ -85,7 +85,7 @@ func Show(w io.Writer, screen terminal.Screen, c Change) error {
 
 type shownField struct{ name, value string }
 
-// shownFields are all fields but the definitions, those that there are.
+// shownFields returns all existing fields except the definitions.
 func shownFields(screen terminal.Screen, c Change) []shownField {
 	fields := []shownField{{"operation", screen.Paint(colourOf(c.Operation), terminal.Escape(string(c.Operation)))}}
 	if c.Risk != "" {
@@ -109,7 +109,7 @@ func shownFields(screen terminal.Screen, c Change) []shownField {
 
 func when(c Change) string {
 	if c.Operation == notification.HistoryGap {
-		return c.Inferred.words("the history is lost: what changed then is found by a comparison")
+		return c.Inferred.words("the history is lost: changes in it are inferred from a comparison")
 	}
 	if !c.Inferred.IsZero() {
 		return c.Inferred.words("(inferred from a comparison)")
@@ -117,7 +117,7 @@ func when(c Change) string {
 	return c.Wall.Local().Format(stampLayout + ".000 MST")
 }
 
-// others are the fields that have no line of their own.
+// others returns the fields that are not shown on a separate line.
 func others(doc bson.Raw) []bson.RawElement {
 	elems, err := doc.Elements()
 	if err != nil {
@@ -178,7 +178,7 @@ func showDefinitions(out *bufio.Writer, screen terminal.Screen, c Change, width 
 	flushAdded()
 }
 
-// Qualify puts the source before a short form that lacks it.
+// Qualify prepends the source to a short form without one.
 func Qualify(id, source string) string {
 	if parsed, err := notification.ParseID(id); err == nil && parsed.Source == "" {
 		return source + ":" + id

@@ -15,8 +15,8 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// Sources lists the sources that the database knows, in order: those with a checkpoint, a
-// catalog or a history. A source whose server has no collection yet has only a checkpoint.
+// Sources lists the sources in the database, sorted: those with a checkpoint, a catalog or a
+// history. A source whose server has no collection yet has only a checkpoint.
 func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	fromCatalog, err := distinctSources(ctx, r.db.Collection(store.Catalog))
 	if err != nil {
@@ -35,7 +35,7 @@ func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// maxNamespaces bounds what a shell completes.
+// maxNamespaces bounds the namespaces for shell completion.
 const maxNamespaces = 1000
 
 // Namespaces lists namespaces of the catalog, in order.
@@ -75,7 +75,8 @@ func distinctSources(ctx context.Context, coll *mongo.Collection) ([]string, err
 	return sources, nil
 }
 
-// historySources reads one _id of each source: a seek each, whatever the history's size.
+// historySources reads one _id of each source, with a seek for each, regardless of the
+// history's size.
 func (r Reader) historySources(ctx context.Context) ([]string, error) {
 	var sources []string
 	for after := ""; ; {

@@ -13,13 +13,13 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// lookahead is how many changes are read before the columns get their width.
+// lookahead is how many changes are read before the column widths are set.
 const lookahead = 200
 
-// maxActor is how wide the column of actors gets at most.
+// maxActor is the maximum width of the column of actors.
 const maxActor = 32
 
-// minRest is how narrow the last column may get.
+// minRest is the minimum width of the last column.
 const minRest = 20
 
 // Table writes changes as a human-readable table, one line each.
@@ -33,11 +33,11 @@ type Table struct {
 	spans   spans
 }
 
-// Style is how much a table shows.
+// Style configures what a table shows.
 type Style struct {
 	// Wide shows statements and _ids in full, regardless of the terminal's width.
 	Wide bool
-	// Sources shows which source a change is of.
+	// Sources shows the source of each change.
 	Sources bool
 }
 
@@ -49,7 +49,7 @@ func NewTable(w io.Writer, screen terminal.Screen, style Style) *Table {
 	return &Table{out: bufio.NewWriter(w), screen: screen, style: style}
 }
 
-// Change writes one line, sooner or later.
+// Change writes or buffers one line.
 func (t *Table) Change(c Change) error {
 	t.spans.add(inferredSpan(c))
 	if t.widths != nil {
@@ -62,7 +62,8 @@ func (t *Table) Change(c Change) error {
 	return t.begin()
 }
 
-// inferredSpan is what a footnote says of a change; a gap says it itself.
+// inferredSpan returns the interval of a change for its footnote; none for a gap, whose line
+// contains it.
 func inferredSpan(c Change) Interval {
 	if c.Operation == notification.HistoryGap {
 		return Interval{}
@@ -70,7 +71,7 @@ func inferredSpan(c Change) Interval {
 	return c.Inferred
 }
 
-// Flush writes what waits, so that a person sees it.
+// Flush writes all buffered lines.
 func (t *Table) Flush() error {
 	if t.widths == nil && len(t.waiting) > 0 {
 		if err := t.begin(); err != nil {
@@ -86,7 +87,7 @@ func (t *Table) Notes(notes ...string) error {
 		return err
 	}
 	for _, span := range t.spans.list {
-		notes = append(notes, "~ happened "+span.words("at an unknown moment")+": inferred from a comparison")
+		notes = append(notes, "~ happened "+span.words("at an unknown time")+": inferred from a comparison")
 	}
 	for _, n := range notes {
 		fmt.Fprintln(t.out, t.screen.Paint(terminal.Yellow, n))
@@ -94,7 +95,7 @@ func (t *Table) Notes(notes ...string) error {
 	return flush(t.out)
 }
 
-// begin decides the widths by what has come, and writes the lines that waited.
+// begin sets the column widths by the changes read so far, and writes their lines.
 func (t *Table) begin() error {
 	t.actors = slices.ContainsFunc(t.waiting, func(c Change) bool { return !c.Actor.IsZero() })
 	head := []string{"TIME " + time.Now().Format("MST"), "ID"}
@@ -182,7 +183,7 @@ func (t *Table) write(all, operation terminal.Colour, cells []string, subject, s
 	return ending(err)
 }
 
-// colourOfRisk marks the risks that call for attention.
+// colourOfRisk returns the colour of risks that need attention.
 func colourOfRisk(r risk.Level) terminal.Colour {
 	switch r {
 	case risk.Destructive:

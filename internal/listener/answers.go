@@ -10,26 +10,26 @@ import (
 
 const (
 	// maxRefusals is how many different notifications in a row a receiver may refuse before
-	// that counts as a misconfiguration, not as faults of these notifications.
+	// the cause is assumed to be a misconfiguration instead of these notifications.
 	maxRefusals = 5
-	// refusalPatience is how long refusals count as a misconfiguration before the
-	// notifications are marked, and how old a notification is then at least.
+	// refusalPatience is how long refusals count as a misconfiguration before notifications
+	// of at least this age are marked.
 	refusalPatience = 24 * time.Hour
-	// failingAfter is how long a receiver has to fail before it gives up notifications
-	// without an attempt.
+	// failingAfter is how long a receiver must fail before notifications expire without an
+	// attempt.
 	failingAfter = time.Minute
 	// unprovenWorkers bounds concurrency before the first 2xx.
 	unprovenWorkers = 4
 )
 
-// answers judges the answers of one receiver. A wrong URL often answers 400 to everything: so
-// 400 and 422 are the fault of a notification only if the receiver accepts others. The zero
-// value has seen no answer. It is safe for concurrent use.
+// answers classifies the responses of one receiver. A wrong URL often answers 400 to
+// everything: 400 and 422 are attributed to a notification only if the receiver accepts
+// others. The zero value has seen no response. It is safe for concurrent use.
 type answers struct {
 	mu sync.Mutex
 	// proven is set after the first 2xx.
 	proven bool
-	// bad holds the notifications without a usable answer since the last 2xx.
+	// bad holds the notifications that were refused since the last 2xx.
 	bad map[string]bool
 	// refusedSince is the time of the first refusal since the last 2xx.
 	refusedSince time.Time
@@ -40,8 +40,8 @@ type answers struct {
 	at     time.Time
 }
 
-// judge returns the outcome of an attempt after the answers before. A refusal becomes Rejected
-// or Misconfigured. written is when the notification was written.
+// judge returns the outcome of an attempt, given the earlier responses. A refusal becomes
+// Rejected or Misconfigured. written is when the notification was written.
 func (a *answers) judge(key string, written time.Time, o delivery.Outcome, now time.Time) delivery.Outcome {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -70,22 +70,22 @@ func (a *answers) judge(key string, written time.Time, o delivery.Outcome, now t
 	return o
 }
 
-// failing reports whether nothing was accepted for some time, although it was tried.
+// failing reports whether all attempts have failed for some time.
 func (a *answers) failing(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return !a.failingSince.IsZero() && now.Sub(a.failingSince) >= failingAfter
 }
 
-// accepts reports whether the receiver has accepted something, and no misconfiguration is
-// known.
+// accepts reports whether the receiver has accepted a notification and no misconfiguration
+// is known.
 func (a *answers) accepts() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.proven && !a.misconfigured()
 }
 
-// note records a notification without a usable answer, up to the number that counts.
+// note records a refused notification, up to maxRefusals.
 func (a *answers) note(key string) {
 	if a.bad == nil {
 		a.bad = map[string]bool{}
@@ -95,14 +95,14 @@ func (a *answers) note(key string) {
 	}
 }
 
-// misconfigured reports whether the receiver as a whole seems to be misconfigured, rather
-// than single notifications be at fault.
+// misconfigured reports whether the receiver seems to be misconfigured, as opposed to single
+// notifications being invalid.
 func (a *answers) misconfigured() bool {
 	return len(a.bad) > 0 && !a.proven || len(a.bad) >= maxRefusals
 }
 
-// workers returns how many attempts may run concurrently, and if that is none, when the next
-// may start: during a misconfiguration, one attempt a minute.
+// workers returns how many attempts may run concurrently and, if none may, when the next may
+// start: during a misconfiguration, one attempt a minute.
 func (a *answers) workers(now time.Time) (limit int, next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -125,7 +125,7 @@ func (a *answers) closed() bool {
 	return a.misconfigured() && a.reason != ""
 }
 
-// misconfiguration returns what an operator has to fix; empty if nothing is known.
+// misconfiguration returns the known misconfiguration; empty if there is none.
 func (a *answers) misconfiguration() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

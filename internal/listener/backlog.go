@@ -9,8 +9,8 @@ import (
 // maxBacklog bounds the records that one scan keeps in memory.
 const maxBacklog = 20_000
 
-// backlog is what one scan found for one receiver: the first pending records of each
-// partition. Records over the bound are read by a later scan.
+// backlog is the result of a scan for one receiver: the first pending records of each
+// partition. Records beyond the bound are read by a later scan.
 type backlog struct {
 	queue string
 	heads map[sourcePartition]*head
@@ -21,11 +21,11 @@ type backlog struct {
 
 	limit int // of records kept in one head
 	kept  int
-	// omitted is the first position that was not kept, of each partition.
+	// omitted is the first position of each partition that was not kept.
 	omitted map[sourcePartition]notification.Position
 }
 
-// sourcePartition is a partition of one source; the source is empty for records by hand.
+// sourcePartition is a partition of one source; the source is empty for manual records.
 type sourcePartition struct {
 	source string
 	partition
@@ -85,7 +85,7 @@ func (b *backlog) cut(h *head) {
 	h.records = h.records[:b.limit]
 }
 
-// block holds back what is after a record that can be delivered only after the next scan.
+// block omits the records after one that can be delivered only after the next scan.
 func (b *backlog) block(n record) {
 	n.partitions = partitionsOf(n, b.queue)
 	b.omit(n)
@@ -100,8 +100,8 @@ func (b *backlog) omit(n record) {
 	}
 }
 
-// nodes returns what the scan found in order of position: a node for each record kept, and
-// one for the first that was omitted of each partition, which holds back all after it.
+// nodes returns a node for each kept record, in order of position, and one for the first
+// omitted record of each partition, which blocks all records after it.
 func (b *backlog) nodes() []*node {
 	b.cutAll()
 	all := make([]*node, 0, b.kept+len(b.omitted))

@@ -24,7 +24,7 @@ const (
 	firstRetry = 250 * time.Millisecond
 	earlyRetry = 5 * time.Second
 	lateRetry  = time.Minute
-	// early is how long a notification has to fail before retries become less frequent.
+	// early is how long a notification must fail before retries become less frequent.
 	early = 10 * time.Minute
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/internal/refusal"
 )
 
-// claimAll claims those of the records that it can, and returns them with their documents.
+// claimAll claims the available records, and returns them with their documents.
 func (q queue) claimAll(ctx context.Context, r Receiver, records []record) (map[string]claimed, error) {
 	all := map[string]claimed{}
 	for chunk := range slices.Chunk(records, maxBulk) {
@@ -66,8 +66,7 @@ func (q queue) claimChunk(ctx context.Context, r Receiver, ids bson.A, all map[s
 	return nil
 }
 
-// updateEach applies an update to one document after the other, to find out which of them is
-// refused.
+// updateEach applies an update to each document separately, to find out which is refused.
 func (q queue) updateEach(ctx context.Context, ids bson.A, filter, update bson.D) error {
 	for _, id := range ids {
 		if _, err := q.coll.UpdateOne(ctx, append(bson.D{{Key: "_id", Value: id}}, filter...), update); err != nil {
@@ -78,7 +77,7 @@ func (q queue) updateEach(ctx context.Context, ids bson.A, filter, update bson.D
 	return nil
 }
 
-// openAmong selects those that have not ended for the receiver.
+// openAmong selects notifications without a final state for the receiver.
 func (r Receiver) openAmong(ids bson.A) bson.D {
 	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, isPending(), r.notEnded()}
 }
@@ -124,12 +123,12 @@ func counterpartsFilter(all map[string]claimed) (bson.D, bool) {
 	}, true
 }
 
-// codeIllegalOperation is the answer of a standalone server to a transaction.
+// codeIllegalOperation is the error of a standalone server for a transaction.
 const codeIllegalOperation = 20
 
-// applyToMany executes a transition of several notifications, all or none: a server stops an
-// update halfway if its client is gone, so it is a transaction. A standalone server has none;
-// there the update may be applied in part.
+// applyToMany executes a transition of several notifications in a transaction, because a
+// server aborts an update midway if the client disconnects. A standalone server does not
+// support transactions; there the update may be applied in part.
 func (q queue) applyToMany(ctx context.Context, t transition) error {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()

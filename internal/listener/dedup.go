@@ -21,8 +21,8 @@ type decision int
 
 const (
 	deliver decision = iota
-	// waitForCounterpart: the other notification of the change is ordered first and is
-	// not processed yet.
+	// waitForCounterpart: the other notification of the change comes first and is not
+	// processed yet.
 	waitForCounterpart
 	skip
 )
@@ -85,7 +85,7 @@ func sameText(name string) any {
 	return name
 }
 
-// timestampsNear selects timestamps near a moment, numbers and dates.
+// timestampsNear selects timestamps near a time, numbers and dates.
 func timestampsNear(seconds, window float64) bson.A {
 	from, to := seconds-window, seconds+window
 	between := func(from, to any) bson.D {
@@ -96,8 +96,8 @@ func timestampsNear(seconds, window float64) bson.A {
 
 func date(seconds float64) bson.DateTime { return bson.DateTime(seconds * 1000) }
 
-// sameChange reports whether one of two notifications is manual, the other from the
-// oplog, and both describe the same change. queue is the database that holds them.
+// sameChange reports whether one of two notifications is manual, the other from the oplog, and
+// both describe the same change. queue is the name of their database.
 func sameChange(a, b record, queue string) bool {
 	hand, tail := a, b
 	if a.origin == fromOplog {
@@ -124,7 +124,7 @@ func decide(n record, candidates []record, queue string) (decision, record) {
 	case !ok:
 		return deliver, record{}
 	case counterpart.processed, counterpart.sent() && !n.sent():
-		// One that was sent is never skipped unless the other is processed.
+		// A notification that was sent is skipped only if the other is processed.
 		return skip, counterpart
 	case n.sent() && !counterpart.sent():
 		return deliver, record{}
@@ -136,8 +136,8 @@ func decide(n record, candidates []record, queue string) (decision, record) {
 	return deliver, record{}
 }
 
-// findDuplicate returns the counterpart of n: a notification of the same change that has
-// no duplicate yet, a processed one first, else the first in order.
+// findDuplicate returns the counterpart of n: a notification of the same change that has no
+// duplicate yet, preferably a processed one, else the first in order.
 func findDuplicate(n record, candidates []record, queue string) (record, bool) {
 	var free []record
 	for _, other := range candidates {

@@ -6,8 +6,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// state is how a notification ended for one receiver, in its field deliveries. It is empty
-// while the notification is pending.
+// state is the final state of a notification for one receiver, in its field deliveries. It is
+// empty while the notification is pending.
 type state string
 
 const (
@@ -16,26 +16,26 @@ const (
 	// stateSkipped is the state of a notification that is older than the receiver's registration,
 	// or whose duplicate the receiver gets.
 	stateSkipped state = "skipped"
-	// stateExpired is the state of one that the receiver gave up.
+	// stateExpired is the state of a notification that was not delivered within GiveUpAfter.
 	stateExpired state = "expired"
 )
 
-// ReceiverResults returns the states that a delivery can end in.
+// ReceiverResults returns the final states of a delivery.
 func ReceiverResults() []string {
 	return []string{string(stateDelivered), string(stateRejected), string(stateSkipped), string(stateExpired)}
 }
 
-// undelivered reports whether the notification ended without delivery.
+// undelivered reports whether the state is final without delivery.
 func (s state) undelivered() bool { return s == stateRejected || s == stateExpired }
 
-// progress is how far a notification is for one receiver.
+// progress is the delivery state of a notification for one receiver.
 type progress struct {
 	state        state
 	attempts     int64
 	lastError    string
 	failingSince time.Time
 	claimedBy    string
-	// free is when the claim or backoff ends, by the server's clock; zero if there is none.
+	// free is when the claim or backoff ends, on the server's clock; zero if there is none.
 	free time.Time
 }
 

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// maxDigest is how many notifications one message holds, and maxDigestBytes how
-	// large their documents may be together.
+	// maxDigest bounds the notifications of one message, maxDigestBytes the total size of
+	// their documents.
 	maxDigest      = 5000
 	maxDigestBytes = 32 << 20
 )
 
-// digest sends records as one message. They are in order of position, and nothing before
-// them is pending in their partitions.
+// digest sends records as one message. They are in order of position, and no earlier record
+// is pending in their partitions.
 func (w worker) digest(stopping context.Context, records []record) result {
 	keys := make([]string, len(records))
 	for i, n := range records {
@@ -35,7 +35,7 @@ func (w worker) digest(stopping context.Context, records []record) result {
 	return result{digest: keys, pause: w.collect(ctx, stopping, records)}
 }
 
-// collect claims the records and sends those that it got.
+// collect claims the records and sends the claimed ones.
 func (w worker) collect(ctx, stopping context.Context, records []record) pause {
 	began := time.Now()
 	got, err := w.queue.claimAll(ctx, w.receiver, records)
@@ -56,9 +56,9 @@ func (w worker) collect(ctx, stopping context.Context, records []record) pause {
 	return w.send(ctx, request, all)
 }
 
-// sendable splits what was claimed into the notifications to send, the first ones, and the
-// rest. Order ends at the first that another listener has, or whose counterpart has to be
-// waited for. Malformed ones and duplicates end here.
+// sendable splits the claimed notifications into the first ones, which can be sent in order,
+// and the rest. The rest begins at the first one that another listener has claimed or that
+// waits for its counterpart. Malformed notifications and duplicates get their final state here.
 func (w worker) sendable(ctx context.Context, records []record, all map[string]claimed, began time.Time) (send, rest []claimed) {
 	counterparts, err := w.queue.counterparts(ctx, all, w.receivers)
 	if err != nil {
@@ -90,7 +90,7 @@ func (w worker) sendable(ctx context.Context, records []record, all map[string]c
 }
 
 // isDuplicate ends a notification whose counterpart was delivered. It sets open to false if
-// that has to be waited for.
+// the counterpart is still to be delivered first.
 func (w worker) isDuplicate(ctx context.Context, c claimed, known counterparts, open *bool) bool {
 	switch what, counterpart := decide(c.record, known.of(c.record), w.Database); what {
 	case skip:
@@ -107,8 +107,8 @@ func (w worker) isDuplicate(ctx context.Context, c claimed, known counterparts, 
 	return false
 }
 
-// send sends one message. One that is rejected is sent again in two halves, since a single
-// notification can be at fault.
+// send sends one message. A rejected message is split and sent again in two halves, since a
+// single notification can be the cause.
 func (w worker) send(ctx, request context.Context, all []claimed) pause {
 	notifications := make([]Notification, 0, len(all))
 	for _, c := range all {
@@ -219,15 +219,15 @@ func (w worker) concludeAll(ctx context.Context, all []claimed, e ending) pause 
 			w.Metrics.Deliveries.WithLabelValues(resultOf(after[i], receiversOf(w.receivers, c.doc))).Inc()
 		}
 	}
-	return pause{} // the scan that follows marks as processed what has ended for all
+	return pause{} // the next scan marks notifications that have ended for all as processed
 }
 
-// maxTogether is how often a message's notifications are marked with one transaction before
-// they are marked one by one.
+// maxTogether is the number of attempts to mark the notifications of a message with one
+// transaction before they are marked one by one.
 const maxTogether = 5
 
-// endTogether marks notifications, all or none, and retries until that succeeds. They are
-// marked one by one if one of them is refused, or if the server does not commit.
+// endTogether marks notifications with one transaction, with retries. It marks them one by one
+// if the server refuses to update one of them, or after maxTogether attempts.
 func (w worker) endTogether(ctx context.Context, all []claimed, ids bson.A, e ending) error {
 	b := retry.NewBackOff(maxBackoff)
 	for attempt := 1; ; attempt++ {

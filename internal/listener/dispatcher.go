@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// dispatcher delivers to one receiver. It belongs to the loop's goroutine; its workers run
-// concurrently.
+// dispatcher delivers to one receiver. It is used only by the loop's goroutine; its workers
+// run concurrently.
 type dispatcher struct {
 	*Listener
 	receiver  Receiver
@@ -21,7 +21,7 @@ type dispatcher struct {
 	// nextSend is when the receiver accepts the next message; dueAt is when the digest that
 	// is collected is sent, zero if none is.
 	nextSend, dueAt time.Time
-	// gathered is set if dueAt includes the wait for records whose backoff ends soon.
+	// gathered is set if dueAt includes the wait for records whose backoffs end soon.
 	gathered bool
 	// successor has replaced this dispatcher; nil if none has.
 	successor *dispatcher
@@ -47,8 +47,7 @@ func (w *loop) newDispatcher(r Receiver) *dispatcher {
 	return &dispatcher{Listener: w.Listener, receiver: r, answers: &answers{}, scheduler: newScheduler(), loop: w}
 }
 
-// start starts workers while records are ready, and the receiver's answers and rate allow
-// it.
+// start starts workers while records are ready and the receiver's responses and rate allow it.
 func (d *dispatcher) start(ctx context.Context, now time.Time, run func(func() end)) {
 	d.scheduler.wake(now)
 	if d.receiver.Digest > 0 {
@@ -68,18 +67,18 @@ func (d *dispatcher) start(ctx context.Context, now time.Time, run func(func() e
 	}
 }
 
-// gatherWindow is how long a digest that is due waits for records whose claim or backoff ends.
-// Those of one message do not end in the same millisecond, and are sent again as one.
+// gatherWindow is how long a digest that is due waits for records whose claims or backoffs
+// end. Those of one message do not end in the same millisecond, but are sent again as one.
 const gatherWindow = time.Second
 
-// startDigest starts a worker for all that is ready, if the digest is due.
+// startDigest starts a worker for all ready records, if the digest is due.
 func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(func() end)) {
 	if len(d.scheduler.ready) == 0 {
 		d.dueAt, d.gathered = time.Time{}, false
 		return
 	}
 	if d.dueAt.IsZero() {
-		// From when the first was written, so that a restart does not delay it.
+		// Counted from when the first was written, so that a restart does not delay it.
 		d.dueAt = now.Add(d.receiver.Digest)
 		if written := d.scheduler.ready[0].written; !written.IsZero() && written.Before(now) {
 			d.dueAt = written.Add(d.receiver.Digest)
@@ -119,7 +118,7 @@ func (d *dispatcher) worker() worker {
 func (d *dispatcher) finish(r result, now time.Time) (scan bool) {
 	d.running--
 	if next := now.Add(r.retryAfter); !isPrimary(d.receiver.Name) && next.After(d.nextSend) {
-		// The receiver refuses messages, not this notification.
+		// The receiver's rate limit applies to all messages, not to this notification.
 		d.nextSend = next
 	}
 	if r.digest != nil {
@@ -130,14 +129,14 @@ func (d *dispatcher) finish(r result, now time.Time) (scan bool) {
 	}
 	before := d.closed
 	if d.closed = d.answers.closed(); before && !d.closed {
-		// The misconfiguration has ended: what waits for its minute to end need not.
+		// The misconfiguration has ended: notifications in its backoff are ready.
 		d.scheduler.release(now)
 	}
 	return scan
 }
 
-// avoid returns the record that is not attempted next if another can be: during a
-// misconfiguration, one that the receiver never accepts must not take every attempt.
+// avoid returns the record to attempt next only if no other is ready: during a
+// misconfiguration, one that the receiver never accepts must not use up every attempt.
 func (d *dispatcher) avoid() string {
 	if d.closed {
 		return d.last
@@ -145,8 +144,7 @@ func (d *dispatcher) avoid() string {
 	return ""
 }
 
-// nextWake returns when there may be something to start; zero if only an event can change
-// that.
+// nextWake returns when a worker may be started; zero if only an event can change that.
 func (d *dispatcher) nextWake(now time.Time) time.Time {
 	wake := d.scheduler.nextWake()
 	if len(d.scheduler.ready) == 0 {

@@ -7,8 +7,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Failing is a pending notification whose delivery to a receiver has failed so far. It holds
-// back later ones of its collections.
+// Failing is a pending notification whose delivery to a receiver has failed so far. It blocks
+// later ones of its collections.
 type Failing struct {
 	ID        string `json:"id"`
 	Operation string `json:"operation"`
@@ -40,8 +40,8 @@ func FirstFailing(ctx context.Context, coll *mongo.Collection) (*Failing, error)
 	return failingOf(*first), nil
 }
 
-// failingOf returns the first receiver, by name, that fails to get a notification; nil if
-// there is none.
+// failingOf returns the failed delivery of a notification to the first such receiver by name;
+// nil if there is none.
 func failingOf(n record) *Failing {
 	var found *Failing
 	consider := func(receiver string, p progress) {
@@ -63,7 +63,7 @@ func failingOf(n record) *Failing {
 	return found
 }
 
-// shownID returns an _id as `ddltail redeliver` accepts it; of other types its JSON.
+// shownID returns an _id in the form that `ddltail redeliver` accepts; JSON for other types.
 func shownID(id bson.RawValue) string {
 	if oid, ok := id.ObjectIDOK(); ok {
 		return oid.Hex()

@@ -2,10 +2,10 @@ package listener
 
 import "time"
 
-// node is a record with its place in the order of delivery.
+// node is a record in the order of delivery.
 type node struct {
 	record
-	// omitted is set for a node in place of records that the scan did not keep. It is
+	// omitted is set for a node that represents records that the scan did not keep. It is
 	// never delivered.
 	omitted bool
 
@@ -19,7 +19,7 @@ type node struct {
 	// reason is not stored in the queue.
 	until time.Time
 	fixed bool
-	// misconfigured is set if the last answer indicates a misconfiguration.
+	// misconfigured is set if the last response indicates a misconfiguration.
 	misconfigured bool
 	// ready is set while the node is in the ready queue.
 	ready bool
@@ -42,10 +42,10 @@ type databaseChains struct {
 	collections map[string]*chain
 }
 
-// chain is the end of a partition for each source. Sources do not wait for each other, but a
-// record by hand has no source: it belongs to the chains of all.
+// chain is the end of a partition for each source. Sources do not wait for each other; a
+// manual record, which has no source, belongs to the chains of all sources.
 type chain struct {
-	// manual is the last node by hand; bySource holds the nodes after it.
+	// manual is the last manual node; bySource holds the nodes after it.
 	manual   *node
 	bySource map[string]*node
 }

@@ -1,6 +1,6 @@
 // Package listener delivers the notifications of a queue to receivers, each at least once and
-// in the order of their positions within each collection that they touch. Any number of
-// listeners can share a queue.
+// in order of position within each affected collection. Any number of listeners can share a
+// queue.
 //
 // The queue is the only source of work: a change stream or a timer only triggers a scan.
 // So nothing is lost if a stream, a listener or a primary fails. The state of a
@@ -26,8 +26,8 @@ import (
 const (
 	// maxWorkers is how many notifications are delivered to one receiver concurrently.
 	maxWorkers = 32
-	// scanInterval is the time between two scans without a wakeup. Needed since the
-	// expiry of a crashed listener's claim causes no event.
+	// scanInterval is the time between two scans without a wakeup: the expiry of a crashed
+	// listener's claim causes no event.
 	scanInterval = 10 * time.Second
 	// settleDelay is the delay between the last worker and the scan that updates the metrics.
 	settleDelay = time.Second
@@ -49,8 +49,8 @@ func Results() []string {
 	return []string{resultDelivered, resultRejected, resultMalformed, resultDuplicate, resultSkipped}
 }
 
-// Credentials learns how each use of the queue's credentials ended. It may end the
-// context: other credentials were read, or they were refused for too long.
+// Credentials receives the result of each use of the queue's credentials. It may cancel the
+// context: because new credentials were read, or because they were refused for too long.
 type Credentials interface {
 	Failed(err error)
 	Worked()
@@ -60,14 +60,14 @@ type Credentials interface {
 type Listener struct {
 	// Database is the name of the queue's database.
 	Database string
-	// Receivers are those at the start; SetReceivers replaces them.
+	// Receivers are the initial receivers; SetReceivers replaces them.
 	Receivers []Receiver
 	// PollInterval is the poll interval if change streams are not available.
 	PollInterval time.Duration
-	// Indexes creates the queue's.
+	// Indexes creates the queue's indexes.
 	Indexes     *ownindex.Builder
 	Credentials Credentials
-	// Explain names what is missing if the queue refuses a command for want of a privilege.
+	// Explain adds the missing privileges to an error of an unauthorized command.
 	Explain func(error) error
 	Metrics *metrics.Listen
 	Status  *Status
@@ -96,8 +96,8 @@ type warning struct {
 // goroutines have ended. The client of db must write with majority write concern and read
 // from the primary.
 //
-// The error says that nothing can be delivered from this queue: it is capped, and the server
-// does not let its documents grow.
+// It returns an error if the queue cannot be used: it is capped, and the server does not let
+// its documents grow.
 func (l *Listener) Run(ctx context.Context, db *mongo.Database) error {
 	ctx, l.stop = context.WithCancelCause(ctx)
 	defer l.stop(nil)
@@ -126,8 +126,8 @@ func (l *Listener) currentQueue() queue {
 	return l.queue
 }
 
-// SetReceivers replaces the receivers. Those of the same name keep their place in the queue.
-// One that is new gets what is written from now on.
+// SetReceivers replaces the receivers. Receivers with an existing name continue where they
+// are in the queue. A new receiver gets notifications that are written from now on.
 func (l *Listener) SetReceivers(all []Receiver) {
 	l.mu.Lock()
 	l.replaced = all

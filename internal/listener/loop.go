@@ -21,7 +21,7 @@ type loop struct {
 	registered registered
 	workers    sync.WaitGroup
 	results    chan end
-	// updated is sent to when the updates of a scan are done; updating is set until then.
+	// updated receives a value when the updates of a scan are done; updating is set until then.
 	updated  chan struct{}
 	updating bool
 	// scanAt is when the next scan is due; notBefore delays it, so that a queue that takes
@@ -63,7 +63,7 @@ func (l *Listener) work(ctx context.Context) {
 // run starts a worker.
 func (w *loop) run(work func() end) { w.workers.Go(func() { w.results <- work() }) }
 
-// wait returns when there may be something to do.
+// wait returns when there may be work.
 func (w *loop) wait(ctx context.Context) {
 	timer := time.NewTimer(time.Until(w.nextWakeup()))
 	defer timer.Stop()
@@ -80,7 +80,7 @@ func (w *loop) wait(ctx context.Context) {
 	}
 }
 
-// adopt replaces the receivers. Those of the same name keep their scheduler.
+// adopt replaces the receivers. Receivers with an existing name keep their scheduler.
 func (w *loop) adopt(receivers []Receiver) {
 	before := w.dispatchers
 	w.dispatchers = nil
@@ -175,8 +175,8 @@ func (w *loop) read(ctx context.Context) (*scan, error) {
 	return found, err
 }
 
-// update executes what a scan found to be done without a delivery, concurrently. A scan
-// finds again what is not executed.
+// update executes the transitions that a scan found, concurrently. A later scan finds those
+// that fail again.
 func (w *loop) update(ctx context.Context, found *scan) {
 	others := slices.Concat(found.reopened, found.skipped)
 	if w.updating || len(found.complete)+len(found.expired)+len(others) == 0 {
@@ -226,7 +226,7 @@ func (w *loop) end(e end) {
 	case scan, e.scan:
 		w.scanBy(now)
 	case e.pause.queueFailed:
-		// Whether the queue is available again shows in a scan.
+		// A scan shows whether the queue is available again.
 		w.scanBy(now.Add(e.length))
 	case e.current().running == 0:
 		// The queue metrics are from before these workers.
@@ -244,7 +244,7 @@ func (w *loop) nextWakeup() time.Time {
 	return first
 }
 
-// report updates what probes, metrics and the log say about the receivers.
+// report updates probes, metrics and the log with the state of the receivers.
 func (w *loop) report() {
 	for _, d := range w.dispatchers {
 		reason := d.answers.misconfiguration()

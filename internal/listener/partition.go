@@ -16,7 +16,7 @@ type partition struct {
 	gaps bool
 }
 
-// String returns the partition's name in logs and answers.
+// String returns the partition's name for logs.
 func (p partition) String() string {
 	switch {
 	case p.gaps:
@@ -27,7 +27,7 @@ func (p partition) String() string {
 	return p.database + "." + p.collection
 }
 
-// partitionsOf returns the partitions of a record: the collections that the change touches.
+// partitionsOf returns the partitions of a record: the collections that the change affects.
 // A record without a database belongs to that of the queue, unless the queue is in
 // anyDatabase.
 func partitionsOf(n record, queue string) []partition {

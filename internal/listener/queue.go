@@ -73,8 +73,8 @@ func columns() bson.D {
 	return fields
 }
 
-// each calls visit with every matching record and its document. The record is a copy, the
-// document is not.
+// each calls visit with every matching record and its document. The document is valid only
+// during the call, the record is a copy.
 func (q queue) each(ctx context.Context, filter bson.D, visit func(record, bson.Raw)) error {
 	cursor, err := q.coll.Find(ctx, filter, options.Find().SetProjection(columns()))
 	if err != nil {
@@ -145,7 +145,7 @@ func (q queue) read(ctx context.Context, id bson.RawValue) (bson.Raw, bool, erro
 	return doc, true, nil
 }
 
-// claim claims a notification for a receiver, if there is no active claim, for claimLength by
+// claim claims a notification for a receiver, if there is no active claim, for claimLength on
 // the server's clock. It returns the whole document, and whether it was claimed.
 //
 // The update is not a pipeline, although a pipeline would not need a field for the start
@@ -189,13 +189,13 @@ func (q queue) claimUpdate(r Receiver) bson.D {
 	}
 }
 
-// notViable reports whether an error says that a field of the listener has another type.
+// notViable reports whether an update failed because a field of the listener has another type.
 func notViable(err error) bool {
 	var refused mongo.ServerError
 	return errors.As(err, &refused) && refused.HasErrorCode(codePathNotViable)
 }
 
-// repair removes fields of the listener that have a type in which it cannot write.
+// repair removes fields of the listener that have a type that it cannot update.
 func (q queue) repair(ctx context.Context, r Receiver, id bson.RawValue) error {
 	for _, path := range []string{fieldDeliveries, fieldDeliveries + "." + r.Name, r.field(fieldClaim)} {
 		notDocument := bson.D{{Key: "_id", Value: id}, {Key: path, Value: bson.D{{Key: "$exists", Value: true}, {Key: "$not", Value: bson.D{{Key: "$type", Value: "object"}}}}}}
@@ -225,8 +225,8 @@ func claimActive(claim string) bson.D {
 	}}}
 }
 
-// candidates reads the possible counterparts of n, and the records that are already
-// marked as duplicates of these.
+// candidates reads the possible counterparts of n, and the records that are already marked as
+// duplicates of such counterparts.
 func (q queue) candidates(ctx context.Context, n record, receivers []Receiver) ([]record, error) {
 	if !n.timed || n.origin == fromSnapshot {
 		return nil, nil
@@ -271,8 +271,8 @@ func (q queue) explain(err error, id bson.RawValue) error {
 
 func (q queue) namespace() string { return q.coll.Database().Name() + "." + q.coll.Name() }
 
-// addActors adds to notifications that have no actor the one that was found after they were
-// written.
+// addActors adds the actors that were found after the notifications were written, to those
+// that have none.
 func (q queue) addActors(ctx context.Context, all []claimed) error {
 	var ids []string
 	without := map[string]int{}

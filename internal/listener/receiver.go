@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/delivery"
 )
 
-// Receiver is one destination of notifications, with its own order, retries and end.
+// Receiver is one destination of notifications, with its own order, retries and final states.
 type Receiver struct {
 	// Name is unique. It is part of the names of fields: no dots, no dollar signs.
 	Name   string
@@ -24,7 +24,7 @@ type Receiver struct {
 	Interval time.Duration
 	// GiveUpAfter is the age at which an undelivered notification expires; zero: never.
 	GiveUpAfter time.Duration
-	// Remedy is what to check if the answers indicate a misconfiguration.
+	// Remedy is what to check if the responses indicate a misconfiguration.
 	Remedy string
 }
 
@@ -34,8 +34,8 @@ type Target interface {
 	Deliver(ctx context.Context, all []Notification) delivery.Outcome
 }
 
-// The receivers that are configured by BACKEND_URL and --stdout. Earlier releases know only
-// these, and keep their progress in fields of the document: claim, attempts, last_error.
+// The receivers configured by BACKEND_URL and --stdout. Earlier releases know only these, and
+// store their progress in the document's fields claim, attempts and last_error.
 const (
 	BackendReceiver = "backend"
 	StdoutReceiver  = "stdout"
@@ -58,7 +58,7 @@ func (r Receiver) field(name string) string {
 // delivery returns the path of a field of the receiver in deliveries.
 func (r Receiver) delivery(name string) string { return fieldDeliveries + "." + r.Name + "." + name }
 
-// describe returns an undelivered notification's reason as it is stored in the field error.
+// describe returns the reason of an undelivered notification for the field error.
 func (r Receiver) describe(reason string) string {
 	if isPrimary(r.Name) {
 		return reason
@@ -66,8 +66,8 @@ func (r Receiver) describe(reason string) string {
 	return fmt.Sprintf("%s: %s", r.Name, reason)
 }
 
-// tooOld reports whether the receiver gives up a notification. One that does not say when it
-// was written is as old as its first failed attempt.
+// tooOld reports whether a notification has expired for the receiver. If it is not known when
+// it was written, its age is counted from its first failed attempt.
 func (r Receiver) tooOld(n record, now time.Time) bool {
 	since := n.written
 	if since.IsZero() {

@@ -19,7 +19,7 @@ const (
 	fieldDuplicateOf = "duplicate_of"
 	fieldClaim       = "claim"
 	fieldDeliveries  = "deliveries"
-	// fieldRedeliveredAt is when the notification was made unprocessed again.
+	// fieldRedeliveredAt is when the notification was last selected for redelivery.
 	fieldRedeliveredAt = "redelivered_at"
 	// fieldReceivers is a field of the init document: when each receiver was registered.
 	fieldReceivers = "receivers"
@@ -53,7 +53,7 @@ type record struct {
 	seconds float64
 	timed   bool
 
-	// written is when it was written, or made unprocessed again.
+	// written is when it was written or redelivered.
 	written time.Time
 
 	// processed and pending are the two states of a notification. A document whose
@@ -63,19 +63,19 @@ type record struct {
 	duplicateOf        bson.RawValue
 	// neverSent reports whether it failed validation and was never sent.
 	neverSent bool
-	// progress is that of one receiver: of the primary one, unless it is a view of another.
+	// progress is that of the primary receiver, or of another one in a record of view.
 	progress
 	// deliveries holds the progress of each receiver in the field deliveries.
 	deliveries map[string]progress
 	// now is the time of the server's clock; zero if not read.
 	now time.Time
-	// excluded holds the receivers whose filters exclude the notification. It is set only
-	// where a counterpart is looked for.
+	// excluded holds the receivers whose filters exclude the notification. It is set only for
+	// the search for counterparts.
 	excluded []string
 }
 
 // byListener reports whether a processed notification was marked by a listener after an
-// attempt. Other programs mark notifications too, and mean it.
+// attempt. Notifications marked by other programs stay processed.
 func (n record) byListener() bool {
 	if n.attempts > 0 {
 		return true
@@ -98,7 +98,7 @@ func (n record) excludedBy(receivers []Receiver, doc bson.Raw) record {
 	return n
 }
 
-// after returns the record with the end of the notification for a receiver.
+// after returns the record with the final state of the notification for a receiver.
 func (n record) after(receiver string, e ending) record {
 	deliveries := maps.Clone(n.deliveries)
 	if deliveries == nil {
@@ -169,7 +169,7 @@ func parseRecord(doc bson.Raw) record {
 		progress:    parseProgress(doc),
 		deliveries:  parseDeliveries(doc),
 	}
-	n.state = "" // a field of that name is not the listener's
+	n.state = "" // another program's field of that name
 	switch text(doc, "source") {
 	case "oplog":
 		n.origin = fromOplog
@@ -190,8 +190,8 @@ func (n *record) setState(processed bson.RawValue) {
 	n.pending = isBool && !value || processed.IsZero() || processed.Type == bson.TypeNull
 }
 
-// wait returns how long the notification cannot be claimed: another listener has claimed
-// it, or its backoff is not over.
+// wait returns how long the notification cannot be claimed, because of another listener's
+// claim or a backoff.
 func (n record) wait() time.Duration { return max(0, n.free.Sub(n.now)) }
 
 func text(doc bson.Raw, path ...string) string {
@@ -205,9 +205,8 @@ func (n record) compare(other record) int { return n.position.Compare(other.posi
 // key returns the _id as a map key.
 func (n record) key() string { return string(n.id.Type) + string(n.id.Value) }
 
-// writtenAt returns when a document was written, or made unprocessed again: by the clock of
-// who did, else by the timestamp of the change. It is the zero time if the document does not
-// say.
+// writtenAt returns when a document was written or redelivered, by the clock of the program
+// that did it; else the timestamp of the change, else the zero time.
 func writtenAt(doc bson.Raw) time.Time {
 	if at, ok := doc.Lookup(fieldRedeliveredAt).TimeOK(); ok {
 		return at
@@ -228,7 +227,7 @@ func writtenAt(doc bson.Raw) time.Time {
 func malformed(doc bson.Raw) string {
 	operation, ok := doc.Lookup("operation").StringValueOK()
 	if !ok || operation == "" {
-		return "operation is not a name"
+		return "operation is not a string or is empty"
 	}
 	for _, field := range []string{"collection", "index_name", "operation_statement", "database"} {
 		v := doc.Lookup(field)

@@ -26,7 +26,7 @@ type Redelivery struct {
 	IDs []string
 	// Sources completes a short form without a source.
 	Sources []string
-	// Rejected selects those that ended undelivered.
+	// Rejected selects undelivered notifications: rejected, malformed or expired.
 	Rejected bool
 	// Since selects by the timestamp of the change; zero selects all.
 	Since time.Time
@@ -34,15 +34,15 @@ type Redelivery struct {
 	Receiver string
 }
 
-// Redelivered counts what a redelivery found.
+// Redelivered counts the notifications of a redelivery.
 type Redelivered struct {
 	// Queue counts notifications in the queue, History those that were removed from it and
-	// are taken from the history.
+	// are restored from the history.
 	Queue, History int
 }
 
-// Redeliver makes the selected notifications unprocessed. With dryRun it only counts them. An
-// ID that is not found is an error, and nothing is changed.
+// Redeliver marks the selected notifications as unprocessed. With dryRun it only counts them.
+// If an ID is not found, it returns an error and changes nothing.
 func Redeliver(ctx context.Context, db *mongo.Database, r Redelivery, dryRun bool) (Redelivered, error) {
 	w := redeliverer{Redelivery: r, db: db, queue: db.Collection(store.Notifications), now: time.Now(), found: map[string]bool{}}
 	var err error
@@ -75,13 +75,13 @@ type redeliverer struct {
 	Redelivery
 	db    *mongo.Database
 	queue *mongo.Collection
-	// receivers are those that have registered.
+	// receivers are the registered ones.
 	receivers []string
 	now       time.Time
-	// filters are those of the detectors that fill the queue, by source: what they exclude is
-	// only in the history.
+	// filters are those of the detectors that fill the queue, by source: changes that they
+	// exclude are only in the history.
 	filters map[string]notification.Filter
-	// found holds the _ids that the queue holds, in any state.
+	// found holds the _ids that are in the queue, in any state.
 	found map[string]bool
 }
 
@@ -91,9 +91,9 @@ type UnknownReceiverError struct {
 	Known []string
 }
 
-// Error names the receivers that are known.
+// Error names the known receivers.
 func (e *UnknownReceiverError) Error() string {
-	return fmt.Sprintf("no receiver %q has used the queue, only %s", e.Name, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("the receiver %q has not used this queue: want one of %s", e.Name, strings.Join(e.Known, ", "))
 }
 
 // registered returns the names of the registered receivers.
@@ -102,7 +102,7 @@ func (w *redeliverer) registered(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(found.since)), err
 }
 
-// candidates returns the _ids that an ID can stand for.
+// candidates returns the _ids that an ID can mean.
 func (w *redeliverer) candidates(id string) []any {
 	all := []any{id}
 	if oid, err := bson.ObjectIDFromHex(id); err == nil {
@@ -122,7 +122,7 @@ func (w *redeliverer) candidates(id string) []any {
 	return all
 }
 
-// updates returns the writes for notifications that the queue holds.
+// updates returns the writes for notifications that are in the queue.
 func (w *redeliverer) updates(ctx context.Context) ([]mongo.WriteModel, error) {
 	filter := bson.D{{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}}
 	if len(w.IDs) > 0 {
@@ -154,7 +154,7 @@ func (w *redeliverer) updates(ctx context.Context) ([]mongo.WriteModel, error) {
 	return updates, nil
 }
 
-// idText returns an _id as candidates prints it.
+// idText returns an _id in the form of candidates.
 func idText(id bson.RawValue) string {
 	if oid, ok := id.ObjectIDOK(); ok {
 		return fmt.Sprint(oid)
@@ -163,7 +163,7 @@ func idText(id bson.RawValue) string {
 	return s
 }
 
-// timestampsSince selects timestamps from a moment on, numbers and dates.
+// timestampsSince selects timestamps at or after a time, numbers and dates.
 func timestampsSince(at time.Time) bson.A {
 	seconds := notification.Timestamp(at)
 	return bson.A{
@@ -172,7 +172,7 @@ func timestampsSince(at time.Time) bson.A {
 	}
 }
 
-// plan returns the update of one document, and whether there is anything to deliver again.
+// plan returns the update of one document; ok is false if no receiver gets it again.
 func (w *redeliverer) plan(doc bson.Raw) (mongo.WriteModel, bool) {
 	n := parseRecord(doc)
 	states := map[string]state{}
@@ -213,7 +213,7 @@ func (w *redeliverer) again(states map[string]state) []string {
 	return again
 }
 
-// removedFields lists what is removed so that the receivers get the notification again.
+// removedFields lists the fields to remove so that the receivers get the notification again.
 func removedFields(receivers []string) bson.D {
 	names := []string{fieldError, fieldProcessedAt}
 	if slices.ContainsFunc(receivers, isPrimary) {
@@ -229,8 +229,8 @@ func removedFields(receivers []string) bson.D {
 	return unset
 }
 
-// ended returns the deliveries that record for all other receivers that a notification has
-// ended. It is empty if all receivers get it again.
+// ended returns the deliveries that keep a notification's final state for all other
+// receivers. It is empty if all receivers get it again.
 func (w *redeliverer) ended(again []string, states map[string]state) bson.D {
 	if w.Receiver == "" && !w.Rejected {
 		return nil
@@ -251,8 +251,8 @@ func (w *redeliverer) ended(again []string, states map[string]state) bson.D {
 	return deliveries
 }
 
-// removed returns the writes for notifications that were removed from the queue. Only the
-// history still has them, without how they ended.
+// removed returns the writes for notifications that were removed from the queue. They are
+// restored from the history, which does not have their final states.
 func (w *redeliverer) removed(ctx context.Context) ([]mongo.WriteModel, error) {
 	missing := w.missing()
 	switch {
@@ -294,7 +294,7 @@ func (w *redeliverer) removed(ctx context.Context) ([]mongo.WriteModel, error) {
 	return inserts, nil
 }
 
-// ErrUnknownID is returned for an ID that neither the queue nor the history holds.
+// ErrUnknownID is returned for an ID that is neither in the queue nor in the history.
 var ErrUnknownID = errors.New("neither in the queue nor in the history")
 
 // missing returns the IDs that were not found so far.
@@ -350,7 +350,7 @@ func queueFilters(ctx context.Context, db *mongo.Database) (map[string]notificat
 func (w *redeliverer) write(ctx context.Context, writes []mongo.WriteModel) error {
 	for batch := range slices.Chunk(writes, maxBulk) {
 		_, err := w.queue.BulkWrite(ctx, batch, options.BulkWrite().SetOrdered(false))
-		// The queue may hold some of those of the history by now.
+		// Some of those from the history may be in the queue by now.
 		if err != nil && !refusal.OnlyDuplicateIDs(err) {
 			err = refusal.ExplainBulk(err, queue{coll: w.queue}.namespace(), func(write int) string { return idOf(batch[write]) })
 			return fmt.Errorf("mark notifications as unprocessed: %w", err)

@@ -16,9 +16,9 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// registry reads and writes the receivers of a queue, in its init document: since when each
-// of them gets notifications, by the server's clock. The primary receivers have no entry:
-// they get everything unprocessed.
+// registry reads and writes the receivers of a queue in its init document, with the time from
+// which each of them gets notifications, on the server's clock. The primary receivers have no
+// entry: they get all unprocessed notifications.
 type registry struct {
 	coll   *mongo.Collection
 	ensure ownindex.Ensure
@@ -26,7 +26,7 @@ type registry struct {
 
 // registered are the receivers in the registry.
 type registered struct {
-	// since is when each was registered.
+	// since holds when each was registered.
 	since map[string]time.Time
 	// foreign are those that only other listeners of the queue have.
 	foreign []string
@@ -62,11 +62,11 @@ func (r registry) read(ctx context.Context) (registered, error) {
 	return found, nil
 }
 
-// register makes the registry hold these receivers and no other. What is unprocessed when a
-// receiver is new is marked as skipped for it.
+// register sets the receivers of the registry. Notifications that are unprocessed when a
+// receiver is added are marked as skipped for it.
 //
-// The unprocessed notifications are listed before the registry is read: so none of them was
-// written after another listener registered the receiver.
+// The unprocessed notifications are listed before the registry is read, so that none of them
+// was written after another listener had registered the receiver.
 func (r registry) register(ctx context.Context, names []string) (registered, error) {
 	var before []bson.RawValue
 	var err error
@@ -110,13 +110,13 @@ func (r registry) register(ctx context.Context, names []string) (registered, err
 	return r.read(ctx)
 }
 
-// createIndex creates the index by which scans find what was marked as processed lately.
+// createIndex creates the index by which scans find recently processed notifications.
 func (r registry) createIndex(ctx context.Context) error {
 	return r.ensure(ctx, r.coll, ownindex.Index{Keys: bson.D{{Key: fieldProcessedAt, Value: 1}}, Sparse: true})
 }
 
-// keep restores entries that are missing: another listener without these receivers has
-// started, or the queue was created again. It returns the registry as it is.
+// keep restores missing entries: a listener without these receivers has started, or the queue
+// was recreated. It returns the current registry.
 func (r registry) keep(ctx context.Context, wanted registered) (registered, error) {
 	found, err := r.read(ctx)
 	if err != nil {
@@ -158,7 +158,7 @@ func (r registry) unprocessed(ctx context.Context) ([]bson.RawValue, error) {
 	return ids, nil
 }
 
-// skip marks notifications as not for a receiver.
+// skip marks notifications as skipped for a receiver.
 func (r registry) skip(ctx context.Context, name string, ids []bson.RawValue) error {
 	path := Receiver{Name: name}.delivery
 	for chunk := range slices.Chunk(ids, maxBulk) {

@@ -9,26 +9,28 @@ import (
 )
 
 const (
-	// lookBack is how far before the scan before it a scan looks for notifications that were
-	// marked as processed by a listener that does not know all receivers.
+	// lookBack is how long before the previous scan a scan searches for notifications that
+	// were marked as processed by a listener that does not know all receivers.
 	lookBack = 30 * time.Second
-	// maxLookBack bounds that for the first scan.
+	// maxLookBack is the same for the first scan.
 	maxLookBack = 24 * time.Hour
 )
 
-// scan is what one pass over the queue found.
+// scan is the result of one pass over the queue.
 type scan struct {
 	// total counts the unprocessed notifications; oldest is the smallest timestamp in
 	// seconds, zero if none has one.
 	total  int
 	oldest float64
-	// backlogs holds what is pending for each receiver.
+	// backlogs holds the pending notifications of each receiver.
 	backlogs map[string]*backlog
 	// complete holds the transitions of notifications that have ended for every receiver, by
-	// result; expired those of notifications that a failing receiver gives up, by receiver.
+	// result; expired those of notifications that have expired for a failing receiver, by
+	// receiver.
 	complete, expired map[string][]transition
 	// reopened holds those of notifications that were marked as processed before they ended
-	// for every receiver, or as unprocessed by hand; skipped those that tell other listeners of a receiver's filter.
+	// for every receiver, or as unprocessed by hand. skipped holds those that record for other
+	// listeners that a receiver's filter excludes a notification.
 	reopened, skipped []transition
 	// seen holds the keys of all unprocessed notifications, if they may be processed while
 	// the scan runs and then be found a second time.
@@ -103,7 +105,7 @@ func (s scanner) unprocessed(found *scan, n record, doc bson.Raw) {
 	}
 }
 
-// reset forgets how a notification ended that was processed before: someone has marked it as
+// reset removes the final states of a notification that was processed and then marked as
 // unprocessed by hand.
 func (s scanner) reset(found *scan, n record, receivers []Receiver) {
 	for _, r := range receivers {
@@ -112,8 +114,8 @@ func (s scanner) reset(found *scan, n record, receivers []Receiver) {
 	found.reopened = append(found.reopened, toReset(n))
 }
 
-// excluding returns the transitions that record for the receivers that do not get a
-// notification that it has ended. Other listeners do not know their filters.
+// excluding returns the transitions that mark a notification as skipped for the receivers
+// whose filters exclude it. Other listeners do not know these filters.
 func (s scanner) excluding(n record, receivers []Receiver) []transition {
 	var all []transition
 	for _, r := range s.receivers {
@@ -125,8 +127,8 @@ func (s scanner) excluding(n record, receivers []Receiver) []transition {
 	return all
 }
 
-// processed reopens a notification that a receiver has not got: a listener that does not know
-// the receiver has marked it as processed.
+// processed reopens a notification that was not delivered to a receiver: a listener that does
+// not know the receiver has marked it as processed.
 func (s scanner) processed(found *scan, n record, doc bson.Raw) {
 	if found.seen[n.key()] || !n.byListener() {
 		return
@@ -144,8 +146,8 @@ func (s scanner) processed(found *scan, n record, doc bson.Raw) {
 	}
 }
 
-// receiversOf returns the receivers that get a notification. One that is malformed is left
-// to the first: filters may not see it as what it is.
+// receiversOf returns the receivers that get a notification. Filters may not apply to a
+// malformed notification, which is handled by the first receiver.
 func (s scanner) receiversOf(doc bson.Raw) []Receiver {
 	if malformed(doc) != "" {
 		return s.receivers[:min(1, len(s.receivers))]
@@ -163,8 +165,8 @@ func receiversOf(all []Receiver, doc bson.Raw) []Receiver {
 	return receivers
 }
 
-// processedElsewhere selects notifications marked as processed since a time without the end
-// of each registered receiver.
+// processedElsewhere selects notifications that were marked as processed since a time without
+// a final state for each registered receiver.
 func (s scanner) processedElsewhere(since time.Time) bson.D {
 	var open bson.A
 	for name := range s.registered.since {
@@ -179,7 +181,7 @@ func (s scanner) processedElsewhere(since time.Time) bson.D {
 	}
 }
 
-// expiredReason returns why a notification was given up.
+// expiredReason returns why a notification has expired.
 func expiredReason(n record) string {
 	if n.lastError != "" {
 		return "expired: " + n.lastError

@@ -11,14 +11,14 @@ import (
 // others. It does no I/O and is not safe for concurrent use.
 type scheduler struct {
 	nodes map[string]*node
-	// ready holds the records to deliver, first position first; waiting those backing off.
-	// A record that is busy or waits for another is in neither.
+	// ready holds the records to deliver in order of position, waiting those that are backing
+	// off. A record that is busy or waits for another is in neither.
 	ready   readyQueue
 	waiting map[*node]bool
 	// misconfigured holds the records whose response indicates a misconfiguration.
 	misconfigured map[*node]bool
-	// blocked holds the partitions with a notification that was failing at the last scan, or
-	// that waited for such a one.
+	// blocked holds the partitions with a notification that was failing, or waiting for a
+	// failing one, at the last scan.
 	blocked map[sourcePartition]bool
 }
 
@@ -51,7 +51,7 @@ func (b *scheduler) update(s *backlog, now time.Time) {
 	b.blocked = blockedOf(found)
 }
 
-// resume takes over the state of the same record before the scan.
+// resume copies the state that the same record had before the scan.
 func (n *node) resume(before *node, now time.Time) {
 	n.until = now.Add(n.wait())
 	if before == nil {
@@ -66,7 +66,7 @@ func (n *node) resume(before *node, now time.Time) {
 // addBlocked adds the blocked partitions to a set.
 func (b *scheduler) addBlocked(all map[sourcePartition]bool) { maps.Copy(all, b.blocked) }
 
-// blockedOf returns the partitions that are held back. The nodes are in order of position.
+// blockedOf returns the blocked partitions. The nodes are in order of position.
 func blockedOf(nodes []*node) map[sourcePartition]bool {
 	held := map[*node]bool{}
 	partitions := map[sourcePartition]bool{}
@@ -85,7 +85,7 @@ func blockedOf(nodes []*node) map[sourcePartition]bool {
 }
 
 // place adds a record that is neither busy nor blocked to ready or waiting. It reports
-// whether the node stands for omitted records, which only a scan can replace.
+// whether the node represents omitted records, which only a scan can read.
 func (b *scheduler) place(n *node, now time.Time) (omitted bool) {
 	if n.busy || n.ready || n.blockers > 0 {
 		return false
@@ -110,7 +110,7 @@ func (b *scheduler) wake(now time.Time) {
 	}
 }
 
-// next returns the first ready record, and marks it as busy. It returns the one to avoid
+// next returns the first ready record, and marks it as busy. It returns the record to avoid
 // only if no other is ready.
 func (b *scheduler) next(avoid string) (record, bool) {
 	if len(b.ready) == 0 {
@@ -138,9 +138,9 @@ func (b *scheduler) release(now time.Time) {
 	}
 }
 
-// batch returns up to a number of records that can be delivered as one message, in order of
-// position: those that are ready, and those that wait only for others of the batch. They are
-// busy until returned.
+// batch returns up to limit records that can be delivered as one message, in order of
+// position: ready records, and records that wait only for others of the batch. They are busy
+// until returned is called.
 func (b *scheduler) batch(limit int, now time.Time) []record {
 	var all []record
 	for len(all) < limit {
@@ -158,7 +158,7 @@ func (b *scheduler) batch(limit int, now time.Time) []record {
 	return all
 }
 
-// returned ends a batch. What comes of its records is known after the next scan.
+// returned ends a batch. The next scan reads the state of its records.
 func (b *scheduler) returned(e result, now time.Time) {
 	for _, key := range e.digest {
 		n := b.nodes[key]

@@ -24,7 +24,7 @@ func Modes() []string { return []string{string(Streaming), string(Polling)} }
 // stalled is how long the loop may make no progress before it counts as dead.
 const stalled = 2 * scanTimeout
 
-// refusalLength is how long a refusal counts: it is repeated each second until it ends.
+// refusalLength is how long a refusal counts: the update is retried every second.
 const refusalLength = 15 * time.Second
 
 // Status is the state of a running listener. The zero value is not started.
@@ -63,8 +63,8 @@ func (s *Status) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Alive returns nil while the loop makes progress, whatever the servers do: if it does
-// not, only a restart helps.
+// Alive returns nil while the loop makes progress, regardless of the state of the servers. If
+// it makes none, only a restart helps.
 func (s *Status) Alive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +110,7 @@ func (s *Status) queueFailed(err error) {
 	s.queue = err
 	var refused *refusal.Error
 	if errors.As(err, &refused) {
-		// The queue itself is available: the next scan says so.
+		// The queue itself is available, as the next scan shows.
 		s.refused, s.refusedAt = err, time.Now()
 	}
 }

@@ -23,7 +23,7 @@ func (t transition) id() bson.RawValue {
 	return bson.RawValue{}
 }
 
-// ending is how a notification ends for one receiver.
+// ending is the final state of a notification for one receiver.
 type ending struct {
 	state  state
 	reason string
@@ -56,8 +56,7 @@ func toDuplicate(n, of record) transition {
 	return toProcessed(n, bson.E{Key: fieldDuplicateOf, Value: of.id})
 }
 
-// toComplete is the transition of a notification that has ended for these receivers, all
-// that get it.
+// toComplete is the transition of a notification that has ended for all receivers that get it.
 func toComplete(n record, receivers []Receiver) transition {
 	var more []bson.E
 	if failure := failureOf(n, receivers); failure != "" {
@@ -108,8 +107,8 @@ func toReset(n record) transition {
 	}
 }
 
-// toEnded is the transition to the end of a notification for one receiver. It does not match
-// if the notification has ended for it meanwhile.
+// toEnded is the transition to the final state of a notification for one receiver. It does not
+// match if the notification has ended for the receiver meanwhile.
 func (r Receiver) toEnded(n record, e ending) transition {
 	set := bson.D{{Key: r.delivery("state"), Value: e.state}}
 	now := bson.D{{Key: r.delivery("at"), Value: true}}
@@ -147,8 +146,8 @@ func (r Receiver) toEnded(n record, e ending) transition {
 	}
 }
 
-// toEndedTogether is the transition to the end of several notifications for one receiver, as
-// one command: a listener that is killed has marked all of them or none.
+// toEndedTogether is the transition of several notifications to their final state for one
+// receiver, with one command: a killed listener has marked all of them or none.
 func (r Receiver) toEndedTogether(ids bson.A, e ending) transition {
 	set := bson.D{{Key: r.delivery("state"), Value: e.state}}
 	now := bson.D{{Key: r.delivery("at"), Value: true}}
@@ -216,7 +215,8 @@ func (q queue) toReleased(r Receiver, n record) transition {
 func (r Receiver) open(id bson.RawValue) bson.D { return append(pending(id), r.notEnded()) }
 
 // held selects a notification that was claimed for the receiver. A listener that does not know
-// the receiver can have marked it as processed meanwhile; for the primary one, that counts.
+// the receiver may have marked it as processed meanwhile; this is final only for the primary
+// receiver.
 func (r Receiver) held(id bson.RawValue) bson.D {
 	if isPrimary(r.Name) {
 		return r.open(id)
@@ -226,8 +226,8 @@ func (r Receiver) held(id bson.RawValue) bson.D {
 
 func (r Receiver) notEnded() bson.E { return bson.E{Key: r.delivery("state"), Value: nil} }
 
-// failureOf returns the text of the field error: what was not delivered to whom. It is empty
-// if all receivers got the notification.
+// failureOf returns the text of the field error: the receivers without a delivery and the
+// reasons. It is empty if all receivers got the notification.
 func failureOf(n record, receivers []Receiver) string {
 	text := ""
 	for _, r := range receivers {

@@ -112,7 +112,7 @@ func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healt
 }
 
 // wakeupEvents selects the events after which there can be notifications to deliver, and
-// projects nothing of them but the resume token.
+// projects only the resume token.
 func wakeupEvents() mongo.Pipeline {
 	return mongo.Pipeline{
 		{{Key: "$match", Value: bson.D{{Key: "$or", Value: bson.A{

@@ -18,7 +18,7 @@ type worker struct {
 	*Listener
 	queue    queue
 	receiver Receiver
-	// receivers are all of the listener.
+	// receivers are all receivers of the listener.
 	receivers []Receiver
 	// foreign are the receivers that only other listeners have.
 	foreign []string
@@ -31,11 +31,11 @@ type pause struct {
 	length time.Duration
 	// fixed reports whether only time ends it: its reason is not stored in the queue.
 	fixed bool
-	// misconfigured is set if the answer indicates a misconfiguration.
+	// misconfigured is set if the response indicates a misconfiguration.
 	misconfigured bool
 	// queueFailed is set if the queue was not available.
 	queueFailed bool
-	// scan is set if only a scan shows when to try again.
+	// scan is set if a scan is needed before the next attempt.
 	scan bool
 	// retryAfter is the receiver's Retry-After.
 	retryAfter time.Duration
@@ -43,7 +43,7 @@ type pause struct {
 
 // result is the result of a worker run.
 type result struct {
-	// key is that of the record, digest those of a digest.
+	// key is the key of the record, digest the keys of a digest.
 	key    string
 	digest []string
 	// done reports whether the record has ended for the receiver. If not, the pause says
@@ -65,7 +65,7 @@ func (w worker) process(ctx context.Context, n record) result {
 type claimed struct {
 	record
 	doc bson.Raw
-	// at is when it was claimed, by this process's clock.
+	// at is when it was claimed, on this process's clock.
 	at time.Time
 }
 
@@ -235,8 +235,8 @@ func (w worker) endedForAll(n record, receivers []Receiver) bool {
 	return n.endedFor(receivers) && n.endedForAll(w.foreign)
 }
 
-// complete marks a notification as processed if it has ended for all receivers by now.
-// Should it fail, the next scan does it.
+// complete marks a notification as processed if it has ended for all receivers by now. If it
+// fails, the next scan does it.
 func (w worker) complete(ctx context.Context, id bson.RawValue) pause {
 	doc, ok, err := w.queue.read(ctx, id)
 	if err != nil || !ok {
@@ -254,8 +254,8 @@ func (w worker) complete(ctx context.Context, id bson.RawValue) pause {
 	return pause{}
 }
 
-// skip ends a duplicate: for all receivers if all of them get its counterpart, else for this
-// one.
+// skip marks a duplicate as skipped: for all receivers if all of them get its counterpart,
+// else only for this one.
 func (w worker) skip(ctx context.Context, c claimed, counterpart record) pause {
 	for _, r := range receiversOf(w.receivers, c.doc) {
 		if slices.Contains(counterpart.excluded, r.Name) {
@@ -287,7 +287,7 @@ func (w worker) release(ctx context.Context, c claimed, p pause) pause {
 	return p
 }
 
-// queueUnavailable records an error of the queue, which is not the notification's.
+// queueUnavailable records an error that is caused by the queue, not by the notification.
 func (w worker) queueUnavailable(err error) pause {
 	w.queueFailed(err)
 	return pause{length: time.Second, fixed: true, queueFailed: true}

@@ -17,12 +17,12 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// Chooser chooses members by read preference. Its exported fields must be set. It remembers
-// what it learned of the members between two calls, and is for one goroutine.
+// Chooser chooses members by read preference. Its exported fields must be set. It keeps state
+// about the members between calls, and is not safe for concurrent use.
 type Chooser struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
-	// LatencyTarget is that of oplog.Start.
+	// LatencyTarget is passed to oplog.Start.
 	LatencyTarget time.Duration
 	Log           *zap.Logger
 
@@ -32,22 +32,22 @@ type Chooser struct {
 	// nonPreferredSince is when a member outside the read preference was opened; zero if the
 	// member is one of the preferred.
 	nonPreferredSince time.Time
-	// lackingSince is when all members were first found without the position lacking.
+	// lackingSince is when the position was first found to be missing on all members.
 	lackingSince time.Time
 	lacking      oplog.OpTime
 }
 
-// Undecided reports whether the last Open found no member with the position, and more answers
-// are needed before it counts as lost.
+// Undecided reports whether the last Open found no member with the position, and replies of
+// other members are needed before it counts as lost.
 func (c *Chooser) Undecided() bool { return !c.lackingSince.IsZero() }
 
 // Open chooses a member that holds the entry at the position, and opens its oplog there.
-// Members that fit the read preference are tried first, then all others: a freshly synced one
-// has a short oplog, and a lagging one has not reached the position. It returns a
-// *recovery.LostError if no member holds it.
+// Members that match the read preference are tried first, then all others: a freshly synced
+// member has a short oplog, and a lagging one has not reached the position. It returns a
+// *recovery.LostError if no member has the entry.
 //
-// If lost is not nil, history is known to be lost whatever the members hold: Open returns lost
-// with the set's members.
+// If lost is not nil, history is already known to be lost: Open returns lost with the set's
+// members.
 func (c *Chooser) Open(ctx context.Context, at Position, lost *recovery.LostError) (Opened, error) {
 	view, err := replicaset.Discover(ctx, c.Seeds)
 	if err != nil {
@@ -96,14 +96,14 @@ func (c *Chooser) Connect(ctx context.Context, view replicaset.View) (Member, er
 }
 
 // LongestOplog connects to the member with the oldest oplog entry, or to the primary if the
-// set has another history.
+// set's history was replaced.
 func (c *Chooser) LongestOplog(ctx context.Context, lost *recovery.LostError) (Member, error) {
 	var best Member
 	var oldest oplog.OpTime
 	var failed []error
 	for _, candidate := range lost.View.Members {
 		if !c.Seeds.Direct && (candidate.Delayed || lost.Cause == recovery.OtherHistory && !candidate.Primary) {
-			// A delayed member's catalog is an earlier one.
+			// A delayed member's catalog is outdated.
 			continue
 		}
 		m, first, err := c.oldestOf(ctx, candidate.Host)
@@ -142,7 +142,7 @@ func (c *Chooser) oldestOf(ctx context.Context, host string) (Member, oplog.OpTi
 func (c *Chooser) preferred(view replicaset.View) ([]replicaset.Member, error) {
 	fit := view.Candidates(c.ReadPreference)
 	if len(fit) == 0 {
-		return nil, fmt.Errorf("no member of %s fits the read preference %s: %w", view.SetName, c.ReadPreference, view.Reason())
+		return nil, fmt.Errorf("no member of %s matches the read preference %s: %w", view.SetName, c.ReadPreference, view.Reason())
 	}
 	slices.SortStableFunc(fit, func(a, b replicaset.Member) int {
 		switch c.stalledHost {
@@ -168,13 +168,13 @@ func (c *Chooser) withHidden(ctx context.Context, view replicaset.View) replicas
 // openOther tries the members that were not tried yet, regardless of the read preference, and
 // delayed ones last. It records why each failed.
 func (c *Chooser) openOther(ctx context.Context, view replicaset.View, at Position, failed map[string]error) (Opened, bool) {
-	for _, other := range byReserve(view.Members) {
+	for _, other := range hiddenLast(view.Members) {
 		if _, tried := failed[other.Host]; tried {
 			continue
 		}
 		opened, err := c.openMember(ctx, other.Host, at)
 		if err == nil {
-			c.Log.Warn("only a member outside the read preference holds the position", zap.String("member", other.Host),
+			c.Log.Warn("only a member outside the read preference has the position", zap.String("member", other.Host),
 				zap.Bool("hidden", other.Hidden), zap.Bool("delayed", other.Delayed))
 			c.nonPreferredSince = time.Now()
 			return opened, true
@@ -184,8 +184,8 @@ func (c *Chooser) openOther(ctx context.Context, view replicaset.View, at Positi
 	return Opened{}, false
 }
 
-// byReserve orders members: hidden ones after the others, delayed ones last.
-func byReserve(members []replicaset.Member) []replicaset.Member {
+// hiddenLast orders members: hidden ones after the others, delayed ones last.
+func hiddenLast(members []replicaset.Member) []replicaset.Member {
 	rank := func(m replicaset.Member) int {
 		switch {
 		case m.Delayed:
@@ -224,7 +224,7 @@ func (c *Chooser) openMember(ctx context.Context, host string, at Position) (Ope
 func (c *Chooser) identify(ctx context.Context, m Member) error {
 	shard, err := m.Shard(ctx)
 	if privileges.IsUnauthorized(err) {
-		// The check at the start has reported it.
+		// The privilege check at startup has reported it.
 		return nil
 	}
 	if err != nil {
@@ -237,9 +237,9 @@ func (c *Chooser) identify(ctx context.Context, m Member) error {
 	return nil
 }
 
-// openReader verifies that the member holds the position, and the beginning of a transaction
+// openReader verifies that the member has the position, and the beginning of a transaction
 // that another member lacked. Before the baseline of a first run with a past START it
-// continues at the oldest entry: what was truncated there is no gap.
+// continues at the oldest entry: truncated entries there are not a gap.
 func (c *Chooser) openReader(ctx context.Context, m Member, at Position) (*oplog.Reader, Position, error) {
 	if at.Chain != nil {
 		first, ok, err := m.At(ctx, at.Chain.Missing.TS)
@@ -260,7 +260,7 @@ func (c *Chooser) openReader(ctx context.Context, m Member, at Position) (*oplog
 	return reader, at, err
 }
 
-// start returns the start of a reader; a shard's entries hold more than others do.
+// start returns the start of a reader; on a shard it includes further entries.
 func (c *Chooser) start(at Position) oplog.Start {
 	return oplog.Start{Position: at.OpTime, Inclusive: at.Inclusive, Sharded: !c.shard.IsZero(), LatencyTarget: c.LatencyTarget}
 }

@@ -25,20 +25,20 @@ func (m Member) Close() {
 	_ = m.Client.Disconnect(ctx)
 }
 
-// Position is where an oplog is opened, and what is known of the entries there.
+// Position is where an oplog is opened, with what is known about the entries there.
 type Position struct {
 	oplog.Moment
 	// Inclusive is true if the entry at Moment is still to be published.
 	Inclusive bool
 	// Chain is a transaction whose beginning the last member lacked; nil if there is none.
 	Chain *oplog.ChainError
-	// RequestedStart and Baseline bound the past that START includes; RequestedStart is zero
-	// otherwise.
+	// RequestedStart and Baseline bound the part of the oplog before the first run that START
+	// includes; RequestedStart is zero without a past START.
 	RequestedStart, Baseline oplog.OpTime
 }
 
 // BeforeBaseline reports whether an optime is before the baseline of a first run with a past
-// START: entries that were truncated there are no gap.
+// START: truncated entries there are not a gap.
 func (p Position) BeforeBaseline(at oplog.OpTime) bool {
 	return !p.RequestedStart.IsZero() && at.TS.Before(p.Baseline.TS)
 }

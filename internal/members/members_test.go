@@ -57,7 +57,7 @@ func TestPreferred(t *testing.T) {
 }
 
 func TestByReserve(t *testing.T) {
-	got := hosts(byReserve(membersOf("a hidden delayed, b hidden, c primary, d")))
+	got := hosts(hiddenLast(membersOf("a hidden delayed, b hidden, c primary, d")))
 	if want := "c d b a"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

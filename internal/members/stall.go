@@ -13,7 +13,7 @@ const (
 	// StallThreshold is how old a member's newest majority-committed entry may be before other
 	// members are queried: an idle primary writes a no-op every 10 s.
 	StallThreshold = 30 * time.Second
-	// retryPreferredAfter is how long a member outside the read preference is read from before the
+	// retryPreferredAfter is how long a member outside the read preference is read before the
 	// preferred ones are tried again.
 	retryPreferredAfter = time.Minute
 )
@@ -24,7 +24,7 @@ const (
 func (c *Chooser) Check(ctx context.Context, m oplog.Member, head oplog.OpTime) error {
 	switch now := time.Now(); {
 	case !c.nonPreferredSince.IsZero():
-		// It may be a delayed member, which always lags and has not stalled.
+		// A delayed member always lags and has not stalled.
 		if now.Sub(c.nonPreferredSince) < retryPreferredAfter {
 			return nil
 		}
@@ -35,7 +35,7 @@ func (c *Chooser) Check(ctx context.Context, m oplog.Member, head oplog.OpTime) 
 	return nil
 }
 
-// checkStalled compares the member's newest entry with those of the other members that fit
+// checkStalled compares the member's newest entry with those of the other members that match
 // the read preference.
 func (c *Chooser) checkStalled(ctx context.Context, m oplog.Member, head oplog.OpTime) error {
 	view, err := replicaset.Discover(ctx, c.Seeds)

@@ -14,8 +14,7 @@ func newCertificates(f promauto.Factory) *prometheus.GaugeVec {
 	}, []string{"use"})
 }
 
-// Certificates sets when certificates expire, by their use; those that are zero are left
-// out.
+// Certificates sets the expiry of certificates by their use; zero times are skipped.
 func (m *Run) Certificates(expiry map[string]time.Time) {
 	m.certificates.Reset()
 	for use, at := range expiry {

@@ -7,13 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// headroomWindow is the time over which the speed of the oplog's end is measured: the server
-// truncates in steps, of a hundredth of the oplog or more.
+// headroomWindow is the time over which the truncation rate is measured: the server truncates
+// in steps of a hundredth of the oplog or more.
 const headroomWindow = 10 * time.Minute
 
-// Headroom is the time until the checkpoint falls off the oplog if it stops, at the speed
-// at which the oplog is truncated. It is computed when it is collected: what is observed
-// may be old, since nothing is read while a sink holds up the pipeline.
+// Headroom is the time until the checkpoint falls off the oplog if it does not move, at the
+// rate at which the oplog is truncated. It is computed when it is collected: the observations
+// may be old, because nothing is read while a sink blocks the pipeline.
 type Headroom struct {
 	desc *prometheus.Desc
 
@@ -23,7 +23,7 @@ type Headroom struct {
 	checkpoint uint32
 }
 
-// truncation is the oplog time of the oldest entry at a moment.
+// truncation is the oplog time of the oldest entry, observed at a time.
 type truncation struct {
 	at     time.Time
 	oldest uint32
@@ -31,13 +31,13 @@ type truncation struct {
 
 func newHeadroom(reg prometheus.Registerer) *Headroom {
 	h := &Headroom{desc: prometheus.NewDesc("ddltail_oplog_headroom_seconds",
-		"Time until the checkpoint falls off the oplog if it does not move, at the speed of the last 10 min and at the earliest; absent until it is known.", nil, nil)}
+		"Shortest time until the checkpoint falls off the oplog if it does not move, at the truncation rate of the last 10 min; absent until it is known.", nil, nil)}
 	reg.MustRegister(h)
 	return h
 }
 
-// SetOldest records the oldest entry of the member that is read from. Another member's
-// oplog begins elsewhere, which is no speed.
+// SetOldest records the oldest entry of the member that is read from. After a change of
+// member the measurement starts over, because their oplogs begin at different times.
 func (h *Headroom) SetOldest(member string, oldest uint32, at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,9 +69,9 @@ func (h *Headroom) Collect(c chan<- prometheus.Metric) {
 	}
 }
 
-// headroom divides what lies between the oldest entry and the checkpoint by the speed at
-// which the oldest entry moves. An oplog that is not full yet is not truncated; a second
-// in a second is the least that is assumed.
+// headroom divides the time between the oldest entry and the checkpoint by the rate at which
+// the oldest entry advances. The assumed rate is at least one second per second: an oplog
+// that is not full yet is not truncated.
 func headroom(samples []truncation, checkpoint uint32, now time.Time) (time.Duration, bool) {
 	if len(samples) == 0 || checkpoint == 0 {
 		return 0, false

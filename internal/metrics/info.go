@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Info identifies the ddltail that serves the metrics. What is not known is empty.
+// Info identifies the ddltail that serves the metrics. Unknown values are empty.
 type Info struct {
 	// Component is the command, run or listen.
 	Component  string
@@ -31,7 +31,7 @@ func (g infoGauge) SetInfo(i Info) {
 	g.WithLabelValues(i.Component, i.ReplicaSet, i.Source, i.Name, i.Database).Set(1)
 }
 
-// newReady registers a gauge of what /readyz answers.
+// newReady registers a gauge of the status of /readyz.
 func newReady(f promauto.Factory, ready func() error) {
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ddltail_ready",

@@ -16,9 +16,9 @@ type Listen struct {
 	Attempts   *prometheus.CounterVec
 	Latency    prometheus.Histogram
 	Cleaned    prometheus.Counter
-	// ReceiverDeliveries counts the ends of notifications, by receiver and result.
+	// ReceiverDeliveries counts notifications with a final state, by receiver and result.
 	ReceiverDeliveries *prometheus.CounterVec
-	// Blocked is how many partitions are held back by a failing notification.
+	// Blocked is the number of partitions that are blocked by a failing notification.
 	Blocked prometheus.Gauge
 
 	infoGauge
@@ -35,9 +35,9 @@ type Listen struct {
 
 // ListenLabels are the closed sets of the listener's label values.
 type ListenLabels struct {
-	// Results are the ends of a notification's way, Verdicts those of one attempt.
+	// Results are the final states of a notification, Verdicts the outcomes of one attempt.
 	Results, Verdicts, Modes []string
-	// ReceiverResults are the ends of a notification's way to one receiver.
+	// ReceiverResults are the final states of a notification for one receiver.
 	ReceiverResults []string
 }
 
@@ -50,11 +50,11 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 		infoGauge: newInfo(f),
 		Deliveries: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_deliveries_total",
-			Help: "Notifications that are done with, by how: delivered, rejected or given up by a receiver, malformed, a duplicate, or skipped by all receivers.",
+			Help: "Notifications with a final state, by result: delivered, rejected or expired for a receiver, malformed, a duplicate, or skipped by all receivers.",
 		}, []string{"result"}),
 		Attempts: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_delivery_attempts_total",
-			Help: "Attempts to hand a notification over, by what came of them.",
+			Help: "Delivery attempts, by outcome.",
 		}, []string{"outcome"}),
 		Latency: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "ddltail_delivery_latency_seconds",
@@ -63,27 +63,27 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 		}),
 		Cleaned: f.NewCounter(prometheus.CounterOpts{
 			Name: "ddltail_notifications_cleaned_total",
-			Help: "Processed notifications that this process has removed for their age.",
+			Help: "Processed notifications that this process has removed because of their age.",
 		}),
 		results: labels.ReceiverResults,
 		ReceiverDeliveries: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_receiver_deliveries_total",
-			Help: "Notifications that ended for a receiver, by how: delivered, rejected by it, skipped, or expired.",
+			Help: "Notifications with a final state for a receiver, by result: delivered, rejected by it, skipped, or expired.",
 		}, []string{"receiver", "result"}),
 		oldestPending: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_receiver_oldest_pending_seconds",
-			Help: "Age of the oldest notification that a receiver has not got yet, by its timestamp; 0 if there is none.",
+			Help: "Age of the oldest notification that was not delivered to a receiver yet, by its timestamp; 0 if there is none.",
 		}, []string{"receiver"}),
 		misconfigured: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_delivery_misconfigured",
-			Help: "1 while the receiver's answers indicate a misconfiguration, from its first such answer to its next 2xx; else 0.",
+			Help: "1 while the receiver's responses indicate a misconfiguration, from the first such response to the next 2xx; else 0.",
 		}, []string{"receiver"}),
 		Blocked: gauge(f, "ddltail_partitions_blocked",
-			"Collections (and databases that were dropped) with a notification whose delivery fails, or that waits for such a one."),
+			"Collections, and dropped databases, with a notification whose delivery fails or that waits for a failing one."),
 		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
 		mode: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_listen_mode",
-			Help: "1 for the way by which new notifications are looked for, else 0.",
+			Help: "1 for the mode in which new notifications are found, else 0.",
 		}, []string{"mode"}),
 		modes:  labels.Modes,
 		oldest: new(atomic.Uint64),
@@ -102,8 +102,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 	return m
 }
 
-// SetReceivers creates the series of all receivers, and deletes those of receivers that are
-// no longer there.
+// SetReceivers creates the series of all receivers, and deletes those of removed receivers.
 func (m *Listen) SetReceivers(receivers []string) {
 	for _, r := range m.receivers {
 		if !slices.Contains(receivers, r) {
@@ -122,7 +121,7 @@ func (m *Listen) SetReceivers(receivers []string) {
 	}
 }
 
-// SetMisconfigured records whether a receiver's answers indicate a misconfiguration.
+// SetMisconfigured records whether a receiver's responses indicate a misconfiguration.
 func (m *Listen) SetMisconfigured(receiver string, is bool) {
 	value := 0.0
 	if is {
@@ -152,8 +151,8 @@ func (m *Listen) SetMode(mode string) {
 	}
 }
 
-// Queue sets how many notifications wait, and the timestamp of the oldest in epoch
-// seconds, zero if none has one.
+// Queue sets the number of unprocessed notifications, and the timestamp of the oldest in
+// epoch seconds, zero if none has one.
 func (m *Listen) Queue(unprocessed int, oldest float64) {
 	m.unprocessed.Set(float64(unprocessed))
 	m.oldest.Store(math.Float64bits(oldest))

@@ -76,11 +76,11 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 		}, []string{"risk"}),
 		Entries: f.NewCounter(prometheus.CounterOpts{
 			Name: "ddltail_oplog_entries_total",
-			Help: "Oplog entries received from the server, those that its filter let through.",
+			Help: "Oplog entries received from the server, after its filter.",
 		}),
 		Unknown: f.NewCounter(prometheus.CounterOpts{
 			Name: "ddltail_unknown_commands_total",
-			Help: "Command entries of a kind that this version does not know.",
+			Help: "Oplog entries with a command that this version does not know.",
 		}),
 		Malformed: f.NewCounter(prometheus.CounterOpts{
 			Name: "ddltail_malformed_entries_total",
@@ -93,25 +93,25 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 		Headroom:   newHeadroom(reg),
 		Latency: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "ddltail_notification_latency_seconds",
-			Help:    "From a change's wall clock on the primary to its document acknowledged by every sink.",
+			Help:    "Time from a change's wall clock on the primary until every sink has acknowledged its document.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600},
 		}),
 		Reopens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ddltail_cursor_reopens_total",
-			Help: "How often the oplog had to be opened again, by reason.",
+			Help: "How often the oplog cursor was reopened, by reason.",
 		}, []string{"reason"}),
 		Gaps: f.NewCounter(prometheus.CounterOpts{
 			Name: "ddltail_history_gaps_total",
 			Help: "Gaps: oplog entries truncated before they were read.",
 		}),
-		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, and not yet their end."),
+		BuildsRunning: gauge(f, "ddltail_index_builds_in_progress", "Index builds whose start this process has read, but not their end yet."),
 		Unprocessed:   gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
-		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is followed at its head, else 0."),
+		Tailing:       gauge(f, "ddltail_tailing", "1 while the oplog is read at its head, else 0."),
 		Drift: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_drift",
-			Help: "Objects that are not as DDLTAIL_DECLARED says, by kind; NaN while the declaration cannot be read. Absent where none is declared.",
+			Help: "Objects that differ from DDLTAIL_DECLARED, by kind; NaN while the declaration cannot be read. Absent without a declaration.",
 		}, []string{"kind"}),
-		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces, or the views of a database counted as one, that the server cannot list; nothing is inferred for them."),
+		Unlisted:     gauge(f, "ddltail_unlisted_namespaces", "Namespaces that the server cannot list, all views of a database counted as one; nothing is inferred for them."),
 		certificates: newCertificates(f),
 	}
 	m.sinks(f)
@@ -121,11 +121,11 @@ func NewRun(reg prometheus.Registerer, build Build, labels Labels, ready func() 
 	return m
 }
 
-// sinks registers what becomes of writes to sinks.
+// sinks registers the metrics of writes to sinks.
 func (m *Run) sinks(f promauto.Factory) {
 	m.SinkErrors = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "ddltail_sink_errors_total",
-		Help: "Failed attempts to write to a sink; each is tried again. A document refused for its content counts too.",
+		Help: "Failed attempts to write to a sink, which are retried. Documents rejected because of their content are counted too.",
 	}, []string{"sink"})
 	m.SinkDropped = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "ddltail_sink_dropped_total",
@@ -133,11 +133,11 @@ func (m *Run) sinks(f promauto.Factory) {
 	}, []string{"sink"})
 }
 
-// actors registers the search for who made a change.
+// actors registers the metrics of the search for actors.
 func (m *Run) actors(f promauto.Factory) {
 	m.Actors = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "ddltail_actors_total",
-		Help: "Notifications by the evidence of their actor (log, lsid, or none) and whether it is exact; counted only where ACTOR is set, when the actor is found or given up.",
+		Help: "Notifications by the evidence of their actor (log, lsid, or none) and whether it is exact; counted only if ACTOR is set, when the actor is found or the search ends.",
 	}, []string{"evidence", "exact"})
 	m.ActorWait = f.NewHistogram(prometheus.HistogramOpts{
 		Name:    "ddltail_actor_wait_seconds",
@@ -150,14 +150,14 @@ func (m *Run) actors(f promauto.Factory) {
 	})
 }
 
-// rights registers what depends on the user's privileges.
+// rights registers the metrics that depend on the user's privileges.
 func (m *Run) rights(f promauto.Factory) {
 	m.PrivilegesMissing = gauge(f, "ddltail_privileges_missing",
-		"Rows of the table of privileges that the user lacks, those without which ddltail is healthy not counted; NaN until they have been read.")
+		"Rows of the table in privileges.md that the user lacks, optional ones not counted; NaN until the privileges have been read.")
 	m.PrivilegesMissing.Set(math.NaN())
 	m.RetentionErrors = f.NewCounter(prometheus.CounterOpts{
 		Name: "ddltail_retention_errors_total",
-		Help: "Failed attempts to remove old history; each is tried again after a minute.",
+		Help: "Failed attempts to remove old history, which are retried after a minute.",
 	})
 }
 

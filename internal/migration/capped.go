@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// becomesCapped reports whether convertToCapped makes one of the other: it keeps all
-// other options, and no index.
+// becomesCapped reports whether convertToCapped changes one into the other. It keeps all other
+// options, but no index.
 func becomesCapped(from, to bson.Raw) bool {
 	return slices.Equal(schema.DifferingOptions(from, to), []string{"capped", "size"}) && rawdoc.Truthy(to.Lookup("capped"))
 }

@@ -13,13 +13,13 @@ import (
 
 // indexChanges are the steps that change the indexes of a collection.
 type indexChanges struct {
-	// first are the drops that a new index needs: of its name, or of its key.
+	// first are the drops that a new index needs, because of its name or its key.
 	first, creates Script
-	// last are the other drops, so that a query has an index throughout.
+	// last are the other drops, so that queries always have an index.
 	last Script
 }
 
-// changeIndexes leads to the indexes of a collection.
+// changeIndexes plans the changes of a collection's indexes.
 func changeIndexes(to schema.Named, from schema.Definition) indexChanges {
 	var c indexChanges
 	var created []bson.Raw
@@ -54,7 +54,7 @@ func changeIndexes(to schema.Named, from schema.Definition) indexChanges {
 	return c
 }
 
-// needsDrop marks the creation of an index that the server refuses beside the old one.
+// needsDrop marks the creation of an index that the server refuses while the old one exists.
 func (c *indexChanges) needsDrop(name string, to schema.Named) {
 	text := createIndex(to, to.Definition.Index(name)).Text
 	for i := range c.creates {
@@ -85,7 +85,7 @@ func createIndex(to schema.Named, spec bson.Raw) Step {
 	return warnExpiry(s, ns, nil, spec)
 }
 
-// canModify reports whether only such options differ as collMod changes on every server.
+// canModify reports whether collMod can change all differing options on every server.
 func canModify(old, spec bson.Raw) bool {
 	_, expired := old.LookupErr("expireAfterSeconds")
 	_, expires := spec.LookupErr("expireAfterSeconds")
@@ -107,10 +107,10 @@ func modifyIndex(ns schema.Namespace, old, spec bson.Raw) Script {
 	return script
 }
 
-// warnExpiry adds a warning if an index deletes documents, or deletes them sooner than before.
+// warnExpiry adds a warning if an index expires documents, or expires them sooner than before.
 func warnExpiry(s Step, ns schema.Namespace, old, spec bson.Raw) Step {
 	if s.Text != "" && lower(option.Index("expireAfterSeconds"), old, spec) {
-		s.Warning, s.Destroys = "DATA MAY GO: "+ns.String()+" expires documents by the index "+mongosh.Quote(nameOf(spec)), true
+		s.Warning, s.Destroys = "DATA MAY BE LOST: "+ns.String()+" expires documents by the index "+mongosh.Quote(nameOf(spec)), true
 	}
 	return s
 }

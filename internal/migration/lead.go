@@ -1,7 +1,6 @@
-// Package migration plans the mongosh script that creates a schema, or leads from one
-// to another.
+// Package migration plans the mongosh script that creates a schema, or changes one into another.
 //
-// It is pure: it does no I/O and knows no server.
+// It is pure: it does no I/O.
 package migration
 
 import (
@@ -18,18 +17,18 @@ import (
 type Policy int
 
 const (
-	// KeepDocuments withholds every statement that would drop a collection, and those that need
-	// its name; a comment says why.
+	// KeepDocuments replaces every statement that would drop a collection, and those that need its
+	// name, by a comment with the reason.
 	KeepDocuments Policy = iota
-	// AllowDestructive drops what does not exist later, and drops and recreates what no
-	// collMod can change.
+	// AllowDestructive drops objects that do not exist in the target schema, and drops and
+	// recreates those that collMod cannot change.
 	AllowDestructive
-	// KeepObjects withholds also every statement that drops or rebuilds an index or a view,
-	// that makes a collection capped, or that removes documents sooner than before.
+	// KeepObjects also replaces every statement that drops or rebuilds an index or a view,
+	// converts a collection to capped, or expires documents sooner than before.
 	KeepObjects
 )
 
-// plan sorts what has to be done by when it can be done.
+// plan groups the steps by the order in which they can run.
 type plan struct {
 	policy                                      Policy
 	drops, moves, changes, creates, viewChanges Script
@@ -37,13 +36,13 @@ type plan struct {
 	renames                                     []schema.Difference
 	// rebuilt are the views that are dropped first.
 	rebuilt map[schema.Namespace]bool
-	// kept are the names of collections that the policy keeps under them.
+	// kept are the names that remain in use because the policy keeps their collections.
 	kept map[schema.Namespace]bool
 }
 
-// Lead returns the script that leads from one schema to the other: drops, renames,
-// changes, then what is new. What no collMod can change is withheld, or dropped and
-// recreated where the policy allows it.
+// Lead returns the script that changes one schema into the other: drops, renames, changes, then
+// creations. Changes that collMod cannot make are withheld, or the object is dropped and recreated
+// if the policy allows it.
 func Lead(from, to schema.Definitions, policy Policy) Script {
 	differences := schema.Diff(from, to, schema.ByName)
 	p := plan{policy: policy}
@@ -53,7 +52,7 @@ func Lead(from, to schema.Definitions, policy Policy) Script {
 	for _, d := range differences {
 		switch {
 		case d.To == nil && p.kept[d.From.Namespace]:
-			p.withhold("NOT DROPPED: " + mongosh.Quote(d.From.Namespace.String()) + " does not exist later; dropping it loses its documents")
+			p.withhold("NOT DROPPED: " + mongosh.Quote(d.From.Namespace.String()) + " does not exist in the target schema; a drop would delete its documents")
 		case d.To == nil:
 			p.drop(*d.From, "")
 		case d.From == nil && p.kept[d.To.Namespace]:
@@ -62,7 +61,7 @@ func Lead(from, to schema.Definitions, policy Policy) Script {
 			p.create(*d.To)
 		case d.Renamed() && p.kept[d.To.Namespace]:
 			p.withhold("NOT RENAMED: " + mongosh.Quote(d.From.Namespace.String()) + " to " + mongosh.Quote(d.To.Namespace.String()) +
-				", the name of a collection that is not dropped or renamed; what else differs is left out")
+				", the name of a collection that is not dropped or renamed; its other differences are omitted")
 		default:
 			p.change(*d.From, *d.To)
 		}
@@ -79,8 +78,8 @@ func Lead(from, to schema.Definitions, policy Policy) Script {
 	return script
 }
 
-// keptNames returns the names that remain in use where no collection is dropped: its own, and those
-// of collections that would be renamed to one of them.
+// keptNames returns the names that remain in use if no collection is dropped: those of the kept
+// collections, and of collections that would be renamed to one of them.
 func keptNames(differences []schema.Difference) map[schema.Namespace]bool {
 	kept := map[schema.Namespace]bool{}
 	for _, d := range differences {
@@ -99,7 +98,7 @@ func keptNames(differences []schema.Difference) map[schema.Namespace]bool {
 	return kept
 }
 
-// withhold writes a comment in place of statements that would drop a collection.
+// withhold adds a comment instead of statements that would drop a collection.
 func (p *plan) withhold(why string) {
 	p.changes = append(p.changes, Step{Withheld: true, Warning: why + " (--allow-destructive)"})
 }
@@ -112,7 +111,7 @@ func (p *plan) create(n schema.Named) {
 	p.creates = append(p.creates, create(n)...)
 }
 
-// drop drops a namespace; why is empty where the target has none of that name.
+// drop drops a namespace; why is empty if the target schema has none with this name.
 func (p *plan) drop(n schema.Named, why string) {
 	db, coll := n.Namespace.Database, n.Namespace.Collection
 	if n.Definition.Kind == schema.KindView {
@@ -125,12 +124,12 @@ func (p *plan) drop(n schema.Named, why string) {
 	if s.Warning != "" {
 		s.Warning += "; "
 	}
-	s.Warning += "DATA GOES: " + mongosh.Quote(n.Namespace.String()) + " is dropped with its documents" + why
+	s.Warning += "DATA IS LOST: " + mongosh.Quote(n.Namespace.String()) + " is dropped with its documents" + why
 	s.Destroys, s.Drops = true, true
 	p.drops = append(p.drops, s)
 }
 
-// recreate creates what was dropped for it.
+// recreate creates a namespace that was dropped for a rebuild.
 func (p *plan) recreate(n schema.Named) {
 	if n.Definition.Kind != schema.KindView {
 		for _, s := range create(n) {
@@ -146,19 +145,19 @@ func (p *plan) recreate(n schema.Named) {
 	p.rebuilt[n.Namespace] = true
 }
 
-// rebuild drops a namespace and creates it again, if the policy allows that or if it is a
-// view, which has no documents. Otherwise the difference is a comment.
+// rebuild drops and recreates a namespace, if the policy allows that or if it is a view, which has
+// no documents. Otherwise the difference is a comment.
 func (p *plan) rebuild(from, to schema.Named, difference string) {
 	if p.policy == AllowDestructive || from.Definition.Kind == schema.KindView {
-		p.drop(from, " and created again: no collMod can change it "+difference)
+		p.drop(from, " and recreated: collMod cannot change it "+difference)
 		p.recreate(to)
 		return
 	}
 	p.withhold("NOT CHANGED: " + mongosh.Quote(from.Namespace.String()) + " differs " + difference +
-		"; no collMod can change that, it would have to be dropped with its documents and created again")
+		"; collMod cannot change that, it would have to be dropped with its documents and recreated")
 }
 
-// change leads from one definition to the other, in place where that can be done.
+// change plans the steps from one definition to the other, in place if possible.
 func (p *plan) change(from, to schema.Named) {
 	if from.Definition.Kind == schema.KindView && to.Definition.Kind == schema.KindView {
 		if sameSources(from.Definition, to.Definition) {
@@ -173,7 +172,7 @@ func (p *plan) change(from, to schema.Named) {
 	var toCapped Script
 	if from.Definition.Kind == schema.KindCollection && p.policy != KeepObjects && becomesCapped(from.Definition.Options, to.Definition.Options) {
 		toCapped = Script{convertToCapped(to)}
-		toCapped[0].Warning = "DATA MAY GO: " + mongosh.Quote(to.Namespace.String()) + " keeps only what fits its new size"
+		toCapped[0].Warning = "DATA MAY BE LOST: " + mongosh.Quote(to.Namespace.String()) + " keeps only the documents that fit its new size"
 		toCapped[0].Destroys = true
 		from.Definition.Options, from.Definition.Indexes = to.Definition.Options, nil
 	}
@@ -198,8 +197,8 @@ func (p *plan) change(from, to schema.Named) {
 	p.changes = append(p.changes, indexes.last...)
 }
 
-// move orders the renames so that no name is taken when it is needed. Where they go
-// round in a circle, one of them is renamed to an unused name first.
+// move orders the renames so that each new name is free when it is needed. If they form a cycle, one
+// collection is first renamed to an unused name.
 func (p *plan) move(from schema.Definitions) {
 	waiting := p.renames
 	taken := map[schema.Namespace]bool{}
@@ -241,7 +240,7 @@ func (p *plan) rename(from schema.Namespace, to string) {
 	p.moves = append(p.moves, step(mongosh.RenameCollection(from.Database, from.Collection, to), "rename to "+to, from))
 }
 
-// modify is one collMod.
+// modify returns the step of a collMod.
 func modify(ns schema.Namespace, parameters bson.D) Step {
 	raw, err := bson.Marshal(parameters)
 	if err != nil {

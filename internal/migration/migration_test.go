@@ -71,7 +71,7 @@ func TestRenamesInACircle(t *testing.T) {
 	to := schema.Definitions{ns("d.a"): b, ns("d.b"): a, ns("d.gone"): c}
 	const coll = "db.getSiblingDB('d').getCollection"
 	want := []string{
-		"// DATA GOES: 'd.gone' is dropped with its documents",
+		"// DATA IS LOST: 'd.gone' is dropped with its documents",
 		coll + "('gone').drop()",
 		coll + "('c').renameCollection('gone')",
 		coll + "('b').renameCollection('ddltail.moving.1')",
@@ -122,8 +122,8 @@ func TestWarnings(t *testing.T) {
 		{"no limit", collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), collection(t, 1, capped(5000)), 0, "cappedMax: 0"},
 		{"a limit", collection(t, 1, capped(5000)), collection(t, 1, append(capped(5000), bson.E{Key: "max", Value: 10})), 1, "cappedMax: 10"},
 		{"capped", collection(t, 1, nil, plain), collection(t, 1, capped(5000), plain), 1, "convertToCapped(5000)"},
-		{"no longer capped", collection(t, 1, capped(5000)), collection(t, 1, nil), 1, "created again"},
-		{"collation", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}}), 1, "created again"},
+		{"no longer capped", collection(t, 1, capped(5000)), collection(t, 1, nil), 1, "recreated"},
+		{"collation", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "collation", Value: bson.D{{Key: "locale", Value: "de"}}}}), 1, "recreated"},
 		{"validator", collection(t, 1, nil), collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}}), 0, "collMod"},
 		{"no validator", collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: 1}}}}), collection(t, 1, nil), 0, "validator: {}"},
 		{"hidden", collection(t, 1, nil, plain), collection(t, 1, nil, append(plain[:2:2], bson.E{Key: "hidden", Value: true})), 0, "hidden: true"},
@@ -178,9 +178,9 @@ func TestKeepNames(t *testing.T) {
 	from := schema.Definitions{ns("d.gone"): a, ns("d.orders"): b, ns("d.v"): view(t, "x", bson.A{})}
 	to := schema.Definitions{ns("d.gone"): collection(t, 2, nil, index), ns("d.orders"): c}
 	want := []string{
-		"// NOT RENAMED: 'd.orders' to 'd.gone', the name of a collection that is not dropped or renamed; what else differs is left out (--allow-destructive)",
+		"// NOT RENAMED: 'd.orders' to 'd.gone', the name of a collection that is not dropped or renamed; its other differences are omitted (--allow-destructive)",
 		"// NOT CREATED: 'd.orders' is the name of a collection that is not dropped or renamed (--allow-destructive)",
-		"// NOT DROPPED: 'd.gone' does not exist later; dropping it loses its documents (--allow-destructive)",
+		"// NOT DROPPED: 'd.gone' does not exist in the target schema; a drop would delete its documents (--allow-destructive)",
 		"db.getSiblingDB('d').getCollection('v').drop()",
 	}
 	script := Lead(from, to, KeepDocuments)
@@ -213,7 +213,7 @@ func TestAutoIndexID(t *testing.T) {
 
 func TestUnsaid(t *testing.T) {
 	script := Create(schema.Definitions{ns("d.bad\xff"): collection(t, 1, nil)})
-	if script.Unsaid() != 1 || !strings.Contains(script.String(), "// not said in mongosh") {
+	if script.Unsaid() != 1 || !strings.Contains(script.String(), "// cannot be expressed in mongosh") {
 		t.Errorf("got %q", script)
 	}
 	for line := range strings.Lines(Create(schema.Definitions{ns("d.two\nlines"): collection(t, 1, bson.D{{Key: "validator", Value: bson.D{{Key: "\xff", Value: 1}}}})}).String()) {

@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// changeOptions leads from one collection's options to another's by collMod. It returns
-// the names of the options that no collMod can change.
+// changeOptions plans the collMods that change one collection's options into another's. It returns
+// the names of the options that collMod cannot change.
 func changeOptions(ns schema.Namespace, from, to schema.Definition) (script Script, fixed []string) {
 	var parameters bson.D
 	var warning string
@@ -23,7 +23,7 @@ func changeOptions(ns schema.Namespace, from, to schema.Definition) (script Scri
 		}
 		parameters = append(parameters, parameter)
 		if row := option.Collection(key); row.Limit && lower(row, from.Options, to.Options) {
-			warning = "DATA MAY GO: " + mongosh.Quote(ns.String()) + " keeps fewer documents by its new " + key
+			warning = "DATA MAY BE LOST: " + mongosh.Quote(ns.String()) + " keeps fewer documents because of its new " + key
 		}
 	}
 	if len(parameters) == 0 {
@@ -34,12 +34,12 @@ func changeOptions(ns schema.Namespace, from, to schema.Definition) (script Scri
 		s.Warning, s.Destroys = warning, true
 	}
 	if since := newest(parameters); since != "" {
-		s.Warning = strings.TrimPrefix(s.Warning+"; needs a server from "+since+" on", "; ")
+		s.Warning = strings.TrimPrefix(s.Warning+"; needs MongoDB "+since+" or later", "; ")
 	}
 	return Script{s}, fixed
 }
 
-// newest returns the version that all parameters need, empty where any version will do.
+// newest returns the oldest version that accepts all parameters; empty if every version does.
 func newest(parameters bson.D) string {
 	since := ""
 	for _, p := range parameters {
@@ -48,7 +48,7 @@ func newest(parameters bson.D) string {
 	return since
 }
 
-// lower reports whether a limit gets lower, or is set where there was none.
+// lower reports whether a limit decreases, or is set for the first time.
 func lower(limit option.Option, from, to bson.Raw) bool {
 	after, ok := limit.Int64(to.Lookup(limit.Name))
 	if !ok {

@@ -10,15 +10,15 @@ import (
 
 // Step is one statement of a script.
 type Step struct {
-	// Text is the statement; empty where mongosh cannot say it.
+	// Text is the statement; empty if mongosh cannot express it.
 	Text string
-	// Warning is what is lost, or what cannot be expressed; empty for most.
+	// Warning describes what is lost, or what cannot be expressed; usually empty.
 	Warning string
 	// Destroys is true if documents are deleted.
 	Destroys bool
 	// Drops is true if the step drops an object, or is part of a rebuild.
 	Drops bool
-	// Withheld is true if the statement would drop documents, and was left out.
+	// Withheld is true if the statement would delete documents, and was omitted.
 	Withheld bool
 }
 
@@ -28,16 +28,16 @@ type Script []Step
 // Destroying counts the steps that delete documents.
 func (s Script) Destroying() int { return s.count(func(st Step) bool { return st.Destroys }) }
 
-// Unsaid counts the steps that mongosh cannot say.
+// Unsaid counts the steps that mongosh cannot express.
 func (s Script) Unsaid() int {
 	return s.count(func(st Step) bool { return st.Text == "" && !st.Withheld })
 }
 
-// Withheld counts the differences that the policy left as a comment.
+// Withheld counts the differences that are comments because of the policy.
 func (s Script) Withheld() int { return s.count(func(st Step) bool { return st.Withheld }) }
 
-// withoutDrops returns the script with a comment in place of each step that drops or
-// rebuilds an object, or that delete documents.
+// withoutDrops returns the script with a comment instead of each step that drops or rebuilds an
+// object, or that deletes documents.
 func (s Script) withoutDrops() Script {
 	out := make(Script, len(s))
 	for i, st := range s {
@@ -63,8 +63,7 @@ func (s Script) count(is func(Step) bool) int {
 	return n
 }
 
-// String is the script as mongosh runs it, warnings as comments before their
-// statements.
+// String returns the script for mongosh, with warnings as comments before their statements.
 func (s Script) String() string {
 	var b strings.Builder
 	for _, st := range s {
@@ -78,16 +77,16 @@ func (s Script) String() string {
 	return b.String()
 }
 
-// step is a statement about a namespace; what mongosh cannot say is a warning.
+// step returns the step of a statement; a warning if mongosh cannot express it.
 func step(text, what string, ns schema.Namespace) Step {
 	if text == "" {
-		return Step{Warning: "not said in mongosh, do it by a driver: " + what + " " + mongosh.Quote(ns.String())}
+		return Step{Warning: "cannot be expressed in mongosh, use a driver: " + what + " " + mongosh.Quote(ns.String())}
 	}
 	return Step{Text: text}
 }
 
-// Create is the script that makes a schema on an empty server: collections with
-// their indexes, then views, each after what it is based on.
+// Create returns the script that creates a schema on an empty server: collections with their
+// indexes, then views, each after those that it is based on.
 func Create(s schema.Definitions) Script {
 	var script Script
 	var views []schema.Named

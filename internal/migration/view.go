@@ -10,8 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// createViews creates views, each after those it is based on. Those rebuilt were dropped
-// first.
+// createViews creates views, each after those that it is based on. Rebuilt views were dropped before.
 func createViews(views []schema.Named, rebuilt map[schema.Namespace]bool) Script {
 	byName := map[schema.Namespace]schema.Named{}
 	for _, v := range views {
@@ -41,8 +40,8 @@ func createViews(views []schema.Named, rebuilt map[schema.Namespace]bool) Script
 	return script
 }
 
-// sources are the names that a view is based on, those of its pipeline's stages among
-// them. They may be more than it really reads, which does no harm.
+// sources returns the names on which a view is based, including those in its pipeline's stages. They
+// may be more than it reads, which is harmless.
 func sources(d schema.Definition) map[string]bool {
 	found := map[string]bool{}
 	if on, ok := d.Options.Lookup("viewOn").StringValueOK(); ok {
@@ -71,9 +70,8 @@ func collect(v bson.RawValue, found map[string]bool) {
 	}
 }
 
-// sameSources reports whether a changed view can be changed in its place: with other
-// sources two views in a row could depend on each other for a moment, which a server
-// refuses. Its collation cannot be changed at all.
+// sameSources reports whether a view can be changed in place: with other sources, two views could
+// temporarily depend on each other, which servers refuse. Its collation cannot be changed.
 func sameSources(a, b schema.Definition) bool {
 	return !slices.Contains(schema.DifferingOptions(a.Options, b.Options), "collation") && maps.Equal(sources(a), sources(b))
 }

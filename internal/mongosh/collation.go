@@ -6,11 +6,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// minimalCollation leaves out of a stored collation what the server fills in
-// by itself: the version of ICU, and every field that has the default. The
-// defaults hold for every locale that a server of 4.4 to 6.0 knows but fr_CA,
-// whose accents go backwards. A locale with a keyword (fr_CA@collation=search)
-// has defaults of its own, so that everything is kept.
+// minimalCollation removes from a stored collation what the server adds: the version of ICU, and
+// every field that has its default. The defaults apply to every locale of servers 4.4 to 6.0
+// except fr_CA, which has backwards: true. A locale with a keyword (fr_CA@collation=search) has
+// other defaults, so that all fields are kept.
 func minimalCollation(v bson.RawValue) node {
 	fields, ok := nested(v)
 	if !ok {

@@ -9,13 +9,13 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// CreateCollection creates a collection with the options that the catalog or the
-// oplog has, nil for none:
+// CreateCollection returns the statement that creates a collection with options from the catalog
+// or the oplog, nil for none:
 //
 //	db.getSiblingDB('banking_db').createCollection('log', {capped: true, size: 4096})
 //
-// What create refuses or derives is left out. A clustered collection that is capped
-// takes more than one statement, on one line: create refuses to make it.
+// Options that create refuses or derives are omitted. A capped clustered collection, which create
+// refuses, needs several statements, on one line.
 func CreateCollection(db, coll string, options bson.Raw) string {
 	t := longTarget(db, coll)
 	minimal, ok := minimalOptions(options)
@@ -32,8 +32,7 @@ func CreateCollection(db, coll string, options bson.Raw) string {
 	return t.call(t.db, "createCollection", text(coll), minimal)
 }
 
-// createThenCap creates a clustered collection, and converts it to capped while it is
-// empty.
+// createThenCap creates a clustered collection and converts it to capped while it is empty.
 func (t target) createThenCap(options bson.Raw, minimal object) string {
 	limits := func(f field) bool { return f.key == "capped" || f.key == "size" || f.key == "max" }
 	rest := slices.DeleteFunc(slices.Clone(minimal), limits)
@@ -47,10 +46,9 @@ func (t target) createThenCap(options bson.Raw, minimal object) string {
 	return strings.Join(statements, "; ")
 }
 
-// createCollectionAccepts reports whether mongosh's createCollection does just what
-// the create command would. With encryptedFields it makes two further
-// collections and an index, whose own entries in the oplog are statements of
-// their own.
+// createCollectionAccepts reports whether mongosh's createCollection has the same effect as the
+// create command. With encryptedFields it also creates two collections and an index, which have
+// their own oplog entries and statements.
 func createCollectionAccepts(options object) bool {
 	if shapeOf(options) != plainObject {
 		return false
@@ -63,9 +61,9 @@ func createCollectionAccepts(options object) bool {
 	return true
 }
 
-// DropCollection drops a collection or a view. Options are those it had, nil
-// where they are not known: mongosh's drop takes a collection's encrypted
-// companions too, so that one with encryptedFields is dropped by command.
+// DropCollection returns the statement that drops a collection or a view. options are those of
+// the collection, nil if not known: a collection with encryptedFields is dropped by command,
+// because mongosh's drop would also drop its metadata collections.
 func DropCollection(db, coll string, options bson.Raw) string {
 	t := longTarget(db, coll)
 	stored, _ := parse(options)

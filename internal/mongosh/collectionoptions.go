@@ -8,8 +8,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// minimalOptions reads a collection's stored options and leaves out what the
-// create command refuses or derives. ok is false where they are malformed.
+// minimalOptions returns a collection's stored options without those that the create command
+// refuses or derives. ok is false if they are malformed.
 func minimalOptions(options bson.Raw) (minimal object, ok bool) {
 	if len(options) == 0 {
 		return nil, true
@@ -49,8 +49,8 @@ func collectionOption(key string, v bson.RawValue) node {
 	return relax(row.Accepted(v))
 }
 
-// isAppMetadata recognises a storageEngine that the server wrote to keep notes
-// of its own: {wiredTiger: {configString: "app_metadata=…"}}.
+// isAppMetadata recognises a storageEngine in which the server stores internal metadata:
+// {wiredTiger: {configString: "app_metadata=…"}}.
 func isAppMetadata(v bson.RawValue) bool {
 	engine, ok := v.DocumentOK()
 	if !ok {
@@ -64,7 +64,7 @@ func isAppMetadata(v bson.RawValue) bool {
 	return ok && strings.HasPrefix(s, "app_metadata=")
 }
 
-// minimalTimeSeries leaves out the span that follows from the granularity.
+// minimalTimeSeries omits the bucket span that the granularity implies.
 func minimalTimeSeries(v bson.RawValue) node {
 	stored, ok := nested(v)
 	if !ok {
@@ -83,8 +83,8 @@ func minimalTimeSeries(v bson.RawValue) node {
 	return minimal
 }
 
-// minimalClusteredIndex leaves out the version, 2 in every server that has
-// clustered collections, and the name that create uses by default.
+// minimalClusteredIndex omits the version, which is 2 in every server with clustered collections,
+// and the default name.
 func minimalClusteredIndex(v bson.RawValue) node {
 	stored, ok := nested(v)
 	if !ok {

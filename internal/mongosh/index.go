@@ -6,18 +6,18 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// CreateIndex creates the index of that spec, as the catalog or the oplog has
-// it:
+// CreateIndex returns the statement that creates an index with a spec from the catalog or the
+// oplog:
 //
 //	db.getSiblingDB('banking_db').getCollection('transactions').createIndex({amount: 1}, {name: 'amount_idx'})
 //
-// What the server fills in by itself is left out. On a collection with a
-// default collation see WithSimpleCollation.
+// Fields that the server adds are omitted. For a collection with a default collation see
+// WithSimpleCollation.
 func CreateIndex(db, coll string, spec bson.Raw) string {
 	return longTarget(db, coll).createIndex(spec)
 }
 
-// ShortCreateIndex is CreateIndex for a shell that is in the database already:
+// ShortCreateIndex is CreateIndex for a shell that uses the database already:
 //
 //	db.transactions.createIndex({amount: 1}, {name: 'amount_idx'})
 func ShortCreateIndex(coll string, spec bson.Raw) string {
@@ -37,9 +37,9 @@ func (t target) createIndex(spec bson.Raw) string {
 	return t.command(object{{"createIndexes", text(t.name)}, {"indexes", list{index}}})
 }
 
-// createIndexAccepts reports whether mongosh's createIndex passes all options on.
-// Its driver silently drops those it does not know (v and prepareUnique among
-// them), and takes an index key that is a Map for an empty one.
+// createIndexAccepts reports whether mongosh's createIndex sends all options. Its driver silently
+// drops unknown ones (v and prepareUnique among them), and sends an index key that is a Map as
+// an empty document.
 func createIndexAccepts(options object) bool {
 	for _, f := range options {
 		if !option.Index(f.key).Helper {
@@ -49,8 +49,8 @@ func createIndexAccepts(options object) bool {
 	return true
 }
 
-// DropIndex drops one index by its name. No statement is generated for the name
-// "*", which no index has and which means all of them.
+// DropIndex returns the statement that drops an index by its name. No statement is generated for
+// the name "*", which means all indexes.
 func DropIndex(db, coll, name string) string {
 	if !expressible(name) || name == "*" {
 		return ""

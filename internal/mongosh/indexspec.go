@@ -13,8 +13,8 @@ type indexDefinition struct {
 	options object // without the name
 }
 
-// minimalIndex reads a stored index spec. ok is false where it is malformed, lacks a key
-// or a name, or has a value that no createIndex accepts.
+// minimalIndex reads a stored index spec. ok is false if it is malformed, lacks a key or a name,
+// or has a value that createIndex does not accept.
 func minimalIndex(spec bson.Raw) (def indexDefinition, ok bool) {
 	fields, ok := parse(spec)
 	if !ok {
@@ -37,8 +37,8 @@ func minimalIndex(spec bson.Raw) (def indexDefinition, ok bool) {
 	return def, true
 }
 
-// indexKey turns the stored form of a text index, _fts and _ftsx with the
-// fields in weights, back into the fields in their place.
+// indexKey converts the stored form of a text index, _fts and _ftsx with the fields in weights,
+// to the user's fields.
 func indexKey(stored, weights object) object {
 	var key object
 	for _, f := range stored {
@@ -65,7 +65,7 @@ func weightsOf(spec object) object {
 	return weights
 }
 
-// indexOptions leaves out what the server adds or no longer heeds.
+// indexOptions returns the options without those that the server adds or ignores.
 func indexOptions(spec, key object) object {
 	var options object
 	for _, f := range spec {
@@ -88,7 +88,7 @@ func indexOptions(spec, key object) object {
 	return options
 }
 
-// isImplied reports whether an index of that key has the value by itself.
+// isImplied reports whether the value is the default for an index with this key.
 func isImplied(row option.Option, v bson.RawValue, key object) bool {
 	if row.ImpliedBy != "" && !key.holds(row.ImpliedBy) {
 		return false
@@ -100,7 +100,7 @@ func isImplied(row option.Option, v bson.RawValue, key object) bool {
 	return ok && isNumber(row.Accepted(v), int64(n))
 }
 
-// holds reports whether one of the key's fields is of that kind.
+// holds reports whether one of the key's fields has this kind.
 func (o object) holds(kind string) bool {
 	for _, f := range o {
 		if isString(f.stored(), kind) {
@@ -110,7 +110,7 @@ func (o object) holds(kind string) bool {
 	return false
 }
 
-// heavyFields are the weights that are not 1, nil where all are.
+// heavyFields returns the weights that are not 1; nil if all are.
 func heavyFields(weights bson.RawValue) node {
 	fields, ok := nested(weights)
 	if !ok {

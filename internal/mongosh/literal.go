@@ -11,12 +11,12 @@ import (
 // 200 levels.
 const maxDepth = 250
 
-// Literal returns v as JavaScript that mongosh evaluates to the same BSON
-// value, types kept. Where exact is false there is no such text, and what is
-// returned is the nearest that a person can read: it must not be run.
+// Literal returns v as JavaScript that mongosh evaluates to the same BSON value, with its types.
+// If exact is false there is no such text: the result is a readable approximation that must not
+// be run.
 //
-// Exact means equal in every byte, with two exceptions: the options of a
-// regular expression come in alphabetical order, and every NaN is the same NaN.
+// Exact means equal in every byte, with two exceptions: the options of a regular expression are
+// sorted alphabetically, and every NaN is the same NaN.
 func Literal(v bson.RawValue) (text string, exact bool) {
 	var w writer
 	w.value(v)
@@ -34,7 +34,7 @@ func Document(doc bson.Raw) (text string, exact bool) {
 type writer struct {
 	b     strings.Builder
 	depth int
-	lossy bool // something could not be expressed exactly
+	lossy bool // a value could not be expressed exactly
 }
 
 func (w *writer) result() (text string, exact bool) {
@@ -73,8 +73,8 @@ func (w *writer) object(fields object) {
 		w.pairs(fields)
 		w.text(")")
 	case repeatedKeys:
-		// A Map has no room for a second entry of one key, but whoever
-		// serialises it calls its method entries, which may return more.
+		// A Map cannot have two entries with the same key, but the serializer calls its
+		// method entries, which may return more.
 		w.text("Object.assign(new Map(), {entries: Array.prototype.values.bind(")
 		w.pairs(fields)
 		w.text(")})")
@@ -98,7 +98,7 @@ func (w *writer) plain(fields object) {
 func (w *writer) key(key string) {
 	switch {
 	case key == "__proto__":
-		// Written plainly it would set the object's prototype.
+		// Without brackets it would set the object's prototype.
 		w.text("['__proto__']")
 	case isIdentifier(key):
 		w.text(key)

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// dbMembers are the properties of mongosh's db object, those it inherits
-// included: db.<name> is one of them, not a collection. Names that begin with
-// an underscore are not listed, mongosh takes none of them for a collection.
+// dbMembers are the properties of mongosh's db object, including inherited ones: db.<name> is one
+// of them, not a collection. Names that begin with an underscore are not listed, because mongosh
+// does not resolve any of them to a collection.
 //
-// Had from mongosh 2.12.0 by walking the prototype chain of db; 2.0.0 has the
-// same. A test compares them with the installed mongosh.
+// They were read from mongosh 2.12.0 by walking the prototype chain of db; 2.0.0 has the same. A
+// test compares them with the installed mongosh.
 const dbMembers = `
 	adminCommand aggregate auth changeUserPassword checkMetadataConsistency cloneCollection
 	cloneDatabase commandHelp constructor copyDatabase createCollection createEncryptedCollection

@@ -8,9 +8,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// ModifyCollection makes the changes of a collMod: its oplog entry's o, or any
-// document of collMod's parameters. There is no statement where it holds
-// nothing that a user types.
+// ModifyCollection returns the statement for the parameters of a collMod, such as the o of its
+// oplog entry. No statement is generated if all parameters are internal.
 //
 //	db.getSiblingDB('banking_db').runCommand({collMod: 'payments', index: {name: 'amount_idx', hidden: true}})
 func ModifyCollection(db, coll string, changes bson.Raw) string {
@@ -36,7 +35,7 @@ func collModParameters(changes bson.Raw) (parameters object, ok bool) {
 	return parameters, true
 }
 
-// collModValue is what the newest server accepts for a parameter.
+// collModValue returns the value that the newest server accepts for a parameter.
 func collModValue(parameter string, v bson.RawValue) node {
 	switch parameter {
 	case "index":
@@ -57,8 +56,8 @@ func collModValue(parameter string, v bson.RawValue) node {
 	return relax(row.Accepted(v))
 }
 
-// ConvertToCapped makes a collection capped, with the size in the options it
-// has afterwards.
+// ConvertToCapped returns the statement that converts a collection to capped; options are those
+// afterwards.
 func ConvertToCapped(db, coll string, options bson.Raw) string {
 	return longTarget(db, coll).convertToCapped(options)
 }

@@ -2,24 +2,22 @@ package mongosh
 
 import "strings"
 
-// DB is the expression for a database, from wherever the shell is:
-// db.getSiblingDB('banking_db'). mongosh takes every name that a server does;
-// early versions of 2 refuse those that every JavaScript object has a property
-// by, such as constructor.
+// DB returns the expression for a database, in any current database:
+// db.getSiblingDB('banking_db'). mongosh accepts every name that a server does; early versions
+// of 2 refuse names of properties of every JavaScript object, such as constructor.
 func DB(name string) string {
 	return "db.getSiblingDB(" + Quote(name) + ")"
 }
 
-// Collection is the expression for a collection, from wherever the shell is:
-// db.getSiblingDB('banking_db').getCollection('payments'). mongosh refuses
-// names with a $, which old servers allow; the statements of this package then
-// go by runCommand.
+// Collection returns the expression for a collection, in any current database:
+// db.getSiblingDB('banking_db').getCollection('payments'). mongosh refuses names with a $, which
+// old servers allow; the statements of this package then use runCommand.
 func Collection(db, coll string) string {
 	return DB(db) + getCollection(coll)
 }
 
-// ShortCollection is the expression for a collection of the database that the
-// shell is in: db.payments where that works, else db.getCollection('…').
+// ShortCollection returns the expression for a collection of the current database: db.payments if
+// that is possible, else db.getCollection('…').
 func ShortCollection(coll string) string {
 	if isIdentifier(coll) && !isMember(coll) && coll[0] != '_' && !strings.Contains(coll, "$") {
 		return "db." + coll

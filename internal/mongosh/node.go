@@ -8,12 +8,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// node is something that a writer can write: a value as the server holds it,
-// or a piece of a statement put together here.
+// node is something that a writer can write: a stored value, or a part of a statement.
 type node interface{ write(w *writer) }
 
 type (
-	// raw is a BSON value, its type kept.
+	// raw is a BSON value with its type.
 	raw bson.RawValue
 	// object is a document.
 	object []field
@@ -50,8 +49,8 @@ func (l list) write(w *writer) {
 	w.text("]")
 }
 
-// parse splits a document. ok is false where it is malformed; the fields read
-// until then are included.
+// parse splits a document. ok is false if it is malformed; the fields read until then are
+// included.
 func parse(doc bson.Raw) (fields object, ok bool) {
 	if !ends(doc) {
 		return nil, false
@@ -77,8 +76,8 @@ func nested(v bson.RawValue) (fields object, ok bool) {
 	return parse(doc)
 }
 
-// ends reports whether the document has the length that it declares and ends with its zero byte;
-// the driver reads one that is not.
+// ends reports whether the document has its declared length and ends with a zero byte, which the
+// driver does not check.
 func ends(doc bson.Raw) bool {
 	return len(doc) >= 5 && int64(binary.LittleEndian.Uint32(doc)) == int64(len(doc)) && doc[len(doc)-1] == 0
 }
@@ -89,7 +88,7 @@ func (f field) stored() bson.RawValue {
 	return bson.RawValue(v)
 }
 
-// find returns the first field of that name.
+// find returns the first field with this name.
 func (o object) find(key string) (node, bool) {
 	i := slices.IndexFunc(o, func(f field) bool { return f.key == key })
 	if i < 0 {
@@ -103,7 +102,7 @@ func (o object) has(key string) bool {
 	return ok
 }
 
-// get returns the value of the first field of that name.
+// get returns the value of the first field with this name.
 func (o object) get(key string) (bson.RawValue, bool) {
 	for _, f := range o {
 		if f.key == key {

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Quote returns s as a JavaScript string literal in single quotes. All that
-// is not printable is escaped: line ends, control characters, the separators
-// U+2028 and U+2029, marks that turn the direction of text around. Bytes that
-// are no UTF-8 become U+FFFD, since a JavaScript string cannot hold them.
+// Quote returns s as a JavaScript string literal in single quotes. Characters that are not
+// printable are escaped: line ends, control characters, the separators U+2028 and U+2029,
+// bidirectional text marks. Bytes that are not UTF-8 become U+FFFD, since a JavaScript string
+// cannot contain them.
 func Quote(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 2)
@@ -43,8 +43,8 @@ func writeEscaped(b *strings.Builder, r rune) {
 	}
 }
 
-// isIdentifier reports whether s is valid as an unquoted property name. Names
-// beyond ASCII may too in JavaScript, but they read no worse in quotes.
+// isIdentifier reports whether s is written as an unquoted property name. JavaScript also allows
+// names beyond ASCII, which are quoted here.
 func isIdentifier(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -56,12 +56,12 @@ func isIdentifier(s string) bool {
 	return s != ""
 }
 
-// integerKey reads a key that JavaScript may take for an array index. Objects
-// enumerate such keys first and in ascending order, wherever they were written.
+// integerKey parses a key that JavaScript may treat as an array index. Objects enumerate such
+// keys first and in ascending order, regardless of where they were written.
 func integerKey(s string) (uint64, bool) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
-		// A longer run of digits is an ordinary name to every engine.
+		// Engines treat a longer run of digits as an ordinary name.
 		return 0, false
 	}
 	return n, strconv.FormatUint(n, 10) == s

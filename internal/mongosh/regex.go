@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// serverOptions are the letters that mongosh's BSONRegExp takes.
+// serverOptions are the letters that mongosh's BSONRegExp accepts.
 const serverOptions = "imlsux"
 
-// regex writes /pattern/ where JavaScript certainly reads the pattern as it
-// is, and a BSONRegExp elsewhere. JavaScript knows only i and m of the server's
-// options by the same letter.
+// regex writes /pattern/ if JavaScript certainly reads the pattern unchanged, and a BSONRegExp
+// otherwise. Of the server's options, only i and m have the same letter in JavaScript.
 func (w *writer) regex(pattern, options string) {
 	if strings.Trim(options, "im") == "" && !repeats(options) && isPlainPattern(pattern) {
 		w.text("/" + pattern + "/" + sorted(options))
@@ -43,14 +42,12 @@ func repeats(options string) bool {
 	return false
 }
 
-// Constructs that Go's parser takes and JavaScript does not, or the other way
-// round in meaning: groups with (?, escapes by letter other than the common
-// classes, POSIX classes, a class whose first character is ], and a repetition of
-// ^, $, \b or \B.
+// unplainPattern matches constructs that Go's parser accepts and JavaScript does not, or that
+// have another meaning there: groups with (?, escapes by letter other than the common classes,
+// POSIX classes, a class whose first character is ], and a repetition of ^, $, \b or \B.
 var unplainPattern = regexp.MustCompile(`\(\?|\[:|\[\^?\]|\\[^dDwWsSbB.^$*+?()\[\]{}|\-]|(?:\^|\$|\\[bB])[*+?{]`)
 
-// isPlainPattern is careful, not complete: a pattern that is refused here is
-// written as a string.
+// isPlainPattern is conservative: a pattern for which it returns false is written as a string.
 func isPlainPattern(pattern string) bool {
 	for i := 0; i < len(pattern); i++ {
 		if c := pattern[i]; c < ' ' || c > '~' || c == '/' {

@@ -6,13 +6,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// maxExact is the largest integer up to which a double holds every one.
+// maxExact is the largest integer up to which a double can represent every integer.
 const maxExact = 1 << 53
 
-// relax writes a whole number without its type: {amount: 1} for the
-// 1.0 of an old shell and the 1L of Java. For values that the server reads as
-// numbers: index directions, sizes, seconds. In expressions of the user's own
-// (validators, filters, pipelines) types are kept.
+// relax returns an integer without its type: {amount: 1} for the 1.0 of an old shell and the 1L
+// of Java. It is used for values that the server reads as numbers: index directions, sizes,
+// seconds. In users' expressions (validators, filters, pipelines) types are kept.
 func relax(v bson.RawValue) node {
 	if n, ok := wholeNumber(v); ok {
 		return integer(n)
@@ -40,7 +39,7 @@ func wholeNumber(v bson.RawValue) (int64, bool) {
 	return 0, false
 }
 
-// relaxed relaxes a number, or the numbers that a document holds.
+// relaxed relaxes a number, or the numbers in a document.
 func relaxed(v bson.RawValue) node {
 	fields, ok := nested(v)
 	if !ok {

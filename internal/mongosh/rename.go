@@ -1,15 +1,15 @@
 package mongosh
 
-// RenameCollection renames within a database, where there is no collection of
-// the new name. Swap the names for the statement that takes it back.
+// RenameCollection returns the statement that renames within a database, if no collection has the
+// new name. Swap the names for the statement that reverts it.
 //
 //	db.getSiblingDB('banking_db').getCollection('payments').renameCollection('transfers')
 func RenameCollection(db, from, to string) string {
 	return rename(db, from, to, nil)
 }
 
-// RenameCollectionOver renames within a database and drops what has the new
-// name, where there is such a collection.
+// RenameCollectionOver returns the statement that renames within a database and drops an existing
+// collection with the new name.
 func RenameCollectionOver(db, from, to string) string {
 	return rename(db, from, to, list{boolean(true)})
 }
@@ -29,7 +29,7 @@ func rename(db, from, to string, dropTarget list) string {
 	return t.call("db", "adminCommand", command)
 }
 
-// DropDatabase drops a database with all that is in it.
+// DropDatabase returns the statement that drops a database with its collections.
 func DropDatabase(db string) string {
 	t := longTarget(db, "any")
 	return t.call(t.db, "dropDatabase")

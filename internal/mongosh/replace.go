@@ -6,15 +6,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Definition is a collection's options, nil for none, and its index specs; the
-// index on _id may be among them or not.
+// Definition is a collection's options, nil for none, and its index specs, with or without the
+// index on _id.
 type Definition struct {
 	Options bson.Raw
 	Indexes []bson.Raw
 }
 
-// ReplaceCollection drops a collection and creates it again, in as many
-// statements as that takes, on one line.
+// ReplaceCollection returns the statements, on one line, that drop and recreate a collection.
 func ReplaceCollection(db, coll string, after Definition) string {
 	stored, _ := parse(after.Options)
 	_, collated := stored.get("collation")

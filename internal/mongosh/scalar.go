@@ -14,8 +14,8 @@ import (
 // maxDate is the last millisecond, on either side of 1970, of a JavaScript Date.
 const maxDate = 8_640_000_000_000_000
 
-// value writes any BSON value. Each writer reports whether v held what its
-// type promises; bytes that are cut short are written as null.
+// value writes any BSON value. Each writer reports whether v is a valid value of its type;
+// truncated bytes are written as null.
 func (w *writer) value(v bson.RawValue) {
 	if !w.container(v) && !w.number(v) && !w.scalar(v) && !w.legacy(v) {
 		w.lossy = true
@@ -41,8 +41,8 @@ func (w *writer) container(v bson.RawValue) bool {
 	return false
 }
 
-// number keeps the four numeric types apart. mongosh sends a JavaScript number
-// as an int32 where it is one, and as a double otherwise.
+// number preserves the four numeric types. mongosh sends a JavaScript number as an int32 if
+// possible, and as a double otherwise.
 func (w *writer) number(v bson.RawValue) bool {
 	switch v.Type {
 	case bson.TypeInt32:
@@ -67,7 +67,7 @@ func (w *writer) number(v bson.RawValue) bool {
 	return false
 }
 
-// decimal is written as text, which does not preserve every pattern of bits.
+// decimal writes the value as a string, which does not preserve every bit pattern.
 func (w *writer) decimal(d bson.Decimal128) {
 	if again, err := bson.ParseDecimal128(d.String()); err != nil || again != d {
 		w.lossy = true
@@ -141,8 +141,7 @@ func (w *writer) scalar(v bson.RawValue) bool {
 	return false
 }
 
-// legacy writes the types that scripts hold, and those that no driver of
-// today sends.
+// legacy writes the types of scripts, and those that current drivers do not send.
 func (w *writer) legacy(v bson.RawValue) bool {
 	switch v.Type {
 	case bson.TypeRegex:

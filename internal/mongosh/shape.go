@@ -1,13 +1,12 @@
 package mongosh
 
-// shape is the kind of JavaScript value that holds a document's keys in the
-// document's own order.
+// shape is the kind of JavaScript value that preserves the order of a document's keys.
 type shape int
 
 const (
 	plainObject  shape = iota
 	orderedMap         // the driver serialises a Map in insertion order, but not at a command's top
-	repeatedKeys       // a document may repeat a key, neither an object nor a Map can
+	repeatedKeys       // a document may repeat a key, which neither an object nor a Map can
 )
 
 func shapeOf(fields object) shape {
@@ -28,7 +27,7 @@ func shapeOf(fields object) shape {
 			last = n
 		}
 		if f.key == "_bsontype" {
-			// An object with this key is taken for one of the driver's own types.
+			// The driver treats an object with this key as one of its types.
 			ordered = false
 		}
 	}

@@ -6,11 +6,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// WithSimpleCollation returns the index spec with an explicit simple collation
-// where it has none. On a collection with a default collation a new index gets
-// that one by default, while the catalog shows an index with the
-// simple collation as one without: the statement for it has to say so. One of v: 1 never
-// gets a collation, and servers refuse to be told so.
+// WithSimpleCollation returns the index spec with an explicit simple collation if it has none.
+// On a collection with a default collation, a new index gets that collation, while an index with
+// the simple collation is listed without one: its statement must name it. An index with v: 1
+// never has a collation, and servers refuse to create one with it.
 func WithSimpleCollation(spec bson.Raw) bson.Raw {
 	fields, ok := parse(spec)
 	version, _ := fields.get("v")

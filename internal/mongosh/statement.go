@@ -5,14 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-// expressible reports whether a JavaScript string can hold the name, and whether
-// any server takes it.
+// expressible reports whether the name is valid in a JavaScript string and on servers.
 func expressible(name string) bool {
 	return name != "" && utf8.ValidString(name) && !strings.Contains(name, "\x00")
 }
 
-// target is where a statement acts: the expressions for the database and the
-// collection, and the bare name for commands.
+// target is the target of a statement: the expressions for the database and the collection, and
+// the collection's name for commands.
 type target struct {
 	db, collection string
 	name           string
@@ -27,8 +26,7 @@ func shortTarget(coll string) target {
 	return target{"db", ShortCollection(coll), coll, expressible(coll)}
 }
 
-// call writes receiver.method(arguments), or "" where one of them could not be
-// said exactly.
+// call returns receiver.method(arguments), or "" if an argument cannot be expressed exactly.
 func (t target) call(receiver, method string, arguments ...node) string {
 	var w writer
 	w.text(receiver + "." + method + "(")
@@ -46,8 +44,8 @@ func (t target) call(receiver, method string, arguments ...node) string {
 	return statement
 }
 
-// command writes db.runCommand({…}). The top of a command has to be an object,
-// not a Map: its keys are names of options, which no server has as integers.
+// command returns db.runCommand({…}). The top level of a command must be an object, not a Map;
+// its keys are option names, which are never integers.
 func (t target) command(fields object) string {
 	if shapeOf(fields) != plainObject {
 		return ""

@@ -6,21 +6,21 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// Modification is a collMod and what was there before it.
+// Modification is a collMod with the state before it.
 type Modification struct {
-	// Changes are the collMod's parameters, as its oplog entry's o has them.
+	// Changes are the collMod's parameters, in the form of its oplog entry's o.
 	Changes bson.Raw
-	// Options are the collection's options before, nil where unknown; they
-	// matter where a parameter other than index was changed.
+	// Options are the collection's options before, nil if unknown; they are used if a parameter
+	// other than index was changed.
 	Options bson.Raw
-	// Index is the index's spec before, or the part of it that was changed,
-	// nil where unknown; it matters where index was changed.
+	// Index is the index's spec before, or the changed part of it, nil if unknown; it is used if
+	// index was changed.
 	Index bson.Raw
 }
 
-// UndoModifyCollection takes a collMod back. There is no statement where part
-// of it cannot be taken back, or where doing so could delete documents: by
-// setting or shortening an expiry, by making a capped collection smaller.
+// UndoModifyCollection returns the statement that reverts a collMod. There is none if a part of
+// it cannot be reverted, or if that could delete documents: by setting or shortening an expiry,
+// or by shrinking a capped collection.
 //
 // A validator is added and removed with validationLevel "strict" and validationAction
 // "error" in the catalog, the defaults; collMod cannot remove those again.
@@ -46,8 +46,8 @@ func UndoModifyCollection(db, coll string, m Modification) string {
 	return longTarget(db, coll).command(undo)
 }
 
-// oldOption returns the parameter that restores the option, nil where there is none.
-// A time series' granularity only grows.
+// oldOption returns the parameter that restores the option, nil if there is none. The granularity
+// of a time series can only become coarser.
 func oldOption(change field, options object) node {
 	row := option.CollectionParameter(change.key)
 	old, had := options.get(row.Name)
@@ -60,8 +60,8 @@ func oldOption(change field, options object) node {
 	return oldValue(row, old, had)
 }
 
-// oldValue returns the value before, the one that removes the option where there was
-// none, and nil for an option that collMod cannot remove.
+// oldValue returns the value before; if there was none, the value that removes the option, or nil
+// if collMod cannot remove it.
 func oldValue(row option.Option, old bson.RawValue, had bool) node {
 	off, removable := row.OffValue()
 	switch {
@@ -77,7 +77,7 @@ func oldValue(row option.Option, old bson.RawValue, had bool) node {
 	return raw(bson.RawValue{Type: kind, Value: data})
 }
 
-// oldExpiry is nil where the old expiry is shorter than the new one.
+// oldExpiry returns nil if the old expiry is shorter than the new one.
 func oldExpiry(change field, row option.Option, old bson.RawValue, had bool) node {
 	if !had {
 		return text("off")
@@ -90,8 +90,8 @@ func oldExpiry(change field, row option.Option, old bson.RawValue, had bool) nod
 	return integer(before)
 }
 
-// oldLimit is nil where the old limit is lower than the new one, or was none,
-// which collMod cannot say.
+// oldLimit returns nil if the old limit is lower than the new one, or if there was none, which
+// collMod cannot restore.
 func oldLimit(change field, options object, row option.Option) node {
 	old, had := options.get(row.Name)
 	before, ok := row.Int64(old)
@@ -113,7 +113,7 @@ func changedNumber(change field) (int64, bool) {
 	return 0, false
 }
 
-// oldIndex is the index parameter that brings an index's options back.
+// oldIndex returns the index parameter that restores an index's options.
 func (m Modification) oldIndex() node {
 	before, known := parse(m.Index)
 	all, _ := parse(m.Changes)
@@ -143,6 +143,6 @@ func oldIndexOption(change field, before object) node {
 	if row.Limit && had {
 		return oldExpiry(change, row, old, had)
 	}
-	// A unique index remains unique, and a TTL index a TTL index: those have no Off.
+	// unique and expireAfterSeconds cannot be removed: they have no Off.
 	return oldValue(row, old, had)
 }

@@ -2,7 +2,7 @@ package mongosh
 
 import "go.mongodb.org/mongo-driver/v2/bson"
 
-// view is what listCollections and system.views say of one.
+// view is the definition of a view in listCollections and system.views.
 type view struct {
 	on        string
 	pipeline  node
@@ -28,8 +28,8 @@ func viewOf(definition bson.Raw) (v view, ok bool) {
 	return v, true
 }
 
-// CreateView creates a view of that definition: viewOn, pipeline and, where it
-// has one, collation; other fields are passed over.
+// CreateView returns the statement that creates a view with a definition: viewOn, pipeline and
+// collation, if any; other fields are ignored.
 //
 //	db.getSiblingDB('banking_db').createView('large', 'payments', [{$match: {amount: {$gt: 1000}}}])
 func CreateView(db, name string, definition bson.Raw) string {
@@ -45,8 +45,8 @@ func CreateView(db, name string, definition bson.Raw) string {
 	return t.call(t.db, "createView", arguments...)
 }
 
-// ModifyView returns a view that definition; its collation cannot change. With
-// the definition before it is the statement that takes a change back.
+// ModifyView returns the statement that gives a view a definition; its collation cannot change.
+// With the definition before, the statement reverts a change.
 func ModifyView(db, name string, definition bson.Raw) string {
 	v, ok := viewOf(definition)
 	if !ok {
@@ -56,12 +56,13 @@ func ModifyView(db, name string, definition bson.Raw) string {
 	return t.command(object{{"collMod", text(name)}, {"viewOn", text(v.on)}, {"pipeline", v.pipeline}})
 }
 
-// DropView drops a view. CreateView with its definition takes that back.
+// DropView returns the statement that drops a view. CreateView with its definition reverts it.
 func DropView(db, name string) string {
 	return DropCollection(db, name, nil)
 }
 
-// UndoCreateView drops a view, but nothing else that may have its name by then.
+// UndoCreateView returns the statement that drops a view, but not another object that may have
+// its name by then.
 func UndoCreateView(db, name string) string {
 	drop := DropView(db, name)
 	if drop == "" {

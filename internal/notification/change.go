@@ -8,36 +8,35 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Change is one schema change, as the person who made it would name it.
+// Change is one schema change, with the names that a user of the database uses.
 type Change struct {
 	Operation  Operation
 	Database   string
 	Collection string
-	// IndexName is set where the change is one of an index.
+	// IndexName is set for a change of an index.
 	IndexName string
 	// To is a rename's new name, a full namespace.
 	To string
 	// Collections are those that a DropDatabase dropped.
 	Collections []string
-	// Statement is the text that consumers show. Mongosh makes the same change
-	// again from any database; Undo takes it back where that needs no data. Both
-	// are empty where nothing can.
+	// Statement is the text that consumers show. Mongosh repeats the change from any
+	// database; Undo reverts it if no data is needed for that. Both are empty if no
+	// statement can do it.
 	Statement, Mongosh, Undo string
 	// Before and After are the definitions, collection options or index spec,
 	// where known.
 	Before, After bson.Raw
-	// Parameters are those of a collMod, an index's in a document "index"; Previous is
-	// what they changed: the options, or the fields of the index. Both are nil where not
-	// known. They decide the risk and are not stored.
+	// Parameters are those of a collMod, with an index's in a document "index". Previous has
+	// the options, or the fields of the index, before. Both are nil if not known. They
+	// determine the risk and are not stored.
 	Parameters, Previous bson.Raw
-	// Empty reports whether all that a drop removed is known to have held no documents.
+	// Empty is true if everything that a drop removed is known to have had no documents.
 	Empty bool
-	// New reports whether an index was built with its collection, or before that held
-	// documents.
+	// New is true if an index was created with its collection, or while that was empty.
 	New bool
 	// Cause is why an index build was aborted.
 	Cause bson.Raw
-	// Build is how long an index build took; zero where its start was not read.
+	// Build is how long an index build took; zero if its start was not read.
 	Build  time.Duration
 	UUID   oplog.UUID
 	OpTime oplog.OpTime
@@ -45,8 +44,8 @@ type Change struct {
 	Wall time.Time
 	// Ordinal counts the changes of one optime from 0, before any filter.
 	Ordinal int
-	// Command is the raw entry of an UnknownCommand, cut to fit; Truncated then
-	// names the fields that were cut.
+	// Command is the raw entry of an UnknownCommand, truncated to fit; Truncated then names
+	// the truncated fields.
 	Command   bson.Raw
 	Truncated []string
 }

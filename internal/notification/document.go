@@ -21,7 +21,7 @@ type Origin struct {
 	Shard oplog.Shard
 }
 
-// How a notification came to be, the values of its field source.
+// The origins of a notification: the values of its field source.
 const (
 	sourceOplog    = "oplog"
 	sourceSnapshot = "snapshot"
@@ -34,14 +34,14 @@ type Document struct {
 	Change   Change
 	Origin   Origin
 	Detected time.Time
-	// Actor is who made the change, zero where that is not known.
+	// Actor made the change; the zero value if not known.
 	Actor   actor.Actor
 	source  string
 	wall    time.Time
 	between Interval
 }
 
-// Interval is a part of the history that no oplog holds.
+// Interval is a part of the history that is in no oplog.
 type Interval struct{ From, To oplog.Moment }
 
 // NewDocument returns the notification of a change, read from the oplog and
@@ -54,8 +54,8 @@ func NewDocument(c Change, origin Origin, detected time.Time) Document {
 	}
 }
 
-// NewInferred returns the notification of a change that follows from a comparison of
-// catalogs: it happened at some time within the interval.
+// NewInferred returns the notification of a change that was inferred from a comparison of
+// catalogs: it was made at an unknown time within the interval.
 func NewInferred(c Change, between Interval, origin Origin, detected time.Time) Document {
 	return Document{
 		ID:     ID{Source: origin.Source, Kind: IDSnapshot, TS: between.To.TS, Ordinal: c.Ordinal}.String(),
@@ -74,16 +74,16 @@ func NewGap(between Interval, origin Origin, detected time.Time) Document {
 	}
 }
 
-// Notification is the document as the queue holds it, unprocessed.
+// Notification returns the document for the queue, unprocessed.
 func (d Document) Notification() bson.D {
 	return d.fields(bson.E{Key: "processed", Value: false})
 }
 
-// Wall is when the change took effect: for an inferred change and a gap, the end of the
+// Wall returns when the change took effect; for an inferred change and a gap, the end of the
 // interval.
 func (d Document) Wall() time.Time { return d.wall }
 
-// History is the same document as the audit holds it: it is never processed.
+// History returns the document for the history, without the field processed.
 func (d Document) History() bson.D { return d.fields() }
 
 // Clone returns a copy that shares no bytes with the oplog entry.
@@ -130,7 +130,7 @@ func (d Document) fields(more ...bson.E) bson.D {
 	return cutToFit(doc, c.Truncated)
 }
 
-// origin returns the fields that say when and from what the change was detected.
+// origin returns the fields with the time and the origin of the detection.
 func (d Document) origin() bson.D {
 	var doc bson.D
 	switch {

@@ -10,11 +10,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Rules are the text form of a filter: the one grammar of environment, flags and
-// receivers. Each list holds globs, where * matches any characters, dots too. An item
-// that begins with ! excludes; \! is a name that begins with !. A list selects what
-// matches one of its items, or everything if it only excludes, less what it excludes.
-// All lists must select a change. The zero value selects everything.
+// Rules are the text form of a filter: environment, flags and receivers have the same
+// syntax. Each list holds globs, where * matches any characters, including dots. An item
+// that begins with ! excludes; \! is a name that begins with !. A list selects what matches
+// one of its items (everything, if it only excludes) and none of its exclusions. A change
+// must be selected by all lists. The zero value selects everything.
 type Rules struct {
 	Operations, Namespaces, Risk, User, App []string
 }
@@ -24,8 +24,8 @@ type Filter struct {
 	operations, namespaces, risk, user, app choice
 }
 
-// NewFilter checks the rules: an item of Operations or Risk must match at least one that
-// exists. It returns a *RuleError for the first mistake.
+// NewFilter checks the rules: an item of Operations or Risk must match at least one existing
+// value. It returns a *RuleError for the first invalid item.
 func NewFilter(r Rules) (Filter, error) {
 	operations, err := closed("operations", upper(r.Operations), names(Operations()))
 	if err != nil {
@@ -41,9 +41,9 @@ func NewFilter(r Rules) (Filter, error) {
 	}, nil
 }
 
-// RuleError is an item that matches nothing that exists.
+// RuleError is returned for an item that matches no existing value.
 type RuleError struct {
-	// Field is the list, Item the item as it was written, Want what exists.
+	// Field is the list, Item the item as it was written, Want the existing values.
 	Field, Item string
 	Want        []string
 }
@@ -52,7 +52,7 @@ func (e *RuleError) Error() string {
 	return fmt.Sprintf("%s: %q matches none of %v", e.Field, e.Item, e.Want)
 }
 
-// Passes reports whether the filter selects a change, whose actor is not known.
+// Passes reports whether the filter selects a change whose actor is not known.
 func (f Filter) Passes(c Change) bool {
 	return f.selects(facts{
 		operation: c.Operation, risk: c.Risk(), namespaces: namespacesOf(c.Database, c.Collection, c.To),
@@ -104,8 +104,8 @@ func namespacesOf(database, collection, to string) []string {
 	return found
 }
 
-// selects applies the rules. HISTORY_GAP and UNKNOWN_COMMAND, and a risk that is not
-// known, pass unless they are excluded by name: what is not known must not be missed.
+// selects applies the rules. HISTORY_GAP, UNKNOWN_COMMAND and an unknown risk pass unless
+// they are excluded by name: the change could be one that the rules select.
 func (f Filter) selects(known facts) bool {
 	operation, level := string(known.operation), string(known.risk)
 	if f.operations.excludes(operation) || f.risk.excludes(level) {
@@ -143,7 +143,7 @@ func (f Filter) SelectRisks() []risk.Level {
 	})
 }
 
-// Globs splits a list of the grammar into the globs that it includes and excludes.
+// Globs splits a list into the globs that it includes and excludes.
 func Globs(items []string) (include, exclude []string) {
 	for _, item := range items {
 		if rest, ok := strings.CutPrefix(item, "!"); ok {
@@ -158,7 +158,7 @@ func Globs(items []string) (include, exclude []string) {
 	return include, exclude
 }
 
-// choice is one list.
+// choice is one parsed list.
 type choice struct{ include, exclude []*regexp.Regexp }
 
 func newChoice(items []string) choice {
@@ -166,7 +166,7 @@ func newChoice(items []string) choice {
 	return choice{include: globs(include), exclude: globs(exclude)}
 }
 
-// closed returns the choice of a list whose values are known.
+// closed returns the choice of a list with a fixed set of values.
 func closed(field string, items, values []string) (choice, error) {
 	for _, item := range items {
 		only := newChoice([]string{strings.TrimPrefix(item, "!")})
@@ -185,8 +185,8 @@ func (c choice) includes(values ...string) bool {
 
 func (c choice) excludes(values ...string) bool { return matchAny(c.exclude, values) }
 
-// excludesAll reports whether every value is excluded: of several users of a connection
-// any can be the one.
+// excludesAll reports whether every value is excluded: if a connection had several users, any
+// of them may have made the change.
 func (c choice) excludesAll(values []string) bool {
 	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !c.excludes(v) })
 }

@@ -10,8 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// IDKind is what a notification was derived from. Its value is the part of the _id
-// after the source.
+// IDKind is the origin of a notification. Its value is the part of the _id after the source.
 type IDKind string
 
 // The kinds of _ids that ddltail writes. Manual notifications have ObjectIds.
@@ -34,7 +33,7 @@ const (
 // 10 and 6 digits, so that the _ids of one source and kind sort in oplog order, and those
 // of changes before those of gaps and inferred changes.
 type ID struct {
-	// Source holds no colon.
+	// Source does not contain a colon.
 	Source string
 	Kind   IDKind
 	TS     bson.Timestamp
@@ -54,11 +53,11 @@ func (id ID) String() string {
 	return fmt.Sprintf("%s%s:%06d", prefix, Place(id.TS), id.Ordinal)
 }
 
-// Place returns T:I of a timestamp, padded so that it sorts.
+// Place returns T:I of a timestamp, padded so that the texts sort in oplog order.
 func Place(ts bson.Timestamp) string { return fmt.Sprintf("%010d:%010d", ts.T, ts.I) }
 
 // Short returns the form that tables print and `history show` accepts: without padding,
-// without an ordinal of 0, and without the source unless it is asked for.
+// without an ordinal of 0, and with the source only if withSource is true.
 func (id ID) Short(withSource bool) string {
 	var parts []string
 	if withSource {
@@ -74,10 +73,10 @@ func (id ID) Short(withSource bool) string {
 	return strings.Join(parts, ":")
 }
 
-// ErrNotID is returned for a text that is neither an _id of ddltail's nor its short form.
+// ErrNotID is returned for a text that is neither an _id written by ddltail nor a short form.
 var ErrNotID = errors.New("not the _id of a notification written by ddltail")
 
-// ParseID reads an _id or its short form. The source is empty where the text has none.
+// ParseID parses an _id or its short form. The source is empty if the text has none.
 func ParseID(text string) (ID, error) {
 	const form = `^(?:([A-Za-z0-9._-]+):)??(?:(gap|snapshot):)?(\d{1,10}):(\d{1,10})(?::(\d{1,6}))?$`
 	parts := regexp.MustCompile(form).FindStringSubmatch(text)

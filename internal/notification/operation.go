@@ -2,7 +2,7 @@ package notification
 
 import "slices"
 
-// Operation is what a notification says was done. Consumers read these names.
+// Operation is the kind of a change. Consumers rely on these names.
 type Operation string
 
 // The operations of notifications.

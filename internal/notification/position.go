@@ -9,8 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Position is the place of a notification in the order of delivery. It follows from fields
-// that never change, so every process that reads the notification derives the same.
+// Position is the place of a notification in the order of delivery. It is derived from fields
+// that never change, so that it is the same in every process.
 //
 // Positions are totally ordered: by second, then notifications written by ddltail before
 // those written by hand, then by increment and ordinal, then by _id.
@@ -26,9 +26,9 @@ type Position struct {
 	id bson.RawValue
 }
 
-// PositionOf returns the position of a notification document. A document whose _id is not
-// one that ddltail writes counts as written by hand: it has the second of its timestamp,
-// else of its ObjectId, else zero.
+// PositionOf returns the position of a notification document. A document whose _id was not
+// written by ddltail counts as written by hand: its second is that of its timestamp, or else
+// of its ObjectId, or else zero.
 func PositionOf(doc bson.Raw) Position {
 	p := Position{id: doc.Lookup("_id")}
 	if text, ok := p.id.StringValueOK(); ok {
@@ -49,7 +49,7 @@ func PositionOf(doc bson.Raw) Position {
 func (p Position) Manual() bool { return p.Source == "" }
 
 // Compare returns -1 if p is before other, 1 if it is after, and 0 only if both are
-// positions of one notification.
+// positions of the same notification.
 func (p Position) Compare(other Position) int {
 	return cmp.Or(
 		cmp.Compare(p.Second, other.Second),

@@ -29,8 +29,8 @@ func (o Operation) PossibleRisks() []risk.Level {
 	return []risk.Level{risk.Unknown}
 }
 
-// operationRisk lists the possible risks of an operation, and the reason. Where there are
-// several, refine returns that of a change.
+// operationRisk lists the possible risks of an operation, and the reason. If there are
+// several, refine selects one for a change.
 type operationRisk struct {
 	risks  []risk.Level
 	reason string
@@ -67,8 +67,8 @@ func unlessEmpty(c Change) risk.Level {
 	return risk.Destructive
 }
 
-// createIndexRisk returns the risk of a new index. An index hidden from its creation on
-// takes nothing away from queries.
+// createIndexRisk returns the risk of a new index. An index that is hidden at its creation
+// was never used by queries.
 func createIndexRisk(c Change) risk.Level {
 	level := risk.Routine
 	if c.New {
@@ -82,9 +82,9 @@ func createIndexRisk(c Change) risk.Level {
 	return level
 }
 
-// modifyRisk returns the most severe risk of the parameters of a collMod. Without
-// parameters it is the risk of the difference between the definitions, and not known
-// without those.
+// modifyRisk returns the most severe risk of the parameters of a collMod. Without parameters
+// it is the risk of the difference between the definitions; without definitions it is
+// unknown.
 func modifyRisk(c Change) risk.Level {
 	rows := option.CollectionOptions
 	parameters, previous := c.Parameters, c.Previous
@@ -109,7 +109,7 @@ func modifyRisk(c Change) risk.Level {
 	return level
 }
 
-// present returns an option of the definition after, null where it was removed.
+// present returns an option of the definition after; null if it was removed.
 func present(after, before bson.Raw, option string) bson.RawValue {
 	value := after.Lookup(option)
 	if value.IsZero() && !before.Lookup(option).IsZero() {
@@ -118,8 +118,8 @@ func present(after, before bson.Raw, option string) bson.RawValue {
 	return value
 }
 
-// RiskOf returns the risk of a stored notification: its field, or what the document
-// shows where an earlier release or a person wrote it without one.
+// RiskOf returns the risk of a stored notification: its field risk or, for notifications
+// without it (written by hand or by earlier releases), the risk derived from other fields.
 func RiskOf(doc bson.Raw) risk.Level {
 	text, _ := doc.Lookup("risk").StringValueOK()
 	if level := risk.Level(text); slices.Contains(risk.All(), level) {

@@ -24,8 +24,8 @@ const (
 // Object, Object2 and Raw share memory with the bytes given to Decode.
 type Entry struct {
 	OpTime OpTime
-	// Wall is the primary's clock when it wrote the entry; zero where the entry
-	// is an operation inside an applyOps, which has none of its own.
+	// Wall is the primary's clock when it wrote the entry; zero for an operation inside an
+	// applyOps, which has no time.
 	Wall time.Time
 	Op   string
 	// NS is "db.$cmd" for commands, "db.collection" for documents.
@@ -38,14 +38,13 @@ type Entry struct {
 	FromMigrate bool
 	// PrevOpTime links the entries of one transaction, from the last to the first.
 	PrevOpTime OpTime
-	// MultiOpType is set on 8.0's batched inserts, which look like transactions
-	// and are none.
+	// MultiOpType is set on 8.0's batched inserts, which look like transactions but are not.
 	MultiOpType int64
 	Raw         bson.Raw
 }
 
-// DecodeError names the entry that could not be decoded, and the cause. OpTime is zero
-// where not even that could be read.
+// DecodeError names the entry that could not be decoded, and the cause. OpTime is zero if it
+// could not be read either.
 type DecodeError struct {
 	OpTime OpTime
 	Field  string
@@ -94,8 +93,8 @@ func Decode(raw bson.Raw) (Entry, error) {
 	return e, nil
 }
 
-// Command returns a command's name and the value beside it, the first element of
-// "o". The name is empty where there is none.
+// Command returns a command's name and its value, the first element of "o". The name is empty
+// if there is none.
 func (e Entry) Command() (string, bson.RawValue) {
 	if e.Op != OpCommand {
 		return "", bson.RawValue{}
@@ -113,8 +112,8 @@ func (e Entry) Database() string {
 	return db
 }
 
-// fields reads typed fields of one document and keeps the first mistake. An
-// absent field is a zero value: which fields are required is up to the caller.
+// fields reads typed fields of one document and keeps the first error. An absent field is a
+// zero value; the caller decides which fields are required.
 type fields struct {
 	raw    bson.Raw
 	optime OpTime

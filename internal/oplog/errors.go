@@ -11,11 +11,10 @@ import (
 
 const codeMaxTimeMSExpired = 50
 
-// Reason is why a reader had to be opened again: one of a closed set, fit for a
-// metric's label.
+// Reason is why a reader had to be reopened, one of a closed set of metric labels.
 type Reason string
 
-// The reasons for opening a reader again.
+// The reasons for reopening a reader.
 const (
 	ReasonCursor       Reason = "cursor_lost"
 	ReasonMemberState  Reason = "member_state"
@@ -34,8 +33,7 @@ func Reasons() []Reason {
 	}
 }
 
-// codes returns the server's error codes that a read of the oplog meets, with what
-// each one means for the reader.
+// codes returns the server's error codes of oplog reads, with the reason that each one means.
 func codes() map[int32]Reason {
 	return map[int32]Reason{
 		43:    ReasonCursor,       // CursorNotFound: timed out, or the member restarted
@@ -55,15 +53,15 @@ func codes() map[int32]Reason {
 	}
 }
 
-// ErrOvertaken is returned if other members are far ahead of the one that is read from: cut
-// off from them, a member stops advancing without an error.
+// ErrOvertaken is returned if other members are far ahead of the one that is read: a member
+// that is cut off from them stops advancing without an error.
 var ErrOvertaken = errors.New("other members are far ahead")
 
-// ErrOutsidePreference ends the reading from a member that is not one of the preferred, so
-// that those are tried again.
-var ErrOutsidePreference = errors.New("it is outside the read preference; trying the preferred members again")
+// ErrOutsidePreference is returned to stop reading from a member outside the read preference,
+// so that the preferred members are tried again.
+var ErrOutsidePreference = errors.New("the member is outside the read preference; trying the preferred members again")
 
-// ReasonOf sorts an error of Open or Reader.Next.
+// ReasonOf classifies an error of Open or Reader.Next.
 func ReasonOf(err error) Reason {
 	var position *PositionError
 	var chain *ChainError
@@ -91,20 +89,18 @@ func ReasonOf(err error) Reason {
 type PositionError struct {
 	Host     string
 	Position OpTime
-	// Oldest and Head are the ends of what the member holds, the head as far as
-	// a majority has it.
+	// Oldest and Head are the oldest and the newest majority-committed entry of the member.
 	Oldest, Head OpTime
-	// FoundTerm is the term of the entry at the position's
-	// timestamp; zero where there is none.
+	// FoundTerm is the term of the entry at the position's timestamp; zero if there is none.
 	FoundTerm int64
 }
 
-// Another reports whether the member holds another history than the position's: entries
-// around it, and not this one.
+// Another reports whether the member's history differs from that of the position: it has
+// entries around the position, but not the entry itself.
 func (e *PositionError) Another() bool { return !e.Truncated() && !e.Lagging() }
 
-// Lagging reports whether the member may still reach the position: its head is before the
-// position. If it is the primary, it never will.
+// Lagging reports whether the member's head is before the position. Unless it is the primary,
+// the member may still reach it.
 func (e *PositionError) Lagging() bool { return e.Position.TS.After(e.Head.TS) }
 
 // Truncated reports whether the member's oplog begins after the position.
@@ -118,14 +114,14 @@ func (e *PositionError) Error() string {
 	case e.Lagging():
 		return fmt.Sprintf("%s: its newest majority-committed entry is %s", where, e.Head)
 	case e.FoundTerm != 0:
-		return fmt.Sprintf("%s: the entry there is of term %d: another history", where, e.FoundTerm)
+		return fmt.Sprintf("%s: the entry there has term %d: another history", where, e.FoundTerm)
 	default:
 		return where + ": another history"
 	}
 }
 
-// prove reads the entry at the position. A plain find from there would not say
-// that its start has been truncated.
+// prove verifies that the entry at the position exists. A plain find from there would not
+// report that its start has been truncated.
 func (m Member) prove(ctx context.Context, p OpTime) error {
 	found, ok, err := m.At(ctx, p.TS)
 	if err != nil {

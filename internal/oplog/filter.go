@@ -5,16 +5,16 @@ import "go.mongodb.org/mongo-driver/v2/bson"
 // viewsPattern finds the collection that holds a database's views.
 const viewsPattern = `\.system\.views$`
 
-// filter selects on the server what can hold a schema change, and little else,
-// among the entries within bounds.
+// filter selects, on the server, the entries within bounds that can contain a schema change,
+// and few others.
 //
-// Each clause matches one form in which DDL is written:
+// Each clause matches one form of DDL in the oplog:
 //
-//   - a command of its own, or the commit or abort of a prepared transaction;
+//   - a separate command, or the commit or abort of a prepared transaction;
 //   - an applyOps with a command among its operations;
-//   - the last entry of a transaction too large for one, whatever it holds, since
-//     the DDL may be in an earlier entry (8.0's batched inserts look the same
-//     and carry multiOpType);
+//   - the last entry of a transaction that is too large for one entry, regardless of its
+//     content, since the DDL may be in an earlier entry (8.0's batched inserts look the
+//     same and have multiOpType);
 //   - an applyOps outside a transaction that writes views;
 //   - a view, which is a document in system.views;
 //   - on a shard, a no-op that reports what happened to a collection's sharding.

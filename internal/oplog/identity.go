@@ -7,8 +7,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// ReplicaSetID reads the id that a set is given when it is initiated, and that no
-// other has. Reading local.system.replset is a privilege of its own.
+// ReplicaSetID reads the unique id that a set gets when it is initiated. Reading
+// local.system.replset needs a separate privilege.
 func (m Member) ReplicaSetID(ctx context.Context) (bson.ObjectID, error) {
 	raw, err := m.run(ctx, database, bson.D{
 		{Key: "find", Value: "system.replset"},

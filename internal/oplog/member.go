@@ -14,11 +14,10 @@ const (
 	database   = "local"
 	collection = "oplog.rs"
 
-	// requestTimeout bounds one command on one member. A member that is stopped
-	// keeps its sockets open: without a bound the read would wait for ever.
+	// requestTimeout bounds one command on one member. A stopped process keeps its sockets
+	// open: without a timeout the read would never return.
 	requestTimeout = 30 * time.Second
-	// tailTimeout does so at the head, where there is little to scan and a second to
-	// wait for.
+	// tailTimeout is the same at the head, where a read waits about a second and scans little.
 	tailTimeout = 10 * time.Second
 )
 
@@ -33,13 +32,13 @@ type Member struct {
 
 // State is the state that a member reports.
 type State struct {
-	// Majority is the newest entry on this member that a majority has, Newest the newest
-	// of all, which may roll back.
+	// Majority is the newest majority-committed entry on this member, Newest its newest entry,
+	// which may roll back.
 	Majority, Newest OpTime
 	// Primary is true if it is the primary.
 	Primary bool
-	// Topology changes with every change of the member's state, so that two equal ones
-	// have no roll-back between them.
+	// Topology changes with every change of the member's state: if two are equal, there was no
+	// rollback in between.
 	Topology Topology
 }
 
@@ -50,16 +49,16 @@ type Topology struct {
 }
 
 // ErrNotReadable is returned for a member that is neither primary nor secondary, but in recovery,
-// roll-back or initial sync, or removed from the set. It may answer reads of its oplog
-// all the same, and never come to the next entry.
+// rollback or initial sync, or removed from the set. It may still answer reads of its oplog,
+// but not advance.
 var ErrNotReadable = errors.New("neither primary nor secondary")
 
-// State queries the member's state. The error wraps ErrNotReadable where it is in no
-// state to be read from.
+// State queries the member's state. The error wraps ErrNotReadable if the member cannot be
+// read in this state.
 func (m Member) State(ctx context.Context) (State, error) {
 	raw, err := m.run(ctx, "admin", bson.D{{Key: "hello", Value: 1}})
 	if err != nil {
-		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, err)
+		return State{}, fmt.Errorf("read the state of %s: %w", m.Host, err)
 	}
 	var hello struct {
 		Primary   bool     `bson:"isWritablePrimary"`
@@ -71,10 +70,10 @@ func (m Member) State(ctx context.Context) (State, error) {
 		} `bson:"lastWrite"`
 	}
 	if err := bson.Unmarshal(raw, &hello); err != nil {
-		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, err)
+		return State{}, fmt.Errorf("read the state of %s: %w", m.Host, err)
 	}
 	if !hello.Primary && !hello.Secondary {
-		return State{}, fmt.Errorf("ask %s for its state: %w", m.Host, ErrNotReadable)
+		return State{}, fmt.Errorf("read the state of %s: %w", m.Host, ErrNotReadable)
 	}
 	return State{
 		Majority: hello.LastWrite.Majority, Newest: hello.LastWrite.Newest,
@@ -82,7 +81,7 @@ func (m Member) State(ctx context.Context) (State, error) {
 	}, nil
 }
 
-// Head returns the newest entry on this member that a majority has, with State's errors.
+// Head returns the newest majority-committed entry on this member, with State's errors.
 func (m Member) Head(ctx context.Context) (OpTime, error) {
 	state, err := m.State(ctx)
 	return state.Majority, err
@@ -100,8 +99,7 @@ func (m Member) Oldest(ctx context.Context) (Entry, error) {
 	return e, nil
 }
 
-// At returns the entry with this very timestamp, without its "o", and whether
-// there is one.
+// At returns the entry with exactly this timestamp, without its "o", and whether there is one.
 func (m Member) At(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) {
 	e, ok, err := m.first(ctx, between(ts, ts))
 	if err != nil {
@@ -110,8 +108,8 @@ func (m Member) At(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) 
 	return e, ok, nil
 }
 
-// Fetch returns the entry with this very timestamp, its applyOps projected to what can
-// be DDL, and whether there is one.
+// Fetch returns the entry with exactly this timestamp, its applyOps projected to operations
+// that can be DDL, and whether there is one.
 func (m Member) Fetch(ctx context.Context, ts bson.Timestamp) (Entry, bool, error) {
 	raws, err := m.find(ctx, between(ts, ts), projection())
 	if err != nil {
@@ -184,8 +182,8 @@ func (m Member) run(ctx context.Context, db string, cmd bson.D) (bson.Raw, error
 	return m.runWithin(ctx, requestTimeout, db, cmd)
 }
 
-// runWithin bounds a command without a context deadline: from a deadline the driver
-// would make a maxTimeMS of its own beside the one that an awaitData getMore has.
+// runWithin bounds a command without a context deadline: from a deadline the driver would
+// derive a maxTimeMS in addition to the one that an awaitData getMore has.
 func (m Member) runWithin(ctx context.Context, limit time.Duration, db string, cmd bson.D) (bson.Raw, error) {
 	bounded, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

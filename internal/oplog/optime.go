@@ -1,8 +1,8 @@
 // Package oplog reads local.oplog.rs of one replica set member and decodes its
 // entries.
 //
-// What is pure (positions, decoding) is apart from what talks to a server
-// (Member, Reader), so that the detector can be a function of entries only.
+// Pure code (positions, decoding) is separate from code that uses a server (Member, Reader),
+// so that the detector is a function of entries only.
 package oplog
 
 import (
@@ -16,14 +16,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// OpTime names one entry of one history: the timestamp orders entries, the
-// term distinguishes what two primaries wrote at the same timestamp.
+// OpTime identifies one entry of one history: the timestamp orders entries, the term
+// distinguishes entries that two primaries wrote at the same timestamp.
 type OpTime struct {
 	TS   bson.Timestamp `bson:"ts"`
 	Term int64          `bson:"t"`
 }
 
-// IsZero reports whether no position was ever set.
+// IsZero reports whether the position is not set.
 func (o OpTime) IsZero() bool { return o.TS.IsZero() }
 
 // Compare orders by timestamp first, as the oplog itself does, then by term.
@@ -34,14 +34,14 @@ func (o OpTime) Compare(p OpTime) int {
 	return cmp.Compare(o.Term, p.Term)
 }
 
-// After reports whether o lies behind p in the oplog.
+// After reports whether o is after p in the oplog.
 func (o OpTime) After(p OpTime) bool { return o.Compare(p) > 0 }
 
-// Time is the second in which the entry was written, by the primary's clock.
+// Time returns the second in which the entry was written, on the primary's clock.
 func (o OpTime) Time() time.Time { return time.Unix(int64(o.TS.T), 0).UTC() }
 
-// Before is the last optime that lies before o, whether or not there is an entry:
-// what an entry at o sees is the state then.
+// Before returns the last optime before o, whether or not it has an entry: the state then is
+// the one to which an entry at o applies.
 func (o OpTime) Before() OpTime {
 	switch {
 	case o.TS.I > 0:
@@ -84,10 +84,10 @@ func ParseOpTime(s string) (OpTime, error) {
 	return OpTime{TS: bson.Timestamp{T: uint32(t), I: uint32(i)}, Term: term}, nil
 }
 
-// UUID is a collection's identity; the zero value means that none is known.
+// UUID identifies a collection; the zero value means that it is not known.
 type UUID [16]byte
 
-// IsZero reports whether no UUID is known.
+// IsZero reports whether the UUID is not known.
 func (u UUID) IsZero() bool { return u == UUID{} }
 
 // Binary returns the UUID as BSON stores it.

@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	// awaitTime is how long the server holds a getMore without a match. It is not a whole
-	// second: read at one phase of the second, the ordinals of the timestamps would always
-	// show the same part of what is written in a second.
+	// awaitTime is how long a getMore waits for a match. It is not a whole second: reads at
+	// the same phase of each second would always see the same part of a second's ordinals.
 	awaitTime = 700 * time.Millisecond
 	// pollTime is the shortest wait that a getMore of an awaitData cursor can request; 0
 	// means the server's default of a second.
@@ -17,22 +16,22 @@ const (
 	// worthPausing is how many entries must be expected within a pause: a getMore costs the
 	// server more than one wake-up of a waiting cursor.
 	worthPausing = 10
-	// ownWrites is about how many entries ddltail writes for a change that it has read.
+	// ownWrites is about how many oplog entries ddltail's own writes for one change cause.
 	ownWrites = 8
-	// calmAfter is how long little must be written before the cursor waits for data again.
+	// calmAfter is how long the write rate must be low before the cursor waits for data again.
 	calmAfter = 300 * time.Millisecond
 )
 
 // pace decides how a tailable cursor is read. The server wakes a cursor that waits for data
-// at every write, whether it matches or not, which slows the writers down. So the cursor waits for data
-// while little is written, and is read in intervals while much is.
+// at every write, whether it matches or not, which slows writers down. Therefore the cursor
+// waits for data at low write rates, and is read in intervals at high ones.
 type pace struct {
 	// target is the longest delay that a pause may add; 0 never pauses.
 	target time.Duration
-	// pausing is true while much is written; calm is for how long little has been.
+	// pausing is true while the write rate is high; calm is how long it has been low.
 	pausing bool
 	calm    time.Duration
-	// matched is the number of matches of the reading before.
+	// matched is the number of matches of the previous reading.
 	matched int
 }
 
@@ -40,7 +39,7 @@ type pace struct {
 type reading struct {
 	// from and to are how far the server has scanned before and after.
 	from, to bson.Timestamp
-	// took is the time since the reading before.
+	// took is the time since the previous reading.
 	took    time.Duration
 	matches int
 }
@@ -59,7 +58,7 @@ func (p pace) after(r reading) pace {
 	switch {
 	case p.target == 0:
 		return pace{}
-	case p.isMuch(least-own, r.took):
+	case p.isHigh(least-own, r.took):
 		next.pausing = true
 	case !p.pausing:
 	case !exact:
@@ -71,12 +70,12 @@ func (p pace) after(r reading) pace {
 	return next
 }
 
-// isMuch reports whether at this rate a pause spares enough wake-ups.
-func (p pace) isMuch(written int, took time.Duration) bool {
+// isHigh reports whether a pause at this write rate saves enough wake-ups.
+func (p pace) isHigh(written int, took time.Duration) bool {
 	return written >= worthPausing && time.Duration(written) >= worthPausing*took/p.target
 }
 
-// next returns the next reading. Behind a match there may be more: it is not paused before.
+// next returns the next reading. There is no pause after a match, because more may follow.
 func (p pace) next() step {
 	switch {
 	case !p.pausing:
@@ -88,9 +87,9 @@ func (p pace) next() step {
 	return step{pause: p.target * 4 / 5, wait: pollTime}
 }
 
-// written returns how many entries were written at least between two positions, and whether
-// that is their number. The second part of a timestamp counts the entries of its second, so
-// that of a position in a later second only those of that second are known.
+// written returns the least number of entries that were written between two positions, and
+// whether it is exact. The increment of a timestamp counts the entries of its second: for a
+// position in a later second only the entries of that second are known.
 func (r reading) written() (least int, exact bool) {
 	if r.from.T == r.to.T {
 		return int(r.to.I - r.from.I), true

@@ -2,13 +2,13 @@ package oplog
 
 import "go.mongodb.org/mongo-driver/v2/bson"
 
-// projected is the one field in which an entry comes: a projection cannot give a
-// whole document and change a part of it (error 31249).
+// projected is the field that contains the entry: a projection cannot return a whole
+// document and change a part of it (error 31249).
 const projected = "entry"
 
-// projection leaves the documents of a transaction on the server: for an applyOps
-// only what can be DDL comes, commands and writes to views. find takes aggregation
-// expressions in a projection from 4.4 on.
+// projection leaves the documents of a transaction on the server: of an applyOps it returns
+// only commands and writes to views, which can be DDL. From 4.4 on find accepts aggregation
+// expressions in a projection.
 func projection() bson.D {
 	isDDL := bson.D{{Key: "$or", Value: bson.A{
 		bson.D{{Key: "$eq", Value: bson.A{"$$operation.op", OpCommand}}},
@@ -32,7 +32,7 @@ func projection() bson.D {
 	}}}}}
 }
 
-// unproject takes an entry out of its projection.
+// unproject returns the entry of a projection.
 func unproject(raw bson.Raw) bson.Raw {
 	if entry, ok := raw.Lookup(projected).DocumentOK(); ok {
 		return entry

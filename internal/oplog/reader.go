@@ -16,35 +16,34 @@ import (
 const (
 	// closeTimeout bounds closing the cursor on a member that may be down.
 	closeTimeout = 500 * time.Millisecond
-	// nearHead is how far behind the head a tailable cursor may start. Behind it
-	// lie windows, whose scans are short enough to report progress.
+	// nearHead is how far behind the head a tailable cursor may start. Older entries are read
+	// in windows, whose scans are short enough to report progress.
 	nearHead = 10 * time.Second
-	// idleLimit is the longest pause between two reads of a tailable cursor after
-	// which what has piled up is read in windows instead.
+	// idleLimit is the longest pause between two reads of a tailable cursor; after a longer
+	// one the accumulated entries are read in windows.
 	idleLimit = 30 * time.Second
 )
 
 // Batch is one reply of the server.
 type Batch struct {
-	// Entries match the filter and lie behind everything returned before. They
-	// are valid until the next call.
+	// Entries match the filter and come after all entries returned before. They are valid
+	// until the next call.
 	Entries []bson.Raw
-	// Scanned is how far the server has read, at or behind the last entry. Its
-	// term is not known: Member.At returns it.
+	// Scanned is how far the server has read: at or after the last entry. Its term is not
+	// known; Member.At returns it.
 	Scanned bson.Timestamp
 	// Head is the newest majority-committed entry at the start of a window, and
 	// zero while tailing.
 	Head OpTime
-	// Tailing is true if the reader follows the head.
+	// Tailing is true if the reader is at the head.
 	Tailing bool
-	// from is the member, for the earlier entries of a transaction.
+	// from reads earlier entries of a transaction, from the same member.
 	from Fetcher
 }
 
-// Units yields what took effect with each entry, in oplog order. An entry is decoded,
-// and its transaction assembled, only when it is asked for: one unit is in memory at a
-// time. With an error the unit holds the position alone; with a *DecodeError also the
-// entry as far as it could be decoded.
+// Units yields the unit of each entry, in oplog order. Entries are decoded, and transactions
+// assembled, during the iteration, so that only one unit is in memory. With an error the unit
+// has only the position; with a *DecodeError also the entry as far as it could be decoded.
 func (b Batch) Units(ctx context.Context) iter.Seq2[Unit, error] {
 	return func(yield func(Unit, error) bool) {
 		for _, raw := range b.Entries {
@@ -58,22 +57,22 @@ func (b Batch) Units(ctx context.Context) iter.Seq2[Unit, error] {
 // Start is where a Reader begins.
 type Start struct {
 	Position OpTime
-	// Inclusive includes the entry at Position: a first run that begins at
-	// the oldest entry has not read it yet.
+	// Inclusive includes the entry at Position, for a first run that begins at the oldest
+	// entry.
 	Inclusive bool
 	// Sharded includes the no-ops that a shard writes about its collections'
 	// sharding.
 	Sharded bool
-	// LatencyTarget is the longest delay that the reader may add at the head, where much is
-	// written: read less often, the member spends less on it. 0 is none.
+	// LatencyTarget is the longest delay that the reader may add at the head under heavy
+	// writes, so that reading costs the member less. 0 is none.
 	LatencyTarget time.Duration
 }
 
-// Reader reads the entries of one member that can hold schema changes, in oplog
-// order, majority-committed only: what can still roll back is never returned.
+// Reader reads the entries of one member that can contain schema changes, in oplog order. It
+// returns only majority-committed entries, which cannot roll back.
 //
-// It begins with windows bounded on both sides and continues with a tailable
-// cursor near the head. A Reader that failed is done for: open another.
+// It begins with windows bounded on both sides and continues with a tailable cursor near the
+// head. After an error a Reader cannot be used: open another one.
 type Reader struct {
 	member    Member
 	session   *mongo.Session
@@ -87,9 +86,9 @@ type Reader struct {
 	lastRead  time.Time
 }
 
-// Open proves that the member still holds the entry at the start's position,
-// with the same term, and returns a reader that continues from there. Where it does
-// not, the error is a *PositionError.
+// Open verifies that the member still has the entry at the start's position, with the same
+// term, and returns a reader that continues from there. If the entry is missing, the error is
+// a *PositionError.
 func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
 	if err := m.prove(ctx, start.Position); err != nil {
 		return nil, err
@@ -110,8 +109,8 @@ func Open(ctx context.Context, m Member, start Start) (*Reader, error) {
 	}, nil
 }
 
-// Next waits at most about a second for entries, or for the latency target, and returns what the server has
-// read by then, which can be none.
+// Next waits for entries for at most about a second, or for the latency target, and returns
+// what the server has read by then, which can be empty.
 func (r *Reader) Next(ctx context.Context) (Batch, error) {
 	if r.tailing && time.Since(r.lastRead) > idleLimit {
 		r.kill()
@@ -132,8 +131,8 @@ func (r *Reader) Next(ctx context.Context) (Batch, error) {
 	return r.startWindow(ctx, head)
 }
 
-// Close returns the cursor back to the server. It uses its own time, since the
-// caller's context is often the reason for closing.
+// Close closes the cursor on the server. It uses its own timeout, since the caller's context
+// has often ended.
 func (r *Reader) Close() {
 	r.kill()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
@@ -154,7 +153,7 @@ func (r *Reader) tail(ctx context.Context) (Batch, error) {
 	return b, nil
 }
 
-// startTail opens a tailable cursor. What it returns at once says nothing of the write rate.
+// startTail opens a tailable cursor. Its first reply does not indicate the write rate.
 func (r *Reader) startTail(ctx context.Context) (Batch, error) {
 	rep, err := r.read(ctx, r.find(bson.D{{Key: "$gte", Value: r.after}},
 		bson.E{Key: "tailable", Value: true}, bson.E{Key: "awaitData", Value: true}))
@@ -166,7 +165,7 @@ func (r *Reader) startTail(ctx context.Context) (Batch, error) {
 	return r.advance(rep), nil
 }
 
-// continueTail reads on as the pace says.
+// continueTail reads the cursor according to the pace.
 func (r *Reader) continueTail(ctx context.Context) (Batch, error) {
 	next := r.pace.next()
 	before, position := r.lastRead, r.after
@@ -184,9 +183,9 @@ func (r *Reader) continueTail(ctx context.Context) (Batch, error) {
 	return b, nil
 }
 
-// advance moves the reader past what a reply held. A tailable cursor begins at
-// the last position itself, so that the cursor has a record to begin at: that one, and
-// everything else that was returned before, is left out.
+// advance moves the reader past the entries of a reply. A tailable cursor begins at the last
+// position itself, because it needs a record to begin at: this entry, and all others that
+// were returned before, are omitted.
 func (r *Reader) advance(rep reply) Batch {
 	r.cursor = rep.cursor
 	b := Batch{Entries: rep.entries[:0], Scanned: r.after, from: r.member}
@@ -238,13 +237,13 @@ func (r *Reader) readWithin(ctx context.Context, limit time.Duration, cmd bson.D
 	return parseReply(raw)
 }
 
-// kill closes the cursor on the server: one that a cancelled read has left is
-// dead to us, and held by the server until its time-out.
+// kill closes the cursor on the server: after a cancelled read the cursor cannot be used, and
+// the server keeps it until its timeout.
 func (r *Reader) kill() {
 	if r.cursor != 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		// An answer would change nothing: the server drops the cursor by itself later.
+		// An error does not matter: the server closes the cursor later.
 		_ = r.member.Client.Database(database).RunCommand(mongo.NewSessionContext(ctx, r.session),
 			bson.D{{Key: "killCursors", Value: collection}, {Key: "cursors", Value: bson.A{r.cursor}}}).Err()
 	}

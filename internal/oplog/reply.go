@@ -7,12 +7,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// reply is what a find or a getMore on the oplog answered.
+// reply is the reply to a find or a getMore on the oplog.
 type reply struct {
 	cursor  int64
 	entries []bson.Raw
-	// scanned is how far the server has read, matches or not; zero where the
-	// reply does not say.
+	// scanned is how far the server has read, matches or not; zero if the reply does not
+	// contain it.
 	scanned bson.Timestamp
 }
 

@@ -134,8 +134,8 @@ func TestPositionError(t *testing.T) {
 	}{
 		{&PositionError{Position: optime(5, 1, 1), Oldest: optime(6, 1, 1), Head: optime(9, 1, 1)}, true, false, "its oplog begins at 6:1:1"},
 		{&PositionError{Position: optime(5, 2, 1), Oldest: optime(1, 1, 1), Head: optime(5, 1, 1)}, false, true, "newest majority-committed entry is 5:1:1"},
-		{&PositionError{Position: optime(5, 1, 1), Oldest: optime(1, 1, 1), Head: optime(9, 1, 2), FoundTerm: 2}, false, false, "of term 2: another history"},
-		{&PositionError{Position: optime(5, 1, 1), Oldest: optime(1, 1, 1), Head: optime(5, 1, 2), FoundTerm: 2}, false, false, "of term 2: another history"},
+		{&PositionError{Position: optime(5, 1, 1), Oldest: optime(1, 1, 1), Head: optime(9, 1, 2), FoundTerm: 2}, false, false, "has term 2: another history"},
+		{&PositionError{Position: optime(5, 1, 1), Oldest: optime(1, 1, 1), Head: optime(5, 1, 2), FoundTerm: 2}, false, false, "has term 2: another history"},
 		{&PositionError{Position: optime(5, 1, 1), Oldest: optime(1, 1, 1), Head: optime(9, 1, 1)}, false, false, "another history"},
 	} {
 		var e *PositionError

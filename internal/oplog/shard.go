@@ -18,7 +18,7 @@ type Shard struct {
 func (s Shard) IsZero() bool { return s == Shard{} }
 
 // Shard reads the identity that the set got when it was added to a cluster. Reading
-// admin.system.version is a privilege of its own.
+// admin.system.version needs a separate privilege.
 func (m Member) Shard(ctx context.Context) (Shard, error) {
 	raw, err := m.run(ctx, "admin", bson.D{
 		{Key: "find", Value: "system.version"},

@@ -10,11 +10,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Unit is what took effect at one optime: a single entry, or the operations of a
-// transaction in their order.
+// Unit is what was committed at one optime: a single entry, or the operations of a transaction
+// in order.
 type Unit struct {
-	// OpTime and Wall are taken from the entry that made it take effect: for a
-	// transaction, its last applyOps or its commitTransaction.
+	// OpTime and Wall are those of the entry that committed it: for a transaction, the last
+	// applyOps or the commitTransaction.
 	OpTime     OpTime
 	Wall       time.Time
 	Operations []Entry
@@ -31,13 +31,12 @@ type Fetcher interface {
 // ChainError is returned if the beginning of a transaction is no longer in the oplog of
 // the member that is read.
 type ChainError struct {
-	// End is the entry that made the transaction take effect, Missing the entry that was
-	// not found.
+	// End is the entry that committed the transaction, Missing the entry that was not found.
 	End, Missing OpTime
 }
 
 func (e *ChainError) Error() string {
-	return fmt.Sprintf("the transaction that took effect at %s began before the oldest entry: %s is gone", e.End, e.Missing)
+	return fmt.Sprintf("the transaction that was committed at %s began before the oldest entry: %s was truncated", e.End, e.Missing)
 }
 
 // unitOf decodes an entry and assembles its unit.
@@ -91,9 +90,9 @@ func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 	return u, nil
 }
 
-// endsTransaction reports whether the entry makes earlier ones take effect: the last
-// applyOps of a chain, or the commit of a prepared transaction. 8.0's batched
-// inserts are linked too, but each is complete in itself.
+// endsTransaction reports whether the entry commits earlier ones: the last applyOps of a chain,
+// or the commit of a prepared transaction. 8.0's batched inserts are linked too, but each is
+// complete.
 func (e Entry) endsTransaction() bool {
 	name, _ := e.Command()
 	switch name {
@@ -105,7 +104,7 @@ func (e Entry) endsTransaction() bool {
 	return false
 }
 
-// multiOpSeparate marks entries that are linked and do not belong together.
+// multiOpSeparate marks entries that are linked but do not belong together.
 const multiOpSeparate = 1
 
 // takesEffect reports whether an applyOps is committed by its own entry. A part of a chain

@@ -14,15 +14,15 @@ const (
 	firstSpan = 30 * time.Second
 	minSpan   = time.Second
 	maxSpan   = 24 * time.Hour
-	// A scan that matches nothing answers only at its end. These keep that end
-	// about a second away, regardless of the oplog's content.
+	// A scan without matches replies only at its end. These limits keep a scan at about a
+	// second, regardless of the oplog's content.
 	fastScan = 300 * time.Millisecond
 	slowScan = 1500 * time.Millisecond
 	scanCap  = 5 * time.Second
 )
 
-// window is a stretch of oplog read by one cursor that ends. Its span is oplog
-// time, and follows how long the last one took to read.
+// window is a bounded part of the oplog, read by one cursor. Its span is oplog time, adapted to
+// how long the previous window took to read.
 type window struct {
 	span  time.Duration
 	end   Entry
@@ -32,7 +32,7 @@ type window struct {
 
 func (w *window) open(cursor int64) bool { return cursor != 0 }
 
-// adapt makes the next span longer or shorter by how long this one took.
+// adapt adjusts the next span to how long this one took.
 func (w *window) adapt(took time.Duration) {
 	switch {
 	case took < fastScan:
@@ -66,8 +66,8 @@ func (r *Reader) continueWindow(ctx context.Context) (Batch, error) {
 	return r.finishWindow(r.read(ctx, r.getMore()))
 }
 
-// finishWindow takes a reply of the window's cursor. A scan over its time is no
-// failure: the next window, from where this one got, is shorter.
+// finishWindow processes a reply of the window's cursor. A scan that exceeds its time is not
+// an error: the next window starts where this one ended, and is shorter.
 func (r *Reader) finishWindow(rep reply, err error) (Batch, error) {
 	if isMaxTimeExpired(err) {
 		r.cursor = 0

@@ -14,11 +14,11 @@ const (
 	// emptyLimit bounds createIndexes on an empty collection, which may wait for a slot if the
 	// collection exists.
 	emptyLimit = 2 * time.Second
-	// retryEvery is how often a build that failed is tried again.
+	// retryEvery is how often a failed build is retried.
 	retryEvery = 10 * time.Minute
 )
 
-// Builder creates indexes in the background where that may take long.
+// Builder creates indexes in the background if that may take long.
 type Builder struct {
 	log *zap.Logger
 
@@ -39,8 +39,8 @@ func NewBuilder(log *zap.Logger) *Builder {
 	return &Builder{log: log, added: make(chan struct{}, 1)}
 }
 
-// Ensure creates the indexes that a collection lacks if it is empty and no build of others
-// is in the way; if not, Run does.
+// Ensure creates missing indexes if the collection is empty and no other index build delays
+// that; otherwise Run creates them.
 func (b *Builder) Ensure(ctx context.Context, coll *mongo.Collection, indexes ...Index) error {
 	missing, known, err := lacking(ctx, coll, indexes)
 	if err != nil {
@@ -58,7 +58,7 @@ func (b *Builder) Ensure(ctx context.Context, coll *mongo.Collection, indexes ..
 // createFast creates indexes if that needs no build, and returns those that it did not create.
 func (b *Builder) createFast(ctx context.Context, coll *mongo.Collection, missing []Index, known bool) ([]Index, error) {
 	empty, err := isEmpty(ctx, coll)
-	if err != nil || !empty && known { // if they exist, a server answers at once
+	if err != nil || !empty && known { // for existing indexes the server replies at once
 		return missing, err
 	}
 	// The driver sends the deadline, so that the server stops the build as well.
@@ -71,7 +71,7 @@ func (b *Builder) createFast(ctx context.Context, coll *mongo.Collection, missin
 	return nil, err
 }
 
-// record replaces what is known of some indexes of a collection: which of them are missing.
+// record stores which of some indexes of a collection are missing.
 func (b *Builder) record(coll *mongo.Collection, indexes, missing []Index) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

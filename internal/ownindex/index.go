@@ -2,8 +2,9 @@
 // index builds of others.
 //
 // A server runs few index builds at once (maxNumActiveUserIndexBuilds, 3); further ones wait
-// in the createIndexes command, for hours if need be. Only a createIndexes that creates the
-// collection, too, needs no build; one on an empty collection is as fast, but waits.
+// in the createIndexes command, possibly for hours. Only a createIndexes that also creates
+// the collection does not need a build; on an empty collection the build is fast, but may
+// have to wait.
 package ownindex
 
 import (
@@ -46,9 +47,36 @@ func Create(ctx context.Context, coll *mongo.Collection, indexes ...Index) error
 	return create(ctx, coll, missing)
 }
 
-// lacking returns the indexes that a collection does not have: all of them, and not known,
-// where the user may not list what it has.
+// NotCollectionError is returned for a view or a time series with the name of an own collection.
+type NotCollectionError struct{ Database, Name, Kind string }
+
+func (e NotCollectionError) Error() string {
+	return fmt.Sprintf("%s.%s is a %s; ddltail needs an ordinary collection", e.Database, e.Name, e.Kind)
+}
+
+// checkKind returns a NotCollectionError if the name is that of a view or a time series. An
+// error of the listing, which needs no privilege, is ignored: the next command reports it.
+func checkKind(ctx context.Context, coll *mongo.Collection) error {
+	specs, err := coll.Database().ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: coll.Name()}},
+		options.ListCollections().SetNameOnly(true).SetAuthorizedCollections(true))
+	if err != nil || len(specs) == 0 {
+		return nil //nolint:nilerr // the next command reports what is wrong with the server
+	}
+	switch kind := specs[0].Type; kind {
+	case "view":
+		return NotCollectionError{coll.Database().Name(), coll.Name(), kind}
+	case "timeseries":
+		return NotCollectionError{coll.Database().Name(), coll.Name(), "time series"}
+	}
+	return nil
+}
+
+// lacking returns the indexes that a collection does not have. If the user may not list the
+// collection's indexes, it returns all of them, and known is false.
 func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) (missing []Index, known bool, err error) {
+	if err := checkKind(ctx, coll); err != nil {
+		return nil, false, err
+	}
 	cur, err := coll.Indexes().List(ctx)
 	var specs []bson.Raw
 	if err == nil {
@@ -68,8 +96,8 @@ func lacking(ctx context.Context, coll *mongo.Collection, indexes []Index) (miss
 	return missing, true, nil
 }
 
-// in reports whether an index exists: of the same keys and, if it is partial or unique, with
-// the same filter and unique. Otherwise one with other options serves as well.
+// in reports whether an index exists: with the same keys and, if it is partial or unique, the
+// same filter and uniqueness. Other options may differ.
 func (i Index) in(specs []bson.Raw) bool {
 	for _, spec := range specs {
 		key, _ := spec.Lookup("key").DocumentOK()
@@ -107,9 +135,9 @@ func sameFilter(want bson.D, have bson.Raw) bool {
 	return err == nil && string(raw) == string(have)
 }
 
-// create runs createIndexes: once for all of them, since only the first one can create the
-// collection. Where an index of the same keys or
-// name has other options, that one is kept, and the others are created one by one.
+// create runs createIndexes once for all indexes, since only the first createIndexes can
+// create the collection. If an index with the same keys or name has other options, it is
+// kept, and the other indexes are created one by one.
 func create(ctx context.Context, coll *mongo.Collection, indexes []Index) error {
 	err := createIndexes(ctx, coll, indexes)
 	if !isConflict(err) {

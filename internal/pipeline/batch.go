@@ -25,7 +25,7 @@ const (
 type batch struct {
 	docs     []notification.Document
 	versions []schema.Version
-	// subjects are what the documents are about, if their actors are wanted.
+	// subjects identify the documents' changes for the search for actors, if enabled.
 	subjects []attribution.Subject
 	upTo     oplog.Moment
 	// bytes is the approximate size of the documents.
@@ -42,7 +42,7 @@ func (o *batch) add(d notification.Document) {
 	o.bytes += d.Size()
 }
 
-// take publishes the changes of the entries read. Changes detected before an error are
+// take publishes the changes in a batch of entries. Changes detected before an error are
 // published before it is returned.
 func (p *Pipeline) take(ctx context.Context, m oplog.Member, b oplog.Batch) error {
 	var o batch
@@ -130,7 +130,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 }
 
 // ignoreTruncatedTransaction drops a transaction that began before the start position of a
-// first run: START begins at what the oplog holds.
+// first run: START begins at the oldest entry.
 func (p *Pipeline) ignoreTruncatedTransaction(err error) error {
 	var chain *oplog.ChainError
 	if !errors.As(err, &chain) || p.requestedStart.IsZero() || chain.Missing.After(p.requestedStart) {
@@ -150,7 +150,7 @@ func (p *Pipeline) document(c notification.Change) notification.Document {
 	return notification.NewDocument(c, p.origin(), time.Now())
 }
 
-// origin returns where changes come from, the shard as the last member had it.
+// origin returns the origin of changes, with the shard that the last member reported.
 func (p *Pipeline) origin() notification.Origin {
 	origin := p.Origin
 	origin.Shard = p.shard

@@ -21,10 +21,10 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// completeComparison publishes a comparison that was recorded and not yet completed: the
-// gap, if history was lost, and each difference. All of it follows from the record and
-// the catalog, so any process can publish it, any number of times. It reports whether
-// there was one.
+// completeComparison publishes a comparison that was recorded and not yet completed: the gap,
+// if history was lost, and each difference. Everything is derived from the record and the
+// catalog, so that any process can publish it, any number of times. It reports whether there
+// was one.
 func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	var stored checkpoint.Checkpoint
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
@@ -38,12 +38,15 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 		return false, foreignCheckpointError(stored)
 	}
 	p.enter(recovery.Publishing)
+	p.loaded = loaded{}
 	c := *stored.Pending
 	docs, err := p.inferred(ctx, c)
 	if err != nil {
 		return false, err
 	}
-	err = p.writer.write(ctx, docs, func(ctx context.Context) error { return p.isStillPending(ctx, c) })
+	err = p.writer.write(ctx, docs, func(ctx context.Context, docs []notification.Document) ([]notification.Document, error) {
+		return docs, p.isStillPending(ctx, c)
+	})
 	if err != nil && !errors.Is(err, errStoredChanged) {
 		return false, err
 	}
@@ -56,6 +59,12 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 		p.Log.Warn("history gap", zap.Stringer("from", c.From), zap.Stringer("to", c.To), zap.Int("differences", len(docs)-1))
 	}
 	return true, nil
+}
+
+// comparedAt notes a comparison of this process, of which the checkpoint as last loaded does not
+// know.
+func (p *Pipeline) comparedAt(at oplog.Moment) {
+	p.compared, p.loaded = at.OpTime, loaded{}
 }
 
 // isStillPending returns errStoredChanged if another process has completed the comparison:
@@ -129,8 +138,8 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	return nil
 }
 
-// warnListing reports that a later run goes on without the privileges to list the catalog,
-// which only a first run cannot do without.
+// warnListing logs that ddltail continues without the privileges to list the catalog. Only a
+// first run requires them.
 func (p *Pipeline) warnListing(consequence string, err error) {
 	p.Log.Warn("not authorized to list the catalog; "+consequence, zap.Error(usererror.Listing(err, p.Seeds.PathIsAuthSource)))
 }
@@ -156,7 +165,7 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	}
 	if len(found.Versions) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
-		p.compared = listed.At.OpTime
+		p.comparedAt(listed.At)
 		return p.Checkpoints.SetCompared(ctx, listed.At)
 	}
 	err := p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
@@ -167,9 +176,9 @@ func (p *Pipeline) compare(ctx context.Context) error {
 	return nil
 }
 
-// confirmed reports whether the comparison before found the same namespaces differing. A
-// loaded 6.0.5 was seen to list a collection without an index whose entry was
-// majority-committed, and with it in the next listing.
+// confirmed reports whether the previous comparison found differences in the same namespaces.
+// Under load 6.0.5 was observed to list a collection without an index whose entry was
+// majority-committed, and with the index in the next listing.
 func (p *Pipeline) confirmed(found []schema.Version) bool {
 	before := p.differing
 	p.differing = nil
@@ -203,8 +212,8 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot)
 	if _, err := p.completeComparison(ctx); err != nil {
 		return err
 	}
-	p.compared = listed.At.OpTime
-	p.Log.Warn("catalog drift found; differences reported", zap.Stringer("at", listed.At))
+	p.comparedAt(listed.At)
+	p.Log.Warn("catalog drift found; reporting the differences", zap.Stringer("at", listed.At))
 	return p.reloadCatalog(ctx)
 }
 

@@ -40,8 +40,9 @@ type Actors interface {
 	Find(ctx context.Context, subjects []attribution.Subject) map[string]actor.Actor
 }
 
-// Credentials learns how each use of a deployment's credentials ended. It may end the
-// pipeline's context: other credentials were read, or they were refused for too long.
+// Credentials receives the result of each use of a deployment's credentials. It may cancel the
+// pipeline's context: because new credentials were read, or because they were refused for too
+// long.
 type Credentials interface {
 	Failed(err error)
 	Worked()
@@ -53,7 +54,7 @@ type Pipeline struct {
 	state
 	members *members.Chooser
 	writer  writer
-	// indexes creates those of ddltail's own collections.
+	// indexes creates the indexes of ddltail's own collections.
 	indexes *ownindex.Builder
 }
 
@@ -73,12 +74,12 @@ func New(cfg Config) *Pipeline {
 	}
 }
 
-// Config is what a pipeline is given. All fields must be set but Actors.
+// Config configures a pipeline. All fields except Actors must be set.
 type Config struct {
 	Seeds          replicaset.Seeds
 	ReadPreference readpref.Mode
 	Start          config.Start
-	// LatencyTarget is that of oplog.Start.
+	// LatencyTarget is passed to oplog.Start.
 	LatencyTarget time.Duration
 	Origin        notification.Origin
 	Detector      detector.Detector
@@ -98,10 +99,10 @@ type Config struct {
 	Database *mongo.Database
 	// Own are ddltail's own collections, as full namespaces.
 	Own []string
-	// ExplainSink names what is missing if the sink refuses a command for want of a
-	// privilege; it returns every other error as it is.
+	// ExplainSink adds the missing privileges to the error of an unauthorized command on the
+	// sink; it returns every other error unchanged.
 	ExplainSink func(ctx context.Context, err error) error
-	// TailCredentials are those of the set, SinkCredentials those of the sink.
+	// TailCredentials are for the tailed set, SinkCredentials for the sink.
 	TailCredentials, SinkCredentials Credentials
 
 	Metrics *metrics.Run

@@ -17,12 +17,12 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// leaseRetry is the pause before a process tries again to get a lease that another holds.
+// leaseRetry is the pause before a process retries to get a lease that another one holds.
 const leaseRetry = time.Second
 
-// recoverGap recovers from lost history: it takes the catalog at the resume point and
-// records it beside the known one. completeComparison publishes the differences, in this
-// process or whichever comes first.
+// recoverGap recovers from lost history: it reads the catalog at the resume point and records
+// it next to the known one. completeComparison publishes the differences, in this process or
+// in another one.
 func (p *Pipeline) recoverGap(ctx context.Context, gone *recovery.LostError) error {
 	p.enter(recovery.Lost)
 	stored, err := p.load(ctx)
@@ -130,8 +130,8 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 	}, err
 }
 
-// resumeUnlisted returns the resume point where the server's catalog may not be listed: the
-// known one is kept, and nothing differs from it.
+// resumeUnlisted returns the resume point if the server's catalog may not be listed: the known
+// catalog is kept, without differences.
 func (p *Pipeline) resumeUnlisted(ctx context.Context, m oplog.Member, cause recovery.Cause) (resumePoint, error) {
 	head, err := m.Head(ctx)
 	if err != nil {
@@ -150,7 +150,7 @@ func (p *Pipeline) resumeUnlisted(ctx context.Context, m oplog.Member, cause rec
 		comparison: checkpoint.Comparison{
 			From: p.position, To: resume.At, Gap: true, Known: p.knownPosition(), Inclusive: resume.Inclusive, Listed: at, Unknown: true,
 		},
-		// A listing of no part of the catalog.
+		// A listing that covers no part of the catalog.
 		state: schema.Listed{Of: []schema.Selection{}},
 	}, nil
 }
@@ -165,7 +165,7 @@ func (p *Pipeline) knownPosition() oplog.OpTime {
 	return at
 }
 
-// held reads what the member's oplog holds around the gap.
+// held reads the entries of the member's oplog around the gap.
 func (p *Pipeline) held(ctx context.Context, m oplog.Member, cause recovery.Cause, listed oplog.Moment) (recovery.Held, error) {
 	h := recovery.Held{Position: p.position, Inclusive: p.inclusive, Listed: listed}
 	var err error
@@ -212,6 +212,7 @@ func (p *Pipeline) recordComparison(ctx context.Context, found resumePoint, at o
 	if err := p.Catalog.SaveListed(ctx, d.Versions); err != nil {
 		return err
 	}
+	p.loaded = loaded{}
 	counts, err := p.Checkpoints.Record(ctx, at, p.leaseHolder, c, p.replicaSetID)
 	if err != nil {
 		return err
@@ -251,7 +252,7 @@ func (p *Pipeline) replicaSetIDOf(ctx context.Context, m oplog.Member) bson.Obje
 	return id
 }
 
-// undefined returns versions for namespaces of which only the name is known.
+// undefined returns versions without a definition for namespaces of which only the name is known.
 func undefined(c checkpoint.Comparison) []schema.Version {
 	out := make([]schema.Version, len(c.Undefined))
 	for i, u := range c.Undefined {

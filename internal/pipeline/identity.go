@@ -17,8 +17,8 @@ func isForeign(stored checkpoint.Checkpoint, id bson.ObjectID) bool {
 	return !id.IsZero() && !stored.ReplicaSetID.IsZero() && stored.ReplicaSetID != id
 }
 
-// conflict decides what to do with a document whose _id another change has. If the
-// checkpoint is known to be this set's, an earlier release reported the same entry
+// conflict decides what to do with a document whose _id is already used by another change. If
+// the checkpoint is known to belong to this set, an earlier release reported the same entry
 // differently: its document is kept. Otherwise two sets may share a SOURCE: the error is
 // returned and the checkpoint does not advance.
 func (p *Pipeline) conflict(conflict *sink.ConflictError) error {
@@ -30,7 +30,7 @@ func (p *Pipeline) conflict(conflict *sink.ConflictError) error {
 	return nil
 }
 
-// foreignCheckpointError is returned if two sets of one name share a sink; it says what to do.
+// foreignCheckpointError returns the error for two sets with the same name and sink.
 func foreignCheckpointError(stored checkpoint.Checkpoint) error {
 	return &config.Error{
 		Reason: fmt.Sprintf("the checkpoint of source %s belongs to another replica set of the same name", stored.Source),

@@ -13,14 +13,14 @@ import (
 	"github.com/ddltail/ddltail/internal/recovery"
 )
 
-// recordTimeout bounds the recording of the members, which nothing waits for.
+// recordTimeout bounds the recording of the members, which is optional.
 const recordTimeout = 2 * time.Second
 
 // errReplicaSetReplaced is the cause if the checkpoint was written for a set that was replaced.
 var errReplicaSetReplaced = errors.New("the checkpoint was written for a replica set with another id")
 
 // open opens the oplog of a member at the position. It returns a *recovery.LostError if the
-// history behind the position is lost.
+// history after the position is lost.
 func (p *Pipeline) open(ctx context.Context) (members.Opened, error) {
 	p.enter(recovery.Verifying)
 	opened, err := p.members.Open(ctx, p.readingPosition(), p.knownLoss())
@@ -36,7 +36,7 @@ func (p *Pipeline) open(ctx context.Context) (members.Opened, error) {
 	return opened, nil
 }
 
-// knownLoss returns why history is lost whatever the members hold; nil if it is not.
+// knownLoss returns why history is known to be lost without querying the members, or nil.
 func (p *Pipeline) knownLoss() *recovery.LostError {
 	switch {
 	case p.replicaSetReplaced:
@@ -56,7 +56,7 @@ func (p *Pipeline) readingPosition() members.Position {
 }
 
 // recordMembers stores the members of the set's configuration when they change, for a
-// restart at which none of the URI's answers. It is tried again at the next change of member.
+// restart at which no member of the URI answers. It is retried at the next change of member.
 func (p *Pipeline) recordMembers(ctx context.Context) {
 	hosts := p.Seeds.Known.Hosts()
 	if len(hosts) == 0 || slices.Equal(hosts, p.savedMembers) {

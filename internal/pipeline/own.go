@@ -13,8 +13,8 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// noteOwnTaken records that one of ddltail's own collections was dropped or renamed away:
-// the only changes of them that are reported.
+// noteOwnTaken records that one of ddltail's own collections was dropped or renamed. These are
+// the only changes of own collections that are reported.
 func (p *Pipeline) noteOwnTaken(c notification.Change) {
 	taken := c.Operation == notification.DropCollection || c.Operation == notification.RenameCollection
 	if taken && slices.Contains(p.Own, c.Namespace()) {
@@ -22,10 +22,10 @@ func (p *Pipeline) noteOwnTaken(c notification.Change) {
 	}
 }
 
-// recreateCollections recreates own collections that were dropped or renamed away before
-// the change is written to them. The position comes first: without it a process that starts
-// now knows only that it was lost. The baseline remains unset until retakeSnapshot has run,
-// even if the process ends in between.
+// recreateCollections recreates own collections that were dropped or renamed, before the change
+// is written to them. The position is stored first: without it, a process that starts now
+// finds only that the checkpoint was lost. The baseline remains unset until retakeSnapshot has
+// run, even if the process ends in between.
 func (p *Pipeline) recreateCollections(ctx context.Context) error {
 	if !p.ownTaken {
 		return nil
@@ -42,8 +42,8 @@ func (p *Pipeline) recreateCollections(ctx context.Context) error {
 	})
 }
 
-// restorePosition stores the position at once: where the checkpoint is missing, and where an
-// old one was renamed back.
+// restorePosition stores the position at once, if the checkpoint is missing or an old one was
+// renamed back.
 func (p *Pipeline) restorePosition(ctx context.Context) error {
 	if _, err := p.restoreCheckpoint(ctx); err != nil || p.inclusive {
 		return err
@@ -73,8 +73,8 @@ func (p *Pipeline) Setup(ctx context.Context) error {
 	return store.SetupActors(ctx, p.Database)
 }
 
-// restoreCheckpoint reads the checkpoint, and recreates one that was deleted under this
-// process at its position: nothing is lost.
+// restoreCheckpoint reads the checkpoint. If it was deleted while this process runs, it is
+// recreated at the current position, so that nothing is lost.
 func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint, error) {
 	stored, ok, err := p.Checkpoints.Load(ctx)
 	if err != nil || ok {
@@ -85,7 +85,7 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 	first.Position, first.Inclusive, first.ReplicaSetID, first.Began = p.position, p.inclusive, p.replicaSetID, p.requestedStart
 	first.Unlisted = storedUnlisted(p.unlisted.parts)
 	if !p.compared.IsZero() {
-		// Otherwise it would look as if another process had compared since.
+		// Otherwise this process would assume that another one has compared since.
 		first.Compared = oplog.Moment{OpTime: p.compared, Wall: p.compared.Time()}
 	}
 	if stored, err = p.Checkpoints.Create(ctx, first, p.Queue); err != nil {
@@ -95,8 +95,8 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 }
 
 // retakeSnapshot takes a new catalog snapshot after own collections were dropped or renamed:
-// the stored catalog may be gone, and what was renamed is from now on a collection like any
-// other. The catalog in memory is valid until the snapshot's optime.
+// the stored catalog may have been dropped, and a renamed collection is from now on watched
+// like any other. The catalog in memory is valid until the snapshot's optime.
 func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
 	if !p.ownTaken {
 		return nil

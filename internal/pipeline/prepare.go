@@ -16,8 +16,8 @@ import (
 )
 
 // Prepare loads the stored checkpoint, or decides where a first run starts and stores that
-// before it writes anything else. Then it creates what is missing of ddltail's own
-// collections, before the snapshot fills one of them. It is idempotent.
+// before it writes anything else. Then it creates ddltail's missing collections, before the
+// snapshot is written to one of them. It is idempotent.
 func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	m, err := p.members.Connect(ctx, view)
 	if err != nil {
@@ -28,7 +28,7 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	first := start{Config: p.Config, indexes: p.indexes, member: m.Member, replicaSetID: p.replicaSetID}
 	stored, err := first.checkpoint(ctx)
-	// Stays true if this is repeated: the checkpoint has been taken over then.
+	// It stays true if Prepare is retried, when the checkpoint has been taken over already.
 	p.replicaSetReplaced = p.replicaSetReplaced || isForeign(stored, p.replicaSetID)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ddltail/ddltail/internal/boottime"
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -13,6 +14,10 @@ import (
 
 // shutdownGrace is how long writes may continue after the signal to stop.
 const shutdownGrace = 2 * time.Second
+
+// maxStoredAge is how old the stored checkpoint may be, as far as this process knows, when
+// documents are written: another process may have written and cleaned them up since.
+const maxStoredAge = time.Second
 
 // errStoredChanged is returned when another process has changed the stored state: this
 // process must reload it.
@@ -29,22 +34,21 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 		p.detected = p.detected && o.upTo.IsZero()
 		return nil
 	}
-	// Before the stored checkpoint is read, which must be fresh when the first document is written.
+	// This comes before the age of the stored checkpoint is checked, which must be recent when the first document is written.
 	p.findActors(ctx, &o)
 	ctx, cancel := retry.Outlasting(ctx, shutdownGrace)
 	defer cancel()
+	if p.ownTaken {
+		p.loaded = loaded{}
+	}
 	if err := p.recreateCollections(ctx); err != nil {
 		return err
 	}
-	stored, err := p.stored(ctx)
+	docs, err := p.unpublished(ctx, o.docs)
 	if err != nil {
 		return err
 	}
-	docs := o.docs
-	if !stored.Inclusive {
-		docs = after(docs, stored.Position.OpTime)
-	}
-	if err := p.writer.write(ctx, docs, nil); err != nil {
+	if err := p.writer.write(ctx, docs, p.unpublished); err != nil {
 		return err
 	}
 	err = p.writer.retryUntilDone(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
@@ -63,7 +67,7 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	return nil
 }
 
-// findActors sets the actors of the documents, as far as they are found in time.
+// findActors sets the actors of the documents that are found in time.
 func (p *Pipeline) findActors(ctx context.Context, o *batch) {
 	if p.Actors == nil || len(o.subjects) == 0 {
 		return
@@ -74,38 +78,77 @@ func (p *Pipeline) findActors(ctx context.Context, o *batch) {
 	}
 }
 
-// stored reads the checkpoint again before each write, since another process may have
-// advanced it. It returns errStoredChanged if the catalog was compared since.
+// unpublished returns the documents that the stored checkpoint has not passed: the others may
+// have been processed and cleaned up since. It reads the checkpoint if what is known of it is
+// older than maxStoredAge.
+func (p *Pipeline) unpublished(ctx context.Context, docs []notification.Document) ([]notification.Document, error) {
+	stored, recent := p.loaded.recent(boottime.Now())
+	var err error
+	if recent {
+		err = p.checkCompared(stored)
+	} else {
+		stored, err = p.stored(ctx)
+	}
+	if err != nil || stored.Inclusive {
+		return docs, err
+	}
+	return after(docs, stored.Position.OpTime), nil
+}
+
+// stored reads the checkpoint again, since another process may have advanced it. It returns
+// errStoredChanged if the catalog was compared since.
 func (p *Pipeline) stored(ctx context.Context) (checkpoint.Checkpoint, error) {
 	stored, err := p.load(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return stored, err
+	}
+	return stored, p.checkCompared(stored)
+}
+
+func (p *Pipeline) checkCompared(stored checkpoint.Checkpoint) error {
+	switch {
 	case stored.Pending != nil:
-		return stored, errStoredChanged
+		return errStoredChanged
 	case stored.Compared.OpTime != p.compared:
 		p.compared = stored.Compared.OpTime
-		return stored, errStoredChanged
+		return errStoredChanged
 	}
-	return stored, nil
+	return nil
+}
+
+// loaded is a checkpoint as it was stored at a time.
+type loaded struct {
+	checkpoint checkpoint.Checkpoint
+	// at is a time of boottime, before the command was sent; known is false for none.
+	at    time.Duration
+	known bool
+}
+
+// recent returns the checkpoint if it is at most maxStoredAge old.
+func (l loaded) recent(now time.Duration, known bool) (checkpoint.Checkpoint, bool) {
+	return l.checkpoint, l.known && known && now-l.at <= maxStoredAge
 }
 
 // load reads the checkpoint and recreates it if it was deleted. It returns a
 // *config.Error if it belongs to another replica set.
 func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
-	var stored checkpoint.Checkpoint
+	p.loaded = loaded{}
+	var read loaded
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
-		stored, err = p.restoreCheckpoint(ctx)
+		read.at, read.known = boottime.Now()
+		read.checkpoint, err = p.restoreCheckpoint(ctx)
 		return err
 	})
-	if err == nil && isForeign(stored, p.replicaSetID) {
-		err = foreignCheckpointError(stored)
+	if err == nil && isForeign(read.checkpoint, p.replicaSetID) {
+		err = foreignCheckpointError(read.checkpoint)
 	}
-	return stored, err
+	if err == nil {
+		p.loaded = read
+	}
+	return read.checkpoint, err
 }
 
-// after leaves out the documents at or below the stored checkpoint: they may have been
-// processed and cleaned up since.
+// after drops the documents at or below an optime.
 func after(docs []notification.Document, stored oplog.OpTime) []notification.Document {
 	for i, d := range docs {
 		if d.Change.OpTime.After(stored) {
@@ -117,12 +160,13 @@ func after(docs []notification.Document, stored oplog.OpTime) []notification.Doc
 
 // save advances the stored checkpoint, and recreates it if it was deleted.
 func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
-	var stored checkpoint.Checkpoint
+	var saved loaded
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
-		stored, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
+		saved.at, saved.known = boottime.Now()
+		saved.checkpoint, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 		if errors.Is(err, checkpoint.ErrMissing) {
 			if _, err = p.restoreCheckpoint(ctx); err == nil {
-				stored, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
+				saved.checkpoint, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 			}
 		}
 		return err
@@ -130,10 +174,11 @@ func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	if err != nil {
 		return err
 	}
-	if isForeign(stored, p.replicaSetID) {
-		return foreignCheckpointError(stored)
+	if isForeign(saved.checkpoint, p.replicaSetID) {
+		return foreignCheckpointError(saved.checkpoint)
 	}
-	p.recordSaved(stored.Position.OpTime)
+	p.loaded = saved
+	p.recordSaved(saved.checkpoint.Position.OpTime)
 	return nil
 }
 

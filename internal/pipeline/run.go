@@ -31,8 +31,8 @@ const (
 	progressEvery = 5 * time.Second
 )
 
-// Run tails until the context ends, then returns nil. It reopens the oplog after every
-// error that waiting can resolve, and returns every other error.
+// Run tails until the context ends, then returns nil. It reopens the oplog after temporary
+// errors, and returns permanent ones.
 func (p *Pipeline) Run(ctx context.Context) error {
 	pause := retry.NewBackOff(maxBackoff)
 	for {
@@ -42,7 +42,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		}
 		p.Metrics.Tailing.Set(0)
 		if err == nil {
-			// The position has changed: this process or another recovered from a gap.
+			// The position has changed: this process or another one recovered from a gap.
 			continue
 		}
 		p.Status.notTailing(err)
@@ -70,6 +70,7 @@ func (p *Pipeline) BuildIndexes(ctx context.Context) error { return p.indexes.Ru
 // recovery. It calls healthy after every successful read.
 func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	p.enter(recovery.Reloading)
+	p.loaded = loaded{}
 	if err := p.reload(ctx); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	}
 	defer opened.Close()
 	member := opened.Member.Member
-	p.unlisted.next = time.Time{} // the server may be another release now
+	p.unlisted.next = time.Time{} // the server may have been upgraded
 	p.enter(recovery.Tailing)
 	p.Log.Info("reading the oplog", zap.String("member", member.Host), zap.Stringer("from", p.position))
 	for {
@@ -115,7 +116,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 	}
 }
 
-// enter moves to a state.
+// enter changes the state.
 func (p *Pipeline) enter(to recovery.State) {
 	from := p.phase.State()
 	if from == to && to == recovery.Tailing {
@@ -128,9 +129,9 @@ func (p *Pipeline) enter(to recovery.State) {
 	p.Log.Debug("state", zap.String("from", string(from)), zap.String("to", string(to)))
 }
 
-// reload brings memory in line with what is stored: it completes a comparison that was
-// interrupted and continues from there, and reloads the catalog if detection was ahead of
-// the position.
+// reload synchronizes the state in memory with the stored state: it completes an interrupted
+// comparison and continues from there, and reloads the catalog if detection was ahead of the
+// position.
 func (p *Pipeline) reload(ctx context.Context) error {
 	settled, err := p.completeComparison(ctx)
 	if err != nil {

@@ -33,13 +33,13 @@ const (
 type start struct {
 	Config
 	indexes *ownindex.Builder
-	// member is read for the ends of its oplog; replicaSetID is that of its set, zero if not known.
+	// member is the member whose oplog bounds are read; replicaSetID is the id of its set, zero if not known.
 	member       oplog.Member
 	replicaSetID bson.ObjectID
 }
 
-// checkpoint loads the stored checkpoint, or creates the first one. One of another replica set
-// is returned as it was before it was taken over.
+// checkpoint loads the stored checkpoint, or creates the first one. A checkpoint of another
+// replica set is returned as it was before it was taken over.
 func (s start) checkpoint(ctx context.Context) (checkpoint.Checkpoint, error) {
 	if err := s.Checkpoints.Setup(ctx, s.indexes.Ensure); err != nil {
 		return checkpoint.Checkpoint{}, err
@@ -62,9 +62,9 @@ func (s start) checkpoint(ctx context.Context) (checkpoint.Checkpoint, error) {
 	return stored, s.takeOwnership(ctx, stored)
 }
 
-// takeOwnership ensures that the checkpoint is this set's. A checkpoint of another set that
-// no longer advances is taken over: a recreated set has a new id and another history,
-// which is a gap. If it still advances, two sets share a SOURCE.
+// takeOwnership ensures that the checkpoint belongs to this set. A checkpoint of another set
+// that no longer advances is taken over: a recreated set has a new id and a new history, which
+// is a gap. If it still advances, two sets share a SOURCE.
 func (s start) takeOwnership(ctx context.Context, stored checkpoint.Checkpoint) error {
 	if s.replicaSetID.IsZero() || stored.ReplicaSetID == s.replicaSetID {
 		return nil
@@ -101,7 +101,7 @@ func (s start) probeForeign(ctx context.Context, stored checkpoint.Checkpoint) e
 	return nil
 }
 
-// create stores where this NAME starts. If the source has history or a catalog
+// create stores the position at which this NAME starts. If the source has history or a catalog
 // but no checkpoint, the checkpoint was lost: it starts where those end.
 func (s start) create(ctx context.Context) (checkpoint.Checkpoint, error) {
 	first := s.First
@@ -130,7 +130,7 @@ func (s start) create(ctx context.Context) (checkpoint.Checkpoint, error) {
 	return stored, nil
 }
 
-// storedOf reads what is stored of the source.
+// storedOf reads the stored state of the source.
 func (s start) storedOf(ctx context.Context) (held recovery.Stored, err error) {
 	if held.OtherNames, err = s.Checkpoints.OfSource(ctx, s.First.Source); err != nil {
 		return held, err

@@ -12,10 +12,10 @@ import (
 	"github.com/ddltail/ddltail/internal/snapshot"
 )
 
-// state is what the pipeline learns and remembers between two reads. All of it can be
-// derived from the stored checkpoint and catalog.
+// state is what the pipeline keeps between two reads. All of it can be derived from the stored
+// checkpoint and catalog.
 type state struct {
-	// phase is what the pipeline does about its position.
+	// phase is the state of recovery.
 	phase recovery.Machine
 	// shard is the shard's name and cluster, if the set is part of a cluster.
 	shard oplog.Shard
@@ -25,10 +25,11 @@ type state struct {
 	// position is the last published entry; if inclusive, that entry is still to be published.
 	position  oplog.Moment
 	inclusive bool
-	// requestedStart and baseline bound the past that START includes; requestedStart is zero
-	// otherwise.
+	// requestedStart and baseline bound the part of the oplog before the first run that START
+	// includes; requestedStart is zero without a past START.
 	requestedStart, baseline oplog.OpTime
-	// checkpointLost is true if the stored checkpoint was lost and position is presumed.
+	// checkpointLost is true if the stored checkpoint was lost and position is derived from the
+	// history or the catalog.
 	checkpointLost bool
 	// replicaSetID is the id of the set that is read; zero if not known.
 	replicaSetID bson.ObjectID
@@ -47,16 +48,18 @@ type state struct {
 	// differing are the namespaces that differed in the last comparison, to be confirmed by
 	// the next one.
 	differing []schema.Namespace
-	// unlisted is what the server cannot list.
+	// unlisted are the namespaces that the server cannot list.
 	unlisted unlisted
 	// compared is the last comparison that known includes.
 	compared oplog.OpTime
+	// loaded is the checkpoint as last saved.
+	loaded loaded
 	// saved is the stored checkpoint, as far as this process knows.
 	saved            oplog.OpTime
 	savedAt          time.Time
 	progressLoggedAt time.Time
 	// observedAt is when the ends of the member's oplog were last read.
 	observedAt time.Time
-	// savedMembers are the members that the checkpoint names.
+	// savedMembers are the members in the stored checkpoint.
 	savedMembers []string
 }

@@ -41,13 +41,13 @@ func (s *Status) Ready() error {
 	return errors.Join(errs...)
 }
 
-// Alive returns nil while the loop makes progress, whatever the servers do: if it does
-// not, only a restart helps.
+// Alive returns nil while the loop makes progress, regardless of the state of the servers. If
+// it makes none, only a restart helps.
 func (s *Status) Alive() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if silent := time.Since(s.beat); !s.beat.IsZero() && silent > loopStallThreshold {
-		return fmt.Errorf("the loop has been silent for %s", silent.Round(time.Second))
+		return fmt.Errorf("the loop has made no progress for %s", silent.Round(time.Second))
 	}
 	return nil
 }

@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// relistEvery is how often what could not be listed is listed again.
+	// relistEvery is how often unlisted namespaces are listed again.
 	relistEvery = 10 * time.Minute
-	// maxNamed bounds how many of them a log entry names.
+	// maxNamed bounds how many of them a log message names.
 	maxNamed = 10
 )
 
-// unlisted is what the server cannot list, and when to try again.
+// unlisted are the namespaces that the server cannot list, and when to list them again.
 type unlisted struct {
 	metrics *metrics.Run
 	log     *zap.Logger
@@ -33,8 +33,7 @@ type unlisted struct {
 	touched []schema.Selection
 }
 
-// touch records the namespaces of a unit if one of them is unlisted. For a rename, the other
-// name counts, too.
+// touch records the namespaces of a unit if one of them is unlisted; for a rename, both names.
 func (u *unlisted) touch(affected []schema.Namespace) {
 	if !slices.ContainsFunc(affected, u.concerns) {
 		return
@@ -58,7 +57,7 @@ func (u *unlisted) concerns(ns schema.Namespace) bool {
 	})
 }
 
-// due returns what is to be listed again.
+// due returns the namespaces to be listed again.
 func (u *unlisted) due(now time.Time) []schema.Selection {
 	if len(u.parts) == 0 || now.Before(u.next) {
 		return u.touched
@@ -82,7 +81,7 @@ func (u *unlisted) replace(listed []schema.Selection, still []schema.Unlisted) [
 	return append(kept, still...)
 }
 
-// set stores what the server cannot list, and reports it if it has changed.
+// set stores the namespaces that the server cannot list, and reports a change.
 func (u *unlisted) set(ctx context.Context, parts []schema.Unlisted, in checkpoint.Store) error {
 	parts = sortedParts(parts)
 	u.next, u.touched = time.Now().Add(relistEvery), nil
@@ -93,7 +92,7 @@ func (u *unlisted) set(ctx context.Context, parts []schema.Unlisted, in checkpoi
 	return in.SetUnlisted(ctx, storedUnlisted(parts))
 }
 
-// apply continues with what is stored; all of it is listed again at once.
+// apply continues with the stored namespaces; all of them are listed again at once.
 func (u *unlisted) apply(parts []schema.Unlisted) {
 	u.next, u.touched = time.Time{}, nil
 	if !slices.Equal(parts, u.parts) {
@@ -122,7 +121,7 @@ func named(parts []schema.Unlisted) []string {
 	return texts
 }
 
-// sortedParts sorts by name and leaves out the UUIDs, which are not stored, and duplicates.
+// sortedParts sorts by name, without UUIDs, which are not stored, and without duplicates.
 func sortedParts(parts []schema.Unlisted) []schema.Unlisted {
 	parts = slices.Clone(parts)
 	for i := range parts {
@@ -132,8 +131,8 @@ func sortedParts(parts []schema.Unlisted) []schema.Unlisted {
 	return slices.CompactFunc(parts, func(a, b schema.Unlisted) bool { return a.Selection == b.Selection })
 }
 
-// relist lists again what could not be listed. What can be enters the catalog as at a first
-// run, without notifications.
+// relist lists unlisted namespaces again. Those that can be listed now are added to the catalog
+// as at a first run, without notifications.
 func (p *Pipeline) relist(ctx context.Context, m oplog.Member, b oplog.Batch) error {
 	due := p.unlisted.due(time.Now())
 	if len(due) == 0 || !b.Tailing || p.listed != nil {
@@ -145,7 +144,7 @@ func (p *Pipeline) relist(ctx context.Context, m oplog.Member, b oplog.Batch) er
 	}
 	s, err := p.taker().Take(ctx, m, of...)
 	if privileges.IsUnauthorized(err) {
-		p.warnListing("what could not be listed remains unknown", err)
+		p.warnListing("namespaces that could not be listed remain unknown", err)
 		p.unlisted.next, p.unlisted.touched = time.Now().Add(relistEvery), nil
 		return nil
 	}
@@ -160,19 +159,19 @@ func (p *Pipeline) relist(ctx context.Context, m oplog.Member, b oplog.Batch) er
 		p.known.Expect(v)
 	}
 	if len(found.Versions) > 0 {
-		p.Log.Info("namespaces can be listed again; entered in the catalog", zap.Int("number", len(found.Versions)), zap.Stringer("at", s.At))
+		p.Log.Info("namespaces can be listed again; added to the catalog", zap.Int("number", len(found.Versions)), zap.Stringer("at", s.At))
 	}
 	next := p.unlisted.next
 	if err := p.unlisted.set(ctx, p.unlisted.replace(due, found.Unlisted), p.Checkpoints); err != nil {
 		return err
 	}
 	if time.Now().Before(next) {
-		p.unlisted.next = next // only those that were touched have been listed
+		p.unlisted.next = next // only touched namespaces have been listed
 	}
 	return nil
 }
 
-// keepUnlisted stores the last versions of what cannot be listed if the stored catalog was
+// keepUnlisted stores the last versions of unlisted namespaces if the stored catalog was
 // dropped.
 func (p *Pipeline) keepUnlisted(ctx context.Context, stored *schema.Catalog, kept []schema.Version) error {
 	var lost []schema.Version

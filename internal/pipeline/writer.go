@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,9 +12,10 @@ import (
 	"github.com/ddltail/ddltail/internal/metrics"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// sinkTimeout bounds one attempt to write; a slower one is repeated: writes are idempotent.
+// sinkTimeout bounds one attempt to write, which is then retried: writes are idempotent.
 const sinkTimeout = 30 * time.Second
 
 // writer writes to the sinks and to ddltail's own collections until they accept it.
@@ -27,27 +29,59 @@ type writer struct {
 	log         *zap.Logger
 }
 
+// leader is a sink whose documents need not be durable when the next sink is written, if that
+// one's acknowledgement covers both.
+type leader interface {
+	WriteLeading(ctx context.Context, docs []notification.Document, next sink.Sink) error
+}
+
+// pending returns those of the documents that are still to be written: another process may
+// have written them, and what it wrote may have been removed since.
+type pending func(ctx context.Context, docs []notification.Document) ([]notification.Document, error)
+
 // write writes the documents that pass each route's filter to its sink, one sink after the
-// other. Before each sink it calls still, if given, and stops at its error.
-func (w writer) write(ctx context.Context, docs []notification.Document, still func(context.Context) error) error {
-	for _, route := range w.routes {
-		passed := route.pass(docs)
-		if len(passed) == 0 {
+// other. It calls still before each attempt, and returns its error.
+func (w writer) write(ctx context.Context, docs []notification.Document, still pending) error {
+	passed := make([][]notification.Document, len(w.routes)+1)
+	for i, route := range w.routes {
+		passed[i] = route.pass(docs)
+	}
+	for i, route := range w.routes {
+		if len(passed[i]) == 0 {
 			continue
 		}
-		if still != nil {
-			if err := still(ctx); err != nil {
-				return err
+		put := route.Sink.Write
+		if first, ok := route.Sink.(leader); ok && len(passed[i+1]) > 0 {
+			put = func(ctx context.Context, docs []notification.Document) error {
+				return first.WriteLeading(ctx, docs, w.routes[i+1].Sink)
 			}
 		}
-		err := w.retryUntilDone(ctx, route.Sink.Name(), func(ctx context.Context) error {
-			return route.Sink.Write(ctx, passed)
-		})
-		if err != nil {
+		if err := w.writeTo(ctx, route.Sink.Name(), passed[i], put, still); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeTo retries until one sink has the documents that are still to be written.
+func (w writer) writeTo(
+	ctx context.Context, name string, docs []notification.Document, put func(context.Context, []notification.Document) error, still pending,
+) error {
+	var final error
+	err := w.retryUntilDone(ctx, name, func(attempt context.Context) error {
+		left, err := still(attempt, docs)
+		switch {
+		case err != nil && attempt.Err() != nil:
+			return err
+		case err != nil:
+			final = err
+			return nil
+		case len(left) == 0:
+			return nil
+		}
+		return put(attempt, left)
+	})
+	return cmp.Or(err, final)
 }
 
 func (r Route) pass(docs []notification.Document) []notification.Document {
@@ -77,7 +111,7 @@ func (w writer) retryUntilDone(ctx context.Context, name string, try func(contex
 		}
 		if w.isStored(name) {
 			w.credentials.Failed(err)
-			// The server's own text repeats the command, with session and signature.
+			// The server's error text repeats the command, with session and signature.
 			err = w.explain(ctx, err)
 		}
 		if ctx.Err() != nil {

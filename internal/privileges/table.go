@@ -1,5 +1,5 @@
-// Package privileges holds the one table of what ddltail needs the right to do on a server,
-// reads what a user may do, and names what is missing and how to grant it.
+// Package privileges has the table of privileges that ddltail needs, reads a user's
+// privileges, and reports which are missing and how to grant them.
 package privileges
 
 import (
@@ -49,15 +49,15 @@ type Need struct {
 	Privileges []Privilege
 	Deployment Deployment
 	Effect     Effect
-	// By is what needs it and Without is what happens where it is missing, both in words.
+	// By describes what needs the privileges, Without what happens if they are missing.
 	By, Without string
 
 	role    Role
 	applies func(Use) bool
 }
 
-// Use is what a process does, as far as it decides which privileges it needs. The zero
-// value is `run` with its defaults, on a server whose version is not known.
+// Use describes what a process does, which determines the privileges that it needs. The zero
+// value is `run` with its defaults, on a server of unknown version.
 type Use struct {
 	Role Role
 	// Command narrows the role Listen to one of its commands; empty is all of them.
@@ -68,7 +68,7 @@ type Use struct {
 	MajorVersion int
 	// HistoryTTL is true if old history is removed.
 	HistoryTTL bool
-	// Actor is true if ACTOR is set, so that who made changes is looked for.
+	// Actor is true if ACTOR is set.
 	Actor bool
 	// GetLog is true if ACTOR has getlog.
 	GetLog bool
@@ -90,7 +90,7 @@ func (u Use) Needs(d Deployment) []Need {
 	return needs
 }
 
-// Table is the table for a database of ddltail's own collections.
+// Table returns the table for a database of ddltail's own collections.
 func Table(database string) []Need {
 	own := func(collection string, actions ...string) Privilege {
 		return Privilege{on(database, collection), actions}
@@ -131,7 +131,7 @@ func Table(database string) []Need {
 		},
 		{
 			By: "`run`", role: Run, Deployment: Tailed, Effect: Optional,
-			Without:    "the replica set's id is not known: a set that was recreated is not recognized by it; healthy, logged once",
+			Without:    "the replica set's id is not known and cannot identify a recreated set; healthy, logged once",
 			Privileges: []Privilege{{on("local", "system.replset"), []string{"find"}}},
 		},
 		{
@@ -148,24 +148,24 @@ func Table(database string) []Need {
 	}, slices.Concat(actors(own), consumers(own))...)
 }
 
-// actors are the rows of `run` with ACTOR.
+// actors returns the rows of `run` with ACTOR.
 func actors(own func(string, ...string) Privilege) []Need {
 	return []Need{
 		{
 			By: "`run` with `getlog` in `DDLTAIL_ACTOR`", role: Run, Deployment: Tailed, Effect: Configured,
-			Without:    "a warning: no actor from there",
+			Without:    "a warning: no actors from that source",
 			Privileges: []Privilege{{cluster(), []string{"getLog"}}},
 			applies:    func(u Use) bool { return u.GetLog },
 		},
 		{
 			By: "`run` with `DDLTAIL_ACTOR`", role: Run, Deployment: Tailed, Effect: Configured,
-			Without:    "a warning: connections that are older than what is read of the log have no user",
+			Without:    "a warning: the users of connections opened before the lines read from the log are not known",
 			Privileges: []Privilege{{cluster(), []string{"inprog"}}},
 			applies:    func(u Use) bool { return u.Actor },
 		},
 		{
 			By: "`run` with `DDLTAIL_ACTOR`", role: Run, Deployment: Tailed, Effect: Configured,
-			Without:    "a warning: the session of a transaction names no user",
+			Without:    "a warning: the session of a transaction does not identify the user",
 			Privileges: []Privilege{{on("", ""), []string{"viewUser"}}},
 			applies:    func(u Use) bool { return u.Actor },
 		},
@@ -183,7 +183,7 @@ func actors(own func(string, ...string) Privilege) []Need {
 	}
 }
 
-// consumers are the rows of the commands that connect to SINK_URI alone.
+// consumers returns the rows of the commands that connect only to SINK_URI.
 func consumers(own func(string, ...string) Privilege) []Need {
 	only := func(command string) func(Use) bool {
 		return func(u Use) bool { return u.Command == "" || u.Command == command }

@@ -15,21 +15,21 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// explainTimeout bounds the reading of what the user may do.
+// explainTimeout bounds the reading of the user's privileges.
 const explainTimeout = 2 * time.Second
 
 const codeUnauthorized = 13
 
-// Script is the script that grants what the table lists.
+// Script is the script that grants the privileges of the table.
 const Script = "deploy/replicaset/create-user.js"
 
-// IsUnauthorized reports whether a server refused a command for want of a privilege.
+// IsUnauthorized reports whether a server refused a command because a privilege is missing.
 func IsUnauthorized(err error) bool {
 	var se mongo.ServerError
 	return errors.As(err, &se) && se.HasErrorCode(codeUnauthorized)
 }
 
-// User is whom a connection is authenticated as, and what that user may do.
+// User is the authenticated user of a connection, with its privileges.
 type User struct {
 	Users []struct {
 		User string `bson:"user"`
@@ -41,11 +41,11 @@ type User struct {
 	} `bson:"authenticatedUserRoles"`
 	Privileges []Privilege `bson:"authenticatedUserPrivileges"`
 
-	// everything is set on a server without access control, which knows no users.
+	// everything is true on a server without access control.
 	everything bool
 }
 
-// Read reads what the user of a connection may do.
+// Read reads the user of a connection and its privileges.
 func Read(ctx context.Context, client *mongo.Client) (User, error) {
 	admin := client.Database("admin")
 	raw, err := admin.RunCommand(ctx, bson.D{{Key: "connectionStatus", Value: 1}, {Key: "showPrivileges", Value: true}}).Raw()
@@ -62,8 +62,8 @@ func Read(ctx context.Context, client *mongo.Client) (User, error) {
 	if len(user.Users) > 0 {
 		return user, nil
 	}
-	// connectionStatus needs no login. This command needs one, and nothing else, where
-	// access control is on.
+	// connectionStatus needs no authentication. This command needs authentication, but no
+	// privilege, if access control is on.
 	err = admin.RunCommand(ctx, bson.D{{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: true}}).Err()
 	if err != nil && !IsUnauthorized(err) {
 		return User{}, fmt.Errorf("read whether access control is on: %w", err)
@@ -88,14 +88,14 @@ func MajorVersion(ctx context.Context, client *mongo.Client) (int, error) {
 type Missing struct {
 	// Needs are the rows, each reduced to the privileges that are missing.
 	Needs []Need
-	// Grant is the mongosh command, for an administrator, that grants them; empty where
-	// nobody is logged in.
+	// Grant is the mongosh command, for an administrator, that grants them; empty if the
+	// connection is not authenticated.
 	Grant string
 
 	use Use
 }
 
-// Missing returns what of the needs of a use the user lacks.
+// Missing returns the needs of a use that the user lacks.
 func (u User) Missing(use Use, needs []Need) Missing {
 	m := Missing{use: use}
 	if u.everything {
@@ -112,8 +112,8 @@ func (u User) Missing(use Use, needs []Need) Missing {
 	return m
 }
 
-// MissingOf returns what users lack on their deployments. If both are one, the user needs
-// all of it, and one command grants it.
+// MissingOf returns what the users lack on each deployment. If both are the same deployment,
+// one user needs all privileges, and one command grants them.
 func (u Use) MissingOf(users map[Deployment]User, one bool) []Missing {
 	var all []Missing
 	var needs []Need
@@ -145,7 +145,7 @@ func (m Missing) Of(effects ...Effect) []Need {
 	return slices.DeleteFunc(slices.Clone(m.Needs), func(n Need) bool { return !slices.Contains(effects, n.Effect) })
 }
 
-// Privileges lists all that are missing.
+// Privileges lists all missing privileges.
 func (m Missing) Privileges() []Privilege {
 	var all []Privilege
 	for _, n := range m.Needs {
@@ -154,8 +154,7 @@ func (m Missing) Privileges() []Privilege {
 	return all
 }
 
-// Error returns an error that names what is missing and how to grant it, nil where nothing
-// is.
+// Error returns an error that names the missing privileges and how to grant them, or nil.
 func (m Missing) Error() *config.Error {
 	if len(m.Needs) == 0 {
 		return nil
@@ -166,12 +165,12 @@ func (m Missing) Error() *config.Error {
 // Remedy returns how to grant what is missing.
 func (m Missing) Remedy() string {
 	if m.Grant == "" {
-		return "the URI names no user, and the server requires one: put user and password into it"
+		return "the server requires authentication: add user and password to the URI"
 	}
 	return m.use.script() + ", or grant them with " + m.Grant
 }
 
-// script returns how create-user.js is run for a use.
+// script returns the command that runs create-user.js for a use.
 func (u Use) script() string {
 	var with []string
 	if u.role() != Run {
@@ -196,7 +195,7 @@ func (u Use) role() Role {
 	return u.Role
 }
 
-// grant adds to the role that create-user.js has created, or creates one.
+// grant returns the command that adds privileges to the role of create-user.js, or creates a role.
 func (u User) grant(privileges []Privilege, use Use) string {
 	admin, role := mongosh.DB("admin"), "ddltail_"+string(use.role())+"_"+use.Database
 	for _, r := range u.Roles {
@@ -209,9 +208,9 @@ func (u User) grant(privileges []Privilege, use Use) string {
 		admin, mongosh.Quote(role), Text(privileges), mongosh.DB(user.DB), mongosh.Quote(user.User), mongosh.Quote(role))
 }
 
-// Explain returns err, or where a server refused a command for want of a privilege a
-// *config.Error that names what the use lacks there and how to grant it. It reads what the
-// user may do for at most explainTimeout; then the error names all that the use needs.
+// Explain returns err, or a *config.Error if the server refused a command because a privilege
+// is missing. That error names the missing privileges and how to grant them. If the user's
+// privileges cannot be read within explainTimeout, it names all that the use needs.
 func (u Use) Explain(ctx context.Context, client *mongo.Client, d Deployment, err error) error {
 	if !IsUnauthorized(err) {
 		return err
@@ -227,8 +226,8 @@ func (u Use) Explain(ctx context.Context, client *mongo.Client, d Deployment, er
 	return u.Refused(err, d, Required)
 }
 
-// Short is the text of an error without the commands that servers repeat in refusals, with
-// their sessions and cluster times.
+// Short returns the text of an error without the refused command that servers append, with
+// its session and cluster time.
 func Short(err error) string { return ShortText(err.Error()) }
 
 // ShortText is Short for the text of an error.
@@ -240,14 +239,14 @@ func ShortText(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Refused explains a refusal where what the user lacks cannot be read: it names what the
-// use needs there with one of the effects.
+// Refused explains a refusal if the user's privileges cannot be read: it names what the use
+// needs with one of the effects.
 func (u Use) Refused(err error, d Deployment, effects ...Effect) *config.Error {
 	m := Missing{Needs: u.Needs(d)}
 	m.Needs = m.Of(effects...)
 	reason := "a privilege is missing: " + Short(err)
 	if len(m.Needs) > 0 {
-		reason += "; needed are " + Text(m.Privileges())
+		reason += "; needed: " + Text(m.Privileges())
 	}
 	return &config.Error{Reason: reason, Remedy: u.script(), Err: err}
 }

@@ -1,4 +1,4 @@
-// Package rawdoc copies raw BSON documents with fields added, replaced or left out.
+// Package rawdoc copies raw BSON documents with fields added, replaced or removed.
 package rawdoc
 
 import (
@@ -13,12 +13,12 @@ import (
 // it, does not have the expected shape.
 var ErrMalformed = errors.New("not of the expected shape")
 
-// Without copies a document less some of its fields.
+// Without copies a document without some of its fields.
 func Without(doc bson.Raw, names ...string) (bson.Raw, error) {
 	return Edit(doc, func(key string, value any) (any, bool) { return value, !slices.Contains(names, key) })
 }
 
-// Edit copies a document, field by field as keep decides.
+// Edit copies a document; keep replaces or removes each field.
 func Edit(doc bson.Raw, keep func(key string, value any) (any, bool)) (bson.Raw, error) {
 	elems, err := doc.Elements()
 	if err != nil {
@@ -33,7 +33,7 @@ func Edit(doc bson.Raw, keep func(key string, value any) (any, bool)) (bson.Raw,
 	return Marshal(kept)
 }
 
-// With copies a document with a field set: in its place, or at the end.
+// With copies a document with a field set: at its position, or at the end.
 func With(doc bson.Raw, key string, value any) (bson.Raw, error) {
 	if _, err := doc.LookupErr(key); err == nil {
 		return Edit(doc, func(k string, old any) (any, bool) {
@@ -63,8 +63,8 @@ func Marshal(doc bson.D) (bson.Raw, error) {
 	return raw, nil
 }
 
-// Truthy reads a flag as servers do: any number but 0 is on, NaN too, and so is any other
-// value but null.
+// Truthy converts a flag as servers do: any number except 0 (but including NaN) is true, and so is
+// any other value except null.
 func Truthy(v bson.RawValue) bool {
 	switch v.Type {
 	case 0, bson.TypeNull, bson.TypeUndefined:

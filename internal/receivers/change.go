@@ -15,23 +15,23 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// Change is one notification as templates see it. Names and statements are as the server
-// has them: a template escapes them. What is not known is empty.
+// Change is one notification for templates. Names and statements are not escaped: templates
+// escape them. Unknown values are empty.
 type Change struct {
 	// ID is the _id, Operation one of the documented ones.
 	ID, Operation string
 	Risk          risk.Level
 	// Namespace is database.collection, only the database, or empty for HISTORY_GAP.
 	Namespace, Database, Collection, Index, To string
-	// Statement is what consumers show; Mongosh repeats the change, Undo reverts it.
+	// Statement is the display text; Mongosh repeats the change, Undo reverts it.
 	Statement, Mongosh, Undo string
 	// Before and After are the definitions as relaxed Extended JSON.
 	Before, After JSON
 	Time          time.Time
 	// From and Until are the ends of a HISTORY_GAP.
 	From, Until time.Time
-	// Inferred reports whether the change follows from a comparison of catalogs: it
-	// happened before Time.
+	// Inferred reports whether the change was inferred from a comparison of catalogs: it was
+	// made before Time.
 	Inferred   bool
 	ReplicaSet string
 	// User and App are from the actor.
@@ -60,7 +60,7 @@ func newChange(n Notification) (Change, error) {
 		ReplicaSet: text("replica_set"), User: userOf(doc), App: text("actor", "app"), Test: n.Test,
 	}
 	if c.Namespace == "" {
-		c.Namespace = c.Collection // by hand, without a database
+		c.Namespace = c.Collection // written by hand, without a database
 	}
 	c.From, _ = doc.Lookup("from", "wall").TimeOK()
 	c.Until, _ = doc.Lookup("to", "wall").TimeOK()
@@ -102,7 +102,7 @@ func jsonOf(doc bson.Raw, field string) (JSON, error) {
 	return JSON(text), nil
 }
 
-// idText returns the _id: a string as it is, an ObjectId's hex digits, else Extended JSON.
+// idText returns the _id: a string unchanged, an ObjectId's hex digits, else Extended JSON.
 func idText(doc bson.Raw) string {
 	id := doc.Lookup("_id")
 	if s, ok := id.StringValueOK(); ok {
@@ -131,7 +131,7 @@ func timeOf(doc bson.Raw) time.Time {
 	return time.Time{}
 }
 
-// userOf returns the user of the actor, or those of its connection.
+// userOf returns the user of the actor, or the users of its connection.
 func userOf(doc bson.Raw) string {
 	if user, ok := doc.Lookup("actor", "user").StringValueOK(); ok {
 		return user
@@ -147,7 +147,7 @@ func userOf(doc bson.Raw) string {
 	return strings.Join(users, " or ")
 }
 
-// subject is what was changed, printable on one line: the namespace, an index, a new name.
+// subject returns the changed object, printable on one line: the namespace, an index, a new name.
 func (c Change) subject() string {
 	if !c.From.IsZero() && !c.Until.IsZero() {
 		return "what changed from " + stamp(c.From) + " to " + stamp(c.Until) + " is not known"
@@ -162,7 +162,7 @@ func (c Change) subject() string {
 	return terminal.Escape(text)
 }
 
-// statement is the executable statement, else the display text, printable on one line.
+// statement returns the executable statement, else the display text, printable on one line.
 func (c Change) statement() string {
 	if c.Mongosh != "" {
 		return terminal.Escape(c.Mongosh)
@@ -170,13 +170,13 @@ func (c Change) statement() string {
 	return terminal.Escape(c.Statement)
 }
 
-// title names operation and risk, and nothing that comes from the server.
+// title returns operation and risk, without texts from the server.
 func (c Change) title() string {
 	return mark(c.Test) + c.operation() + " (" + string(c.Risk) + ")"
 }
 
-// operation is the operation without signs that a target could interpret: one written by
-// hand can be any text.
+// operation returns the operation without characters that a target could interpret: in a
+// notification written by hand it can be any text.
 func (c Change) operation() string {
 	return cut(strings.Map(func(r rune) rune {
 		if r == '_' || r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
@@ -186,12 +186,12 @@ func (c Change) operation() string {
 	}, c.Operation), maxName)
 }
 
-// summary is title and subject on one line.
+// summary returns title and subject on one line.
 func (c Change) summary(characters int) string {
 	return strings.TrimSpace(c.title() + " " + cut(c.subject(), characters))
 }
 
-// needsStatement reports whether operation and subject do not say what was changed.
+// needsStatement reports whether operation and subject do not describe the change completely.
 func (c Change) needsStatement() bool {
 	switch notification.Operation(c.Operation) {
 	case notification.CreateCollection, notification.DropCollection, notification.DropIndex, notification.DropView,
@@ -201,7 +201,7 @@ func (c Change) needsStatement() bool {
 	return true
 }
 
-// origin says by whom, when and where a change was made, as far as is known.
+// origin describes by whom, when and where a change was made, as far as known.
 func (c Change) origin() string {
 	var parts []string
 	switch {
@@ -235,17 +235,16 @@ func mark(test bool) string {
 	return ""
 }
 
-// longestName is the most characters of a name that people get: those that a server
-// allows have less.
+// longestName bounds the displayed characters of a name; names that servers allow are shorter.
 const longestName = 400
 
-// plain is a name for display, on one line.
+// plain returns a name for display, on one line.
 func plain(text string) string { return cut(terminal.Escape(text), longestName) }
 
-// cutMark ends a text that was cut.
+// cutMark ends a truncated text.
 const cutMark = "… [cut]"
 
-// cut shortens a text to at most n characters, visibly; with n of 0 nothing is left.
+// cut truncates a text to at most n characters with a mark; n of 0 returns an empty text.
 func cut(text string, n int) string {
 	if n <= 0 {
 		return ""

@@ -12,16 +12,16 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// limits bound what a message shows, in characters and lines. What is over it is cut
-// visibly.
+// limits bound the parts of a message, in characters and lines. Longer parts are truncated with a
+// mark.
 type limits struct {
 	before, after, statement int
 	// lines are the changes of a digest that are shown one by one.
 	lines int
 }
 
-// levels are the limits to try until a message fits: before, after and statements are
-// cut first, then lines.
+// levels returns the limits to try until a message fits: before, after and statements are
+// truncated first, then lines.
 func levels() []limits {
 	return []limits{
 		{before: 2900, after: 2900, statement: 2900, lines: 20},
@@ -46,12 +46,12 @@ func fit(max int, render func(limits) ([]byte, error)) ([]byte, error) {
 			return body, nil
 		}
 	}
-	return nil, fmt.Errorf("%d bytes, and the target accepts %d", len(body), max)
+	return nil, fmt.Errorf("the message has %d bytes, but the target accepts only %d", len(body), max)
 }
 
 // digest is a human-readable summary of several changes.
 type digest struct {
-	// title says how many there are, risks how many of each risk.
+	// title has the number of changes, risks the number for each risk.
 	title, risks string
 	// span is the time of the first and the last.
 	span string
@@ -98,8 +98,8 @@ func newDigest(changes []Change, l limits) digest {
 	return d
 }
 
-// shownOf returns how many of the sorted changes are shown one by one: all if they are
-// few, else those that are not routine, as far as there is room.
+// shownOf returns how many of the sorted changes are listed: all if they are few, else those that
+// are not routine, up to the limit.
 func shownOf(sorted []Change, lines int) int {
 	if len(sorted) <= lines {
 		return len(sorted)
@@ -115,7 +115,7 @@ func isTest(changes []Change) bool {
 	return slices.ContainsFunc(changes, func(c Change) bool { return c.Test })
 }
 
-// on names the replica set where there is only one.
+// on returns the replica set if there is only one.
 func on(changes []Change) string {
 	set := changes[0].ReplicaSet
 	for _, c := range changes {
@@ -195,7 +195,7 @@ func groupsOf(changes []Change) []string {
 	return texts
 }
 
-// number writes a number with separators of thousands.
+// number returns a number with thousands separators.
 func number(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {

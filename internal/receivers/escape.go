@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// The escapers end every action. raw is the only way around them.
+// The escapers end every action. Only raw bypasses them.
 const (
 	escaperValue  = "_ddltail_json_value"
 	escaperString = "_ddltail_json_string"
@@ -55,7 +55,7 @@ func display(value any) string {
 	return fmt.Sprint(value)
 }
 
-// jsonValue writes a value as JSON; a JSON text as it is, null where it is empty.
+// jsonValue returns a value as JSON; a JSON text unchanged, null if it is empty.
 func jsonValue(value any) (string, error) {
 	if text, ok := value.(JSON); ok {
 		if text == "" {
@@ -67,7 +67,7 @@ func jsonValue(value any) (string, error) {
 	return string(body), err
 }
 
-// jsonString writes a value as the inside of a JSON string.
+// jsonString returns a value as the content of a JSON string.
 func jsonString(value any) (string, error) {
 	body, err := encode(display(value))
 	if err != nil {
@@ -76,7 +76,7 @@ func jsonString(value any) (string, error) {
 	return strings.TrimSuffix(strings.TrimPrefix(string(body), `"`), `"`), nil
 }
 
-// MarshalJSON writes the text as it is.
+// MarshalJSON returns the text unchanged.
 func (j JSON) MarshalJSON() ([]byte, error) {
 	if j == "" {
 		return []byte("null"), nil
@@ -84,8 +84,8 @@ func (j JSON) MarshalJSON() ([]byte, error) {
 	return []byte(j), nil
 }
 
-// escape rewrites every action of a template to end in the escaper of its kind. In JSON
-// that depends on the place: within a string literal, or as a value of its own.
+// escape rewrites every action of a template to end in the escaper of its kind. In JSON the
+// escaper depends on the position: within a string literal, or as a separate value.
 func escape(t *texttemplate.Template, k kind) error {
 	if t.Tree == nil {
 		return errors.New("the file is empty")
@@ -107,11 +107,11 @@ type escaper struct {
 	set  *texttemplate.Template
 	// ends maps a derived template to whether it ends within a string.
 	ends map[string]bool
-	// loops says of each surrounding loop whether it begins within a string.
+	// loops holds for each surrounding loop whether it begins within a string.
 	loops []bool
 }
 
-// list rewrites a sequence of nodes that begins within a JSON string or not, and reports
+// list rewrites a sequence of nodes, given whether it begins within a JSON string, and reports
 // whether it ends within one.
 func (e *escaper) list(l *parse.ListNode, inString bool) (bool, error) {
 	if l == nil {
@@ -150,10 +150,10 @@ func (e *escaper) node(n parse.Node, inString bool) (bool, error) {
 	return inString, nil
 }
 
-// leave checks a break or continue: the loop must be left as it began.
+// leave checks a break or continue: the position must be the same as at the loop's beginning.
 func (e *escaper) leave(line int, inString bool) error {
 	if e.kind == kindJSON && inString != e.loops[len(e.loops)-1] {
-		return fmt.Errorf("line %d: the loop is left within a JSON string, or within another one", line)
+		return fmt.Errorf("line %d: break and continue must be in the same position as the beginning of the loop, within a JSON string or outside", line)
 	}
 	return nil
 }
@@ -184,8 +184,8 @@ func endsInRaw(p *parse.PipeNode) bool {
 	return ok && id.Ident == functionRaw
 }
 
-// branch rewrites both alternatives, which must end in the same place. A loop must end
-// where it began.
+// branch rewrites both alternatives, which must end in the same position, within a string or
+// outside. A loop must end in the position in which it begins.
 func (e *escaper) branch(b *parse.BranchNode, inString, loop bool) (bool, error) {
 	if loop {
 		e.loops = append(e.loops, inString)
@@ -202,7 +202,7 @@ func (e *escaper) branch(b *parse.BranchNode, inString, loop bool) (bool, error)
 		return false, err
 	}
 	if first != second || loop && first != inString {
-		return false, fmt.Errorf("line %d: the branches of {{%s}} do not end alike: one within a JSON string, one outside", b.Line, name(b))
+		return false, fmt.Errorf("line %d: the branches of {{%s}} end differently: one within a JSON string, one outside", b.Line, name(b))
 	}
 	return first, nil
 }
@@ -217,7 +217,7 @@ func name(b *parse.BranchNode) string {
 	return "if"
 }
 
-// call rewrites the template that is called, once for each place in which it is called.
+// call rewrites the called template, once for each kind of position in which it is called.
 func (e *escaper) call(n *parse.TemplateNode, inString bool) (bool, error) {
 	target := e.set.Lookup(n.Name)
 	if target == nil || target.Tree == nil {
@@ -231,7 +231,7 @@ func (e *escaper) call(n *parse.TemplateNode, inString bool) (bool, error) {
 	if end, ok := e.ends[derived]; ok {
 		return end, nil
 	}
-	e.ends[derived] = inString // a recursive call ends where it began, or is refused below
+	e.ends[derived] = inString // a recursive call ends as it begins, or is refused below
 	tree := target.Copy()
 	end, err := e.list(tree.Root, inString)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// kind is what the output of a template file is: it decides how every action is escaped.
+// kind is the output format of a template file. It determines how every action is escaped.
 type kind string
 
 // The kinds, by the end of the file's name, with or without .tmpl.
@@ -38,13 +38,13 @@ func (k kind) contentType() string {
 	return "text/plain; charset=utf-8"
 }
 
-// file renders with a template of the user.
+// file renders with a user's template.
 type file struct {
 	kind   kind
 	parsed *texttemplate.Template
 }
 
-// Data is what a template file gets.
+// Data is the data for a template file.
 type Data struct {
 	// Changes are the notifications, at least one; more than one in a digest.
 	Changes []Change
@@ -62,7 +62,7 @@ const maxTemplate = 1 << 20
 func readTemplate(path string) (file, error) {
 	k, ok := kindOf(path)
 	if !ok {
-		return file{}, fmt.Errorf("want a name that ends in .json, .json.tmpl, .txt or .txt.tmpl, which says how values are escaped")
+		return file{}, fmt.Errorf("want a name that ends in .json, .json.tmpl, .txt or .txt.tmpl, which selects how values are escaped")
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -140,5 +140,5 @@ func validJSON(body []byte) error {
 		at = syntax.Offset
 	}
 	line := 1 + bytes.Count(body[:min(at, int64(len(body)))], []byte("\n"))
-	return fmt.Errorf("the result is no JSON: line %d, byte %d: %w", line, at, err)
+	return fmt.Errorf("the result is not JSON: line %d, byte %d: %w", line, at, err)
 }

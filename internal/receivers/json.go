@@ -23,7 +23,7 @@ func encode(value any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// document renders the notification itself as relaxed Extended JSON; several as an array.
+// document renders a notification as relaxed Extended JSON; several as an array.
 type document struct{}
 
 func (document) render(all []Notification) (payload, error) {
@@ -61,7 +61,7 @@ func (cloudEvent) render(all []Notification) (payload, error) {
 	return payload{body: array(events), contentType: cloudevent.BatchContentType}, nil
 }
 
-// eventOf returns the event of a change. A notification by hand has the source manual.
+// eventOf returns the event of a change. A notification written by hand has the source manual.
 func eventOf(c Change) cloudevent.Event {
 	source, _, fromOplog := strings.Cut(c.ID, ":")
 	if !fromOplog {

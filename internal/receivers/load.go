@@ -29,9 +29,8 @@ const (
 	defaultResolveAfter = time.Hour
 )
 
-// Load reads the receivers of a file. The error is config.Errors, one for each mistake,
-// each with its line. No error holds a URL, a header or the content of a file that the
-// file names.
+// Load reads the receivers of a file. The error is config.Errors, one for each invalid value, with
+// its line. Errors do not contain URLs, headers or the content of files named in the file.
 func Load(path, agent string) ([]Receiver, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -89,15 +88,15 @@ func syntaxErrors(err error) config.Errors {
 	return out
 }
 
-// shown quotes a word of the file, unless it may hold a credential.
+// shown quotes a word of the file, unless it may contain a credential.
 func shown(word string) string {
 	if strings.ContainsAny(word, "@/%") || len(word) > 40 {
-		return "(a value that may hold a credential)"
+		return "(a value that may contain a credential)"
 	}
 	return strconv.Quote(word)
 }
 
-// loader checks entries and collects what is wrong with them.
+// loader checks entries and collects the errors.
 type loader struct {
 	folder, agent string
 	errs          config.Errors
@@ -151,7 +150,7 @@ func (l *loader) name(s scalar, before []Receiver) string {
 	return s.text
 }
 
-// target is what depends on the template.
+// target has the properties that depend on the template.
 type target struct {
 	template template
 	digest   time.Duration
@@ -189,7 +188,7 @@ func (l *loader) target(e entry) target {
 		return target{template: alertmanager{resolveAfter: after, now: time.Now}}
 	case "pagerduty":
 		if e.RoutingKey.text == "" {
-			l.fail(e.Template.line, "routing_key_file", "pagerduty needs a file that holds the integration key")
+			l.fail(e.Template.line, "routing_key_file", "pagerduty needs a file that contains the integration key")
 		}
 		return target{
 			template: pagerDuty{routingKey: l.file(e.RoutingKey, "routing_key_file")},

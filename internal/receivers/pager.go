@@ -92,7 +92,7 @@ func pagerDutyDigest(changes []Change, l limits) *pagerDutyPayload {
 	}
 }
 
-// sourceOf is the system that changed; PagerDuty requires one.
+// sourceOf returns the changed system, which PagerDuty requires.
 func sourceOf(c Change) string {
 	if c.ReplicaSet == "" {
 		return "mongodb"
@@ -119,7 +119,7 @@ func instant(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// cutOrMark cuts a definition; one that is left out is marked.
+// cutOrMark truncates a definition; an omitted one is replaced by a mark.
 func cutOrMark(definition JSON, n int) string {
 	text := terminal.Escape(string(definition))
 	if text != "" && n == 0 {
@@ -128,8 +128,8 @@ func cutOrMark(definition JSON, n int) string {
 	return cut(text, n)
 }
 
-// alertmanager renders alerts for /api/v2/alerts. An alert resolves itself after a time,
-// since a change is an event and no state.
+// alertmanager renders alerts for /api/v2/alerts. An alert has an end time, since a change is an
+// event, not a state.
 type alertmanager struct {
 	resolveAfter time.Duration
 	// now is the clock.
@@ -167,8 +167,8 @@ func (a alertmanager) alerts(all []Notification, end time.Time) (payload, error)
 	return payload{body: body, contentType: jsonType}, err
 }
 
-// newAlert returns the alert of a change. The label id keeps two changes of one collection
-// apart; grouping and silences use the others.
+// newAlert returns the alert of a change. The label id distinguishes two changes of the same
+// collection; grouping and silences use the other labels.
 func newAlert(c Change, end time.Time, l limits) alert {
 	alert := alert{
 		Labels:      map[string]string{"alertname": "SchemaChange"},

@@ -1,6 +1,6 @@
-// Package receivers sends notifications to chat, pagers and webhooks: what each receiver
-// of RECEIVERS_FILE selects, how it is rendered and where it is sent. Queue, order and
-// retries are the listener's.
+// Package receivers sends notifications to chat, pagers and webhooks: the filters of the receivers
+// in RECEIVERS_FILE, rendering, and sending. The listener is responsible for queue, order and
+// retries.
 package receivers
 
 import (
@@ -20,7 +20,7 @@ type Receiver struct {
 	// Digest is how long notifications are collected before they are sent as one message;
 	// zero: each is sent separately.
 	Digest time.Duration
-	// Rate limits the messages; the zero value does not.
+	// Rate limits the messages; the zero value means no limit.
 	Rate Rate
 	// GiveUpAfter is the age at which an undelivered notification expires; zero: never.
 	GiveUpAfter time.Duration
@@ -29,8 +29,8 @@ type Receiver struct {
 	backend  *delivery.Backend
 }
 
-// Backend returns the receiver of BACKEND_URL: every notification as it is, at once, and
-// never given up.
+// Backend returns the receiver of BACKEND_URL: it gets every notification unchanged and separately,
+// and its notifications do not expire.
 func Backend(url string, secret delivery.Secret, agent string) (Receiver, error) {
 	backend, err := delivery.NewBackend(url, secret, agent)
 	if err != nil {
@@ -71,7 +71,7 @@ type template interface {
 	render(all []Notification) (payload, error)
 }
 
-// resolver is a template of a target where an alert remains open until it is resolved.
+// resolver is a template for a target in which an alert remains open until it is resolved.
 type resolver interface {
 	resolve(all []Notification) (payload, error)
 }
@@ -82,8 +82,8 @@ type payload struct {
 	contentType string
 }
 
-// Send sends notifications as one message, all or none. A message that cannot be rendered
-// is Rejected: Render reports for which of several notifications that is so.
+// Send sends notifications as one message, all or none. A message that cannot be rendered is
+// Rejected; Render shows which of several notifications cannot be rendered.
 func (r Receiver) Send(ctx context.Context, all []Notification) delivery.Outcome {
 	outcome, _ := r.exchange(ctx, all, r.template.render)
 	return outcome
@@ -102,13 +102,13 @@ func (r Receiver) Render(all []Notification) ([]byte, error) {
 
 // Exchange is one request with its response.
 type Exchange struct {
-	// Action is what the request did: send or resolve.
+	// Action is send or resolve.
 	Action  string
 	Outcome delivery.Outcome
 	Answer  delivery.Answer
 }
 
-// Test sends a sample and returns the responses. Where the target keeps it open it is
+// Test sends a sample and returns the responses. If the target keeps alerts open, the sample is
 // resolved at once.
 func (r Receiver) Test(ctx context.Context, sample Notification) []Exchange {
 	all := []Notification{sample}

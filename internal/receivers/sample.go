@@ -10,8 +10,7 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Samples returns one notification of each operation, as a test sends them. No such
-// change was made.
+// Samples returns one notification of each operation, for tests of a receiver.
 func Samples(now time.Time) []Notification {
 	var all []Notification
 	for _, o := range notification.Operations() {

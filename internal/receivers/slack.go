@@ -6,21 +6,21 @@ import (
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
-// Slack's limits: characters of a block's text and of a header, bytes of a message. Slack
-// names no limit of bytes; this one is far below the 16 MB of any request.
+// Slack's limits: characters of a block's text and of a header, bytes of a message. Slack does not
+// document a limit in bytes; this one is far below its 16 MB for any request.
 const (
 	slackBlock   = 3000
 	slackHeader  = 150
 	slackMessage = 100 << 10
 )
 
-// slack renders messages for an incoming webhook. Names and statements are in rich text,
-// which Slack displays as it is: it has neither markup nor mentions.
+// slack renders messages for an incoming webhook. Names and statements are rich text, in which
+// Slack does not interpret markup or mentions.
 type slack struct{}
 
 type slackMessageBody struct {
-	// Text is what notifications show. Without mrkdwn its signs have no meaning; & < > are
-	// escaped, as Slack requires.
+	// Text is the text of Slack's notifications. It is sent without mrkdwn, so that markup has no
+	// meaning; & < > are escaped, as Slack requires.
 	Text        string           `json:"text"`
 	Markdown    bool             `json:"mrkdwn"`
 	UnfurlLinks bool             `json:"unfurl_links"`
@@ -92,7 +92,7 @@ func slackDigest(d digest) slackMessageBody {
 	return m
 }
 
-// newSlackMessage returns a message with a header. summary is what notifications show.
+// newSlackMessage returns a message with a header. summary is the text of Slack's notifications.
 func newSlackMessage(header, summary string) slackMessageBody {
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 	return slackMessageBody{
@@ -115,8 +115,8 @@ func (m *slackMessageBody) section(elements ...slackElement) {
 	}
 }
 
-// preformatted adds a text with its heading, cut to a number of characters. Without
-// characters it only says that the text was left out.
+// preformatted adds a text with its heading, truncated to a number of characters. With 0 characters
+// it only adds a mark that the text was omitted.
 func (m *slackMessageBody) preformatted(heading, text string, characters int) {
 	if text == "" {
 		return

@@ -128,7 +128,7 @@ func newTeamsMessage(header, summary string, level risk.Level) teamsMessageBody 
 // text adds a paragraph, unless it is empty.
 func (m *teamsMessageBody) text(runs ...teamsRun) { m.paragraph("Small", runs) }
 
-// paragraph adds a paragraph at a distance from the one before.
+// paragraph adds a paragraph with a spacing to the previous one.
 func (m *teamsMessageBody) paragraph(spacing string, runs []teamsRun) {
 	kept := runs[:0]
 	for _, r := range runs {
@@ -143,7 +143,7 @@ func (m *teamsMessageBody) paragraph(spacing string, runs []teamsRun) {
 	card.Body = append(card.Body, teamsElement{Type: "RichTextBlock", Spacing: spacing, Inlines: kept})
 }
 
-// code adds a text in a fixed-width font under its heading, cut to a number of characters.
+// code adds a text in a fixed-width font under its heading, truncated to a number of characters.
 func (m *teamsMessageBody) code(heading, text string, characters int) {
 	switch {
 	case text == "":

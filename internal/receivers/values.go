@@ -170,7 +170,7 @@ func (l *loader) tls(line int, e tlsEntry) *tls.Config {
 	return c
 }
 
-// proxy returns the proxy: that of the environment unless one is set, or none.
+// proxy returns the configured proxy or none; by default that of the environment.
 func (l *loader) proxy(s scalar) func(*http.Request) (*url.URL, error) {
 	switch s.text {
 	case "":
@@ -186,7 +186,7 @@ func (l *loader) proxy(s scalar) func(*http.Request) (*url.URL, error) {
 	return http.ProxyURL(u)
 }
 
-// withoutPath returns an error without the path, which can be a secret by mistake.
+// withoutPath returns an error without the path, which may be a secret by mistake.
 func withoutPath(err error) error {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		return pe.Err

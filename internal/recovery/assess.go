@@ -8,15 +8,15 @@ import (
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
-// Survey holds the answers of a set's members when they were queried for the position.
+// Survey holds the replies of a set's members to a query for the position.
 type Survey struct {
 	View replicaset.View
 	// Failures holds each member's error, by host. No member was opened.
 	Failures map[string]error
 	// Direct is true if the URI names one member only (directConnection).
 	Direct bool
-	// LackingSince is when all members were first found without the position; zero if they
-	// were not, the last time.
+	// LackingSince is when all members were first found without the position; zero if the last
+	// survey found it.
 	LackingSince time.Time
 }
 

@@ -6,19 +6,19 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Stored is what a database holds of a source besides the checkpoint of a NAME.
+// Stored is the state of a source in the database, apart from the checkpoint of a NAME.
 type Stored struct {
 	// OtherNames is true if another NAME of the source has a checkpoint.
 	OtherNames bool
-	// Catalog is the position of the newest version, Published of the newest document of
-	// the history, and FirstBehind of the first document behind Catalog. Zero for none.
+	// Catalog is the position of the newest version, Published of the newest document of the
+	// history, and FirstBehind of the first document after Catalog. Zero for none.
 	Catalog, Published, FirstBehind oplog.Moment
 }
 
-// PresumedPosition returns where a NAME without a checkpoint continues, and whether it
-// had one: history or catalog of the source mean that the checkpoint was deleted. The
-// catalog is written last, so everything up to its newest version is published; what the
-// history holds after it may not be in every sink.
+// PresumedPosition returns where a NAME without a checkpoint continues, and whether it had one:
+// if the source has a history or a catalog, the checkpoint was deleted. The catalog is written
+// last, so that everything up to its newest version has been published; later changes in the
+// history may not be in every sink.
 func PresumedPosition(s Stored) (at Resume, lost bool) {
 	switch {
 	case s.OtherNames:

@@ -6,12 +6,12 @@ import (
 	"github.com/ddltail/ddltail/internal/oplog"
 )
 
-// Held is what the chosen member's oplog holds, and the position to recover.
+// Held describes the oplog of the selected member, and the position to recover.
 type Held struct {
 	Position  oplog.Moment
 	Inclusive bool
 	// AtPosition is the entry at the position's timestamp, ChainEnd the last entry of the
-	// broken transaction; zero where the member lacks them.
+	// broken transaction; zero if the member lacks them.
 	AtPosition, ChainEnd oplog.Moment
 	// Oldest is the oldest entry, Listed the position of the catalog snapshot.
 	Oldest, Listed oplog.Moment
@@ -23,10 +23,10 @@ type Resume struct {
 	Inclusive bool
 }
 
-// ResumePoint returns the first entry after the gap that is held and not yet published. Of
-// another history no entry is published: it resumes at the snapshot. The error says that
-// the clock of another history has not passed the position yet: its documents would take
-// _ids that the lost history may have used.
+// ResumePoint returns the first entry after the gap that the member has and that is not yet
+// published. After OtherHistory no entry is published, and reading resumes at the snapshot. It
+// returns an error while the clock of the new history has not passed the position: its documents
+// could get _ids that the lost history has used.
 func ResumePoint(cause Cause, h Held) (Resume, error) {
 	switch {
 	case cause == BrokenTransaction && !h.ChainEnd.IsZero():

@@ -2,35 +2,35 @@ package recovery
 
 import "slices"
 
-// State is what a detector does about its position. The zero value is Starting.
+// State is the state of a detector's position. The zero value is Starting.
 type State string
 
-// The states, and what the stored checkpoint holds in each.
+// The states.
 const (
 	// Starting: nothing has been read yet.
 	Starting State = ""
 	// Verifying: each member in turn is read for the entry at the position.
 	Verifying State = "verifying"
-	// Undecided: members lack the position, and one that cannot be read may hold it.
+	// Undecided: members lack the position, and one that cannot be read may have it.
 	Undecided State = "undecided"
 	// Tailing: entries are read from the position on.
 	Tailing State = "tailing"
-	// Lost: no member holds the position; the cause is a Cause.
+	// Lost: no member has the position; the reason is a Cause.
 	Lost State = "lost"
 	// Comparing: the checkpoint holds this process's lease, and the catalog at the resume
 	// point is derived from a snapshot.
 	Comparing State = "comparing"
-	// Publishing: the checkpoint holds a comparison. Its outcome is fixed, so any process can
-	// write the gap and each difference.
+	// Publishing: the checkpoint has a pending comparison. Its outcome is fixed, so that any
+	// process can write the gap and each difference.
 	Publishing State = "publishing"
-	// Reloading: what is stored is read again, since this process or another changed it.
+	// Reloading: the stored checkpoint is read again, since this process or another changed it.
 	Reloading State = "reloading"
 )
 
 // Transition is an edge between two states.
 type Transition struct {
 	From, To State
-	// When is what causes it.
+	// When is its condition.
 	When string
 }
 
@@ -66,7 +66,7 @@ type Machine struct{ state State }
 // State returns the current state.
 func (m *Machine) State() State { return m.state }
 
-// Enter moves to a state, and reports whether Transitions has that edge.
+// Enter changes the state, and reports whether Transitions has that edge.
 func (m *Machine) Enter(to State) bool {
 	from := m.state
 	m.state = to

@@ -21,7 +21,7 @@ const (
 type Error struct {
 	// Namespace and ID are the document's.
 	Namespace, ID string
-	// By is what refuses it, and Remedy what to do about that.
+	// By names the index, validator or collection that refuses it; Remedy is what to do.
 	By, Remedy string
 	// Capped is true if documents of a capped collection cannot grow (servers before 6.0).
 	Capped bool
@@ -56,26 +56,50 @@ func reasonOf(err error) (Error, bool) {
 	case err == nil:
 		return Error{}, false
 	case mongo.IsDuplicateKeyError(err):
-		return Error{By: "the unique index " + IndexOf(err), Remedy: "drop the index; it is not ddltail's"}, true
+		return Error{By: "the unique index " + IndexOf(err), Remedy: "drop the index, which ddltail did not create"}, true
 	case hasCode(err, codeDocumentValidation):
 		return Error{By: "the validator", Remedy: "change the validator with collMod so that it accepts ddltail's documents and the fields that `listen` adds"}, true
 	case hasCode(err, codeCappedGrowth):
 		return Error{By: "the capped collection", Capped: true, Remedy: "documents of a capped collection cannot grow before MongoDB 6.0; " +
-			"stop what writes to it, copy it with $out into a collection that is not capped, drop it and rename the copy"}, true
+			"stop its writers, copy it with $out into a collection that is not capped, drop it and rename the copy"}, true
+	}
+	for _, row := range indexErrors() {
+		if hasCode(err, row.code) {
+			return Error{By: row.index, Remedy: "drop the index; it is not ddltail's"}, true
+		}
 	}
 	return Error{}, false
 }
 
-// IsDuplicateID reports whether a document with the same _id exists. A duplicate in another
-// unique index says nothing about that.
+type indexError struct {
+	code  int
+	index string
+}
+
+// indexErrors lists the error codes for values that an index cannot hold. The server does not
+// name the index; none of ddltail's indexes is of these kinds.
+func indexErrors() []indexError {
+	return []indexError{
+		{171, "an index on two arrays"},
+		{13026, "a 2d index"},
+		{13027, "a 2d index"},
+		{16755, "a 2dsphere index"},
+		{16766, "a hashed index on an array"},
+		{17261, "a text index (field language)"},
+		{17262, "a text index (field language)"},
+	}
+}
+
+// IsDuplicateID reports whether a document with the same _id exists. It returns false for a
+// duplicate in another unique index.
 func IsDuplicateID(err error) bool { return mongo.IsDuplicateKeyError(err) && IndexOf(err) == "_id_" }
 
 // indexInMessage finds the index in "E11000 duplicate key error collection: db.c index: NAME
 // collation: {…} dup key: {…}". A clustered collection has no index on _id.
 const indexInMessage = `E11000 duplicate key error collection: .*? index: (.*?)(?: collation: \{.*?\})? dup key: `
 
-// IndexOf returns the name of the unique index in an E11000 error, _id_ where it is the
-// key of a clustered collection.
+// IndexOf returns the name of the unique index in an E11000 error; _id_ for a clustered
+// collection.
 func IndexOf(err error) string {
 	if m := regexp.MustCompile(indexInMessage).FindStringSubmatch(err.Error()); m != nil {
 		return m[1]
@@ -84,8 +108,8 @@ func IndexOf(err error) string {
 }
 
 // ByDocument returns the first write error of an insertMany with the position of its
-// document; false if there is none, or if a write concern error beside it leaves open what
-// is durable.
+// document. ok is false if there is none, or if there is also a write concern error, so that
+// it is not known what is durable.
 func ByDocument(err error) (at int, cause error, ok bool) {
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) != 1 {
@@ -94,8 +118,8 @@ func ByDocument(err error) (at int, cause error, ok bool) {
 	return bulk.WriteErrors[0].Index, bulk.WriteErrors[0], true
 }
 
-// OnlyDuplicateIDs reports whether all documents of an unordered bulk write that were not
-// written exist already.
+// OnlyDuplicateIDs reports whether all documents that an unordered bulk write did not write
+// already exist.
 func OnlyDuplicateIDs(err error) bool {
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil || len(bulk.WriteErrors) == 0 {
@@ -104,8 +128,8 @@ func OnlyDuplicateIDs(err error) bool {
 	return !slices.ContainsFunc(bulk.WriteErrors, func(e mongo.BulkWriteError) bool { return !IsDuplicateID(e) })
 }
 
-// ExplainBulk is Explain for a bulk write: it names the first document that is refused and
-// does not exist. The function id returns the _id of a write.
+// ExplainBulk is Explain for a bulk write: it names the first refused document that does not
+// exist yet. The function id returns the _id of a write.
 func ExplainBulk(err error, namespace string, id func(write int) string) error {
 	var bulk mongo.BulkWriteException
 	if !errors.As(err, &bulk) {

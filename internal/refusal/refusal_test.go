@@ -29,6 +29,9 @@ func TestExplain(t *testing.T) {
 		{duplicate(`index: by ns, one dup key: { ns: null }`), "the unique index by ns, one", false, false},
 		{mongo.CommandError{Code: 121, Name: "DocumentValidationFailure"}, "the validator", false, false},
 		{mongo.CommandError{Code: 10003, Name: "CannotGrowDocumentInCappedNamespace"}, "the capped collection", false, false},
+		{mongo.CommandError{Code: 171, Name: "CannotIndexParallelArrays"}, "an index on two arrays", false, false},
+		{mongo.CommandError{Code: 16755, Message: "Can't extract geo keys"}, "a 2dsphere index", false, false},
+		{mongo.CommandError{Code: 17262, Message: "language override unsupported"}, "a text index (field language)", false, false},
 		{mongo.CommandError{Code: 13, Name: "Unauthorized"}, "", false, true},
 		{errors.New("connection reset"), "", false, true},
 	} {

@@ -11,14 +11,21 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
 )
 
-// codeAuthenticationFailed is what a server answers to wrong credentials.
-const codeAuthenticationFailed = 18
+const (
+	// codeAuthenticationFailed is the error of a server for wrong credentials.
+	codeAuthenticationFailed = 18
+	// codeMechanismUnavailable is its error for an authMechanism that is not enabled.
+	codeMechanismUnavailable = 334
+)
 
-// ErrAuthentication is returned if the member refused the credentials.
-var ErrAuthentication = errors.New("authentication failed")
+var (
+	// ErrAuthentication is returned if the member refused the credentials.
+	ErrAuthentication = errors.New("authentication failed")
+	// ErrMechanism is an ErrAuthentication that no other credentials resolve.
+	ErrMechanism = fmt.Errorf("%w: the server does not offer the URI's authMechanism", ErrAuthentication)
+)
 
-// Connect opens a client to one member and no other, and sees it answer as who
-// we say we are.
+// Connect opens a direct connection to one member, and checks that it accepts the credentials.
 func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mongo.Client, error) {
 	// The pool needs one connection for the cursor and one for other commands.
 	client, err := mongo.Connect(direct(base, host).SetMaxPoolSize(4).SetRetryReads(false))
@@ -29,15 +36,15 @@ func Connect(ctx context.Context, base *options.ClientOptions, host string) (*mo
 	defer cancel()
 	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err(); err != nil {
 		disconnect(client)
-		if Unauthenticated(err) {
-			return nil, fmt.Errorf("connect to %s: %w", host, ErrAuthentication)
+		if refused := AuthenticationError(err); refused != nil {
+			return nil, fmt.Errorf("connect to %s: %w", host, refused)
 		}
 		return nil, fmt.Errorf("connect to %s: %w", host, err)
 	}
 	return client, nil
 }
 
-// Announce opens a connection to a host without authentication, under the name of an application, which the server then logs.
+// Announce opens a connection to a host without authentication, with an application name, which the server logs.
 func Announce(ctx context.Context, base *options.ClientOptions, host, application string) error {
 	client, err := mongo.Connect(unauthenticated(base, host).SetAppName(application))
 	if err != nil {
@@ -53,11 +60,25 @@ func Announce(ctx context.Context, base *options.ClientOptions, host, applicatio
 }
 
 // Unauthenticated reports whether an error means that the credentials are wrong.
-func Unauthenticated(err error) bool {
+func Unauthenticated(err error) bool { return AuthenticationError(err) != nil }
+
+// AuthenticationError returns ErrAuthentication or ErrMechanism if a server refused the
+// credentials, else nil.
+func AuthenticationError(err error) error {
+	var code int32
 	var fromServer driver.Error
-	if errors.As(err, &fromServer) && fromServer.Code == codeAuthenticationFailed {
-		return true
-	}
 	var command mongo.CommandError
-	return errors.As(err, &command) && command.Code == codeAuthenticationFailed
+	switch {
+	case errors.As(err, &fromServer):
+		code = fromServer.Code
+	case errors.As(err, &command):
+		code = command.Code
+	}
+	switch code {
+	case codeAuthenticationFailed:
+		return ErrAuthentication
+	case codeMechanismUnavailable:
+		return ErrMechanism
+	}
+	return nil
 }

@@ -20,10 +20,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// probeTimeout bounds the question to one host.
+// probeTimeout bounds the query to one host.
 const probeTimeout = 3 * time.Second
 
-// minWireVersion is 4.4's, the oldest server that the driver talks to.
+// minWireVersion is that of 4.4, the oldest server that the driver supports.
 const minWireVersion = 9
 
 // hello is the reply to the command hello, which needs no authentication.
@@ -51,11 +51,11 @@ type hello struct {
 
 // Reasons why a host cannot be tailed.
 var (
-	// ErrStandalone: there is no oplog, and never will be by waiting.
+	// ErrStandalone: the server has no oplog.
 	ErrStandalone = errors.New("a standalone server, not a replica set member")
-	// ErrMongos: a router has no oplog of its own.
+	// ErrMongos: a router has no oplog.
 	ErrMongos = errors.New("a mongos: run one ddltail per shard's replica set")
-	// ErrTooOld: the driver cannot talk to it.
+	// ErrTooOld: the driver does not support the server.
 	ErrTooOld = errors.New("a server older than 4.4")
 	// ErrNotInitiated: rs.initiate() has not been run yet.
 	ErrNotInitiated = errors.New("started with --replSet, but the set is not initiated")
@@ -63,8 +63,7 @@ var (
 	ErrOtherSet = errors.New("a member of another replica set")
 )
 
-// ask connects to one host, without authentication: what a server is
-// can be known before who we are.
+// ask sends hello to one host, without authentication.
 func ask(ctx context.Context, base *options.ClientOptions, host string) (hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -103,19 +102,19 @@ func (h hello) reject() error {
 
 func (h hello) primary() bool { return h.Writable || h.LegacyWritable }
 
-// readable reports whether reads of the oplog are answered: a member in recovery,
-// roll-back or initial sync is neither primary nor secondary.
+// readable reports whether the oplog can be read: a member in recovery, rollback or initial sync is
+// neither primary nor secondary.
 func (h hello) readable() bool { return !h.ArbiterOnly && (h.primary() || h.Secondary) }
 
 func (h hello) delayed() bool { return h.Delay > 0 || h.LegacyDelay > 0 }
 
-// names lists the data-bearing members that the member names: those that are not hidden.
+// names lists the data-bearing members in the reply, which does not include hidden ones.
 func (h hello) names() []string { return slices.Concat(h.Hosts, h.Passives) }
 
-// heartbeats keeps what the driver's monitor learns of a host, because the error
-// of a command only says that no server could be selected.
+// heartbeats keeps the errors of the driver's monitor for a host, because the error of a command
+// only states that no server could be selected.
 type heartbeats struct {
-	// failed ends the question: the driver would go on asking a host that has refused.
+	// failed ends the query: the driver would continue to retry a host that has refused.
 	failed context.CancelFunc
 
 	mu   sync.Mutex
@@ -141,8 +140,7 @@ func (w *heartbeats) monitor() *event.ServerMonitor {
 	}
 }
 
-// explain returns why a host did not answer, with what to set in the URI where TLS is asked
-// for on one side only.
+// explain returns why a host did not answer, with what to set in the URI if only one side uses TLS.
 func (w *heartbeats) explain(err error, usesTLS bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -175,11 +173,11 @@ func problemOf(err error, usesTLS bool) string {
 	return "cannot be reached"
 }
 
-// connectionID is how the driver begins an error of a connection; each has another number.
+// connectionID matches the beginning of the driver's connection errors, which contain a number.
 const connectionID = `connection\([^()]*\[-?\d+\]\) `
 
-// WithoutConnection returns an error without the driver's numbers of connections in its
-// text, so that the same failure has the same text each time.
+// WithoutConnection returns an error without the driver's connection numbers in its text, so that
+// the same failure always has the same text.
 func WithoutConnection(err error) error {
 	text := regexp.MustCompile(connectionID).ReplaceAllString(err.Error(), "")
 	if text == err.Error() {
@@ -196,15 +194,15 @@ type shortened struct {
 func (s shortened) Error() string { return s.text }
 func (s shortened) Unwrap() error { return s.err }
 
-// unauthenticated keeps what a connection needs and leaves out who makes it.
+// unauthenticated returns the options of a connection without credentials.
 func unauthenticated(base *options.ClientOptions, host string) *options.ClientOptions {
 	opts := direct(base, host)
 	opts.Auth = nil
 	return opts.SetServerSelectionTimeout(probeTimeout).SetConnectTimeout(probeTimeout)
 }
 
-// direct makes options for one host from those of a URI, which may be one with an
-// SRV record: that cannot be made direct.
+// direct returns the options for a direct connection to one host, from those of a URI. A URI with an
+// SRV record cannot be made direct itself.
 func direct(base *options.ClientOptions, host string) *options.ClientOptions {
 	opts := options.Client().SetHosts([]string{host}).SetDirect(true)
 	opts.AppName = base.AppName

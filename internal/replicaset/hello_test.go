@@ -32,8 +32,8 @@ func TestUnwritable(t *testing.T) {
 	for _, c := range []struct{ hello, asked, want string }{
 		{`{"isWritablePrimary": true, "setName": "rs0"}`, "", ""},
 		{`{"isWritablePrimary": true, "setName": "rs0"}`, "rs0", ""},
-		{`{"isWritablePrimary": true, "setName": "rs0"}`, "rs1", `a member of another replica set: the URI asks for "rs1", it is one of "rs0"`},
-		{`{"secondary": true, "setName": "rs0"}`, "", "rs0 has no primary at the moment"},
+		{`{"isWritablePrimary": true, "setName": "rs0"}`, "rs1", `a member of another replica set: the URI has replicaSet=rs1, the server is a member of "rs0"`},
+		{`{"secondary": true, "setName": "rs0"}`, "", "rs0 currently has no primary"},
 		{`{"secondary": true, "setName": "rs0", "primary": "h:1"}`, "rs0", "not the primary of rs0, which is h:1"},
 	} {
 		opts := options.Client()

@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// configuration is what is read of the document in local.system.replset.
+// configuration has the used fields of the document in local.system.replset.
 type configuration struct {
 	Members []configured `bson:"members"`
 }
@@ -19,8 +19,8 @@ type configured struct {
 	Horizons map[string]string `bson:"horizons"`
 }
 
-// WithHidden adds the hidden members of the set's configuration to a view: no other member
-// names them. Reading the configuration is a privilege of its own.
+// WithHidden adds the hidden members of the set's configuration to a view: they are not in the
+// members' replies. Reading the configuration needs a separate privilege.
 func (v View) WithHidden(ctx context.Context, s Seeds) (View, error) {
 	if v.Direct || len(v.Members) == 0 {
 		return v, nil
@@ -53,7 +53,7 @@ func (v View) known(host string) bool {
 	return unreachable || slices.ContainsFunc(v.Members, func(m Member) bool { return m.Host == host })
 }
 
-// hidden lists the hidden members by their names in the horizon in which the known ones are.
+// hidden lists the hidden members by their names in the horizon of the known ones.
 func (c configuration) hidden(known func(host string) bool) []string {
 	var horizon string
 	for _, m := range c.Members {

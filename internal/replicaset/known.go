@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Known remembers the members of the set's configuration as last seen, by the names of the
-// horizon that answered. Hidden members are not among them. A nil Known knows none.
+// Known holds the members of the last known set configuration, by their names in the client's
+// horizon, without hidden members. A nil Known is empty.
 type Known struct {
 	mu      sync.Mutex
 	hosts   []string
@@ -23,7 +23,7 @@ func (k *Known) Hosts() []string {
 	return slices.Clone(k.hosts)
 }
 
-// Restore sets members that an earlier process saw, if none were seen since.
+// Restore sets members that an earlier process recorded, if none are known.
 func (k *Known) Restore(hosts []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -32,8 +32,8 @@ func (k *Known) Restore(hosts []string) {
 	}
 }
 
-// learn replaces the members by those that the primary names. Without one it takes the
-// newest configuration, unless an even newer one was seen.
+// learn replaces the members by those that the primary reports. Without a primary it uses the newest
+// configuration, unless a newer one is known.
 func (k *Known) learn(set string, answers []hello) {
 	var newest hello
 	for _, h := range answers {

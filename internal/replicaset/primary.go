@@ -9,14 +9,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// NoPrimary queries each host for why the driver finds no primary, and returns the
-// answers host by host; nil where one of them would do. A standalone server and a router
-// take writes too. The error wraps ErrTooOld, ErrStandalone or ErrOtherSet where waiting
-// will not help.
+// NoPrimary queries each host for the reason why the driver finds no primary, and returns the
+// reasons by host; nil if one of them accepts writes, as a standalone server and a router do. The
+// error wraps ErrTooOld, ErrStandalone or ErrOtherSet if it is permanent.
 func NoPrimary(ctx context.Context, s Seeds) error {
 	hosts := s.Hosts
 	answers, errs := askAll(ctx, s.Options, hosts)
-	// As in the driver, the members' own names are used, not the seeds'.
+	// Like the driver, use the members' names in the configuration, not those of the seeds.
 	if own := ownNames(answers); len(own) > 0 && !s.Direct {
 		hosts = own
 		answers, errs = askAll(ctx, s.Options, hosts)
@@ -36,7 +35,7 @@ func NoPrimary(ctx context.Context, s Seeds) error {
 	return errors.Join(all...)
 }
 
-// ownNames lists the data-bearing members by the names that the set's configuration has.
+// ownNames lists the data-bearing members by their names in the set's configuration.
 func ownNames(answers []hello) []string {
 	var names []string
 	for _, h := range answers {
@@ -55,14 +54,14 @@ func (h hello) unwritable(base *options.ClientOptions) error {
 	case want != "" && want != h.SetName:
 		return otherSet(want, h.SetName)
 	case !h.primary() && h.Primary == "":
-		return fmt.Errorf("%s has no primary at the moment", h.SetName)
+		return fmt.Errorf("%s currently has no primary", h.SetName)
 	case !h.primary():
 		return fmt.Errorf("not the primary of %s, which is %s", h.SetName, h.Primary)
 	}
 	return nil
 }
 
-// setName is the set that the URI names; empty where it names none.
+// setName returns the replicaSet of the URI; empty if it has none.
 func setName(base *options.ClientOptions) string {
 	if base.ReplicaSet == nil {
 		return ""
@@ -71,5 +70,5 @@ func setName(base *options.ClientOptions) string {
 }
 
 func otherSet(want, is string) error {
-	return fmt.Errorf("%w: the URI asks for %q, it is one of %q", ErrOtherSet, want, is)
+	return fmt.Errorf("%w: the URI has replicaSet=%s, the server is a member of %q", ErrOtherSet, want, is)
 }

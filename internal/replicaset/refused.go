@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// CredentialsRefused reports whether an error means that a server refuses the user, the
-// password or the client certificate, or that its own certificate is not trusted: what
-// other credentials or another CA may mend.
+// CredentialsRefused reports whether an error means that a server refuses the user, the password or
+// the client certificate, or that its certificate is not trusted: other credentials or another CA
+// may fix that.
 func CredentialsRefused(err error) bool {
 	if err == nil {
 		return false
@@ -23,7 +23,7 @@ func CredentialsRefused(err error) bool {
 	if errors.As(err, &remote) && remote.Op == "remote error" {
 		return true // a TLS alert: the server does not accept the certificate
 	}
-	// Where no server can be selected the driver keeps the reason only as a text.
+	// If no server can be selected, the driver has the reason only as a text.
 	text := err.Error()
 	return strings.Contains(text, "remote error: tls: ") || strings.Contains(text, "tls: failed to verify certificate")
 }

@@ -16,16 +16,16 @@ import (
 
 const selectionTimeout = 5 * time.Second
 
-// View is a replica set as its members described it at one moment.
+// View is the state of a replica set according to its members' replies.
 type View struct {
 	SetName string
 	// Members that can be read from, in the order of their names.
 	Members []Member
 	// Unreachable holds, by host, why a data-bearing member could not be reached.
 	Unreachable map[string]error
-	// Direct is true if the connection is direct, to one member.
+	// Direct is true for a direct connection to one member.
 	Direct bool
-	// Primary is the host that a member names as the primary; empty if none does.
+	// Primary is the host that a member reports as the primary; empty if none does.
 	Primary string
 }
 
@@ -33,18 +33,17 @@ type View struct {
 type Member struct {
 	Host    string
 	Primary bool
-	// Hidden and Delayed members are not chosen to tail: a delayed one reports changes late.
+	// Hidden and Delayed members are not selected for tailing: a delayed one has changes late.
 	Hidden, Delayed bool
-	// Ping is how long it took to answer, connecting included.
+	// Ping is how long the reply took, including connecting.
 	Ping time.Duration
 }
 
-// Reserve reports whether the member is read from only if no other holds the position.
+// Reserve reports whether the member is read only if no other has the position.
 func (m Member) Reserve() bool { return m.Hidden || m.Delayed }
 
-// Candidates orders the members in which to try them under a read preference;
-// empty where it allows none of them. A hidden or delayed member is one only if the
-// connection is direct.
+// Candidates returns the members in the order in which to try them for a read preference; empty if
+// it allows none of them. Hidden and delayed members are included only for a direct connection.
 func (v View) Candidates(mode readpref.Mode) []Member {
 	rank := func(m Member) int {
 		switch mode {
@@ -75,13 +74,13 @@ func (v View) Candidates(mode readpref.Mode) []Member {
 	return out
 }
 
-// HasPrimary reports whether a primary is visible. A direct connection shows one member
-// alone, which names the primary that it sees.
+// HasPrimary reports whether a primary is known. With a direct connection, this is the primary that
+// the member reports.
 func (v View) HasPrimary() bool {
 	return v.Direct && v.Primary != "" || slices.ContainsFunc(v.Members, func(m Member) bool { return m.Primary })
 }
 
-// Reason returns, host by host, why members could not be reached.
+// Reason returns, by host, why members could not be reached.
 func (v View) Reason() error {
 	if len(v.Unreachable) == 0 {
 		return errors.New("no other member is known")
@@ -101,7 +100,7 @@ func choose(primary bool, yes, no int) int {
 	return no
 }
 
-// Seeds is where to begin looking.
+// Seeds are the hosts from which the members are discovered.
 type Seeds struct {
 	// Hosts are the hosts in the URI.
 	Hosts   []string
@@ -110,12 +109,12 @@ type Seeds struct {
 	Direct bool
 	// Known are members that are queried in addition to Hosts; nil for none.
 	Known *Known
-	// PathIsAuthSource is true if the URI's path decides where the user is looked
-	// up, for the hint that is added to a refused password.
+	// PathIsAuthSource is true if the URI's path is the authSource, for a hint in the error for a
+	// refused password.
 	PathIsAuthSource bool
 }
 
-// hosts lists the URI's hosts, then the members of the set's configuration as last seen.
+// hosts lists the URI's hosts, then the members of the last known set configuration.
 func (s Seeds) hosts() []string {
 	hosts := slices.Clone(s.Hosts)
 	if s.Direct {
@@ -129,9 +128,9 @@ func (s Seeds) hosts() []string {
 	return hosts
 }
 
-// Discover queries the seeds, then every member they name. The error says what
-// is why no member can be read from: it wraps ErrStandalone,
-// ErrMongos, ErrTooOld or ErrOtherSet where waiting will not help.
+// Discover queries the seeds, then every member that they report. The error has the reasons why no
+// member can be read: it wraps ErrStandalone, ErrMongos, ErrTooOld or ErrOtherSet if it is
+// permanent.
 func Discover(ctx context.Context, s Seeds) (View, error) {
 	hosts := s.hosts()
 	answers, errs := askAll(ctx, s.Options, hosts)
@@ -151,7 +150,7 @@ func Discover(ctx context.Context, s Seeds) (View, error) {
 	return newView(name, canonical(answers, errs), errs, s.Direct), nil
 }
 
-// forgetLeft removes what became of members that have left the set's configuration.
+// forgetLeft removes the errors of members that were removed from the set's configuration.
 func (s Seeds) forgetLeft(errs map[string]error) {
 	if s.Known == nil {
 		return
@@ -164,8 +163,8 @@ func (s Seeds) forgetLeft(errs map[string]error) {
 	}
 }
 
-// setName returns the name of the URI's set, else that of the first member that answered.
-// One permanent error decides, unless a member of the set answered, too.
+// setName returns the name of the URI's set, else that of the first member that answered. A permanent
+// error is returned, unless a member of the set answered.
 func (s Seeds) setName(hosts []string, answers []hello, errs map[string]error) (string, error) {
 	want := setName(s.Options)
 	if slices.ContainsFunc(answers, func(h hello) bool { return h.SetName == want }) {
@@ -185,8 +184,8 @@ func (s Seeds) setName(hosts []string, answers []hello, errs map[string]error) (
 	return "", errors.Join(all...)
 }
 
-// unasked lists the members named that were not queried, among them those that answered
-// under another name: a service's name may lead to another member the next time.
+// unasked lists the reported members that were not queried, including those that answered under
+// another name: a service's name may resolve to another member the next time.
 func unasked(answers []hello, asked []string) []string {
 	var hosts []string
 	for _, h := range answers {
@@ -199,8 +198,8 @@ func unasked(answers []hello, asked []string) []string {
 	return hosts
 }
 
-// canonical reduces the answers to one for each member: that under the member's own name,
-// else that under the URI's spelling of it, where the own name does not lead to it.
+// canonical reduces the replies to one for each member: that for the member's name in the
+// configuration, or else that for its name in the URI, if the former cannot be reached.
 func canonical(answers []hello, errs map[string]error) []hello {
 	var out []hello
 	for _, h := range answers {
@@ -227,7 +226,7 @@ func newView(name string, answers []hello, errs map[string]error, direct bool) V
 		case h.readable():
 			v.Members = append(v.Members, Member{Host: h.Host, Primary: h.primary(), Hidden: h.Hidden, Delayed: h.delayed(), Ping: h.Took})
 		case !h.ArbiterOnly:
-			v.Unreachable[h.Host] = errors.New("neither primary nor secondary at the moment")
+			v.Unreachable[h.Host] = errors.New("currently neither primary nor secondary")
 		}
 		if h.Primary != "" && (v.Primary == "" || h.primary()) {
 			v.Primary = h.Primary

@@ -25,7 +25,7 @@ type Removed struct {
 	// Horizon is the time from which the history is complete; zero if nothing could
 	// be removed.
 	Horizon time.Time
-	// ActorsKept is why actors that are stored apart from their changes were not removed.
+	// ActorsKept is why actors that are stored separately from their changes were not removed.
 	ActorsKept error
 }
 
@@ -50,7 +50,7 @@ func PruneHistory(ctx context.Context, db *mongo.Database, source string, ttl ti
 		if err != nil {
 			return out, err
 		}
-		// A drop is removed in the pass after the version that it ended.
+		// A drop is removed in the pass after that of the dropped version.
 		if n == 0 {
 			break
 		}
@@ -59,7 +59,7 @@ func PruneHistory(ctx context.Context, db *mongo.Database, source string, ttl ti
 	return out, err
 }
 
-// expiry selects what may be deleted of a source.
+// expiry selects the documents of a source that may be deleted.
 type expiry struct {
 	db     *mongo.Database
 	source string
@@ -244,8 +244,8 @@ func remove(ctx context.Context, coll *mongo.Collection, ids []string) (int, err
 	return int(res.DeletedCount), nil
 }
 
-// removeWithActors removes changes and the actors that are stored apart from them. The actors are removed first: one without its
-// change would never be removed. Without the privilege to remove them the actors are kept.
+// removeWithActors removes changes and the actors that are stored separately. The actors are removed first: an actor without its
+// change would never be removed. Without the privilege to remove them, the actors are kept.
 func removeWithActors(ctx context.Context, db *mongo.Database, ids []string, out *Removed) error {
 	_, err := remove(ctx, db.Collection(store.Actors), ids)
 	if store.Unauthorized(err) {

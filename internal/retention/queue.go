@@ -17,8 +17,8 @@ import (
 	"github.com/ddltail/ddltail/internal/store"
 )
 
-// keepErrors is how long a notification with an error is kept, so that it can be delivered
-// again when its reason has been found.
+// keepErrors is how long a notification with an error is kept, so that it can be redelivered
+// when the cause is fixed.
 const keepErrors = 30 * 24 * time.Hour
 
 // PruneQueue deletes the notifications that were processed and written longer than age

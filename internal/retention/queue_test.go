@@ -80,7 +80,7 @@ func cases() []struct {
 		{"with an integer", document("c", bson.M{"timestamp": int64(old)}), true},
 		{"with processed_at", document("d", bson.M{"processed_at": date}), true},
 		{"processed_at as a number", document("d2", bson.M{"processed_at": seconds(old)}), true},
-		{"malformed", document("e", bson.M{"operation": 5, "error": "operation is not a name"}), true},
+		{"malformed", document("e", bson.M{"operation": 5, "error": "operation is not a string or is empty"}), true},
 		{"with an error, marked 31 days ago", document("e2", bson.M{"error": "x", "processed_at": daysAgo(31)}), true},
 		{"with an error, marked 29 days ago", document("e3", bson.M{"error": "x", "processed_at": daysAgo(29)}), false},
 		{"with an error, 29 days old", document("e4", bson.M{"error": "x", "timestamp": daysAgo(29)}), false},

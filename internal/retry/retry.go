@@ -33,7 +33,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// Outlasting returns a context that ends a grace period after its parent.
+// Outlasting returns a context that ends a grace period after its parent ends.
 func Outlasting(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {

@@ -3,7 +3,7 @@ package risk
 
 import "slices"
 
-// Level is one of All.
+// Level is the risk of a change.
 type Level string
 
 // The levels, the most severe first.
@@ -12,7 +12,7 @@ const (
 	Destructive Level = "destructive"
 	// Breaking: an application may fail or slow down.
 	Breaking Level = "breaking"
-	// Unknown: what happened is not known.
+	// Unknown: the change is not known.
 	Unknown Level = "unknown"
 	// Routine: any other change.
 	Routine Level = "routine"

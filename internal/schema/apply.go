@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
-// ModifyOptions does to options what the server does.
+// ModifyOptions applies the parameters of a collMod to options, as the server does.
 func ModifyOptions(options, params bson.Raw) (bson.Raw, error) {
 	elems, err := params.Elements()
 	if err != nil {
@@ -34,7 +34,7 @@ func modifiedOption(options bson.Raw, key string, value bson.RawValue) (bson.Raw
 	return withFlag(options, row.Name, value, !row.IsDefault(value))
 }
 
-// withFlag keeps an option only where it is on: that is how the catalog has it.
+// withFlag sets an option that is on and removes one that is off, as the server's catalog does.
 func withFlag(options bson.Raw, key string, value bson.RawValue, on bool) (bson.Raw, error) {
 	if !on {
 		return rawdoc.Without(options, key)
@@ -42,8 +42,8 @@ func withFlag(options bson.Raw, key string, value bson.RawValue, on bool) (bson.
 	return rawdoc.With(options, key, value)
 }
 
-// withValidation changes one of the three and writes down the other two with their
-// defaults, as the server does. An empty validator is none.
+// withValidation changes one of validator, validationLevel and validationAction, and adds the
+// other two with their defaults, as the server does. An empty validator means none.
 func withValidation(options bson.Raw, key string, value bson.RawValue) (bson.Raw, error) {
 	empty := key == "validator" && option.Collection(key).IsDefault(value)
 	options, err := withFlag(options, key, value, !empty)
@@ -59,7 +59,7 @@ func withValidation(options bson.Raw, key string, value bson.RawValue) (bson.Raw
 	return options, err
 }
 
-// withTimeSeries changes bucketing parameters. A granularity brings its span.
+// withTimeSeries changes bucketing parameters. A granularity implies its bucket span.
 func withTimeSeries(options bson.Raw, value bson.RawValue) (bson.Raw, error) {
 	params, ok := value.DocumentOK()
 	if !ok {
@@ -87,8 +87,8 @@ func withTimeSeries(options bson.Raw, value bson.RawValue) (bson.Raw, error) {
 	return rawdoc.With(options, "timeseries", series)
 }
 
-// ModifyIndex does to an index spec what the server does: a flag that is off is
-// not there, and an index made unique no longer prepares for it.
+// ModifyIndex applies the parameters of a collMod to an index spec, as the server does: a flag
+// that is off is removed, and unique removes prepareUnique.
 func ModifyIndex(spec, params bson.Raw) (bson.Raw, error) {
 	elems, err := params.Elements()
 	if err != nil {
@@ -114,8 +114,8 @@ func ModifyIndex(spec, params bson.Raw) (bson.Raw, error) {
 	return spec, nil
 }
 
-// UnmodifyIndex returns a spec the options that a collMod found. An index can only be
-// made unique after it was prepared for that.
+// UnmodifyIndex restores the options of a spec that a collMod changed. An index can become unique
+// only if prepareUnique was set before.
 func UnmodifyIndex(spec, params, old bson.Raw) (bson.Raw, error) {
 	elems, err := params.Elements()
 	if err != nil {
@@ -140,7 +140,7 @@ func UnmodifyIndex(spec, params, old bson.Raw) (bson.Raw, error) {
 	return spec, nil
 }
 
-// bucketSpans are the spans of buckets that a granularity implies, in seconds.
+// bucketSpans returns the bucket spans that the granularities imply, in seconds.
 func bucketSpans() map[string]int32 {
 	return map[string]int32{"seconds": 3600, "minutes": 86400, "hours": 2592000}
 }

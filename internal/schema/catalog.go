@@ -7,15 +7,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Catalog is what is known of all namespaces at one optime. It is a fold over
-// versions: the same versions in the same order make the same catalog.
+// Catalog is the known definitions of all namespaces at one optime. It is a fold over versions:
+// the same versions in the same order result in the same catalog.
 //
-// The zero value knows nothing.
+// The zero value is empty.
 type Catalog struct {
 	current map[Namespace]Definition
-	// ahead are versions later than what has been applied: from a listing at a
-	// position that the oplog has not reached yet, or from a run that was cut before
-	// its checkpoint. An entry never sees them before their time.
+	// ahead are versions later than the applied ones: from a listing at a position that the
+	// reader has not reached yet, or from a run that ended before its checkpoint was saved. They
+	// are applied at their optime.
 	ahead []Version
 }
 
@@ -47,7 +47,7 @@ func (c *Catalog) In(db string, kind Kind) []Namespace {
 	return out
 }
 
-// Expect adds a version whose time has not come.
+// Expect adds a version to be applied at its optime.
 func (c *Catalog) Expect(v Version) {
 	at, _ := slices.BinarySearchFunc(c.ahead, v, func(a, b Version) int { return a.OpTime.TS.Compare(b.OpTime.TS) })
 	c.ahead = slices.Insert(c.ahead, at, v)
@@ -65,7 +65,7 @@ func (c *Catalog) AdvanceTo(ts bson.Timestamp) []Version {
 	return applied
 }
 
-// Set makes a version the current one of its namespace. It keeps a copy of its own.
+// Set makes a copy of a version the current one of its namespace.
 func (c *Catalog) Set(v Version) {
 	if v.Definition == nil {
 		delete(c.current, v.Namespace)

@@ -25,22 +25,22 @@ const (
 type Definition struct {
 	Kind Kind
 	UUID oplog.UUID
-	// Options are as listCollections returns them: a view's viewOn, pipeline and
-	// collation; a time series' by the user's own field names.
+	// Options are in the form of listCollections: for a view its viewOn, pipeline and collation;
+	// for a time series with the user's field names.
 	Options bson.Raw
 	// Indexes are the specs without _id_, in the order of their creation.
 	Indexes []bson.Raw
 	// Since is the optime of this version; zero within a unit.
 	Since oplog.OpTime
-	// Temporary marks what was created with temp: true, or by the server under a name that
-	// it generated, to be renamed or dropped. For the former, Options has temp.
+	// Temporary is true for a collection that was created with temp: true (Options then has
+	// temp), or by the server with a generated name, to be renamed or dropped.
 	Temporary bool
 }
 
 // Known reports whether more than the name is known.
 func (d Definition) Known() bool { return d.Options != nil }
 
-// Index returns the spec of that name, nil where there is none.
+// Index returns the spec with this name, nil if there is none.
 func (d Definition) Index(name string) bson.Raw {
 	for _, spec := range d.Indexes {
 		if IndexName(spec) == name {
@@ -50,8 +50,8 @@ func (d Definition) Index(name string) bson.Raw {
 	return nil
 }
 
-// WithIndex returns the definition with a spec in place of the one of its name, or at
-// the end.
+// WithIndex returns the definition with a spec that replaces the one with the same name, or is
+// appended.
 func (d Definition) WithIndex(spec bson.Raw) Definition {
 	name := IndexName(spec)
 	indexes := slices.Clone(d.Indexes)
@@ -66,7 +66,7 @@ func (d Definition) WithIndex(spec bson.Raw) Definition {
 	return d
 }
 
-// WithoutIndex returns the definition less the index of that name.
+// WithoutIndex returns the definition without the index with this name.
 func (d Definition) WithoutIndex(name string) Definition {
 	d.Indexes = slices.DeleteFunc(slices.Clone(d.Indexes), func(spec bson.Raw) bool { return IndexName(spec) == name })
 	return d
@@ -82,7 +82,7 @@ func (d Definition) Clone() Definition {
 	return d
 }
 
-// IndexName returns the name in an index spec, empty where there is none.
+// IndexName returns the name in an index spec, empty if there is none.
 func IndexName(spec bson.Raw) string {
 	name, _ := spec.Lookup("name").StringValueOK()
 	return name
@@ -93,17 +93,17 @@ type Namespace struct{ Database, Collection string }
 
 func (n Namespace) String() string { return n.Database + "." + n.Collection }
 
-// Version is how a namespace was defined from an optime on, until the next one.
+// Version is the definition of a namespace from an optime on, until the next version.
 type Version struct {
 	Namespace Namespace
 	OpTime    oplog.OpTime
 	Wall      time.Time
-	// Definition is nil where the namespace was dropped.
+	// Definition is nil if the namespace was dropped.
 	Definition *Definition
 }
 
-// ListedDefinition returns the definition of what listCollections shows, in the form
-// that entries of the oplog have it.
+// ListedDefinition returns the definition of a namespace in listCollections, in the form of oplog
+// entries.
 func ListedDefinition(kind Kind, options bson.Raw, id oplog.UUID) (Definition, error) {
 	if kind == "" {
 		kind = KindCollection
@@ -127,8 +127,8 @@ func (v Version) Clone() Version {
 	return v
 }
 
-// TimeSeriesOptions returns the options of a bucket collection without what the server
-// adds to them: those that listCollections shows under the user's name.
+// TimeSeriesOptions returns the options of a bucket collection without those that the server
+// adds: the options that listCollections shows for the time series.
 func TimeSeriesOptions(options bson.Raw) (bson.Raw, error) {
 	return rawdoc.Without(options, "validator", "clusteredIndex", "uuid", "storageEngine")
 }

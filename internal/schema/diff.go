@@ -25,11 +25,11 @@ type Named struct {
 	Definition Definition
 }
 
-// Difference is one namespace at two positions: only From where it was dropped, only To
-// where it was created, both where it was changed or renamed.
+// Difference is one namespace at two positions: only From if it was dropped, only To if it was
+// created, both if it was changed or renamed.
 type Difference struct{ From, To *Named }
 
-// Namespace is the name by which a difference is listed: the later one.
+// Namespace returns the name for the difference: the later one.
 func (d Difference) Namespace() Namespace {
 	if d.To != nil {
 		return d.To.Namespace
@@ -42,29 +42,28 @@ func (d Difference) Renamed() bool {
 	return d.From != nil && d.To != nil && d.From.Namespace != d.To.Namespace
 }
 
-// Match decides whether two namespaces of one name are the same one, where their UUIDs
-// do not pair them.
+// Match decides whether two namespaces with the same name are the same object, if their UUIDs do
+// not match them.
 type Match func(before, after Definition) bool
 
-// ByName matches whatever has the same name: for a plan, which leads from one to the
-// other.
+// ByName matches namespaces with the same name: for a plan, which changes one into the other.
 func ByName(Definition, Definition) bool { return true }
 
-// ByIdentity matches what can be one collection or view: views and the listings of some
-// servers have no UUID. A collection of another UUID is another one.
+// ByIdentity matches namespaces that can be the same collection or view: views and the listings of
+// some servers have no UUID. Collections with different UUIDs are different.
 func ByIdentity(before, after Definition) bool {
 	return before.Kind == after.Kind && (before.UUID.IsZero() || after.UUID.IsZero())
 }
 
-// Diff returns what differs between two sets of definitions, in the order of names.
+// Diff returns the differences between two sets of definitions, in the order of names.
 func Diff(before, after Definitions, match Match) []Difference {
 	return slices.DeleteFunc(Pairs(before, after, match), func(d Difference) bool {
 		return d.From != nil && d.To != nil && !d.Renamed() && d.From.Definition.Equivalent(d.To.Definition)
 	})
 }
 
-// Pairs returns every namespace of both, in the order of names. A collection is the same
-// one by its UUID, whatever its name in the database; else match decides by the name.
+// Pairs returns every namespace of both sets, in the order of names. Collections are matched by
+// UUID, regardless of their names in the database; otherwise match decides for equal names.
 func Pairs(before, after Definitions, match Match) []Difference {
 	byUUID := map[oplog.UUID]Namespace{}
 	for ns, def := range before {

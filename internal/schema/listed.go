@@ -14,7 +14,7 @@ type Selection struct {
 	Views bool
 }
 
-// Covers reports whether a namespace of that kind is part of the selection.
+// Covers reports whether a namespace of a kind is part of the selection.
 func (s Selection) Covers(ns Namespace, kind Kind) bool {
 	switch {
 	case s.Namespace.Database != ns.Database:
@@ -35,11 +35,11 @@ func (s Selection) String() string {
 	return "database " + s.Namespace.Database
 }
 
-// Unlisted is a part of a server's catalog that the server cannot list. It is unknown,
-// which is not absent.
+// Unlisted is a part of a server's catalog that the server cannot list. It is unknown, not
+// absent.
 type Unlisted struct {
 	Selection
-	// UUID is the collection's, where listCollections shows it.
+	// UUID is that of the collection, if listCollections shows it.
 	UUID oplog.UUID
 	// Reason is the server's error.
 	Reason string
@@ -53,12 +53,12 @@ type Listed struct {
 	Of []Selection
 }
 
-// hiddenView is the reason for a view that listCollections leaves out from 5.0 on: in its
-// place it shows the time series whose buckets the view reads.
+// hiddenView is the reason for a view that listCollections omits from 5.0 on: instead it shows
+// the time series whose buckets the view reads.
 const hiddenView = "the server does not list a view on the buckets of a time series"
 
-// unknown reports whether the listing says nothing about a known namespace that is not
-// in it, and why.
+// unknown reports whether a known namespace is missing from the listing because it could not be
+// listed, and the reason.
 func (l Listed) unknown(v Version) (reason string, ok bool) {
 	for _, u := range l.Unlisted {
 		renamed := !u.UUID.IsZero() && u.UUID == v.Definition.UUID
@@ -77,15 +77,15 @@ func (l Listed) lists(ns Namespace) bool {
 	return slices.ContainsFunc(l.Versions, func(v Version) bool { return v.Namespace == ns })
 }
 
-// seriesOfView returns the time series whose buckets a user's own view reads.
+// seriesOfView returns the time series whose buckets a user's view reads.
 func seriesOfView(v Version) (Namespace, bool) {
 	viewOn, _ := v.Definition.Options.Lookup("viewOn").StringValueOK()
 	name, ok := strings.CutPrefix(viewOn, BucketsPrefix)
 	return Namespace{Database: v.Namespace.Database, Collection: name}, ok && v.Definition.Kind == KindView
 }
 
-// SelectionsFor returns what must be listed to know a part of a catalog: with a view on
-// the buckets of a time series also the time series.
+// SelectionsFor returns what must be listed to determine a part of a catalog: for a view on the
+// buckets of a time series also the time series.
 func SelectionsFor(known *Catalog, part Selection) []Selection {
 	out := []Selection{part}
 	if def, ok := known.Lookup(part.Namespace); ok {
@@ -96,19 +96,19 @@ func SelectionsFor(known *Catalog, part Selection) []Selection {
 	return out
 }
 
-// Update leads from a known catalog to a listed one.
+// Update is the difference between a known catalog and a listed one.
 type Update struct {
-	// Versions are the new versions, null for what was dropped.
+	// Versions are the new versions, null for dropped namespaces.
 	Versions []Version
-	// Undefined are the namespaces of which the listing has only the name.
+	// Undefined are the namespaces for which the listing has only the name.
 	Undefined []Version
-	// Unlisted is what the listing does not cover; it is not compared.
+	// Unlisted are the namespaces that the listing does not cover; they are not compared.
 	Unlisted []Unlisted
-	// Kept are the known versions in it.
+	// Kept are the known versions of unlisted namespaces.
 	Kept []Version
 }
 
-// NewUpdate compares a known catalog with a listed one, and dates the new versions.
+// NewUpdate compares a known catalog with a listed one. The new versions get the given position.
 func NewUpdate(known *Catalog, l Listed, at oplog.Moment) Update {
 	var d Update
 	moved := map[oplog.UUID]bool{}
@@ -147,8 +147,8 @@ func NewUpdate(known *Catalog, l Listed, at oplog.Moment) Update {
 	return d
 }
 
-// missing returns what is known and not listed. Where only a part was listed, what has one
-// of the moved UUIDs is missing too: it was renamed into that part.
+// missing returns the known namespaces that are not listed. If only a part was listed, namespaces
+// with one of the moved UUIDs are missing too: they were renamed into that part.
 func (l Listed) missing(known *Catalog, moved map[oplog.UUID]bool) []Version {
 	there := make(map[Namespace]bool, len(l.Versions))
 	for _, v := range l.Versions {
@@ -163,7 +163,7 @@ func (l Listed) covers(v Version) bool {
 	return l.Of == nil || slices.ContainsFunc(l.Of, func(s Selection) bool { return s.Covers(v.Namespace, v.Definition.Kind) })
 }
 
-// Without returns the listing less all that lies in a selection, listed or not.
+// Without returns the listing without a selection, listed or not.
 func (l Listed) Without(s Selection) Listed {
 	l.Versions = slices.DeleteFunc(slices.Clone(l.Versions), func(v Version) bool { return s.Covers(v.Namespace, v.Definition.Kind) })
 	l.Unlisted = slices.DeleteFunc(slices.Clone(l.Unlisted), func(u Unlisted) bool {
@@ -172,7 +172,7 @@ func (l Listed) Without(s Selection) Listed {
 	return l
 }
 
-// And returns both listings together.
+// And returns the union of both listings.
 func (l Listed) And(other Listed) Listed {
 	l.Versions = slices.Concat(l.Versions, other.Versions)
 	l.Unlisted = slices.Concat(l.Unlisted, other.Unlisted)

@@ -1,5 +1,5 @@
-// Package schema is the model: namespaces, their definitions and versions, the catalog
-// of all of them, and what counts as equal.
+// Package schema is the model: namespaces, their definitions and versions, catalogs, and the
+// equality of definitions.
 //
 // It is pure: no I/O and no clock.
 package schema
@@ -21,8 +21,8 @@ const (
 	ViewsCollection = "system.views"
 )
 
-// Scope decides which namespaces are included. The zero value leaves out what
-// belongs only to the server.
+// Scope decides which namespaces are included. The zero value excludes the server's internal
+// namespaces.
 type Scope struct {
 	// Own are ddltail's own collections, as full namespaces.
 	Own []string

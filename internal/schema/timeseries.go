@@ -2,8 +2,8 @@ package schema
 
 import "go.mongodb.org/mongo-driver/v2/bson"
 
-// IsServerIndex reports whether a spec, by the user's field names, is the one that
-// servers from 6.3 on create with a time series that has a metaField.
+// IsServerIndex reports whether a spec, with the user's field names, is the one that servers from
+// 6.3 on create for a time series with a metaField.
 func IsServerIndex(def Definition, spec bson.Raw) bool {
 	meta, hasMeta := def.Options.Lookup("timeseries", "metaField").StringValueOK()
 	timeField, _ := def.Options.Lookup("timeseries", "timeField").StringValueOK()

@@ -15,7 +15,7 @@ type Kind struct {
 	Name string
 	// Target names what follows the kind, such as PATH; empty if nothing may follow.
 	Target string
-	// Summary says in a few words what the sink is, for the documentation.
+	// Summary describes the sink in a few words, for the documentation.
 	Summary string
 	// Options are the keys that a specification may have.
 	Options []string
@@ -23,14 +23,15 @@ type Kind struct {
 	FillsQueue bool
 	// WritesHistory is true if one of its sinks is the history.
 	WritesHistory bool
-	// External is true if the target is a service of its own, which can be unavailable for
+	// External is true if the target is a separate service, which can be unavailable for
 	// longer than the oplog reaches back.
 	External bool
 	// Variables are those that this kind reads.
 	Variables []Variable
-	// Check returns what is wrong with a specification and the variables; nil if nothing can be.
+	// Check returns what is wrong with a specification and the variables. It is nil if every
+	// value is valid.
 	Check func(Spec, Values) []Problem
-	// Open acquires what must be the process's own, such as a lock, and does not wait.
+	// Open acquires exclusive resources, such as a lock, and does not wait.
 	Open func(Spec, Values, Resources) ([]Output, error)
 }
 
@@ -42,7 +43,7 @@ func (k Kind) form() string {
 	return k.Name + ":" + k.Target
 }
 
-// accepts returns what is wrong with a specification, whatever the kind itself checks.
+// accepts returns what is wrong with a specification, apart from the checks of the kind.
 func (k Kind) accepts(s Spec) error {
 	if k.Target == "" && strings.Contains(s.Text, ":") {
 		return fmt.Errorf("%s has no target", k.Name)
@@ -57,7 +58,7 @@ func (k Kind) accepts(s Spec) error {
 		if len(k.Options) == 0 {
 			return fmt.Errorf("%s has no options", k.Name)
 		}
-		return fmt.Errorf("%s has no such option: want some of %s", k.Name, strings.Join(k.Options, ", "))
+		return fmt.Errorf("unknown option of %s: want some of %s", k.Name, strings.Join(k.Options, ", "))
 	}
 	return nil
 }
@@ -71,10 +72,10 @@ type Variable struct {
 // Values are the values of the kinds' variables by name; those not set are missing.
 type Values map[string]string
 
-// String shows no value: some are secrets.
+// String hides the values, because some are secrets.
 func (Values) String() string { return "(variables of sinks)" }
 
-// Problem is a mistake in a variable of the configuration.
+// Problem is an invalid variable.
 type Problem struct {
 	// Variable is without the prefix DDLTAIL_.
 	Variable, Text string

@@ -76,7 +76,7 @@ const (
 type Output struct {
 	Sink
 	Role Role
-	// BestEffort is true if the position must not wait for the sink.
+	// BestEffort is true if the checkpoint must not wait for the sink.
 	BestEffort bool
 	// External is copied from Kind.External.
 	External bool

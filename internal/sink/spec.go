@@ -14,7 +14,7 @@ import (
 const (
 	// KeyName sets the label of a sink.
 	KeyName = "name"
-	// KeyRequired is whether the position waits for the sink.
+	// KeyRequired is whether the checkpoint waits for the sink.
 	KeyRequired = "required"
 	// KeyMaxBytes is the limit of a message.
 	KeyMaxBytes = "max_bytes"
@@ -37,11 +37,11 @@ type Spec struct {
 	Kind, Target string
 	// Name is the sink's label; the kind if none was given.
 	Name string
-	// BestEffort is true if the position does not wait for the sink.
+	// BestEffort is true if the checkpoint does not wait for the sink.
 	BestEffort bool
 	// MaxBytes is the limit of a message; 0 if none was given.
 	MaxBytes int
-	// Options are all keys that were given, with their values.
+	// Options are the given keys with their values.
 	Options map[string]string
 }
 
@@ -100,13 +100,13 @@ func (s *Spec) set(key, value string) error {
 	return nil
 }
 
-// checkName refuses the labels of what every detector writes to.
+// checkName refuses the labels of ddltail's own collections.
 func checkName(name string) error {
 	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(name) {
 		return errors.New("name: want 1 to 64 of A-Z a-z 0-9 . _ -")
 	}
 	if slices.Contains([]string{"checkpoint", "catalog", HistoryName}, name) {
-		return fmt.Errorf("name: %s is the label of a collection of ddltail's own", name)
+		return fmt.Errorf("name: %s is the label of one of ddltail's own collections", name)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 		{"topic:a?=x", "error: want key=value"},
 		{"topic:a?format=x&format=y", "error: format is set twice"},
 		{"topic:a?name=x&name=y", "error: name is set twice"},
-		{"topic:a?color=red", "error: topic has no such option: want some of name, format"},
+		{"topic:a?color=red", "error: unknown option of topic: want some of name, format"},
 		{"topic:a?name=a%20b", "error: name: want 1 to 64 of"},
 		{"topic:a?name=history", "error: name: history is the label of"},
 		{"topic:a?max_bytes=1000", "error: max_bytes: want a number of bytes from 16384"},

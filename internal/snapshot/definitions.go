@@ -9,20 +9,23 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// listedOf returns the definitions in a reply of listCollections. A time series is listed
-// twice: by its name, up to 8.x without a UUID, and as its buckets.
+// listedOf returns the definitions in a reply of listCollections. A time series is listed twice: by
+// its name, up to 8.x without a UUID, and as its bucket collection. If a collection, a view and a
+// time series have one name, servers use the collection.
 func listedOf(db string, infos []info) schema.Listed {
-	buckets, shown := map[string]bson.Binary{}, map[string]bool{}
+	buckets, shown, collections := map[string]bson.Binary{}, map[string]bool{}, map[string]bool{}
 	for _, i := range infos {
 		shown[i.Name] = true
-		if name, ok := strings.CutPrefix(i.Name, schema.BucketsPrefix); ok {
+		collections[i.Name] = collections[i.Name] || i.Type == schema.KindCollection
+		name, named := strings.CutPrefix(i.Name, schema.BucketsPrefix)
+		if _, err := i.Options.LookupErr("timeseries"); named && err == nil {
 			buckets[name] = i.Info.UUID
 		}
 	}
 	var listed schema.Listed
 	generated := schema.NewGeneratedNames()
 	for _, i := range infos {
-		if strings.HasPrefix(i.Name, "system.") {
+		if strings.HasPrefix(i.Name, "system.") || i.Type != schema.KindCollection && collections[i.Name] {
 			continue
 		}
 		id := i.Info.UUID
@@ -51,8 +54,8 @@ func listedOf(db string, infos []info) schema.Listed {
 	return listed
 }
 
-// withSeries adds the time series of the listed buckets, where the views, which they are,
-// cannot be listed.
+// withSeries adds the time series of the listed bucket collections, if they were not listed because
+// the database's views cannot be listed.
 func withSeries(infos []info) []info {
 	for _, i := range infos {
 		name, ok := strings.CutPrefix(i.Name, schema.BucketsPrefix)

@@ -10,16 +10,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Listing reads the catalog of one member. Neither listCollections nor listIndexes
-// has a majority read: what is listed counts only once the time of the last reply
-// is majority-committed, and only for namespaces without an entry since the optime
-// after which the listing began.
+// Listing reads the catalog of one member. listCollections and listIndexes do not support read
+// concern majority: a listing is valid only after the time of the last reply is majority-committed,
+// and only for namespaces without an entry since the optime after which the listing began.
 type Listing struct {
-	// Progress is called after each listIndexes; nil for never.
+	// Progress, if not nil, is called after each listIndexes.
 	Progress func(done, total int)
 
 	member  oplog.Member
@@ -47,8 +47,8 @@ func (l *Listing) Until() bson.Timestamp {
 	return l.after
 }
 
-// List lists the namespaces in scope, or only those of some selections. What a server
-// cannot list is in Listed.Unlisted; the error is about the connection, not about an object.
+// List lists the namespaces in scope, or only those of some selections. Namespaces that the server
+// cannot list are in Listed.Unlisted; the error concerns the connection, not an object.
 func (l *Listing) List(ctx context.Context, watch schema.Scope, of ...schema.Selection) (schema.Listed, error) {
 	databases := databasesOf(of)
 	if len(of) == 0 {
@@ -81,8 +81,8 @@ func databasesOf(of []schema.Selection) []string {
 	return names
 }
 
-// namesOf returns the collections that the selections name in a database; none if they
-// select more.
+// namesOf returns the collections in a database that the selections name; none if they select the
+// whole database.
 func namesOf(of []schema.Selection, db string) []string {
 	var names []string
 	for _, s := range of {
@@ -97,7 +97,7 @@ func namesOf(of []schema.Selection, db string) []string {
 	return names
 }
 
-// within leaves out what is out of scope or not selected.
+// within returns the listing without namespaces that are out of scope or not selected.
 func within(l schema.Listed, watch schema.Scope, of []schema.Selection) schema.Listed {
 	excluded := func(ns schema.Namespace, kind schema.Kind) bool {
 		selected := len(of) == 0 || slices.ContainsFunc(of, func(s schema.Selection) bool { return s.Covers(ns, kind) })
@@ -110,8 +110,8 @@ func within(l schema.Listed, watch schema.Scope, of []schema.Selection) schema.L
 	return l
 }
 
-// databases lists the databases: all of them, or it fails. By default a server
-// omits those that the user may not see, without an error.
+// databases lists all databases, or returns an error. By default a server omits databases that the
+// user may not see, without an error.
 func (l *Listing) databases(ctx context.Context) ([]string, error) {
 	var reply struct {
 		Databases []struct {
@@ -131,7 +131,7 @@ func (l *Listing) databases(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// info is one namespace as listCollections shows it.
+// info is one namespace in a reply of listCollections.
 type info struct {
 	Name    string      `bson:"name"`
 	Type    schema.Kind `bson:"type"`
@@ -141,9 +141,8 @@ type info struct {
 	} `bson:"info"`
 }
 
-// collections lists a database's namespaces without their indexes: all of them, or
-// at least those named. One invalid view makes listCollections fail; the collections can
-// be listed nevertheless.
+// collections lists a database's namespaces without their indexes: all of them, or at least those
+// named. If listCollections fails because of an invalid view, it lists only the collections.
 func (l *Listing) collections(ctx context.Context, db string, names []string) (schema.Listed, error) {
 	infos, err := l.infos(ctx, db, nameFilter(names))
 	if err == nil {
@@ -166,7 +165,7 @@ func (l *Listing) collections(ctx context.Context, db string, names []string) (s
 	return schema.Listed{Unlisted: []schema.Unlisted{{Selection: all, Reason: reasonOf(err)}}}, nil
 }
 
-// nameFilter selects some names, and the buckets of the time series among them.
+// nameFilter selects namespaces by name, and the bucket collections of time series among them.
 func nameFilter(names []string) bson.D {
 	if len(names) == 0 {
 		return bson.D{}
@@ -178,8 +177,8 @@ func nameFilter(names []string) bson.D {
 	return bson.D{{Key: "name", Value: bson.D{{Key: "$in", Value: all}}}}
 }
 
-// collectionsOnly is compared by servers with the filter that they are sent: only for
-// exactly this one, in this order, they do not read the views.
+// collectionsOnly is the filter for which servers do not read views. They recognise only exactly this
+// filter, in this order.
 func collectionsOnly() bson.D {
 	return bson.D{{Key: "$or", Value: bson.A{
 		bson.D{{Key: "type", Value: schema.KindCollection}},
@@ -218,8 +217,8 @@ func (l *Listing) withIndexes(ctx context.Context, listed schema.Listed) (schema
 	return listed, nil
 }
 
-// indexes lists the specs of a namespace's indexes, without _id_ and those still being
-// built, or returns why the server cannot list them.
+// indexes lists the specs of a namespace's indexes, without _id_ and unfinished builds, or returns why
+// the server cannot list them.
 func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.Raw, unlisted string, err error) {
 	if v.Definition.Kind == schema.KindView {
 		return nil, "", nil
@@ -240,11 +239,43 @@ func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.R
 			specs = append(specs, finished)
 		}
 	}
-	return specs, "", nil
+	if v.Definition.Kind == schema.KindTimeSeries && len(specs) > 0 {
+		specs, err = l.withHidden(ctx, v.Namespace, specs)
+	}
+	return specs, "", err
 }
 
-// finishedSpec leaves out builds in progress, whose spec is listed beside their UUID,
-// and the index on _id, which every collection has.
+// withHidden corrects the option hidden of a time series' indexes: servers list the spec as the
+// user created it, and a collMod changes only the index on the buckets. If the buckets cannot
+// be listed, it returns the specs unchanged.
+func (l *Listing) withHidden(ctx context.Context, ns schema.Namespace, specs []bson.Raw) ([]bson.Raw, error) {
+	var stored []bson.Raw
+	err := l.all(ctx, ns.Database, bson.D{{Key: "listIndexes", Value: schema.BucketsPrefix + ns.Collection}, l.readConcern()}, &stored)
+	if err != nil && (SubjectOf(err) == Object || privileges.IsUnauthorized(err)) {
+		return specs, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the indexes on the buckets of %s: %w", ns, err)
+	}
+	hidden := map[string]bool{}
+	for _, spec := range stored {
+		hidden[schema.IndexName(spec)] = rawdoc.Truthy(spec.Lookup("hidden"))
+	}
+	for i, spec := range specs {
+		now, found := hidden[schema.IndexName(spec)]
+		if !found || now == rawdoc.Truthy(spec.Lookup("hidden")) {
+			continue
+		}
+		if specs[i], err = rawdoc.With(spec, "hidden", now); err != nil {
+			return nil, fmt.Errorf("hidden of an index of %s: %w", ns, err)
+		}
+	}
+	return specs, nil
+}
+
+// finishedSpec returns false for builds in progress, which are listed with their UUID, for the
+// index on _id, which every collection has, and for indexes on the buckets of a time series that
+// have no form with the user's fields: servers list those with an empty key.
 func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	if _, err := spec.LookupErr("buildUUID"); err == nil {
 		return nil, false
@@ -255,7 +286,9 @@ func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	if name, _ := spec.Lookup("name").StringValueOK(); name == "_id_" || rawdoc.Truthy(spec.Lookup("clustered")) {
 		return nil, false
 	}
-	return spec, true
+	key, _ := spec.Lookup("key").DocumentOK()
+	_, err := key.IndexErr(0)
+	return spec, err == nil
 }
 
 func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) error {
@@ -267,8 +300,8 @@ func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) erro
 	return cur.All(ctx, into)
 }
 
-// readConcern waits for the optime after which the listing begins; for a server without an
-// oplog that is zero, and nothing is waited for.
+// readConcern returns a read concern that waits for the optime after which the listing begins. For a
+// server without an oplog it is zero, and does not wait.
 func (l *Listing) readConcern() bson.E {
 	if l.after.IsZero() {
 		return bson.E{Key: "readConcern", Value: bson.D{{Key: "level", Value: "local"}}}

@@ -9,17 +9,16 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Span is a stretch of oplog up to a snapshot.
+// Span is a part of the oplog up to a snapshot.
 type Span struct {
 	From oplog.Start
 	To   Snapshot
-	// LastKnown is the catalog before the stretch, for what was dropped within it.
+	// LastKnown is the catalog before the span, for namespaces that were dropped in it.
 	LastKnown *schema.Catalog
 }
 
-// Rewound returns the catalog at the beginning of a span, from the snapshot at its end and
-// the entries between. It keeps the schema changes of the span in memory, and nothing else
-// of the oplog.
+// Rewound returns the catalog at the beginning of a span, from the snapshot at its end and the
+// entries in between. It keeps only the schema changes of the span in memory.
 func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) (schema.Listed, error) {
 	var between []oplog.Unit
 	err := units(ctx, m, s.From, s.To.At.TS, func(u oplog.Unit) {

@@ -7,20 +7,20 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Subject is what an error of a listing is about.
+// Subject is what an error of a listing concerns.
 type Subject string
 
 const (
-	// Connection: the member, the connection, the user or the command. Every other listing
-	// would fail in the same way, now or until something is done about it.
+	// Connection: the member, the connection, the user or the command. Every other listing would
+	// fail in the same way.
 	Connection Subject = "connection"
 	// Object: the database or collection that was listed. Others can be listed.
 	Object Subject = "object"
 )
 
-// SubjectOf returns what an error of listCollections or listIndexes is about. Only a server
-// can say that it is an object; a code that is not known is about the object, since one
-// object must not hide all others.
+// SubjectOf returns what an error of listCollections or listIndexes concerns. Only a server's error
+// can concern an object. An unknown code is attributed to the object, so that one object cannot
+// hide all others.
 func SubjectOf(err error) Subject {
 	var se mongo.ServerError
 	if !errors.As(err, &se) {
@@ -45,7 +45,7 @@ type connectionError struct {
 	reason string
 }
 
-// connectionErrors are the codes that say nothing about the object of the command.
+// connectionErrors lists the codes that do not concern the object of the command.
 func connectionErrors() []connectionError {
 	return []connectionError{
 		{6, "HostUnreachable", "network"},
@@ -97,7 +97,7 @@ func connectionErrors() []connectionError {
 	}
 }
 
-// maxReason bounds the text of a server's error: it can repeat a whole definition.
+// maxReason bounds the text of a server's error, which can contain a whole definition.
 const maxReason = 300
 
 // reasonOf returns a server's error as one line.

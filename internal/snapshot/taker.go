@@ -24,8 +24,8 @@ const (
 	commitPoll = 20 * time.Millisecond
 )
 
-// ErrStateChanged is returned if the member changed its state during the listing: what was
-// listed before may have been rolled back since.
+// ErrStateChanged is returned if the member changed its state during the listing: namespaces that
+// were listed before may have been rolled back.
 var ErrStateChanged = errors.New("the member changed its state while its catalog was listed")
 
 // Taker takes snapshots of the catalog of one member.
@@ -41,9 +41,9 @@ type Snapshot struct {
 	At oplog.Moment
 }
 
-// Take lists the whole catalog, or only some selections. Namespaces with oplog entries
-// since the listing began are listed again, until there are none: the snapshot is that of
-// the position at which the last round began.
+// Take lists the whole catalog, or only some selections. Namespaces with oplog entries since the
+// listing began are listed again, until there are none. The snapshot's position is that at which the
+// last round began.
 func (t Taker) Take(ctx context.Context, m oplog.Member, of ...schema.Selection) (Snapshot, error) {
 	before, err := m.State(ctx)
 	if err != nil {
@@ -78,9 +78,9 @@ func (t Taker) Take(ctx context.Context, m oplog.Member, of ...schema.Selection)
 	return t.stamp(ctx, m, before, at, listed)
 }
 
-// stale returns what must be listed again after entries on some namespaces, and the listing
-// without it. Where the views of a database could not be listed, an entry on any of its
-// namespaces may have been the one that made them valid.
+// stale returns the selections that must be listed again after entries on some namespaces, and the
+// listing without them. If the views of a database could not be listed, an entry on any of its
+// namespaces may have made them valid.
 func stale(l schema.Listed, touched []schema.Selection) (again []schema.Selection, kept schema.Listed) {
 	if l.Of != nil {
 		if slices.ContainsFunc(touched, func(s schema.Selection) bool { return overlaps(s, l.Of) }) {
@@ -111,7 +111,7 @@ func overlaps(touched schema.Selection, of []schema.Selection) bool {
 	})
 }
 
-// advance returns the newest position and what was touched up to it.
+// advance returns the newest position and the namespaces with entries up to it.
 func (t Taker) advance(ctx context.Context, m oplog.Member, from oplog.OpTime) (oplog.OpTime, []schema.Selection, error) {
 	head, err := m.Head(ctx)
 	if err != nil {
@@ -121,7 +121,7 @@ func (t Taker) advance(ctx context.Context, m oplog.Member, from oplog.OpTime) (
 	return head, touched, err
 }
 
-// stamp dates the versions, once it is certain that none of them was rolled back.
+// stamp sets the position of the versions, after verifying that none of them was rolled back.
 func (t Taker) stamp(ctx context.Context, m oplog.Member, before oplog.State, at oplog.OpTime, listed schema.Listed) (Snapshot, error) {
 	after, err := m.State(ctx)
 	if err != nil {
@@ -163,7 +163,7 @@ func (t Taker) list(ctx context.Context, m oplog.Member, at oplog.OpTime, of []s
 	return listed, l.Until(), err
 }
 
-// touched reads the namespaces with entries between two positions, the first left out.
+// touched reads the namespaces with entries between two positions, without the first.
 func (t Taker) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, until bson.Timestamp) ([]schema.Selection, error) {
 	var found []schema.Selection
 	seen := map[schema.Namespace]bool{}
@@ -178,8 +178,8 @@ func (t Taker) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, u
 	return found, err
 }
 
-// units reads what took effect from a position up to one that is majority-committed.
-// Entries that cannot be decoded are skipped.
+// units reads the committed units from a position up to a majority-committed one. Entries that cannot
+// be decoded are skipped.
 func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Timestamp, take func(oplog.Unit)) error {
 	reader, err := oplog.Open(ctx, m, from)
 	if err != nil {
@@ -206,7 +206,8 @@ func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Tim
 	return nil
 }
 
-// committed waits until a listing is majority-committed: it can hold what rolls back.
+// committed waits until a listing is majority-committed: before that it can contain changes that are
+// rolled back.
 func committed(ctx context.Context, m oplog.Member, until bson.Timestamp) error {
 	for {
 		head, err := m.Head(ctx)

@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// FieldActor is where a notification, and a document of Actors, has its actor.
+// FieldActor is the field with the actor in notifications and in documents of Actors.
 const FieldActor = "actor"
 
 // SetupActors creates the collection of actors. It is idempotent.
@@ -20,8 +20,8 @@ func SetupActors(ctx context.Context, db *mongo.Database) error {
 	return nil
 }
 
-// LateActors returns the actors of notifications that were found after these were written, by _id. Without the right to read them
-// there are none.
+// LateActors returns, by _id, the actors that were found after their notifications were written. Without the privilege to read them
+// it returns none.
 func LateActors(ctx context.Context, db *mongo.Database, ids []string) (map[string]bson.Raw, error) {
 	if len(ids) == 0 {
 		return nil, nil

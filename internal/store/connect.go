@@ -20,10 +20,10 @@ const (
 	codeMajorityDisabled = 148
 )
 
-// Connect creates the client for ddltail's own collections. Regardless of the URI,
-// it writes with majority write concern, to the journal, and reads at the primary: what
-// it has written or read must not be undone. A majority is not sufficient on a
-// standalone server, which up to 4.4 acknowledges writes that a kill can still undo.
+// Connect creates the client for ddltail's own collections. Regardless of the URI, it writes
+// with write concern majority and journaling, and reads from the primary, so that nothing it
+// has written or read is rolled back. Majority alone is not sufficient on a standalone server:
+// up to 4.4 it acknowledges writes that are lost when it is killed.
 func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 	durable := writeconcern.Majority()
 	journal := true
@@ -39,26 +39,52 @@ func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 	return client, nil
 }
 
-// Database waits for the deployment's primary and returns the database that holds
-// ddltail's collections, with majority read concern where there is a majority.
+// Database waits for the deployment's primary and returns the database of ddltail's
+// collections, with read concern majority on a replica set.
 func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Database, error) {
-	var hello struct {
-		SetName string `bson:"setName"`
-		Msg     string `bson:"msg"`
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*selectionTimeout)
 	defer cancel()
-	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	kind, err := DeploymentOf(ctx, client)
 	if err != nil {
 		return nil, fmt.Errorf("reach the sink's primary: %w", err)
 	}
-	if hello.SetName == "" && hello.Msg != "isdbgrid" {
+	if kind == Standalone {
 		return client.Database(name), nil
 	}
 	db := client.Database(name, options.Database().SetReadConcern(readconcern.Majority()))
-	// Any other error is met, and explained, where the collection is needed.
+	// Other errors are reported when the collection is used.
 	if err := db.Collection(Checkpoints).FindOne(ctx, bson.D{}).Err(); hasCode(err, codeMajorityDisabled) {
 		return nil, fmt.Errorf("read from the sink: %w", err)
 	}
 	return db, nil
+}
+
+// Deployment is the kind of deployment that holds ddltail's own collections.
+type Deployment int
+
+// The kinds of deployments.
+const (
+	Standalone Deployment = iota
+	// ReplicaSet has one order of writes, its oplog.
+	ReplicaSet
+	// Sharded can have each collection on another shard.
+	Sharded
+)
+
+// DeploymentOf asks the primary, or a mongos, for the kind of its deployment.
+func DeploymentOf(ctx context.Context, client *mongo.Client) (Deployment, error) {
+	var hello struct {
+		SetName string `bson:"setName"`
+		Msg     string `bson:"msg"`
+	}
+	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
+		return Standalone, fmt.Errorf("hello: %w", err)
+	}
+	switch {
+	case hello.Msg == "isdbgrid":
+		return Sharded, nil
+	case hello.SetName != "":
+		return ReplicaSet, nil
+	}
+	return Standalone, nil
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/ddltail/ddltail/internal/ownindex"
 )
 
-// SetupHistory creates the indexes by which the history is queried: by time, namespace and
-// operation, each in the order of time, and by namespace in oplog order. It is idempotent.
+// SetupHistory creates the indexes for queries of the history: by time, by namespace and by
+// operation, each ordered by time, and by namespace in oplog order. It is idempotent.
 func SetupHistory(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure) error {
 	inTime := func(fields ...string) bson.D {
 		keys := bson.D{}
@@ -34,8 +34,8 @@ func SetupHistory(ctx context.Context, db *mongo.Database, ensure ownindex.Ensur
 	)
 }
 
-// NewestPublished returns the position of the newest change of a source in the history;
-// zero where it has none.
+// NewestPublished returns the position of the newest change of a source in the history; zero
+// if it has none.
 func NewestPublished(ctx context.Context, db *mongo.Database, source string) (oplog.Moment, error) {
 	return firstOf(ctx, db, notification.IDsOfKind(source, notification.IDOplog), -1)
 }

@@ -16,10 +16,10 @@ import (
 // InitID is the _id of the init document of the notification collection.
 const InitID = "init"
 
-// SetupQueue creates the notification collection with its indexes, and more, and its init
-// document. Any of it may exist already, created by another ddltail at the same time or by
-// the scripts that teams used before. The indexes come first and create the collection:
-// then they need no index build.
+// SetupQueue creates the notification collection with its indexes and the given ones, and its
+// init document. Any of them may exist already, created by another ddltail at the same time
+// or by earlier scripts. The indexes are created first, together with the collection: this
+// does not need an index build.
 func SetupQueue(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure, more ...ownindex.Index) error {
 	coll := db.Collection(Notifications)
 	indexes := append([]ownindex.Index{
@@ -29,7 +29,7 @@ func SetupQueue(ctx context.Context, db *mongo.Database, ensure ownindex.Ensure,
 	if err := ensure(ctx, coll, indexes...); err != nil {
 		return err
 	}
-	// An index or a validator of a team's own queue may refuse it: only further receivers need it.
+	// An index or a validator of an existing queue may refuse it: only receivers other than the backend need it.
 	if err := InsertInit(ctx, coll); !refusal.Is(err) {
 		return err
 	}
@@ -44,7 +44,7 @@ func InsertInit(ctx context.Context, coll *mongo.Collection) error {
 		{Key: "timestamp", Value: bson.NewDateTimeFromTime(time.Now())},
 	}}}
 	_, err := coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: InitID}}, init, options.UpdateOne().SetUpsert(true))
-	if err == nil || refusal.IsDuplicateID(err) { // two upserts at once
+	if err == nil || refusal.IsDuplicateID(err) { // by a concurrent upsert
 		return nil
 	}
 	namespace := coll.Database().Name() + "." + coll.Name()

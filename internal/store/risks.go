@@ -9,8 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// QueueRisks returns what may remove or refuse notifications in a queue that ddltail did not
-// create: indexes and options. What the user may not list is left out.
+// QueueRisks describes the indexes and options that may remove or refuse notifications in a
+// queue that ddltail did not create. Those that the user may not list are omitted.
 func QueueRisks(ctx context.Context, db *mongo.Database) ([]string, error) {
 	var infos []struct {
 		Options bson.Raw `bson:"options"`

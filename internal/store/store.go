@@ -1,5 +1,5 @@
-// Package store is ddltail's own database: the names of its collections, the connection, the indexes,
-// and what several packages read of it.
+// Package store is ddltail's own database: the names of its collections, the connection, the
+// indexes, and queries that several packages share.
 package store
 
 import (
@@ -14,8 +14,7 @@ const (
 	History       = "schema_history"
 	Catalog       = "schema_catalog"
 	Checkpoints   = "schema_checkpoints"
-	// Actors is the collection of who made changes, where that was found after the notification was
-	// written.
+	// Actors has the actors that were found after their notification was written.
 	Actors = "schema_actors"
 )
 
@@ -36,7 +35,7 @@ const (
 	codeNamespaceExists = 48
 )
 
-// Unauthorized reports whether the user lacks the right to what was tried.
+// Unauthorized reports whether the user lacks a privilege for the command.
 func Unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }
 
 func hasCode(err error, code int) bool {

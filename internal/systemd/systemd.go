@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// defaultInterval is how often the state is reported where the unit has no watchdog.
+	// defaultInterval is how often the state is reported if the unit has no watchdog.
 	defaultInterval = 5 * time.Second
 	// startExtension is how much longer the manager waits for readiness after each report:
 	// catching up with a long oplog may exceed any fixed TimeoutStartSec.
@@ -32,9 +32,8 @@ type Service struct {
 }
 
 // Report reports readiness, a status line and the watchdog's keep-alive until the context
-// ends. It returns at once where no service manager started this process. A report that
-// fails is sent again at the next interval: the socket may be closed while the manager
-// replaces itself.
+// ends. It returns at once if no service manager started this process. A failed report is
+// sent again at the next interval: the socket may be closed while the manager re-executes.
 func Report(ctx context.Context, s Service, log *zap.Logger) {
 	// The first message shows whether there is a manager.
 	managed, err := daemon.SdNotify(false, "STATUS=starting")

@@ -23,17 +23,16 @@ const (
 	Alarm  Colour = "1;31"
 )
 
-// Screen is what text is laid out for.
+// Screen describes the output for which text is formatted.
 type Screen struct {
-	// Columns is the width in cells; 0 means that there is no bound.
+	// Columns is the width in cells; 0 means unlimited.
 	Columns int
-	// Coloured reports whether escape sequences are welcome.
+	// Coloured is true if escape sequences for colours are used.
 	Coloured bool
 }
 
-// Of describes what a writer leads to: a terminal with its width, or a pipe or a
-// file, which is as wide as $COLUMNS says, else without bound. NO_COLOR and a dumb
-// terminal are respected.
+// Of returns the screen of a writer: a terminal with its width, or a pipe or a file, with the width
+// $COLUMNS or unlimited. NO_COLOR and a dumb terminal are respected.
 func Of(w io.Writer) Screen {
 	columns, err := strconv.Atoi(os.Getenv("COLUMNS"))
 	if err != nil || columns < 1 {
@@ -49,7 +48,7 @@ func Of(w io.Writer) Screen {
 	return Screen{Columns: columns, Coloured: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// Paint colours a text where the screen takes it.
+// Paint colours a text if the screen is coloured.
 func (s Screen) Paint(c Colour, text string) string {
 	if !s.Coloured || c == Plain || text == "" {
 		return text

@@ -1,5 +1,4 @@
-// Package terminal writes text that a person reads: names of any bytes made
-// harmless, columns that line up, colour where there is room for it.
+// Package terminal formats human-readable text: escaped names, aligned columns, colours.
 package terminal
 
 import (
@@ -11,9 +10,8 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Escape makes a text printable on one line: control characters, marks that turn
-// the direction of text around, and bytes that are no UTF-8 become escapes, so that
-// no name can steer a terminal or end a line.
+// Escape makes a text printable on one line: control characters, bidirectional text marks, and bytes
+// that are not UTF-8 are escaped, so that a name cannot control a terminal or end a line.
 func Escape(s string) string {
 	if !strings.ContainsFunc(s, unprintable) {
 		return s
@@ -42,7 +40,7 @@ func Escape(s string) string {
 
 func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
 
-// Width is how many cells of a terminal a printable text takes.
+// Width returns the width of a printable text in terminal cells.
 func Width(s string) int {
 	n := 0
 	for _, r := range s {
@@ -65,8 +63,8 @@ func cells(r rune) int {
 	return 1
 }
 
-// Cut shortens a text to at most n cells, the last of them an ellipsis where
-// something was left out. With n below 1 it is returned whole.
+// Cut truncates a text to at most n cells, with an ellipsis as the last one. With n below 1 the text
+// is not truncated.
 func Cut(s string, n int) string {
 	if n < 1 || Width(s) <= n {
 		return s
@@ -82,10 +80,10 @@ func Cut(s string, n int) string {
 	return s[:at] + "…"
 }
 
-// Pad fills a text up with spaces to n cells.
+// Pad pads a text with spaces to n cells.
 func Pad(s string, n int) string {
 	return s + strings.Repeat(" ", max(0, n-Width(s)))
 }
 
-// Fit cuts or fills a text to exactly n cells.
+// Fit truncates or pads a text to exactly n cells.
 func Fit(s string, n int) string { return Pad(Cut(s, n), n) }

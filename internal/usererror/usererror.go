@@ -1,5 +1,5 @@
 // Package usererror converts permanent errors of MongoDB, which a retry cannot resolve, into a
-// *config.Error that says what to do. All other errors are returned unchanged.
+// *config.Error with a remedy. All other errors are returned unchanged.
 package usererror
 
 import (
@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
@@ -16,6 +17,8 @@ const (
 	remedyTooOld = "ddltail needs 4.4 or newer"
 	// codeMajorityDisabled is the server's ReadConcernMajorityNotEnabled.
 	codeMajorityDisabled = 148
+	// codeDatabaseDifferCase: a server has no two databases whose names differ only in case.
+	codeDatabaseDifferCase = 13297
 )
 
 // Tailed handles errors of the tailed replica set.
@@ -23,13 +26,13 @@ func Tailed(err error, pathIsAuthSource bool) error {
 	var remedy string
 	switch {
 	case errors.Is(err, replicaset.ErrStandalone):
-		remedy = "an oplog needs a replica set, one member is enough: start mongod with --replSet rs0 and run rs.initiate()"
+		remedy = "a replica set is required, one member is enough: start mongod with --replSet rs0 and run rs.initiate()"
 	case errors.Is(err, replicaset.ErrMongos), errors.Is(err, replicaset.ErrOtherSet):
 		remedy = "set DDLTAIL_MONGODB_URI to a replica set's members"
 	case errors.Is(err, replicaset.ErrTooOld):
 		remedy = remedyTooOld
 	case errors.Is(err, replicaset.ErrAuthentication):
-		remedy = authenticationRemedy(pathIsAuthSource)
+		remedy = authenticationRemedy(err, pathIsAuthSource)
 	case isMajorityDisabled(err):
 		return majorityDisabled(err)
 	case privileges.IsUnauthorized(err):
@@ -40,8 +43,8 @@ func Tailed(err error, pathIsAuthSource bool) error {
 	return &config.Error{Reason: err.Error(), Remedy: remedy, Err: err}
 }
 
-// Listing handles errors of a catalog snapshot, which needs the privileges to list and
-// none to read documents.
+// Listing handles errors of a catalog snapshot, which needs privileges to list, but not to read
+// documents.
 func Listing(err error, pathIsAuthSource bool) error {
 	if !privileges.IsUnauthorized(err) {
 		return Tailed(err, pathIsAuthSource)
@@ -51,13 +54,19 @@ func Listing(err error, pathIsAuthSource bool) error {
 
 // Sink handles errors of the deployment that holds ddltail's collections.
 func Sink(err error, database string, pathIsAuthSource bool) error {
+	var kind ownindex.NotCollectionError
 	switch {
+	case errors.As(err, &kind):
+		return &config.Error{Reason: kind.Error(), Remedy: "rename or drop it, or set DDLTAIL_DATABASE to another database", Err: err}
 	case errors.Is(err, replicaset.ErrStandalone), errors.Is(err, replicaset.ErrOtherSet):
 		return &config.Error{Reason: err.Error(), Remedy: "set replicaSet in the URI to the name of the set, or leave it out", Err: err}
 	case errors.Is(err, replicaset.ErrTooOld):
 		return &config.Error{Reason: err.Error(), Remedy: remedyTooOld, Err: err}
 	case replicaset.Unauthenticated(err):
-		return &config.Error{Reason: "the sink: " + replicaset.ErrAuthentication.Error(), Remedy: authenticationRemedy(pathIsAuthSource), Err: err}
+		refused := replicaset.AuthenticationError(err)
+		return &config.Error{Reason: "the sink: " + refused.Error(), Remedy: authenticationRemedy(refused, pathIsAuthSource), Err: err}
+	case hasCode(err, codeDatabaseDifferCase):
+		return &config.Error{Reason: err.Error(), Remedy: "set DDLTAIL_DATABASE to the name of the database that exists, or to another one", Err: err}
 	case isMajorityDisabled(err):
 		return majorityDisabled(err)
 	case privileges.IsUnauthorized(err):
@@ -72,9 +81,11 @@ func IsFinal(err error) bool {
 	return errors.As(err, &c)
 }
 
-func isMajorityDisabled(err error) bool {
+func isMajorityDisabled(err error) bool { return hasCode(err, codeMajorityDisabled) }
+
+func hasCode(err error, code int) bool {
 	var se mongo.ServerError
-	return errors.As(err, &se) && se.HasErrorCode(codeMajorityDisabled)
+	return errors.As(err, &se) && se.HasErrorCode(code)
 }
 
 // majorityDisabled handles a server up to 4.4 that was started without majority reads, which is
@@ -87,10 +98,13 @@ func majorityDisabled(err error) error {
 	}
 }
 
-func authenticationRemedy(pathIsAuthSource bool) string {
+func authenticationRemedy(err error, pathIsAuthSource bool) string {
+	if errors.Is(err, replicaset.ErrMechanism) {
+		return "change authMechanism in the URI, or leave it out"
+	}
 	remedy := "check user, password and authSource in the URI"
 	if pathIsAuthSource {
-		remedy += "; the URI's path is also its authSource: users made in admin need ?authSource=admin"
+		remedy += "; the URI's path is also its authSource: users created in admin need ?authSource=admin"
 	}
 	return remedy
 }

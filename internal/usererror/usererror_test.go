@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/ddltail/ddltail/internal/config"
+	"github.com/ddltail/ddltail/internal/ownindex"
 	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
@@ -34,6 +35,10 @@ func TestFinal(t *testing.T) {
 		{"sink: no majority reads", sink, mongo.CommandError{Code: 148}, "enableMajorityReadConcern"},
 		{"too old", tailed, replicaset.ErrTooOld, "4.4"},
 		{"authentication", tailed, replicaset.ErrAuthentication, "authSource=admin"},
+		{"a mechanism that is not offered", tailed, replicaset.ErrMechanism, "authMechanism"},
+		{"sink: a mechanism that is not offered", sink, mongo.CommandError{Code: 334}, "authMechanism"},
+		{"sink: a view in place of a collection", sink, ownindex.NotCollectionError{Database: "a", Name: "schema_history", Kind: "view"}, "DDLTAIL_DATABASE"},
+		{"sink: a name that differs in case", sink, mongo.CommandError{Code: 13297}, "DDLTAIL_DATABASE"},
 		{"no right to read the oplog", tailed, refused, "create-user.js"},
 		{"no right to list", listing, refused, "create-user.js"},
 		{"sink: another set", sink, replicaset.ErrOtherSet, "replicaSet"},

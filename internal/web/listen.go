@@ -21,8 +21,8 @@ const (
 	dialLimit = time.Second
 )
 
-// Listen opens host:port, or the Unix socket of unix:PATH. A socket that a process left
-// behind is replaced; one that is in use, or a file of another kind, is not.
+// Listen opens host:port, or the Unix socket of unix:PATH. A stale socket is replaced; a socket in
+// use, or a file of another kind, is an error.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	path, isUnix := strings.CutPrefix(addr, unixPrefix)
 	if !isUnix {
@@ -43,15 +43,15 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return unixListener{l, path}, nil
 }
 
-// checkStale returns an error if the path is anything but free, or a socket that no process
-// listens on.
+// checkStale returns an error unless the path does not exist, or is a socket on which no process
+// listens.
 func checkStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("look at the socket: %w", err)
+		return fmt.Errorf("check the socket: %w", err)
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s exists and is not a socket: remove it, or choose another path", path)
 	}

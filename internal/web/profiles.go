@@ -5,7 +5,7 @@ import (
 	"net/http/pprof" //nolint:gosec // what it registers on http.DefaultServeMux is served nowhere
 )
 
-// WithProfiles serves Go's profiles under /debug/pprof/, and the rest by the handler.
+// WithProfiles serves Go's profiles under /debug/pprof/, and all other paths with the handler.
 func WithProfiles(h http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", h)

@@ -27,17 +27,17 @@ const (
 
 // Probes are the checks of a scheduler. Nil means success.
 type Probes struct {
-	// Alive reports whether the process does its work; a restart mends it if not.
+	// Alive returns an error if the process makes no progress, so that it is restarted.
 	Alive func() error
-	// Ready reports whether changes arrive where they should.
+	// Ready returns an error while changes are not delivered.
 	Ready func() error
 }
 
-// Row is one line of the page: what, and how it is.
+// Row is one line of the page.
 type Row struct{ Name, Value string }
 
-// Page is the page at /. Rows is called for each request; it must return no
-// namespace and no statement, since the page needs no password.
+// Page is the page at /. Rows is called for each request; it must not return namespaces or
+// statements, since the page can be read without a password.
 type Page struct {
 	Title string
 	Rows  func() []Row
@@ -67,8 +67,8 @@ func probe(ask func() error) http.Handler {
 }
 
 // ServeProbes serves only /healthz and /readyz on the listener until the context ends:
-// plain HTTP without authentication, for probes that can do neither. /readyz does not say
-// why, since anyone can read it.
+// plain HTTP without authentication, for probes that do not support them. /readyz does not show
+// reasons, since anyone can read it.
 func ServeProbes(ctx context.Context, l net.Listener, probes Probes, log *zap.Logger) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", probe(probes.Alive))
@@ -111,18 +111,18 @@ func (p Page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}{p.Title, p.Rows()})
 }
 
-// Serve answers on the listener until the context ends. configFile, if any, asks
-// for TLS and basic auth in the exporter toolkit's format.
+// Serve serves HTTP on the listener until the context ends. configFile, if any, configures TLS and
+// basic auth in the exporter toolkit's format.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, configFile string, log *zap.Logger) error {
 	log.Info("serving HTTP", zap.Stringer("address", l.Addr()), zap.Bool("web_config", configFile != ""))
 	return serve(ctx, l, h, configFile, log)
 }
 
-// errorLog logs what net/http reports.
+// errorLog logs the errors of net/http.
 type errorLog struct{ log *zap.Logger }
 
-// Write logs one line. A failed handshake is the client's: load balancers and scanners cause
-// it all the time, so it is not logged as a warning.
+// Write logs one line. Failed handshakes are logged at level info, because load balancers and
+// scanners cause them regularly.
 func (e errorLog) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	if reason, ok := strings.CutPrefix(text, "http: TLS handshake error from "); ok {

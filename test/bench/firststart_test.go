@@ -86,7 +86,7 @@ func threeIndexes(i int) bson.D {
 }
 
 func firstStart(b *testing.B, binary string, set *mongotest.ReplicaSet, client *mongo.Client) {
-	p, err := ddltailtest.Start(binary, []string{"run"}, "DDLTAIL_MONGODB_URI="+set.URIOf("", "", "told"))
+	p, err := ddltailtest.Start(binary, []string{"run"}, "DDLTAIL_MONGODB_URI="+set.URIOf("", "", "reported"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -131,13 +131,13 @@ func change(ctx context.Context, b *testing.B, client *mongo.Client) int {
 	return n
 }
 
-// compareCatalog waits until the last change is told, and compares the newest versions
+// compareCatalog waits until the last change is reported, and compares the newest versions
 // with the server.
 func compareCatalog(b *testing.B, client *mongo.Client, p *ddltailtest.Process) {
 	if err := client.Database("tenant0").CreateCollection(b.Context(), "last"); err != nil {
 		b.Fatal(err)
 	}
-	versions := client.Database("told").Collection("schema_catalog")
+	versions := client.Database("reported").Collection("schema_catalog")
 	for began := time.Now(); versions.FindOne(b.Context(), bson.D{{Key: "ns", Value: "tenant0.last"}}).Err() != nil; time.Sleep(50 * time.Millisecond) {
 		if time.Since(began) > 2*time.Minute {
 			b.Fatalf("the last change is not in the catalog:\n%s", p.Stderr())

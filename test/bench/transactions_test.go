@@ -143,7 +143,7 @@ func readEverything(b *testing.B, client *mongo.Client, from bson.Timestamp) tim
 	return time.Since(began)
 }
 
-// follow runs ddltail from the oldest entry until the last change is told, and gives
+// follow runs ddltail from the oldest entry until the last change is reported, and gives
 // how long that took and how many bytes it had in memory at most.
 func follow(b *testing.B, binary, uri string, client *mongo.Client, ddl int) (time.Duration, float64) {
 	began := time.Now()
@@ -156,7 +156,7 @@ func follow(b *testing.B, binary, uri string, client *mongo.Client, ddl int) (ti
 	var peak float64
 	for queue.FindOne(b.Context(), bson.D{{Key: "collection", Value: "last"}}).Err() != nil {
 		if time.Since(began) > 10*time.Minute {
-			b.Fatalf("the last change is not told:\n%s", p.Stderr())
+			b.Fatalf("the last change is not reported:\n%s", p.Stderr())
 		}
 		time.Sleep(50 * time.Millisecond)
 		if now, err := p.Metric(b.Context(), "process_resident_memory_bytes"); err == nil {
@@ -166,7 +166,7 @@ func follow(b *testing.B, binary, uri string, client *mongo.Client, ddl int) (ti
 	took := time.Since(began)
 	n, err := queue.CountDocuments(b.Context(), bson.D{{Key: "collection", Value: bson.Regex{Pattern: "^(small|large)_"}}})
 	if err != nil || int(n) != ddl {
-		b.Fatalf("%d of the collections made in transactions are told, want %d: %v", n, ddl, err)
+		b.Fatalf("%d of the collections made in transactions are reported, want %d: %v", n, ddl, err)
 	}
 	return took, peak
 }

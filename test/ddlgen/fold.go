@@ -1,14 +1,10 @@
 package ddlgen
 
-import (
-	"go.mongodb.org/mongo-driver/v2/bson"
-
-	"github.com/ddltail/ddltail/test/mongotest"
-)
+import "go.mongodb.org/mongo-driver/v2/bson"
 
 // Apply folds one notification in, as a reader of the documentation would. It says
 // what is wrong with it.
-func (s Schema) Apply(t mongotest.TB, doc bson.Raw) []string {
+func (s Schema) Apply(doc bson.Raw) []string {
 	text := func(field string) string { v, _ := doc.Lookup(field).StringValueOK(); return v }
 	after, _ := doc.Lookup("after").DocumentOK()
 	ns := text("ns")
@@ -16,33 +12,33 @@ func (s Schema) Apply(t mongotest.TB, doc bson.Raw) []string {
 	if at == nil {
 		switch text("operation") {
 		case "CREATE_INDEX", "DROP_INDEX", "MODIFY_COLLECTION", "RENAME_COLLECTION":
-			return []string{"told of a namespace that is not there: " + doc.String()}
+			return []string{"reports a namespace that does not exist: " + doc.String()}
 		}
 	}
 	switch op := text("operation"); op {
 	case "CREATE_COLLECTION", "CREATE_VIEW", "MODIFY_VIEW", "CONVERT_TO_CAPPED":
-		s[ns] = defined(t, after)
+		s[ns] = defined(after)
 	case "DROP_COLLECTION", "DROP_VIEW":
 		delete(s, ns)
 	case "CREATE_INDEX":
-		at.Indexes[text("index_name")] = Canonical(t, after)
+		at.Indexes[text("index_name")] = Canonical(after)
 	case "DROP_INDEX":
 		delete(at.Indexes, text("index_name"))
 	case "MODIFY_COLLECTION":
 		if name := text("index_name"); name != "" {
-			at.Indexes[name] = Canonical(t, after)
+			at.Indexes[name] = Canonical(after)
 		} else {
-			at.Options = Canonical(t, after)
+			at.Options = Canonical(after)
 		}
 	case "RENAME_COLLECTION":
 		s[text("to")] = at
 		delete(s, ns)
 	case "REPLACE_COLLECTION":
 		options, _ := after.Lookup("options").DocumentOK()
-		d := defined(t, options)
+		d := defined(options)
 		specs, _ := after.Lookup("indexes").Array().Values()
 		for _, spec := range specs {
-			d.Indexes[spec.Document().Lookup("name").StringValue()] = Canonical(t, spec.Document())
+			d.Indexes[spec.Document().Lookup("name").StringValue()] = Canonical(spec.Document())
 		}
 		s[ns] = d
 	case "DROP_DATABASE", "ABORT_INDEX_BUILD":
@@ -52,6 +48,6 @@ func (s Schema) Apply(t mongotest.TB, doc bson.Raw) []string {
 	return nil
 }
 
-func defined(t mongotest.TB, options bson.Raw) *Definition {
-	return &Definition{Options: Canonical(t, options), Indexes: map[string]string{}}
+func defined(options bson.Raw) *Definition {
+	return &Definition{Options: Canonical(options), Indexes: map[string]string{}}
 }

@@ -25,13 +25,14 @@ type Definition struct {
 
 // Canonical writes a document with its fields in alphabetical order: options and
 // specs have none that means anything. What is inside keeps its order.
-func Canonical(t mongotest.TB, doc bson.Raw) string {
+// One that is no valid BSON equals no other.
+func Canonical(doc bson.Raw) string {
 	if len(doc) == 0 {
 		return "{}"
 	}
 	elems, err := doc.Elements()
 	if err != nil {
-		t.Fatalf("%v", err)
+		return fmt.Sprintf("%x: %v", []byte(doc), err)
 	}
 	var out []string
 	for _, el := range elems {
@@ -46,7 +47,7 @@ func Canonical(t mongotest.TB, doc bson.Raw) string {
 		}
 		one, err := bson.MarshalExtJSON(bson.D{{Key: el.Key(), Value: el.Value()}}, false, false)
 		if err != nil {
-			t.Fatalf("%v", err)
+			return fmt.Sprintf("%x: %v", []byte(doc), err)
 		}
 		out = append(out, string(one))
 	}
@@ -71,7 +72,7 @@ func Listed(ctx context.Context, t mongotest.TB, client *mongo.Client, dbs []str
 			if strings.HasPrefix(name, "system.") || strings.HasPrefix(name, "schema_") {
 				continue
 			}
-			d := &Definition{Canonical(t, info.Lookup("options").Document()), map[string]string{}}
+			d := &Definition{Canonical(info.Lookup("options").Document()), map[string]string{}}
 			if info.Lookup("type").StringValue() != "view" {
 				listIndexes(ctx, t, client.Database(db), name, d)
 			}
@@ -93,7 +94,7 @@ func listIndexes(ctx context.Context, t mongotest.TB, db *mongo.Database, name s
 	for _, spec := range specs {
 		clustered, _ := spec.Lookup("clustered").BooleanOK()
 		if index := spec.Lookup("name").StringValue(); index != "_id_" && !clustered {
-			d.Indexes[index] = Canonical(t, spec)
+			d.Indexes[index] = Canonical(spec)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // TestAlerts has Prometheus' own tool test the rules.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	found, err := exec.CommandContext(bounded(t), filepath.Join(root, "scripts", "promtool.sh")).Output()
+	found, err := exec.CommandContext(bounded(t), filepath.Join(root, "scripts", "prometheus.sh"), "promtool").Output()
 	if err != nil {
 		t.Skipf("no promtool: %v", err)
 	}

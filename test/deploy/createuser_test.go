@@ -72,7 +72,7 @@ func TestCreatedUserRuns(t *testing.T) {
 	uri := created(t, "audit")
 	p := startReady(t, "DDLTAIL_MONGODB_URI="+uri, "DDLTAIL_DATABASE=audit")
 	admin := asRoot(t)
-	told := admin.Database("audit").Collection("schema_notifications")
+	published := admin.Database("audit").Collection("schema_notifications")
 	change(t, admin, "audit", "before")
 
 	// Again, with another password, while ddltail runs.
@@ -92,13 +92,13 @@ func TestCreatedUserRuns(t *testing.T) {
 	}
 	ok(t, mongotest.Connect(t, secured.URIOf("audit", "another", "")).Database("admin").RunCommand(t.Context(), ping).Err())
 	created := bson.D{{Key: "operation", Value: "CREATE_COLLECTION"}, {Key: "database", Value: "shop_of_audit"}}
-	if n, err := told.CountDocuments(t.Context(), created); err != nil || n != 2 {
+	if n, err := published.CountDocuments(t.Context(), created); err != nil || n != 2 {
 		t.Errorf("%d notifications, %v", n, err)
 	}
 	hidden(t, "ddltail's log", p.Stderr())
 }
 
-// change makes a collection as root, and waits until it is told in the database.
+// change makes a collection as root, and waits until it is reported in the database.
 func change(t *testing.T, admin *mongo.Client, database, collection string) {
 	t.Helper()
 	shop := admin.Database("shop_of_" + database)

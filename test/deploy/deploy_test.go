@@ -118,7 +118,7 @@ func mongosh(t *testing.T) string {
 	return path
 }
 
-// shellHome is a home folder for mongosh, which keeps its logs there, and is told not to report its use.
+// shellHome is a home folder for mongosh, which keeps its logs there, and is configured not to report its use.
 func shellHome(t *testing.T) string {
 	t.Helper()
 	home := t.TempDir()

@@ -109,10 +109,11 @@ func (f dockerfile) one(form string) string {
 func TestImage(t *testing.T) {
 	file, err := readDockerfile()
 	ok(t, err)
-	_, last, two := strings.Cut(file.text, "\nFROM gcr.io/distroless/static-debian12:nonroot\n")
-	if !two {
+	stages := regexp.MustCompile(`\nFROM gcr\.io/distroless/static-debian12:nonroot(?:@sha256:[0-9a-f]{64})?\n`).Split(file.text, -1)
+	if len(stages) != 2 {
 		t.Fatal("the last stage is not distroless")
 	}
+	last := stages[1]
 	if strings.Contains(last, "RUN") {
 		t.Error("the last stage has no shell to RUN anything")
 	}
@@ -122,13 +123,18 @@ func TestImage(t *testing.T) {
 	if entry, to := file.one(`ENTRYPOINT \["(.*)"\]`), file.one(`COPY --from=build \S+ (\S+)`); entry != to || !path.IsAbs(entry) {
 		t.Errorf("the entrypoint is %q, the binary lies at %q", entry, to)
 	}
+	for _, label := range []string{"version", "revision", "source", "licenses"} {
+		if !strings.Contains(last, "org.opencontainers.image."+label+`="`) {
+			t.Errorf("the image has no label %s", label)
+		}
+	}
 	checkModuleVersion(t, file)
 }
 
 // checkModuleVersion compares the image's Go with what the module asks for.
 func checkModuleVersion(t *testing.T, file dockerfile) {
 	t.Helper()
-	image := file.one(`FROM golang:(\d+\.\d+)-\S+ AS build`)
+	image := file.one(`FROM --platform=\$BUILDPLATFORM golang:(\d+\.\d+)-\S+ AS build`)
 	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))
 	if len(module) != 2 || image != module[1] {
 		t.Errorf("the image compiles with Go %q, go.mod asks for %q", image, module)

@@ -51,7 +51,7 @@ func TestDeclared(t *testing.T) {
 	inStatus(t, variables, health.Declared{Path: mount, Differences: []string{"different:declared.a"}})
 	configMap(t, mount, "three", "use declared\ndb.a.drop()\n")
 	waitMetric(t, p, tick, `ddltail_drift{kind="different"} NaN`)
-	inStatus(t, variables, health.Declared{Path: mount, Problem: "schema.js:2:1: drop is not read"})
+	inStatus(t, variables, health.Declared{Path: mount, Problem: "schema.js:2:1: drop is not supported"})
 }
 
 // inStatus checks the section of `status`: drift leaves the answer healthy, and what is not

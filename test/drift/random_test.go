@@ -216,7 +216,7 @@ func (r *random) causes(found report, state ddlgen.Schema, begin int) {
 		for _, d := range found.Differences {
 			before[d.ID] = d.state(state)
 		}
-		for _, wrong := range state.Apply(r, doc) {
+		for _, wrong := range state.Apply(doc) {
 			r.Error(wrong)
 		}
 		for _, d := range found.Differences {
@@ -271,10 +271,11 @@ func (r *random) scripts(form string, now ddlgen.Schema) {
 	if r.tooNew(keeping.stdout) {
 		return
 	}
+	before := r.uuids()
 	if err := r.live.run(r.T, keeping.stdout); err != nil {
 		r.Error(err)
 	}
-	r.kept(now, ddlgen.Listed(r.Context(), r, r.client, r.dbs), keeping.stdout)
+	r.kept(now, ddlgen.Listed(r.Context(), r, r.client, r.dbs), renames(before, r.uuids()), keeping.stdout)
 	if r.Failed() {
 		return
 	}
@@ -295,13 +296,16 @@ func (r *random) tooNew(script string) bool {
 	if err != nil {
 		r.Fatal(err)
 	}
-	return major < 6 && strings.Contains(script, "// needs a server from 6.0 on")
+	return major < 6 && strings.Contains(script, "// needs MongoDB 6.0 or later")
 }
 
-// kept checks that nothing was lost or rebuilt.
-func (r *random) kept(before, after ddlgen.Schema, script string) {
+// kept checks that nothing was lost or rebuilt. A collection that the declaration has under another name is renamed, with its documents.
+func (r *random) kept(before, after ddlgen.Schema, renamed map[string]string, script string) {
 	r.Helper()
 	for ns, was := range before {
+		if name, ok := renamed[ns]; ok {
+			ns = name
+		}
 		is := after[ns]
 		if is == nil {
 			r.Errorf("%s was dropped by\n%s", ns, script)
@@ -313,4 +317,37 @@ func (r *random) kept(before, after ddlgen.Schema, script string) {
 			}
 		}
 	}
+}
+
+// uuids returns the UUID of each collection by its name.
+func (r *random) uuids() map[string]string {
+	r.Helper()
+	uuids := map[string]string{}
+	for _, db := range r.dbs {
+		specs, err := r.client.Database(db).ListCollectionSpecifications(r.Context(), bson.D{})
+		if err != nil {
+			r.Fatal(err)
+		}
+		for _, spec := range specs {
+			if spec.UUID != nil {
+				uuids[db+"."+spec.Name] = string(spec.UUID.Data)
+			}
+		}
+	}
+	return uuids
+}
+
+// renames returns the new names of the collections that have one, by their old ones.
+func renames(before, after map[string]string) map[string]string {
+	names := map[string]string{}
+	for ns, uuid := range after {
+		names[uuid] = ns
+	}
+	renamed := map[string]string{}
+	for ns, uuid := range before {
+		if name, exists := names[uuid]; exists && name != ns {
+			renamed[ns] = name
+		}
+	}
+	return renamed
 }

@@ -14,8 +14,8 @@ import (
 // TestCatalogKnowsWhatEntriesLeaveOut drops what was there before the first start, and
 // what was made since: no entry of a drop says what it was.
 func TestCatalogKnowsWhatEntriesLeaveOut(t *testing.T) {
-	told := newScene(t, "known_before")
-	s := told
+	detector := newScene(t, "known_before")
+	s := detector
 	s.db = s.client.Database("known_and_dropped")
 	validator := bson.D{{Key: "validator", Value: bson.D{{Key: "a", Value: bson.D{{Key: "$gt", Value: 1}}}}}}
 	s.run(append(bson.D{{Key: "create", Value: "old"}}, validator...))
@@ -26,8 +26,8 @@ func TestCatalogKnowsWhatEntriesLeaveOut(t *testing.T) {
 	s.run(bson.D{{Key: "dropDatabase", Value: 1}})
 
 	var got []string
-	s.until("the drop of the database is told", func() bool {
-		docs := told.findOf("schema_notifications", s.db.Name())
+	s.until("the drop of the database is reported", func() bool {
+		docs := detector.findOf("schema_notifications", s.db.Name())
 		got = nil
 		for _, doc := range docs {
 			got = append(got, summary(doc))

@@ -12,7 +12,7 @@ import (
 )
 
 // TestChainWithoutBeginning takes the first entry of a large transaction out of the
-// oplog, as truncation would. What the transaction did to the schema is told by the
+// oplog, as truncation would. What the transaction did to the schema is reported by the
 // difference that it made.
 func TestChainWithoutBeginning(t *testing.T) {
 	t.Parallel()

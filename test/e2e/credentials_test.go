@@ -74,12 +74,12 @@ func TestPasswordRotated(t *testing.T) {
 		"CREATE COLLECTION before", "CREATE COLLECTION refused", "CREATE COLLECTION after")
 	s.until("all is delivered", func() bool { return strings.Count(listening.Stdout(), "\n") == 3 })
 
-	// The next rotation is told by SIGHUP, before a server refuses anything; another host is
+	// The next rotation is announced by SIGHUP, before a server refuses anything; another host is
 	// for a restart.
 	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "updateUser", Value: "ann"}, {Key: "pwd", Value: "s3cret-newest"}}).Err())
 	replaced(t, file, content("s3cret-newest"))
 	s.must(p.Hangup())
-	s.until("it connects anew", func() bool { return strings.Count(p.Stderr(), "credentials changed; connecting anew") == 2 })
+	s.until("it connects anew", func() bool { return strings.Count(p.Stderr(), "credentials changed; reconnecting") == 2 })
 	s.must(p.WaitReady(t.Context()))
 	s.must(os.WriteFile(file, []byte("mongodb://ann:s3cret-newest@127.0.0.1:1/rotated_password?authSource=admin&replicaSet=rs0"), 0o600))
 	s.must(p.Hangup())
@@ -143,7 +143,7 @@ func TestCertificatesRotated(t *testing.T) {
 	s.until("ddltail does not trust the server", func() bool { return strings.Contains(p.Stderr(), "credentials are refused") })
 	// The CA alone: now the server refuses the client.
 	replaced(t, path("client-ca.pem"), second.PEM())
-	s.until("it connects anew", func() bool { return strings.Contains(p.Stderr(), "credentials changed; connecting anew") })
+	s.until("it connects anew", func() bool { return strings.Contains(p.Stderr(), "credentials changed; reconnecting") })
 	replaced(t, path("client.pem"), second.Issue(t, client, 2*time.Hour))
 	s.must(p.WaitReady(t.Context()))
 	s.must(s.db.CreateCollection(t.Context(), "after"))

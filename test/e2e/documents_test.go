@@ -136,7 +136,7 @@ func TestStreams(t *testing.T) {
 		t.Errorf("%d documents in the history, want 3", n)
 	}
 	second := s.launch([]string{"run"}, "DDLTAIL_MONGODB_URI="+s.uri, "DDLTAIL_NAME=second", "DDLTAIL_SINKS=file:"+path)
-	wantExit(t, second, 2, "another process writes to it")
+	wantExit(t, second, 2, "another process writes to the file")
 	if _, err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}

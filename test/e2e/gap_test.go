@@ -14,7 +14,7 @@ import (
 )
 
 // TestGap rolls the oplog over while ddltail is down, between changes of every kind.
-// What is lost is told as the difference that it made, what is still held one by one.
+// What is lost is reported as the difference that it made, what is still held one by one.
 func TestGap(t *testing.T) {
 	t.Parallel()
 	small := mongotest.NewReplicaSet(t, mongotest.Options{OplogSizeMB: 16, Args: []string{"--syncdelay", "1"}})
@@ -138,7 +138,7 @@ func TestCheckpointDeleted(t *testing.T) {
 }
 
 // TestOwnCollectionsDropped drops what ddltail stores while it runs. The next changes
-// are told, the drop is too, and what is known of the schema is known again.
+// are reported, the drop is too, and what is known of the schema is known again.
 func TestOwnCollectionsDropped(t *testing.T) {
 	s := newScene(t, "own_dropped")
 	s.run(bson.D{{Key: "create", Value: "before"}, {Key: "capped", Value: true}, {Key: "size", Value: 4096}})
@@ -159,18 +159,18 @@ func TestOwnCollectionsDropped(t *testing.T) {
 	}
 	s.start()
 	s.run(bson.D{{Key: "drop", Value: "before"}})
-	s.until("the last drop is told, with what was there before", func() bool {
+	s.until("the last drop is reported, with what was there before", func() bool {
 		docs := s.find("schema_history")
 		last := docs[len(docs)-1]
 		return last.Lookup("collection").StringValue() == "before" && last.Lookup("before").Type == bson.TypeEmbeddedDocument
 	})
-	told := map[string]bool{}
+	published := map[string]bool{}
 	for _, doc := range s.find("schema_history") {
-		told[doc.Lookup("operation_statement").StringValue()] = true
+		published[doc.Lookup("operation_statement").StringValue()] = true
 	}
 	for _, want := range []string{"DROP COLLECTION schema_history", "DROP COLLECTION schema_checkpoints", "CREATE COLLECTION second"} {
-		if !told[want] {
-			t.Errorf("not told: %s", want)
+		if !published[want] {
+			t.Errorf("not reported: %s", want)
 		}
 	}
 }
@@ -193,7 +193,7 @@ func TestReconcile(t *testing.T) {
 		docs := s.documents("schema_notifications", 1)
 		wantStatements(t, docs, "db.payments.createIndex({unseen_idx: 1}, {name: 'unseen_idx'})")
 		if docs[0].Lookup("source").StringValue() != "snapshot" || docs[0].Lookup("not_before").Type != bson.TypeDateTime {
-			t.Errorf("not told as inferred: %s", docs[0])
+			t.Errorf("not reported as inferred: %s", docs[0])
 		}
 		s.until("a comparison is recorded", func() bool {
 			return s.db.Collection("schema_checkpoints").FindOne(t.Context(), bson.D{{Key: "compared", Value: bson.D{{Key: "$exists", Value: true}}}}).Err() == nil

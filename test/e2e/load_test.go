@@ -20,7 +20,7 @@ import (
 const secret = "a user's own words"
 
 // TestTransactionsUnderLoad runs transactions of documents, committed, aborted and
-// larger than one entry, beside bulk writes; only the DDL may be told.
+// larger than one entry, beside bulk writes; only the DDL may be reported.
 func TestTransactionsUnderLoad(t *testing.T) {
 	s := newScene(t, "load_db")
 	p := s.start("DDLTAIL_SINKS=mongodb,stdout")

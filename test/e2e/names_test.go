@@ -53,8 +53,8 @@ func TestOwnCollectionsArchived(t *testing.T) {
 	s.wantHealthy()
 }
 
-// TestOwnCollectionsComeAndGo renames each own collection away, back over the new one, and drops it, while `run` and `listen` are
-// up: what is made meanwhile is reported and delivered once, and a comparison finds nothing.
+// TestOwnCollectionsComeAndGo renames each own collection away, back over the new one, replaces it by $out, and drops it, while
+// `run` and `listen` are up: what is made meanwhile is reported and delivered once, and a comparison finds nothing.
 func TestOwnCollectionsComeAndGo(t *testing.T) {
 	s := newScene(t, "own_come_and_go")
 	detector := s.start("DDLTAIL_ACTOR=getlog", "DDLTAIL_ACTOR_WAIT=0")
@@ -65,6 +65,7 @@ func TestOwnCollectionsComeAndGo(t *testing.T) {
 		for step, change := range []func(){
 			func() { s.rename(own, own+"_old") },
 			func() { s.renameWith(own+"_old", own, "dropTarget") },
+			func() { s.out("nothing", own) },
 			func() { s.run(bson.D{{Key: "drop", Value: own}}) },
 		} {
 			s.until(own+" exists", func() bool {
@@ -79,6 +80,9 @@ func TestOwnCollectionsComeAndGo(t *testing.T) {
 			made = append(made, fmt.Sprintf("come_and_go_%d_of_%s", step, own))
 			s.wantDelivered(listener.Stdout, made[len(made)-1])
 		}
+	}
+	if n := strings.Count(listener.Stdout(), `"operation":"DROP_COLLECTION"`); n < 15 {
+		t.Errorf("%d drops are delivered, want three of each of five collections", n)
 	}
 	for _, name := range made {
 		if n := strings.Count(listener.Stdout(), `"CREATE COLLECTION `+name+`"`); n != 1 {
@@ -133,6 +137,12 @@ func TestCollectionsMovedAside(t *testing.T) {
 		t.Errorf("%d notifications, want %d", n, len(want))
 	}
 	s.wantHealthy()
+}
+
+// out replaces a collection by the documents of another one.
+func (s scene) out(from, to string) {
+	s.Helper()
+	s.run(bson.D{{Key: "aggregate", Value: from}, {Key: "pipeline", Value: bson.A{bson.D{{Key: "$out", Value: to}}}}, {Key: "cursor", Value: bson.D{}}})
 }
 
 // renameWith renames with further options of the command. The server refuses that while an index of the collection is built.

@@ -15,7 +15,7 @@ import (
 
 // TestSinkRefuses takes the right to write away while ddltail runs, and gives it back:
 // the position is held, readyz and the metric say so without a secret, and what was
-// changed meanwhile is told.
+// changed meanwhile is reported.
 func TestSinkRefuses(t *testing.T) {
 	s := newScene(t, "sink_refuses")
 	sink := mongotest.NewStandalone(t, mongotest.Options{Auth: true})
@@ -39,9 +39,9 @@ func TestSinkRefuses(t *testing.T) {
 	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "grantRolesToUser", Value: "writer"}, {Key: "roles", Value: role}}).Err())
 	s.until("readyz says that it goes on", func() bool { return ready(t, p) })
 	queue := root.Database("audit").Collection("schema_notifications")
-	s.until("both changes are told", func() bool { return told(t, queue) == 2 })
+	s.until("both changes are reported", func() bool { return published(t, queue) == 2 })
 	time.Sleep(100 * time.Millisecond)
-	if n := told(t, queue); n != 2 {
+	if n := published(t, queue); n != 2 {
 		t.Errorf("%d notifications, want 2", n)
 	}
 }
@@ -51,7 +51,7 @@ func ready(t *testing.T, p *ddltailtest.Process) bool {
 	return err == nil && status == http.StatusOK
 }
 
-func told(t *testing.T, queue *mongo.Collection) int64 {
+func published(t *testing.T, queue *mongo.Collection) int64 {
 	n, err := queue.CountDocuments(t.Context(), bson.D{{Key: "database", Value: "sink_refuses"}})
 	if err != nil {
 		t.Fatal(err)

@@ -39,12 +39,12 @@ func TestLogrotate(t *testing.T) {
 			s.must(os.WriteFile(r.config, []byte(path+" {\nrotate 10000\nmissingok\n"+strings.ReplaceAll(directives, "%s", pid)+"\n}\n"), 0o600))
 
 			s.makeIndexChanges(rotatedChanges, func() { s.must(r.rotate()) })
-			told := s.documents("schema_history", rotatedChanges+1)
+			published := s.documents("schema_history", rotatedChanges+1)
 			s.until("the last change is in a file", func() bool {
-				return fileIDs(t, dir, name == "copytruncate")[told[len(told)-1].Lookup("_id").StringValue()]
+				return fileIDs(t, dir, name == "copytruncate")[published[len(published)-1].Lookup("_id").StringValue()]
 			})
 			ids := fileIDs(t, dir, name == "copytruncate")
-			for _, doc := range told {
+			for _, doc := range published {
 				if id := doc.Lookup("_id").StringValue(); !ids[id] {
 					t.Errorf("%s is in no file", id)
 				}

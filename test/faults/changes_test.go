@@ -21,6 +21,7 @@ func (s *scene) changes(name string) changes { return changes{scene: s, name: "c
 
 func (c changes) run(db string, commands ...bson.D) {
 	c.Helper()
+	c.unrecorded = append(c.unrecorded, db)
 	for _, cmd := range commands {
 		cmd = append(cmd, bson.E{Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}})
 		if err := c.client.Database(db).RunCommand(c.Context(), cmd).Err(); err != nil {
@@ -100,6 +101,7 @@ func (c changes) unseen() {
 
 func (c changes) inTransaction(commands ...bson.D) {
 	c.Helper()
+	c.unrecorded = append(c.unrecorded, c.name)
 	session, err := c.client.StartSession()
 	c.must(err)
 	defer session.EndSession(c.Context())

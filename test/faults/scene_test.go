@@ -39,11 +39,10 @@ type scene struct {
 	set    *mongotest.ReplicaSet
 	client *mongo.Client
 	// sink is a client of the deployment that holds queue and history.
-	sink  *mongo.Client
-	book  ledger.Ledger
-	oplog *ledger.Oplog
-	load  *load.Load
-	from  bson.Timestamp
+	sink *mongo.Client
+	load *load.Load
+	from bson.Timestamp
+	record
 	// running are the ddltails that have not been killed; said is what those that have been logged last.
 	running   []*ddltailtest.Process
 	said      []string
@@ -58,7 +57,7 @@ func newScene(t *testing.T, variables ...string) *scene {
 
 func newSceneOn(t *testing.T, set *mongotest.ReplicaSet, variables ...string) *scene {
 	client := must[*mongo.Client](t)(connect(set.URI()))
-	s := &scene{T: t, set: set, client: client, sink: client, oplog: ledger.NewOplog(client, database)}
+	s := &scene{T: t, set: set, client: client, sink: client, record: newRecord(t, client)}
 	s.variables = append([]string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=" + database}, variables...)
 	t.Cleanup(s.close)
 	return s
@@ -75,6 +74,7 @@ func notOfTheServer() bson.D {
 }
 
 func (s *scene) close() {
+	s.keep()
 	if s.Failed() {
 		for _, text := range s.said {
 			s.Logf("a killed ddltail said last:\n%s", text)
@@ -285,72 +285,6 @@ func (s *scene) told(collection string, upTo bson.Timestamp) []ledger.Document {
 	all, err := ledger.ReadPublished(s.Context(), coll)
 	s.must(err)
 	return all
-}
-
-// finish stops the load, waits until all is told, stops all ddltails, and reads what happened.
-func (s *scene) finish() (made []ledger.Change, end bson.Timestamp) {
-	s.Helper()
-	return s.finishAfter(func(bson.Timestamp) {})
-}
-
-// finishAfter does the same, and calls wait with the end before it stops the ddltails.
-func (s *scene) finishAfter(wait func(end bson.Timestamp)) (made []ledger.Change, end bson.Timestamp) {
-	s.Helper()
-	s.must(s.load.Stop(s.Context()))
-	s.load = nil
-	s.must(s.set.WaitReady(s.Context()))
-	end = s.mark("the_end")
-	s.told("notifications", end)
-	wait(end)
-	for len(s.running) > 0 {
-		s.stop(s.running[0])
-	}
-	made = s.happened(s.from, end)
-	s.settle(made)
-	return made, end
-}
-
-// happened is what the oplog says of a span.
-func (s *scene) happened(after, upTo bson.Timestamp) []ledger.Change {
-	s.Helper()
-	made, err := s.oplog.Read(s.Context(), after, upTo)
-	s.must(err)
-	return made
-}
-
-// settle holds the client's own ledger against the oplog.
-func (s *scene) settle(made []ledger.Change) {
-	s.Helper()
-	var asked []ledger.Change
-	for _, c := range made {
-		if !strings.HasPrefix(c.NS, "marks.") {
-			asked = append(asked, c)
-		}
-	}
-	settled := s.book.Settle(asked)
-	s.Logf("client: %s", settled)
-	if len(settled.Missing)+len(settled.Unasked) > 0 {
-		s.Errorf("oplog and ledger differ:\nmissing %v\nunasked %v\n%s",
-			settled.Missing, settled.Unasked, strings.Join(settled.Reasons, "\n"))
-	}
-}
-
-// check does the books at the end of a scenario: all that happened against queue and history.
-func (s *scene) check() {
-	s.Helper()
-	made, end := s.finish()
-	for _, collection := range []string{"notifications", "history"} {
-		s.compare(collection, made, ledger.Within(s.told(collection, end), s.from, end))
-	}
-}
-
-func (s *scene) compare(collection string, made []ledger.Change, told []ledger.Document) {
-	s.Helper()
-	counts := ledger.Compare(made, told, source)
-	s.Logf("%s: %s", collection, counts)
-	if !counts.Sound() {
-		s.Errorf("%s is not what happened:\n%s", collection, counts.Explain())
-	}
 }
 
 // lasting is a time that grows with the rounds up to its long form.

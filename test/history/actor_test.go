@@ -19,14 +19,14 @@ func by(user, app string, exact bool) bson.E {
 func acted(t *testing.T) archive {
 	a := newArchive(t)
 	a.insert("schema_history",
-		told("rs0", 1, "CREATE_COLLECTION", "bank", "a", by("ann@admin", "migrations", true)),
-		told("rs0", 2, "CREATE_COLLECTION", "bank", "b", by("bob@admin", "=cmd|' /C calc'!A0", true)),
-		told("rs0", 3, "CREATE_COLLECTION", "bank", "c"),
-		told("rs0", 4, "CREATE_COLLECTION", "bank", "d"),
-		told("rs0", 5, "MODIFY_COLLECTION", "bank", "e", by("b@\x1b[31mü\n@shop", "a\nb\u202e", false)),
-		told("rs0", 6, "DROP_COLLECTION", "bank", "f", bson.E{Key: "actor", Value: bson.D{
+		published("rs0", 1, "CREATE_COLLECTION", "bank", "a", by("ann@admin", "migrations", true)),
+		published("rs0", 2, "CREATE_COLLECTION", "bank", "b", by("bob@admin", "=cmd|' /C calc'!A0", true)),
+		published("rs0", 3, "CREATE_COLLECTION", "bank", "c"),
+		published("rs0", 4, "CREATE_COLLECTION", "bank", "d"),
+		published("rs0", 5, "MODIFY_COLLECTION", "bank", "e", by("b@\x1b[31mü\n@shop", "a\nb\u202e", false)),
+		published("rs0", 6, "DROP_COLLECTION", "bank", "f", bson.E{Key: "actor", Value: bson.D{
 			{Key: "users", Value: bson.A{"ann@admin", "cy@shop"}}, {Key: "evidence", Value: "log"}, {Key: "exact", Value: true}}}),
-		told("rs0", 7, "UNKNOWN_COMMAND", "bank", ""),
+		published("rs0", 7, "UNKNOWN_COMMAND", "bank", ""),
 	)
 	late := bson.D{{Key: "_id", Value: "rs0:1780000003:0000000001:000000"}, {Key: "source", Value: "rs0"}, by("ann@admin", "late", true)}
 	// What is stored apart does not replace what a notification has.

@@ -48,8 +48,8 @@ func rfc(seconds float64) string { return at(seconds).Format(time.RFC3339Nano) }
 
 func stamp(seconds int) string { return at(float64(seconds)).Format("2006-01-02 15:04:05") }
 
-// told is a change from the oplog.
-func told(source string, seconds int, operation, database, collection string, more ...bson.E) bson.D {
+// published is a change from the oplog.
+func published(source string, seconds int, operation, database, collection string, more ...bson.E) bson.D {
 	wall := at(float64(seconds))
 	ns := strings.TrimSuffix(database+"."+collection, ".")
 	doc := bson.D{
@@ -114,7 +114,7 @@ func version(source string, seconds, increment int, ns string, options bson.D) b
 		bson.E{Key: "definition", Value: bson.D{{Key: "options", Value: options}, {Key: "indexes", Value: bson.A{}}}})
 }
 
-// checkpoint says that a source's catalog was listed at one second and its oplog told
+// checkpoint says that a source's catalog was listed at one second and its oplog published
 // up to another.
 func checkpoint(source string, baseline, position int) bson.D {
 	optime := func(seconds int) bson.D {

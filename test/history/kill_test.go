@@ -70,7 +70,7 @@ func TestKilledBetweenWrites(t *testing.T) {
 	if err := p.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	agree(t, db, l.told, kills)
+	agree(t, db, l.published, kills)
 	if r := healthy(t, variables); len(r.Catalog.Differences) != 0 {
 		t.Errorf("the catalog differs: %q", r.Catalog.Differences)
 	}
@@ -101,8 +101,8 @@ func afterWrite(t *testing.T, db *mongo.Database) {
 // load changes the schema and writes documents until its context ends.
 type load struct {
 	db *mongo.Database
-	// told are the changes that were made, as operation and namespace.
-	told []string
+	// published are the changes that were made, as operation and namespace.
+	published []string
 }
 
 func (l *load) change(ctx context.Context, t *testing.T) {
@@ -132,7 +132,7 @@ func (l *load) change(ctx context.Context, t *testing.T) {
 				t.Errorf("%s of %s: %v", step.operation, name, err)
 				return
 			}
-			l.told = append(l.told, step.operation+" loaded."+name)
+			l.published = append(l.published, step.operation+" loaded."+name)
 		}
 	}
 }
@@ -150,12 +150,12 @@ func (l *load) write(ctx context.Context) {
 }
 
 // agree waits for the last change and compares the three collections with what was done.
-func agree(t *testing.T, db *mongo.Database, told []string, kills int) {
+func agree(t *testing.T, db *mongo.Database, published []string, kills int) {
 	t.Helper()
 	var queue, history []bson.D
-	for end := time.Now().Add(60 * time.Second); len(queue) < len(told); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); len(queue) < len(published); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d of %d changes are in the queue", len(queue), len(told))
+			t.Fatalf("%d of %d changes are in the queue", len(queue), len(published))
 		}
 		queue = changesOf(t, db, "schema_notifications")
 	}
@@ -167,8 +167,8 @@ func agree(t *testing.T, db *mongo.Database, told []string, kills int) {
 			t.Errorf("the queue has\n%v\nthe history\n%v", doc, history[i])
 		}
 	}
-	if !slices.Equal(inQueue, told) || len(history) != len(queue) {
-		t.Errorf("%d changes were made, %d are in the queue, %d in the history", len(told), len(inQueue), len(history))
+	if !slices.Equal(inQueue, published) || len(history) != len(queue) {
+		t.Errorf("%d changes were made, %d are in the queue, %d in the history", len(published), len(inQueue), len(history))
 	}
 	versions := versionsOf(t, db)
 	for _, doc := range history {
@@ -181,7 +181,7 @@ func agree(t *testing.T, db *mongo.Database, told []string, kills int) {
 	if len(versions) != 0 {
 		t.Errorf("versions of no change: %v", slices.Collect(maps.Keys(versions)))
 	}
-	t.Logf("%d kills in %d changes: queue, history and catalog agree", kills, len(told))
+	t.Logf("%d kills in %d changes: queue, history and catalog agree", kills, len(published))
 }
 
 // changesOf are the documents about the load, less what may differ between two writings

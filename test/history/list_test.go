@@ -24,15 +24,15 @@ func some(t *testing.T) archive {
 	a := newArchive(t)
 	var docs []any
 	for i, name := range hostile.Names() {
-		docs = append(docs, told("rs0", i, "DROP_COLLECTION", "bank", name))
+		docs = append(docs, published("rs0", i, "DROP_COLLECTION", "bank", name))
 	}
 	docs = append(docs,
-		told("rs0", 20, "CREATE_COLLECTION", "bank", "payments", bson.E{Key: "mongosh", Value: "db.getSiblingDB('bank').createCollection('payments')"}),
-		told("rs0", 21, "RENAME_COLLECTION", "bank", "payments", bson.E{Key: "to", Value: "bank.paid"},
+		published("rs0", 20, "CREATE_COLLECTION", "bank", "payments", bson.E{Key: "mongosh", Value: "db.getSiblingDB('bank').createCollection('payments')"}),
+		published("rs0", 21, "RENAME_COLLECTION", "bank", "payments", bson.E{Key: "to", Value: "bank.paid"},
 			bson.E{Key: "mongosh", Value: "db.getSiblingDB('bank').getCollection('payments').renameCollection('paid')"}),
-		told("rs0", 22, "DROP_DATABASE", "bank", ""),
-		told("rs0", 23, "CREATE_COLLECTION", "bankrupt", "x"),
-		told("rs1", 24, "CREATE_COLLECTION", "bank", "elsewhere", bson.E{Key: "risk", Value: "destructive"}),
+		published("rs0", 22, "DROP_DATABASE", "bank", ""),
+		published("rs0", 23, "CREATE_COLLECTION", "bankrupt", "x"),
+		published("rs1", 24, "CREATE_COLLECTION", "bank", "elsewhere", bson.E{Key: "risk", Value: "destructive"}),
 	)
 	a.insert("schema_history", docs...)
 	a.insert("schema_catalog", version("rs0", 20, 1, "bank.payments", bson.D{}), version("rs1", 24, 1, "bank.elsewhere", bson.D{}))
@@ -193,7 +193,7 @@ func TestPipes(t *testing.T) {
 		next()
 	}
 	// In the past by its time, but new; then one of another namespace, an inferred one and a gap.
-	a.insert("schema_history", told("rs0", 30, "DROP_COLLECTION", "bank", "late"), told("rs0", 31, "DROP_COLLECTION", "other", "x"),
+	a.insert("schema_history", published("rs0", 30, "DROP_COLLECTION", "bank", "late"), published("rs0", 31, "DROP_COLLECTION", "other", "x"),
 		inferred("rs0", 25, 29, 0, "CREATE_COLLECTION", "bank", "found"), gap("rs0", 25, 29))
 	got := next() + next() + next()
 	contains(t, got, `"late"`, `"found"`, "HISTORY_GAP")

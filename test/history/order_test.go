@@ -27,17 +27,17 @@ func withClock(doc bson.D, wall float64) bson.D {
 func setBack(t *testing.T) archive {
 	a := newArchive(t)
 	a.insert("schema_history",
-		told("rs0", 10, "CREATE_COLLECTION", "bank", "a"),
-		withClock(told("rs0", 20, "CREATE_COLLECTION", "bank", "b"), 3620),
-		withClock(told("rs0", 30, "RENAME_COLLECTION", "bank", "b", bson.E{Key: "to", Value: "bank.c"}), 3630),
-		told("rs0", 40, "DROP_COLLECTION", "bank", "c"),
+		published("rs0", 10, "CREATE_COLLECTION", "bank", "a"),
+		withClock(published("rs0", 20, "CREATE_COLLECTION", "bank", "b"), 3620),
+		withClock(published("rs0", 30, "RENAME_COLLECTION", "bank", "b", bson.E{Key: "to", Value: "bank.c"}), 3630),
+		published("rs0", 40, "DROP_COLLECTION", "bank", "c"),
 		gap("rs0", 45, 50), inferred("rs0", 45, 50, 0, "CREATE_COLLECTION", "bank", "found"),
-		told("rs0", 50, "DROP_COLLECTION", "bank", "found"),
+		published("rs0", 50, "DROP_COLLECTION", "bank", "found"),
 		// The entry at which the oplog goes on behind the gap: its _id has the gap's timestamp.
-		withID(told("rs0", 50, "CREATE_INDEX", "bank", "found"), "rs0:1780000050:0000000005:000000"),
-		told("rs0", 60, "CREATE_COLLECTION", "bank", "d"),
+		withID(published("rs0", 50, "CREATE_INDEX", "bank", "found"), "rs0:1780000050:0000000005:000000"),
+		published("rs0", 60, "CREATE_COLLECTION", "bank", "d"),
 		// A comparison without a gap includes the entry with its timestamp.
-		withID(told("rs0", 70, "CREATE_COLLECTION", "bank", "e"), "rs0:1780000070:0000000005:000000"),
+		withID(published("rs0", 70, "CREATE_COLLECTION", "bank", "e"), "rs0:1780000070:0000000005:000000"),
 		inferred("rs0", 60, 70, 0, "CREATE_INDEX", "bank", "e"),
 	)
 	a.insert("schema_catalog",

@@ -22,9 +22,9 @@ func withGap(t *testing.T) archive {
 		version("rs0", 60, 4, "bank.kept", capped),
 		version("rs0", 70, 1, "bank.listed", nil),
 	)
-	a.insert("schema_history", told("rs0", 20, "CREATE_COLLECTION", "bank", "made"), told("rs0", 30, "DROP_COLLECTION", "bank", "made"),
-		told("rs0", 40, "CREATE_COLLECTION", "bank", "kept"), gap("rs0", 50, 60),
-		inferred("rs0", 50, 60, 0, "CREATE_COLLECTION", "bank", "found"), told("rs0", 70, "DROP_COLLECTION", "bank", "listed"))
+	a.insert("schema_history", published("rs0", 20, "CREATE_COLLECTION", "bank", "made"), published("rs0", 30, "DROP_COLLECTION", "bank", "made"),
+		published("rs0", 40, "CREATE_COLLECTION", "bank", "kept"), gap("rs0", 50, 60),
+		inferred("rs0", 50, 60, 0, "CREATE_COLLECTION", "bank", "found"), published("rs0", 70, "DROP_COLLECTION", "bank", "listed"))
 	a.insert("schema_checkpoints", checkpoint("rs0", 10, 100))
 	return a
 }
@@ -78,7 +78,7 @@ func TestGapIsSaid(t *testing.T) {
 	contains(t, a.ask("--as-of", rfc(60), "--ns", "bank.found", "--format", "json"), `"inferred":{"from":{"$date":"`+at(50).Format("2006-01-02T15:04:05Z"))
 	contains(t, a.ask("--as-of", rfc(5)), "first listed at "+stamp(10))
 	contains(t, a.ask("--as-of", rfc(10.5)), "within the second "+stamp(10))
-	contains(t, a.ask("--as-of", rfc(170)), "read up to "+stamp(100)+" only")
+	contains(t, a.ask("--as-of", rfc(170)), "read only up to "+stamp(100))
 }
 
 func TestDiff(t *testing.T) {
@@ -87,11 +87,11 @@ func TestDiff(t *testing.T) {
 	contains(t, out, "bank.found: created", "bank.listed: dropped", "bank.kept: changed", "> capped: true")
 	containsNot(t, out, "bank.made")
 	kept := a.ask("diff", rfc(45), rfc(75), "--format", "mongosh")
-	contains(t, kept, "// NOT DROPPED: 'bank.listed' does not exist later;", "NOT COMPLETE: 1 difference")
+	contains(t, kept, "// NOT DROPPED: 'bank.listed' does not exist in the target schema;", "NOT COMPLETE: 1 difference")
 	containsNot(t, kept, "drop()")
 	script := a.ask("diff", rfc(45), rfc(75), "--format", "mongosh", "--allow-destructive")
-	contains(t, script, "READ BEFORE RUNNING: documents are deleted by 2 statements below", "DATA GOES: 'bank.listed' is dropped",
-		"DATA MAY GO: 'bank.kept' keeps only what fits its new size")
+	contains(t, script, "READ BEFORE RUNNING: documents are deleted by 2 statements below", "DATA IS LOST: 'bank.listed' is dropped",
+		"DATA MAY BE LOST: 'bank.kept' keeps only the documents that fit its new size")
 	contains(t, a.ask("diff", rfc(80), rfc(90)), "no difference")
 	containsNot(t, a.ask("diff", rfc(80), rfc(90), "--format", "mongosh"), "DATA", "db.")
 }

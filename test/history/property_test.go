@@ -107,7 +107,7 @@ func waitTold(t *testing.T, client *mongo.Client, queue string) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal("the last change was not told")
+			t.Fatal("the last change was not reported")
 		}
 	}
 }
@@ -133,9 +133,9 @@ func asOf(t *testing.T, at time.Time, variables []string) ddlgen.Schema {
 		if doc.Database != "one" && doc.Database != "two" {
 			continue
 		}
-		d := &ddlgen.Definition{Options: ddlgen.Canonical(t, doc.Options), Indexes: map[string]string{}}
+		d := &ddlgen.Definition{Options: ddlgen.Canonical(doc.Options), Indexes: map[string]string{}}
 		for _, spec := range doc.Indexes {
-			d.Indexes[spec.Lookup("name").StringValue()] = ddlgen.Canonical(t, spec)
+			d.Indexes[spec.Lookup("name").StringValue()] = ddlgen.Canonical(spec)
 		}
 		s[doc.NS] = d
 	}
@@ -161,7 +161,7 @@ func lead(t *testing.T, empty *mongotest.ReplicaSet, variables, dbs []string, fr
 	ddlgen.Compare(t, "made as of "+first, ddlgen.Listed(t.Context(), t, client, dbs), from.schema)
 
 	script := command{[]string{"history", "diff", first, second, "--format", "mongosh", "--allow-destructive"}, variables}.ok(t)
-	if strings.Contains(script, "needs a server from 6.0 on") && major(t) < 6 {
+	if strings.Contains(script, "needs MongoDB 6.0 or later") && major(t) < 6 {
 		t.Logf("%s to %s: not for this server", first, second)
 		return
 	}

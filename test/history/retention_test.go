@@ -42,8 +42,8 @@ func TestHistoryTTL(t *testing.T) {
 	}
 	out := command{[]string{"history", "--as-of", "now"}, at}.ok(t)
 	contains(t, out, "aging.kept", "aging.late")
-	containsNot(t, out, "aging.gone", "removed for its age")
-	contains(t, command{[]string{"history", "--as-of", early.Format(time.RFC3339Nano)}, at}.ok(t), "removed for its age")
+	containsNot(t, out, "aging.gone", "removed because of its age")
+	contains(t, command{[]string{"history", "--as-of", early.Format(time.RFC3339Nano)}, at}.ok(t), "removed because of its age")
 	containsNot(t, command{[]string{"history"}, at}.ok(t), "aging.kept")
 	n, err := client.Database("forgetful").Collection("schema_catalog").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: "aging.gone"}})
 	if err != nil || n != 0 {

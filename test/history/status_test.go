@@ -63,7 +63,7 @@ func TestStatus(t *testing.T) {
 		}
 	}
 	r, _ = status(t, at...)
-	if want := []string{"watched.seen is defined otherwise", "watched.unseen is there and not known"}; !slices.Equal(r.Catalog.Differences, want) {
+	if want := []string{"watched.seen is defined differently on the server", "watched.unseen is on the server, but not in the catalog"}; !slices.Equal(r.Catalog.Differences, want) {
 		t.Errorf("differences %q", r.Catalog.Differences)
 	}
 	cmd := exec.CommandContext(t.Context(), binary, "status")

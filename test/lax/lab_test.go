@@ -18,6 +18,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/mongosh"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
@@ -302,6 +303,9 @@ func (l *lab) definitions(client *mongo.Client, name string) schema.Definitions 
 		if kind != schema.KindView {
 			def.Indexes = l.indexes(db, name)
 		}
+		if kind == schema.KindTimeSeries {
+			l.hide(def.Indexes, l.indexes(db, schema.BucketsPrefix+name))
+		}
 		all[schema.Namespace{Database: database, Collection: name}] = def
 	}
 	return all
@@ -317,6 +321,18 @@ func (l *lab) indexes(db *mongo.Database, collection string) []bson.Raw {
 		clustered, _ := spec.Lookup("clustered").BooleanOK()
 		return clustered || schema.IndexName(spec) == "_id_"
 	})
+}
+
+// hide copies the option hidden from the indexes on buckets: servers do not show what a collMod made of it.
+func (l *lab) hide(specs, stored []bson.Raw) {
+	l.Helper()
+	for i, spec := range specs {
+		hidden := schema.Definition{Indexes: stored}.Index(schema.IndexName(spec)).Lookup("hidden")
+		var err error
+		if specs[i], err = rawdoc.With(spec, "hidden", rawdoc.Truthy(hidden)); err != nil {
+			l.Fatal(err)
+		}
+	}
 }
 
 // describe is what two definitions are, for a failure.

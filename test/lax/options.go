@@ -196,6 +196,10 @@ func modifications() []Option {
 		`{"create":"COLL","timeseries":{"timeField":"t","metaField":"m"}}`
 	return []Option{
 		indexed("hidden", `"hidden":false`, `"hidden":FORM`, flag...),
+		{"collMod index.hidden of a time series' measurement", []string{series, `{"createIndexes":"COLL","indexes":[{"name":"i","key":{"x":1}}]}`,
+			`{"collMod":"COLL","index":{"name":"i","hidden":FORM}}`}, flag},
+		{"collMod index.hidden of a time series' hidden measurement", []string{series, `{"createIndexes":"COLL","indexes":[{"name":"i","key":{"m":1,"x":-1},"hidden":true}]}`,
+			`{"collMod":"COLL","index":{"name":"i","hidden":FORM}}`}, flag},
 		indexed("hidden of a hidden one", `"hidden":true`, `"hidden":FORM`, flag...),
 		indexed("expireAfterSeconds", `"expireAfterSeconds":100`, `"expireAfterSeconds":FORM`, numbers("3600.5", "0", "-1", "2147483647", "2147483648")...),
 		indexed("expireAfterSeconds added", `"sparse":true`, `"expireAfterSeconds":FORM`, numbers("3600.5")...),

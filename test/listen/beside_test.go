@@ -84,7 +84,7 @@ func TestNotifiedToo(t *testing.T) {
 	}
 }
 
-// TestStoppedRun stops one of two detectors while changes are told, handed over,
+// TestStoppedRun stops one of two detectors while changes are reported, handed over,
 // processed and cleaned up. What it does when it goes on must bring none of them back.
 func TestStoppedRun(t *testing.T) {
 	t.Parallel()
@@ -109,9 +109,9 @@ func TestStoppedRun(t *testing.T) {
 	}
 	s.must(stopped.Resume())
 	s.must(s.db.CreateCollection(t.Context(), "last"))
-	s.eventually("both have told the last", func() bool {
-		told, err := stopped.Metric(t.Context(), `ddltail_changes_total{operation="CREATE_COLLECTION"}`)
-		return err == nil && told >= changes+1 && len(s.backend.got()) == changes+1 && s.done()
+	s.eventually("both have reported the last change", func() bool {
+		published, err := stopped.Metric(t.Context(), `ddltail_changes_total{operation="CREATE_COLLECTION"}`)
+		return err == nil && published >= changes+1 && len(s.backend.got()) == changes+1 && s.done()
 	})
 	time.Sleep(500 * time.Millisecond)
 	if n := s.count(bson.M{"operation": bson.M{"$exists": true}}); n != 1 || len(s.backend.got()) != changes+1 {
@@ -142,8 +142,8 @@ func TestKilledRun(t *testing.T) {
 	for i := range changes {
 		s.must(s.db.CreateCollection(t.Context(), fmt.Sprint("c", i)))
 	}
-	told := func() int64 { return s.count(bson.M{"operation": "CREATE_COLLECTION", "processed": true}) }
-	s.eventually("some are handed over", func() bool { return told() > 0 && s.done() })
+	published := func() int64 { return s.count(bson.M{"operation": "CREATE_COLLECTION", "processed": true}) }
+	s.eventually("some are handed over", func() bool { return published() > 0 && s.done() })
 	time.Sleep(1100 * time.Millisecond)
 	if n := s.removed(s.ddltail(0, "cleanup", "--older-than", "1s")); n != 0 {
 		t.Errorf("%d went that the checkpoint had not passed", n)
@@ -151,14 +151,14 @@ func TestKilledRun(t *testing.T) {
 	s.must(p.Kill())
 	s.failCheckpoints("off")
 	s.tail()
-	s.eventually("all are handed over", func() bool { return told() == changes && s.done() })
+	s.eventually("all are handed over", func() bool { return published() == changes && s.done() })
 	time.Sleep(1100 * time.Millisecond)
 	would, _ := s.ddltail(0, "cleanup", "--older-than", "1s", "--dry-run")
-	if !strings.HasPrefix(would, fmt.Sprint(changes)) || told() != changes {
-		t.Errorf("the dry run says %q, and leaves %d", would, told())
+	if !strings.HasPrefix(would, fmt.Sprint(changes)) || published() != changes {
+		t.Errorf("the dry run says %q, and leaves %d", would, published())
 	}
-	if n := s.removed(s.ddltail(0, "cleanup", "--older-than", "1s")); n != changes || told() != 0 {
-		t.Errorf("%d went, %d are left", n, told())
+	if n := s.removed(s.ddltail(0, "cleanup", "--older-than", "1s")); n != changes || published() != 0 {
+		t.Errorf("%d went, %d are left", n, published())
 	}
 	if got := s.backend.got(); len(got) != changes {
 		t.Errorf("the backend has had %d, want %d", len(got), changes)

@@ -50,7 +50,7 @@ func (l *laboratory) randomDDL(seed uint64) {
 	began := time.Now()
 	o := l.try(ops)
 	l.Logf("seed %d: %d operations, %d refused, %d notifications, %d of them taken back, %d namespaces, in %s",
-		seed, len(ops), o.refused, o.told, o.undone, o.namespaces, time.Since(began).Round(time.Second/10))
+		seed, len(ops), o.refused, o.published, o.undone, o.namespaces, time.Since(began).Round(time.Second/10))
 	if len(o.wrong) == 0 {
 		return
 	}

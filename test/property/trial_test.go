@@ -47,8 +47,8 @@ func newLaboratory(t *testing.T, binary string) *laboratory {
 // outcome is what came of a list of operations.
 type outcome struct {
 	// wrong says what ought not to be; empty is well.
-	wrong                             []string
-	refused, told, namespaces, undone int
+	wrong                                  []string
+	refused, published, namespaces, undone int
 }
 
 // try runs operations beside a ddltail of their own, on servers that are empty of
@@ -102,14 +102,14 @@ func (l *laboratory) empty(client *mongo.Client) {
 func (l *laboratory) compare(docs []bson.Raw, o *outcome) {
 	folded := ddlgen.Schema{}
 	for _, doc := range docs {
-		o.wrong = append(o.wrong, folded.Apply(l.T, doc)...)
+		o.wrong = append(o.wrong, folded.Apply(doc)...)
 		_, err := doc.LookupErr("mongosh")
 		if op := doc.Lookup("operation").StringValue(); err != nil && op != "ABORT_INDEX_BUILD" {
 			o.wrong = append(o.wrong, "no statement: "+doc.String())
 		}
 	}
 	have := ddlgen.Listed(l.Context(), l.T, l.client, databases())
-	o.told, o.namespaces = len(docs), len(have)
+	o.published, o.namespaces = len(docs), len(have)
 	o.wrong = append(o.wrong, ddlgen.Differences("folded from the notifications", folded, have)...)
 
 	l.empty(l.replay)

@@ -179,6 +179,17 @@ func TestUniqueIndex(t *testing.T) {
 	s.deliver()
 }
 
+// TestIndexOfAnotherKind: an index that cannot hold a field of a notification refuses it.
+func TestIndexOfAnotherKind(t *testing.T) {
+	s := newScene(t, "geo")
+	_, err := s.queue.Indexes().CreateOne(t.Context(), mongo.IndexModel{Keys: bson.D{{Key: "operation", Value: "2dsphere"}}})
+	s.must(err)
+	p := s.write()
+	s.names(p, "a 2dsphere index refuses the document geo:", "geo.schema_notifications", "drop the index")
+	s.must(s.queue.Indexes().DropOne(t.Context(), "operation_2dsphere"))
+	s.deliver()
+}
+
 // TestUniqueIndexOfListener: one that only the fields of `listen` violate.
 func TestUniqueIndexOfListener(t *testing.T) {
 	s := newScene(t, "unique_claim")
@@ -321,6 +332,37 @@ func TestOwnCollections(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestNoCollection: a view or a time series with the name of an own collection is a wrong configuration.
+func TestNoCollection(t *testing.T) {
+	kinds := map[string]bson.D{"view": {{Key: "viewOn", Value: "x"}, {Key: "pipeline", Value: bson.A{}}}}
+	if major(t) > 4 {
+		kinds["time series"] = bson.D{{Key: "timeseries", Value: bson.D{{Key: "timeField", Value: "wall"}}}}
+	}
+	for kind, options := range kinds {
+		for _, coll := range []string{"schema_notifications", "schema_history", "schema_catalog", "schema_checkpoints"} {
+			t.Run(kind+" "+coll, func(t *testing.T) {
+				s := newScene(t, "no_"+strings.TrimSpace(kind[:4])+"_"+strings.TrimPrefix(coll, "schema_"))
+				s.must(s.queue.Drop(t.Context()))
+				s.run(append(bson.D{{Key: "create", Value: coll}}, options...))
+				commands := [][]string{{"run"}}
+				if coll == "schema_notifications" {
+					commands = append(commands, []string{"listen", "--stdout"}, []string{"setup"})
+				}
+				for _, args := range commands {
+					p := s.start(args...)
+					code, err := p.Wait(t.Context())
+					s.must(err)
+					for _, want := range []string{s.name + "." + coll + " is a " + kind, "rename or drop it", "DDLTAIL_DATABASE"} {
+						if code != 2 || !strings.Contains(p.Stderr(), want) {
+							t.Errorf("%s: exit code %d, want 2 and %q:\n%s", args[0], code, want, p.Stderr())
+						}
+					}
+				}
+			})
+		}
 	}
 }
 

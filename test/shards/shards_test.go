@@ -14,11 +14,11 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// told is the database of ddltail's own collections.
-const told = "told"
+// published is the database of ddltail's own collections.
+const published = "reported"
 
 // TestShards follows a collection that is sharded, moved and resharded. What the
-// cluster copies between its shards changes their catalogs and is told to nobody.
+// cluster copies between its shards changes their catalogs and is not reported.
 func TestShards(t *testing.T) {
 	c := newCluster(t)
 	binary := build(t)
@@ -40,10 +40,10 @@ func TestShards(t *testing.T) {
 	wantCatalog(t, c.shards[1])
 	c.onPrimary(t, bson.D{{Key: "_shardsvrDropDatabase", Value: 1}, majority()})
 
-	wantTold(t, c.shards[0], "CREATE COLLECTION orders", "db.orders.createIndex({k: 1}, {name: 'k_1'})",
+	wantReported(t, c.shards[0], "CREATE COLLECTION orders", "db.orders.createIndex({k: 1}, {name: 'k_1'})",
 		"SHARD COLLECTION orders", "DROP COLLECTION orders", "db.getSiblingDB('shop').dropDatabase()")
 	// Up to 8.0 every shard writes a dropDatabase of its own, without the mark.
-	wantTold(t, c.shards[1], "db.getSiblingDB('shop').dropDatabase()")
+	wantReported(t, c.shards[1], "db.getSiblingDB('shop').dropDatabase()")
 }
 
 // TestOtherNoops puts the no-ops that servers from 6.1 on write, by hand from the
@@ -85,7 +85,7 @@ func TestOtherNoops(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, build(t), s.set)
-	wantTold(t, s, "REFINE SHARD KEY orders", "RESHARD COLLECTION orders")
+	wantReported(t, s, "REFINE SHARD KEY orders", "RESHARD COLLECTION orders")
 }
 
 // stable waits until a checkpoint of the server holds all up to a moment: a standalone
@@ -141,7 +141,7 @@ func build(t *testing.T) string {
 }
 
 func run(t *testing.T, binary string, set *mongotest.ReplicaSet) *ddltailtest.Process {
-	p, err := ddltailtest.Start(binary, []string{"run"}, "DDLTAIL_MONGODB_URI="+set.URIOf("", "", told))
+	p, err := ddltailtest.Start(binary, []string{"run"}, "DDLTAIL_MONGODB_URI="+set.URIOf("", "", published))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +159,8 @@ func run(t *testing.T, binary string, set *mongotest.ReplicaSet) *ddltailtest.Pr
 	return p
 }
 
-// wantTold waits for a last change and compares what was told of the database shop.
-func wantTold(t *testing.T, s shard, want ...string) {
+// wantReported waits for a last change and compares what was reported of the database shop.
+func wantReported(t *testing.T, s shard, want ...string) {
 	t.Helper()
 	identity := s.client.Database("admin").Collection("system.version").FindOne(t.Context(), bson.D{{Key: "_id", Value: "shardIdentity"}})
 	var id struct {
@@ -181,7 +181,7 @@ func wantTold(t *testing.T, s shard, want ...string) {
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("beside %s\n%s\nwas told, want\n%s", s.set.Name(), strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("beside %s\n%s\nwas reported, want\n%s", s.set.Name(), strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -219,7 +219,7 @@ func wantCatalog(t *testing.T, s shard, want ...string) {
 	}
 }
 
-// passed makes a change of its own and waits until it is told.
+// passed makes a change of its own and waits until it is reported.
 func passed(t *testing.T, s shard, name string) {
 	t.Helper()
 	if err := s.client.Database("marks").CreateCollection(t.Context(), name); err != nil {
@@ -230,14 +230,14 @@ func passed(t *testing.T, s shard, name string) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("beside %s %s is not told", s.set.Name(), name)
+			t.Fatalf("beside %s %s is not reported", s.set.Name(), name)
 		}
 	}
 }
 
 func find(t *testing.T, s shard, coll string, where bson.D) []bson.Raw {
 	t.Helper()
-	cur, err := s.client.Database(told).Collection(coll).Find(t.Context(), where, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	cur, err := s.client.Database(published).Collection(coll).Find(t.Context(), where, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,12 @@ func (s *scene) makeOld() {
 	s.index("badviews", "good", "a")
 	s.view("badviews", "okview", "good")
 	s.create("later", "good")
+	// A view of the name of a collection has no effect while the collection exists.
+	s.create("shop", "twice")
+	s.index("shop", "twice", "a")
+	s.view("shop", "first_view", "fine")
+	s.run("shop", bson.D{{Key: "drop", Value: "first_view"}})
+	s.views("i", "shop", bson.D{{Key: "_id", Value: "shop.twice"}, {Key: "viewOn", Value: "fine"}, {Key: "pipeline", Value: bson.A{}}})
 	s.view("later", "later", "system.buckets.nosuch")
 }
 
@@ -74,6 +80,20 @@ func (s *scene) makeNew() {
 	s.views("d", "series", bson.D{{Key: "_id", Value: "series.half_buckets"}})
 	s.view("series", "own", "system.buckets.whole")
 	s.index("series", "whole", "m")
+	s.unused()
+}
+
+// unused makes what servers list, or omit, and do not use: an index on buckets without a form
+// for users, an ordinary collection with the name of buckets, buckets with the name of a collection.
+func (s *scene) unused() {
+	s.index("series", "system.buckets.whole", "nosuch")
+	s.create("series", "both")
+	for name, fields := range map[string]bson.D{"ordinary": {}, "both": {{Key: "timeseries", Value: bson.D{{Key: "timeField", Value: "t"}}}, {Key: "clusteredIndex", Value: true}}} {
+		s.admin(bson.D{{Key: "applyOps", Value: bson.A{bson.D{{Key: "op", Value: "c"}, {Key: "ns", Value: "series.$cmd"},
+			{Key: "o", Value: append(bson.D{{Key: "create", Value: "system.buckets." + name}}, fields...)}}}}})
+	}
+	s.views("i", "series", bson.D{{Key: "_id", Value: "series.both"}, {Key: "viewOn", Value: "system.buckets.both"},
+		{Key: "pipeline", Value: bson.A{bson.D{{Key: "$_internalUnpackBucket", Value: bson.D{{Key: "timeField", Value: "t"}, {Key: "bucketMaxSpanSeconds", Value: 3600}}}}}}})
 }
 
 // parts are what the server cannot list, as status names them.
@@ -140,11 +160,11 @@ func (s *scene) checkKnown(db string, want map[string]string) {
 // checkCatalog compares the catalog of the databases with parts that cannot be listed.
 func (s *scene) checkCatalog(knownBefore bool, shop ...string) {
 	s.Helper()
-	want := map[string]string{"fine": "collection"}
+	want := map[string]string{"fine": "collection", "twice": "collection"}
 	for _, coll := range shop {
 		want[coll] = "collection"
 	}
-	views, later, series := map[string]string{"good": "collection"}, map[string]string{"good": "collection"}, map[string]string{"whole": "timeseries"}
+	views, later, series := map[string]string{"good": "collection"}, map[string]string{"good": "collection"}, map[string]string{"whole": "timeseries", "both": "collection"}
 	if knownBefore || s.major != 5 {
 		want["lax_sparse"], want["lax_background"] = "collection", "collection"
 	}
@@ -176,8 +196,10 @@ func (s *scene) firstRun(knownBefore bool) {
 	s.index("shop", "lax_sparse", "b")
 	s.index("badviews", "good", "b")
 	s.create("shop", "new")
+	s.views("i", "shop", bson.D{{Key: "_id", Value: "shop.fine"}, {Key: "viewOn", Value: "new"}, {Key: "pipeline", Value: bson.A{}}})
+	s.views("d", "shop", bson.D{{Key: "_id", Value: "shop.twice"}})
 	s.reports("first")
-	want := []string{"CREATE_INDEX shop.lax_sparse b_1", "CREATE_INDEX badviews.good b_1", "CREATE_COLLECTION shop.new", "CREATE_COLLECTION marks.first"}
+	want := []string{"CREATE_INDEX shop.lax_sparse b_1", "CREATE_INDEX badviews.good b_1", "CREATE_COLLECTION shop.new", "CREATE_VIEW shop.fine", "DROP_VIEW shop.twice", "CREATE_COLLECTION marks.first"}
 	if got := s.history("oplog")[before:]; !slices.Equal(got, want) {
 		s.Errorf("reported are %q, want %q", got, want)
 	}
@@ -282,5 +304,5 @@ func (s *scene) heal() {
 	s.views("i", "series", bson.D{{Key: "_id", Value: "series.half_buckets"}, {Key: "viewOn", Value: "system.buckets.half_buckets"},
 		{Key: "pipeline", Value: bson.A{bson.D{{Key: "$_internalUnpackBucket", Value: bson.D{{Key: "timeField", Value: "t"}, {Key: "metaField", Value: "m"},
 			{Key: "bucketMaxSpanSeconds", Value: 3600}}}}}}})
-	s.checkKnown("series", map[string]string{"whole": "timeseries", "half_buckets": "timeseries", "own": "view"})
+	s.checkKnown("series", map[string]string{"whole": "timeseries", "both": "collection", "half_buckets": "timeseries", "own": "view"})
 }

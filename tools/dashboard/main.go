@@ -149,6 +149,8 @@ func rows() []row {
 				{"ddltail_oplog_head_timestamp_seconds" + filter + " - ddltail_oplog_oldest_timestamp_seconds" + filter, "oplog window {{instance}}"},
 				{"ddltail_oplog_headroom_seconds" + filter, "headroom {{instance}}"},
 			}},
+			{"Oplog used", "How much of what the oplog reaches back to lies after the checkpoint; at 100 % history is lost. By a recording rule of prometheus-alerts.yml.",
+				units.PercentUnit, []query{{"ddltail:oplog_used:ratio" + filter, "{{instance}}"}}},
 			{"Changes by operation", "Schema changes detected, before any filter.", units.Short,
 				[]query{{"sum by (operation) (increase(ddltail_changes_total" + filter + "[$__rate_interval])) > 0", "{{operation}}"}}},
 			{"Changes by risk", "destructive: documents are deleted; breaking: an application may fail or slow down.", units.Short,

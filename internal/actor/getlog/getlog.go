@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor"
 )
 
-// Reader reads what was logged since its last call. Client must be set.
+// Reader reads the lines that were logged since its last call. Client must be set.
 type Reader struct {
 	Client *mongo.Client
 
@@ -24,18 +24,18 @@ type Reader struct {
 	ring    ring
 }
 
-// Batch is what one call found.
+// Batch is the result of one call.
 type Batch struct {
 	Lines []string
-	// Missed is the number of lines that the ring lost before these.
+	// Missed is the number of lines before these that were overwritten in the ring buffer.
 	Missed int64
 	// First reports that no lines were read before.
 	First bool
-	// Restarted reports that these lines are another server process's than those before.
+	// Restarted reports that these lines are from another server process than earlier ones.
 	Restarted bool
-	// Until is the server's clock before these lines were read: every earlier line is among those returned so far.
+	// Until is the server's clock before these lines were read: every earlier line has been returned.
 	Until time.Time
-	// Ring is how many lines the server held.
+	// Ring is how many lines the ring buffer held.
 	Ring int
 }
 
@@ -53,7 +53,7 @@ func (r *ring) next(total int64, lines []string) ([]string, int64) {
 	switch {
 	case !begun:
 		return lines, max(0, written-int64(len(lines)))
-	case written < 0: // not one process: nothing connects the replies
+	case written < 0: // another process: the replies are unrelated
 		return lines, 1
 	case written > int64(len(lines)):
 		return lines, written - int64(len(lines))
@@ -71,7 +71,7 @@ type hello struct {
 	} `bson:"topologyVersion"`
 }
 
-// term is in the last eight bytes of the electionId.
+// term returns the term, which is in the last eight bytes of the electionId.
 func (h hello) term() int64 { return int64(binary.BigEndian.Uint64(h.Election[4:])) } //nolint:gosec // a term is never negative
 
 func readHello(ctx context.Context, client *mongo.Client) (h hello, err error) {
@@ -94,7 +94,7 @@ func (r *Reader) Read(ctx context.Context) (b Batch, err error) {
 	if err := r.Client.Database("admin").RunCommand(ctx, bson.D{{Key: "getLog", Value: "global"}}).Decode(&reply); err != nil {
 		return b, fmt.Errorf("read the log of the member (getLog): %w", err)
 	}
-	// A restart between the two commands shows in a second hello.
+	// A second hello detects a restart between the two commands.
 	after, err := readHello(ctx, r.Client)
 	if err != nil {
 		return b, err
@@ -111,7 +111,7 @@ func (r *Reader) Read(ctx context.Context) (b Batch, err error) {
 	return b, nil
 }
 
-// operation is a connection as $currentOp describes it, projected on the server so that no command crosses the network.
+// operation is a connection in $currentOp, projected on the server so that commands are not transferred.
 type operation struct {
 	Description string `bson:"desc"`
 	Client      string `bson:"client"`
@@ -137,7 +137,7 @@ func (o operation) connection() actor.Connection {
 		Name: o.Description, Client: o.Client, App: o.App, Mongos: len(o.Metadata.Mongos) > 0,
 		Driver: strings.TrimSpace(o.Metadata.Driver.Name + " " + o.Metadata.Driver.Version),
 	}
-	if o.Metadata.Application.Name != "" { // not escaped, as appName is by newer servers
+	if o.Metadata.Application.Name != "" { // preferred: newer servers escape characters in appName
 		c.App = o.Metadata.Application.Name
 	}
 	for _, user := range o.Users {
@@ -161,7 +161,7 @@ func State(ctx context.Context, client *mongo.Client) (actor.State, error) {
 	return s, err
 }
 
-var errRestarted = errors.New("the member restarted meanwhile: retry")
+var errRestarted = errors.New("the member was restarted meanwhile; retry")
 
 func state(ctx context.Context, client *mongo.Client) (s actor.State, process bson.ObjectID, err error) {
 	before, err := readHello(ctx, client)
@@ -187,7 +187,7 @@ func state(ctx context.Context, client *mongo.Client) (s actor.State, process bs
 	return s, after.Topology.Process, nil
 }
 
-// major returns the server's major version, of those before 5.0 only that.
+// major returns the server's major version; all versions before 5.0 have the same value.
 func major(wire int) int {
 	const wire5, wire6 = 13, 17
 	switch {

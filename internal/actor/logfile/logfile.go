@@ -1,4 +1,4 @@
-// Package logfile follows a member's log file, through rotation by rename or reopen and by copytruncate.
+// Package logfile reads a member's log file continuously, across rotation by rename, reopen and copytruncate.
 package logfile
 
 import (
@@ -12,32 +12,36 @@ import (
 	"time"
 )
 
-// maxLine bounds a line that has no end. What is longer is returned in part: its ids are at the beginning.
+// maxLine bounds a line. A longer line is returned in part: its ids are at the beginning.
 const maxLine = 1 << 20
 
-// maxRead bounds what one Read returns, so that memory does not grow with the log.
+// maxRead bounds the result of one Read, so that memory does not grow with the log.
 const maxRead = 4 << 20
 
-// fingerprintLength is how much of a file's beginning distinguishes it from what replaced it by copytruncate.
+// fingerprintLength is how much of a file's beginning is compared to detect copytruncate.
 const fingerprintLength = 512
 
-// Follower returns the lines of a log file in order. The zero value with a Path is ready to use; it begins at the start of the
-// file as it is then.
+// Follower returns the lines of a log file in order. The zero value with a Path is ready to use; it begins at the start of the current
+// file.
 type Follower struct {
 	Path string
 
 	file        *os.File
 	offset      int64
 	fingerprint []byte
-	rest        []byte // of a line that is not complete yet
-	cutting     bool   // the rest of a line that was returned in part is skipped
+	rest        []byte // the beginning of a line that is not complete yet
+	skipping    bool   // skip the rest of a line that was returned in part
+	wasLog      bool   // the open file was at Path at some time
+	unproven    bool   // nothing proves that the open file continues the previous one
 }
 
-// Result is what one Read found.
+// Result is the result of one Read.
 type Result struct {
 	Lines [][]byte
-	// Missed reports that lines may have been lost before these.
+	// Missed reports that lines were lost before these: the file was truncated.
 	Missed bool
+	// Unproven reports that lines may have been lost before these: nothing proves that their file continues the one before.
+	Unproven bool
 	// More reports that the end of the log was not reached.
 	More bool
 
@@ -56,8 +60,8 @@ func (f *Follower) Close() error {
 	return err
 }
 
-// Read returns the lines that were completed since the last call. A missing file at Path is not an error: it can be absent for a moment
-// while it is rotated.
+// Read returns the lines that were completed since the last call. A missing file at Path is not an error: it can be absent briefly during
+// a rotation.
 func (f *Follower) Read() (r Result, err error) {
 	if f.file == nil {
 		if err := f.open(f.Path); errors.Is(err, os.ErrNotExist) {
@@ -65,21 +69,29 @@ func (f *Follower) Read() (r Result, err error) {
 		} else if err != nil {
 			return r, err
 		}
+		f.unproven = true
 	}
+	r.Unproven, f.unproven = f.unproven, false
 	truncated, err := f.truncated()
 	if err != nil {
 		return r, err
 	}
-	if truncated { // what was written between the last read and the copy is in the copy alone
+	if truncated { // lines written between the last read and the copy are only in the copy, those after it are lost
 		r.Missed = true
 		f.begin(f.file)
 	}
 	if err := f.drain(&r); err != nil {
 		return r, err
 	}
-	err = f.advance(&r)
-	r.More = r.full()
-	return r, err
+	truncated, err = f.truncated()
+	if err != nil || truncated { // while it was read: lines of both may be among these
+		return Result{Missed: r.Missed, Unproven: r.Unproven, More: true}, err
+	}
+	if err := f.advance(&r); err != nil {
+		return r, err
+	}
+	r.More = r.full() || f.unproven
+	return r, nil
 }
 
 func (f *Follower) open(path string) error {
@@ -88,14 +100,15 @@ func (f *Follower) open(path string) error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	f.begin(file)
+	f.wasLog = path == f.Path
 	return nil
 }
 
 func (f *Follower) begin(file *os.File) {
-	f.file, f.offset, f.fingerprint, f.rest, f.cutting = file, 0, nil, nil, false
+	f.file, f.offset, f.fingerprint, f.rest, f.skipping = file, 0, nil, nil, false
 }
 
-// truncated reports whether the file was truncated: it is shorter than what was read, or its beginning differs.
+// truncated reports whether the file was truncated: it is shorter than the part that was read, or its beginning differs.
 func (f *Follower) truncated() (bool, error) {
 	info, err := f.file.Stat()
 	if err != nil {
@@ -142,37 +155,39 @@ func (f *Follower) split(raw []byte, r *Result) {
 	for len(raw) > 0 {
 		part, after, complete := bytes.Cut(raw, []byte("\n"))
 		raw = after
-		if !f.cutting {
+		if !f.skipping {
 			f.rest = append(f.rest, part...)
 		}
 		switch {
-		case complete && !f.cutting, !complete && len(f.rest) > maxLine:
+		case complete && !f.skipping, !complete && len(f.rest) > maxLine:
 			r.Lines = append(r.Lines, f.rest)
-			f.rest, f.cutting = nil, !complete
+			f.rest, f.skipping = nil, !complete
 		case complete:
-			f.cutting = false
+			f.skipping = false
 		}
 	}
 }
 
-// advance goes on to the files that replaced the one that was read to its end, oldest first.
+// advance opens the files that replaced the current one, which was read to its end, oldest first. It stops at one that is not
+// proven to continue it.
 func (f *Follower) advance(r *Result) error {
 	for !r.full() {
-		next, err := f.next()
+		next, proven, err := f.next()
 		if err != nil || next == "" {
 			return err
 		}
-		// A last write may have come between the last read and the rotation.
+		// The last lines may have been written between the last read and the rotation.
 		if err := f.drain(r); err != nil || r.full() {
 			return err
 		}
 		if len(f.rest) > 0 {
 			r.Lines = append(r.Lines, f.rest)
 		}
+		f.unproven = !proven
 		if err := f.Close(); err != nil {
 			return fmt.Errorf("close the rotated log: %w", err)
 		}
-		if err := f.open(next); err != nil {
+		if err := f.open(next); err != nil || f.unproven {
 			return err
 		}
 		if err := f.drain(r); err != nil {
@@ -182,47 +197,56 @@ func (f *Follower) advance(r *Result) error {
 	return nil
 }
 
-// rotated is a file that was or is the log.
+// rotated is the log or a rotated file.
 type rotated struct {
 	path  string
 	began time.Time
 }
 
-// next returns the file that follows the open one, or "" while that is the log itself or no other exists yet.
-func (f *Follower) next() (string, error) {
+// next returns the file after the open one, or "" while the open one is the log itself or no other exists yet. It is proven to
+// continue the open one if that was the log and still exists: it was renamed, and rotation removes the oldest files first. A file that
+// never was the log may be the copy of copytruncate, which lacks what was written before the truncation.
+func (f *Follower) next() (path string, proven bool, err error) {
 	open, err := f.file.Stat()
 	if err != nil {
-		return "", fmt.Errorf("identify the open log: %w", err)
+		return "", false, fmt.Errorf("identify the open log: %w", err)
 	}
 	current, err := os.Stat(f.Path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && os.SameFile(open, current) {
-		return "", nil
+	if errors.Is(err, os.ErrNotExist) {
+		return "", false, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("identify the log: %w", err)
+		return "", false, fmt.Errorf("identify the log: %w", err)
+	}
+	if os.SameFile(open, current) {
+		f.wasLog = true
+		return "", false, nil
 	}
 	siblings, err := f.siblings()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	from := lineTime(f.fingerprint)
 	var later []rotated
+	exists := false
 	for _, path := range append(siblings, f.Path) {
 		began, same := identify(path, open)
+		exists = exists || same
 		if !same && began.After(from) {
 			later = append(later, rotated{path, began})
 		}
 	}
 	slices.SortStableFunc(later, func(a, b rotated) int { return a.began.Compare(b.began) })
 	if len(later) == 0 { // the log has no first line yet
-		return "", nil
+		return "", false, nil
 	}
-	return later[0].path, nil
+	return later[0].path, f.wasLog && exists, nil
 }
 
-// siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX.
+// siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX, where the suffix begins with
+// a digit, as a number or a time does. mongod.log-node2 can be the log of another process.
 func (f *Follower) siblings() ([]string, error) {
-	paths, err := filepath.Glob(globQuote(f.Path) + `[.\-]*`)
+	paths, err := filepath.Glob(globQuote(f.Path) + `[.\-][0-9]*`)
 	if err != nil {
 		return nil, fmt.Errorf("list the rotated logs of %s: %w", f.Path, err)
 	}
@@ -245,7 +269,7 @@ func identify(path string, open os.FileInfo) (began time.Time, same bool) {
 
 // lineTime returns the time of a file's first line.
 func lineTime(raw []byte) time.Time {
-	raw = bytes.ReplaceAll(raw, []byte(`\"`), []byte(`"`)) // as Docker's json-file escapes it
+	raw = bytes.ReplaceAll(raw, []byte(`\"`), []byte(`"`)) // escaped by Docker's json-file driver
 	_, rest, _ := bytes.Cut(raw, []byte(`"$date":"`))
 	text, _, _ := bytes.Cut(rest, []byte(`"`))
 	at, err := time.Parse("2006-01-02T15:04:05.000Z07:00", string(text))

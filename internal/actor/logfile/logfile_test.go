@@ -4,89 +4,199 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-// TestRotations writes, rotates and reads in random order: with renames nothing is lost and nothing comes twice, and what a
-// copytruncate loses is reported.
+// writer is a server that logs lines with consecutive numbers, and what rotates its log.
+type writer struct {
+	*rapid.T
+	path    string
+	out     *os.File
+	written int
+	rotated []string // oldest first
+	count   int      // of rotations
+}
+
+func (w *writer) must(err error) {
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func at(line int) time.Time { return time.Unix(int64(1_800_000_000+line), 0).UTC() }
+
+func (w *writer) write() {
+	if w.out == nil {
+		out, err := os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		w.must(err)
+		w.out = out
+	}
+	_, err := fmt.Fprintf(w.out, `{"t":{"$date":"%s"},"id":%d}`+"\n", at(w.written).Format("2006-01-02T15:04:05.000Z07:00"), w.written)
+	w.must(err)
+	w.written++
+}
+
+func (w *writer) next() string {
+	w.count++
+	w.rotated = append(w.rotated, fmt.Sprintf("%s.%04d", w.path, w.count))
+	return w.rotated[len(w.rotated)-1]
+}
+
+func (w *writer) rename() {
+	if w.out == nil {
+		return
+	}
+	w.must(os.Rename(w.path, w.next()))
+	w.must(w.out.Close())
+	w.out = nil
+}
+
+// copyTruncate loses the lines that are written between the copy and the truncation.
+func (w *writer) copyTruncate(lost int) {
+	if w.out == nil {
+		return
+	}
+	raw, err := os.ReadFile(w.path)
+	w.must(err)
+	w.must(os.WriteFile(w.next(), raw, 0o600))
+	for range lost {
+		w.write()
+	}
+	w.must(os.Truncate(w.path, 0))
+}
+
+func (w *writer) removeOldest() {
+	if len(w.rotated) > 0 {
+		w.must(os.Remove(w.rotated[0]))
+		w.rotated = w.rotated[1:]
+	}
+}
+
+// reader checks that lines which are not reported as missed follow each other.
+type reader struct {
+	*rapid.T
+	Follower
+
+	last  int // the last line; negative: none that counts
+	lines int
+	gaps  int // how often lines may have been missed
+}
+
+func (r *reader) take() {
+	for more := true; more; {
+		result, err := r.Read()
+		if err != nil {
+			r.Fatal(err)
+		}
+		if result.Missed || result.Unproven {
+			r.last = -1
+			r.gaps++
+		}
+		for _, line := range result.Lines {
+			var n int
+			var date string
+			if _, err := fmt.Sscanf(string(line), `{"t":{"$date":%q},"id":%d}`, &date, &n); err != nil {
+				r.Fatalf("not a whole line: %q", line)
+			}
+			if r.last >= 0 && n != r.last+1 {
+				r.Fatalf("line %d follows %d, and nothing was reported", n, r.last)
+			}
+			r.last = n
+			r.lines++
+		}
+		more = result.More
+	}
+}
+
+func rotations(t *rapid.T, check func(*writer, *reader)) {
+	folder, err := os.MkdirTemp("", "logfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	w := &writer{T: t, path: filepath.Join(folder, "mongod[1].log")}
+	r := &reader{T: t, Follower: Follower{Path: w.path}, last: -1}
+	w.write()
+	r.take()
+	r.gaps = 0
+	check(w, r)
+	_ = r.Close()
+	_ = w.out.Close()
+}
+
+// TestRotations rotates in every way, removes old files and begins anew in a file of before, in random order: lines are never missed
+// without a report.
 func TestRotations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		folder, err := os.MkdirTemp("", "logfile")
-		if err != nil {
+		rotations(t, func(w *writer, r *reader) {
+			for range rapid.IntRange(1, 40).Draw(t, "steps") {
+				switch rapid.SampledFrom([]string{"write", "write", "read", "rename", "copytruncate", "remove", "begin anew"}).Draw(t, "step") {
+				case "write":
+					w.write()
+				case "read":
+					r.take()
+				case "rename":
+					w.rename()
+				case "copytruncate":
+					w.copyTruncate(rapid.IntRange(0, 2).Draw(t, "lost"))
+				case "remove":
+					w.removeOldest()
+				case "begin anew":
+					_ = r.Close()
+					r.Follower, r.last = Follower{Path: w.path}, -1
+					if _, err := r.Seek(at(rapid.IntRange(0, w.written).Draw(t, "from"))); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			w.write()
+			r.take()
+			if r.last != w.written-1 {
+				t.Fatalf("the last line that was read is %d of %d", r.last, w.written)
+			}
+		})
+	})
+}
+
+// TestRenames: of a log that is followed, a rotation by rename loses nothing and leaves nothing to doubt.
+func TestRenames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rotations(t, func(w *writer, r *reader) {
+			for range rapid.IntRange(1, 10).Draw(t, "rotations") {
+				for range rapid.IntRange(0, 3).Draw(t, "before") {
+					w.write()
+				}
+				if rapid.Bool().Draw(t, "read before") {
+					r.take()
+				}
+				w.rename()
+				if rapid.Bool().Draw(t, "read between") {
+					r.take()
+				}
+				w.write()
+				r.take()
+			}
+			if r.lines != w.written || r.gaps > 0 {
+				t.Fatalf("%d of %d lines were read, with %d gaps", r.lines, w.written, r.gaps)
+			}
+		})
+	})
+}
+
+// TestSiblings: the log of another process beside it is no rotated one.
+func TestSiblings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mongod.log")
+	for _, name := range []string{"", ".1", "-20261126", ".2026-11-26T05-16-50", "-node2", ".other"} {
+		if err := os.WriteFile(path+name, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		defer os.RemoveAll(folder)
-		path := filepath.Join(folder, "mongod[1].log")
-		written, read, rotations, unread := []string{}, []string{}, 0, 0
-		f := Follower{Path: path}
-		defer f.Close()
-		var out *os.File
-		write := func() {
-			if out == nil {
-				if out, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			at := time.Unix(int64(1_800_000_000+len(written)), 0).UTC().Format("2006-01-02T15:04:05.000Z07:00")
-			line := fmt.Sprintf(`{"t":{"$date":"%s"},"id":%d}`, at, len(written))
-			written = append(written, line)
-			unread++
-			if _, err := out.WriteString(line + "\n"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		lossy := false
-		take := func() {
-			r, err := f.Read()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if lossy && !r.Missed {
-				t.Fatal("lost lines were not reported")
-			}
-			lossy, unread = false, 0
-			for _, line := range r.Lines {
-				read = append(read, string(line))
-			}
-		}
-		write()
-		take()
-		for range rapid.IntRange(1, 30).Draw(t, "steps") {
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
-			case 0, 1:
-				write()
-			case 2:
-				take()
-			case 3:
-				if rapid.Bool().Draw(t, "copytruncate") && out != nil {
-					take()
-					if err := os.Truncate(path, 0); err != nil {
-						t.Fatal(err)
-					}
-					write()
-					lossy = true
-					take()
-					continue
-				}
-				rotations++
-				if out != nil {
-					out.Close()
-					if err := os.Rename(path, fmt.Sprintf("%s.%d", path, rotations)); err != nil {
-						t.Fatal(err)
-					}
-				}
-				out = nil
-			}
-		}
-		write()
-		take()
-		out.Close()
-		if !slices.Equal(read, written) {
-			t.Fatalf("read %q\nwritten %q", read, written)
-		}
-	})
+	}
+	f := Follower{Path: path}
+	got, err := f.siblings()
+	if err != nil || len(got) != 3 {
+		t.Errorf("%q, %v", got, err)
+	}
 }

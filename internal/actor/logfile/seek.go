@@ -13,9 +13,9 @@ import (
 // Skipped are the compressed files that Seek could not read.
 type Skipped []string
 
-// Seek opens the log at the last line that is not later than a time, or a little before it: in the file at Path or in one that was
-// rotated away. Where that would be in a compressed file, it begins with the oldest one that is not, and returns the names of those.
-// Call it before the first Read. A missing file at Path is not an error.
+// Seek opens the log at the last line that is not later than a time, or shortly before it: in the file at Path or in a rotated one. If
+// that line is in a compressed file, it begins with the oldest uncompressed file, and returns the names of the compressed ones. Call it
+// before the first Read. A missing file at Path is not an error.
 func (f *Follower) Seek(at time.Time) (Skipped, error) {
 	files, compressed, err := f.files()
 	if err != nil {
@@ -47,7 +47,7 @@ func (f *Follower) files() (files []rotated, compressed Skipped, err error) {
 	}
 	for _, path := range paths {
 		file, err := os.Open(path)
-		if err != nil { // removed meanwhile, or not ours to read
+		if err != nil { // removed meanwhile, or not readable
 			continue
 		}
 		raw, err := head(file, fingerprintLength)
@@ -82,7 +82,7 @@ func isCompressed(path string, raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte{0x1f, 0x8b}) || bytes.HasPrefix(raw, []byte{0x28, 0xb5, 0x2f, 0xfd})
 }
 
-// seekStep is how near Seek comes to its time.
+// seekStep is the precision of Seek, in bytes.
 const seekStep = 64 << 10
 
 // seek moves the open file to a line that is not later than a time, by bisection.
@@ -108,14 +108,14 @@ func (f *Follower) seek(at time.Time) error {
 		}
 	}
 	f.offset = low
-	f.cutting = low > 0 // in the midst of a line
+	f.skipping = low > 0 // possibly within a line
 	if low == 0 {
 		f.fingerprint = nil
 	}
 	return nil
 }
 
-// timeFrom returns the time of the first whole line from an offset, zero if there is none near.
+// timeFrom returns the time of the first complete line after an offset, zero if there is none nearby.
 func (f *Follower) timeFrom(offset int64) (time.Time, error) {
 	raw := make([]byte, seekStep)
 	n, err := f.file.ReadAt(raw, offset)

@@ -19,7 +19,7 @@ func isText(v bson.RawValue, text string) bool {
 	return ok && s == text
 }
 
-// isFalse reports whether a flag is false, whatever type the user wrote it as.
+// isFalse reports whether a flag is false, in any type that the user wrote.
 func isFalse(v bson.RawValue) bool { return !rawdoc.Truthy(v) }
 
 // isDisabled reports whether enabled is false in {enabled: …}.

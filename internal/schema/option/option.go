@@ -12,16 +12,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Origin is who writes an option.
+// Origin is where an option comes from.
 type Origin int
 
 const (
-	// User: create, createIndexes or collMod accept it.
+	// User: create, createIndexes or collMod accepts it.
 	User Origin = iota
 	// Server: servers write it in entries or listings; a statement must not repeat it.
 	Server
-	// Buckets: on a time series the server derives it for the collection of buckets.
-	// Elsewhere a user writes it.
+	// Buckets: for a time series the server derives it for the bucket collection; otherwise it is
+	// set by users.
 	Buckets
 )
 
@@ -34,31 +34,31 @@ type Option struct {
 	Origin Origin
 	// Default reports whether a value means the same as no value.
 	Default func(bson.RawValue) bool
-	// Implied is the value (a string or an int) that an index of the kind ImpliedBy (any,
-	// if empty) has by itself. Statements leave it out.
+	// Implied is the default value (a string or an int) for an index of the kind ImpliedBy (any,
+	// if empty). Statements omit it.
 	Implied   any
 	ImpliedBy string
 	// Parameter is the parameter of collMod that changes the option.
 	Parameter string
-	// Off is the value of Parameter that removes the option, as extended JSON; empty
-	// where collMod cannot.
+	// Off is the value of Parameter that removes the option, as Extended JSON; empty if collMod
+	// cannot remove it.
 	Off string
 	// CappedOnly parameters are accepted only for a capped collection.
 	CappedOnly bool
 	// Since is the first version whose collMod accepts the parameter, if not 4.4.
 	Since string
-	// Limit: a lower value, or one where there was none, removes documents.
+	// Limit: a lower value, or setting the option for the first time, removes documents.
 	Limit bool
-	// Helper: mongosh's createCollection or createIndex passes it on.
+	// Helper: mongosh's createCollection or createIndex sends it.
 	Helper bool
-	// Reading is how servers read a value that is not of the expected type.
+	// Reading is how servers convert a value that is not of the expected type.
 	Reading Reading
-	// Risk is that of setting the option on an object in use.
+	// Risk is the risk of setting the option on an object in use.
 	Risk Risk
 }
 
-// ParameterName returns the name of the option in a collMod: that of the parameter, where it has
-// another.
+// ParameterName returns the name of the option in a collMod, which can differ from that in
+// listings.
 func (o Option) ParameterName() string { return cmp.Or(o.Parameter, o.Name) }
 
 // Changeable reports whether a collMod can change the option.
@@ -67,8 +67,8 @@ func (o Option) Changeable() bool { return o.Parameter != "" }
 // IsDefault reports whether a value means the same as no value.
 func (o Option) IsDefault(v bson.RawValue) bool { return o.Default != nil && o.Default(v) }
 
-// OffValue is the value of Parameter that removes the option; ok is false where collMod
-// cannot.
+// OffValue returns the value of Parameter that removes the option; ok is false if collMod cannot
+// remove it.
 func (o Option) OffValue() (value any, ok bool) {
 	if o.Off == "" {
 		return nil, false

@@ -9,12 +9,12 @@ import (
 	"github.com/ddltail/ddltail/internal/rawdoc"
 )
 
-// Reading is how servers read the value of an option. Entries keep what a driver sent;
-// listings, from 5.0 on, return what was read.
+// Reading is how servers convert the value of an option. Oplog entries contain the value that the
+// driver sent; listings, from 5.0 on, the converted value.
 type Reading int
 
 const (
-	// AsWritten: nothing is converted, or before the entry is written.
+	// AsWritten: the value is not converted, or it is converted before the entry is written.
 	AsWritten Reading = iota
 	// Bool: any number except 0 is true, and up to 4.4 any value except null.
 	Bool
@@ -22,10 +22,10 @@ const (
 	Integer
 	// Double: any number, as a double. 5.0 lists NaN as 0.
 	Double
-	// Expiry: seconds, cut to 32 bits. 5.0 reads NaN as 0, 6.0 as 2147483647: never.
+	// Expiry: seconds, limited to 32 bits. 5.0 reads NaN as 0, 6.0 as 2147483647 (never).
 	Expiry
-	// CappedSize: bytes, rounded up to a multiple of 256. Up to 5.0 a size of 0 is accepted
-	// and listed; it is that of 4096 bytes.
+	// CappedSize: bytes, rounded up to a multiple of 256. Up to 5.0 a size of 0 is accepted and
+	// listed; it means 4096 bytes.
 	CappedSize
 	// String: 4.4 accepts an empty string for the default.
 	String
@@ -36,7 +36,7 @@ const (
 	cappedZero = 4096
 )
 
-// Listed returns what servers list for a value, each once, the newest version first.
+// Listed returns the distinct values that servers list for a value, the newest version first.
 func (o Option) Listed(v bson.RawValue) []bson.RawValue {
 	number, isNumber := number(v)
 	switch {
@@ -65,18 +65,18 @@ func (o Option) Listed(v bson.RawValue) []bson.RawValue {
 	return []bson.RawValue{v}
 }
 
-// Newest returns what the newest supported version lists for a value.
+// Newest returns the value that the newest supported version lists for a value.
 func (o Option) Newest(v bson.RawValue) bson.RawValue { return o.Listed(v)[0] }
 
-// Accepted returns a value that the newest supported version accepts, and that every server
-// reads as the one given: that of a statement.
+// Accepted returns the value for a statement: the newest supported version accepts it, and every
+// server reads it like the given one.
 func (o Option) Accepted(v bson.RawValue) bson.RawValue {
 	n, isNumber := number(v)
 	switch {
 	case isNumber && o.Reading == CappedSize && !isZero(n):
 		return whole(n) // the server rounds it
 	case isNumber && o.Reading == Expiry && math.IsNaN(n):
-		return value(n) // 4.4 and 5.0 refuse what 6.0 reads it as
+		return value(n) // 4.4 and 5.0 refuse the value as which 6.0 reads it
 	}
 	return o.Newest(v)
 }
@@ -88,14 +88,13 @@ func (o Option) Refused(v bson.RawValue) bool {
 	return o.Reading == Expiry && ok && n < 0
 }
 
-// Oldest returns what the oldest version lists for a value that does not list it as it was
-// written.
+// Oldest returns the value that the oldest version with a conversion lists for a value.
 func (o Option) Oldest(v bson.RawValue) bson.RawValue {
 	listed := o.Listed(v)
 	return listed[len(listed)-1]
 }
 
-// Int64 reads a number as the newest version does; a capped size before it is rounded.
+// Int64 converts a number as the newest version does, without rounding a capped size.
 func (o Option) Int64(v bson.RawValue) (int64, bool) {
 	if o.Reading == CappedSize {
 		return o.Accepted(v).AsInt64OK()
@@ -103,8 +102,7 @@ func (o Option) Int64(v bson.RawValue) (int64, bool) {
 	return o.Newest(v).AsInt64OK()
 }
 
-// Same reports whether a supported version lists the same for two values, or one for the
-// other.
+// Same reports whether a supported version lists the same value for both, or one for the other.
 func (o Option) Same(a, b bson.RawValue) bool {
 	for _, left := range o.Listed(a) {
 		for _, right := range o.Listed(b) {
@@ -116,7 +114,7 @@ func (o Option) Same(a, b bson.RawValue) bool {
 	return false
 }
 
-// isZero reports whether a number has no whole part.
+// isZero reports whether the integer part of a number is 0.
 func isZero(f float64) bool { return math.IsNaN(f) || math.Trunc(f) == 0 }
 
 // number reads a number of any type.

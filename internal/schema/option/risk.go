@@ -7,18 +7,18 @@ import (
 	"github.com/ddltail/ddltail/internal/risk"
 )
 
-// Risk is what setting an option on an object in use can do. The zero value is routine.
+// Risk is the risk of setting an option on an object in use. The zero value is routine.
 type Risk struct {
 	Level risk.Level
-	// Why is the reason, for users.
+	// Why is the reason, for the documentation.
 	Why string
 	// When reports whether a value has the risk; nil for every value that differs from the
 	// previous one.
 	When func(value, previous bson.RawValue) bool
 }
 
-// Of returns the risk of setting the option to a value. An option that is not set, or set to
-// what it was, has none.
+// Of returns the risk of setting the option to a value. An option that is not set, or that does
+// not change, has none.
 func (r Risk) Of(value, previous bson.RawValue) risk.Level {
 	if r.Level == "" || value.IsZero() || value.Equal(previous) || r.When != nil && !r.When(value, previous) {
 		return risk.Routine

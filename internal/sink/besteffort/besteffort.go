@@ -1,4 +1,4 @@
-// Package besteffort writes to a sink without ever holding the position.
+// Package besteffort writes to a sink without delaying the checkpoint.
 package besteffort
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// queueDocuments and queueBytes bound what waits for a best-effort sink.
+	// queueDocuments and queueBytes bound the queue of a best-effort sink.
 	queueDocuments = 10_000
 	queueBytes     = 16 << 20
 	// batchDocuments and batchBytes bound one write to it.
@@ -25,8 +25,8 @@ const (
 	maxPause       = 10 * time.Second
 )
 
-// Sink writes to another sink from a bounded queue, so that nothing waits for it. What does
-// not fit the queue is dropped and reported.
+// Sink writes to another sink from a bounded queue, so that the pipeline does not wait.
+// Documents that do not fit into the queue are dropped and reported.
 type Sink struct {
 	sink   sink.Sink
 	report sink.Report

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// lastLineEnd searches backwards for the last newline and returns the offset after it. A
-// file that does not begin with a notification is another program's.
+// lastLineEnd searches backwards for the last newline and returns the offset after it. It
+// returns an error for a file that does not begin with a notification.
 func lastLineEnd(f *os.File) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -24,7 +24,7 @@ func lastLineEnd(f *os.File) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for end := info.Size(); end > 0; {
 		start := max(0, end-int64(len(buf)))
-		// A file that is being truncated ends earlier than it did.
+		// A file that is being truncated may be shorter than its size was.
 		n, err := f.ReadAt(buf[:end-start], start)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return 0, err
@@ -40,8 +40,8 @@ func lastLineEnd(f *os.File) (int64, error) {
 // lineStart is how every line begins.
 const lineStart = `{"_id":`
 
-// checkStart expects the beginning of a line, behind any zeros: the hole that copytruncate
-// left where an earlier release did not append.
+// checkStart expects the beginning of a line, after any zeros: earlier releases did not write
+// with O_APPEND, so that copytruncate left a hole.
 func checkStart(f *os.File) error {
 	buf := make([]byte, 64<<10)
 	at := int64(0)
@@ -81,8 +81,7 @@ const (
 	maxRecent = 4 << 20
 )
 
-// recentLines holds the lines written last: those that a copy made before a truncation may
-// lack.
+// recentLines holds the lines written last, which the copy of a copytruncate may lack.
 type recentLines struct {
 	writes []recentWrite
 	bytes  int
@@ -93,7 +92,7 @@ type recentWrite struct {
 	lines []byte
 }
 
-// add keeps lines, and drops those that any truncation from now on finds copied.
+// add keeps lines, and drops those that are in the copy of any later truncation.
 func (r *recentLines) add(lines []byte, at time.Time) {
 	r.writes = append(r.writes, recentWrite{at, lines})
 	r.bytes += len(lines)

@@ -1,4 +1,4 @@
-// Package file is the sink that appends documents to a file, one to a line.
+// Package file is the sink that appends documents to a file, one per line.
 package file
 
 import (
@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// createdByRotation is how long a missing file is left to be created by the program that
-	// rotated it: logrotate's `create` sets aside a file that was created in between.
+	// createdByRotation is how long a missing file is expected to be created by the program that
+	// rotated it: logrotate's `create` renames a file that was created in between.
 	createdByRotation = 100 * time.Millisecond
 	createdPoll       = 5 * time.Millisecond
 )
@@ -40,10 +40,10 @@ func Kind() sink.Kind {
 }
 
 // ErrLocked is returned if another process writes to the file.
-var ErrLocked = errors.New("another process writes to it")
+var ErrLocked = errors.New("another process writes to the file")
 
-// File appends NDJSON to the file at a path, which no other process may write to. It
-// follows rotation: each write goes to the file that the path names at that moment.
+// File appends NDJSON to the file at a path. It locks the file against other processes and
+// supports rotation: each write goes to the file that the path names at that time.
 type File struct {
 	name, path string
 	// maxBytes is the limit of a line; 0 for none.
@@ -51,15 +51,15 @@ type File struct {
 
 	mu   sync.Mutex
 	file *lockedFile
-	// end is the offset behind the last complete line.
+	// end is the offset after the last complete line.
 	end int64
-	// recent are lines that a truncation may lose, and lost those that one has lost.
+	// recent are lines that a truncation may lose, lost those that a truncation has lost.
 	recent recentLines
 	lost   []byte
 }
 
-// Open opens or creates the file, locks it, and cuts an incomplete last line that a
-// crash left behind. The error wraps ErrLocked if another process has the lock.
+// Open opens or creates the file, locks it, and removes an incomplete last line that a crash
+// left. The error wraps ErrLocked if another process has the lock.
 func Open(spec sink.Spec) (*File, error) {
 	s := &File{name: spec.Name, path: spec.Target, maxBytes: spec.MaxBytes}
 	if err := s.open(); err != nil {
@@ -71,7 +71,7 @@ func Open(spec sink.Spec) (*File, error) {
 // Name is the sink's name in logs and metrics.
 func (s *File) Name() string { return s.name }
 
-// Setup has nothing to do: Open did it.
+// Setup does nothing: Open has prepared the file.
 func (s *File) Setup(context.Context, sink.Own) error { return nil }
 
 // Write appends the documents and flushes them to the disk, at least once. After a
@@ -116,8 +116,8 @@ func (s *File) Close() error {
 	return s.file.Close()
 }
 
-// follow makes the open file the one that the path names, and end its end. It reports
-// whether the file was replaced.
+// follow switches to the file that the path names, if it is another one, and updates end. It
+// reports whether the file was replaced.
 func (s *File) follow() (replaced bool, err error) {
 	current, err := isAt(s.path, s.file.File)
 	if err != nil {
@@ -140,7 +140,7 @@ func (s *File) follow() (replaced bool, err error) {
 	return !current, nil
 }
 
-// resize accepts the size that the file has. After copytruncate, lines written between the
+// resize updates end if the file was truncated. After copytruncate, lines written between the
 // copy and the truncation are in neither file: they are written again.
 func (s *File) resize() error {
 	info, err := s.file.Stat()
@@ -157,8 +157,8 @@ func (s *File) resize() error {
 	return s.trim()
 }
 
-// open opens and locks the file that the path names, and makes it the one that is written.
-// On an error the previous one, if any, is kept.
+// open opens and locks the file that the path names, and switches to it. After an error the
+// previous file, if any, is kept.
 func (s *File) open() error {
 	f, err := openLocked(s.path)
 	if err != nil {
@@ -176,7 +176,7 @@ func (s *File) open() error {
 	previous := s.file
 	s.file, s.end, s.recent = f, next.end, recentLines{}
 	if previous != nil {
-		// All its lines are flushed; closing it can lose nothing.
+		// All its lines are flushed, so that closing cannot lose any.
 		_ = previous.Close()
 	}
 	return nil
@@ -199,7 +199,7 @@ func (s *File) append(lines []byte) error {
 	return nil
 }
 
-// trim cuts an incomplete last line.
+// trim removes an incomplete last line.
 func (s *File) trim() error {
 	end, err := lastLineEnd(s.file.File)
 	if err != nil {
@@ -231,8 +231,8 @@ type lockedFile struct {
 // Close closes the file and releases its lock.
 func (f *lockedFile) Close() error { return errors.Join(f.File.Close(), f.lock.Close()) }
 
-// openLocked opens or creates the file and locks it. A file that was replaced before it
-// was locked is not the one to write to.
+// openLocked opens or creates the file and locks it. If the file was replaced before it was
+// locked, it tries again.
 func openLocked(path string) (*lockedFile, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)

@@ -16,7 +16,7 @@ import (
 )
 
 // connection keeps the error of the last attempt to connect to a broker: the client retries
-// until its time is up and then only says that.
+// until its timeout and then returns only the timeout.
 type connection struct {
 	mu  sync.Mutex
 	err error
@@ -35,8 +35,8 @@ func (c *connection) error() error {
 	return c.err
 }
 
-// ensureTopic checks that a topic exists. The error is a *sink.ConfigurationError if waiting
-// cannot help.
+// ensureTopic checks that a topic exists. The error is a *sink.ConfigurationError if a retry
+// cannot succeed.
 func ensureTopic(ctx context.Context, client *kgo.Client, topic string, create bool) error {
 	err := findTopic(ctx, client, topic)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
@@ -79,7 +79,7 @@ func createTopic(ctx context.Context, client *kgo.Client, topic string) error {
 		return err
 	}
 	if len(response.Topics) != 1 {
-		return fmt.Errorf("the broker answered for %d topics", len(response.Topics))
+		return fmt.Errorf("the broker returned results for %d topics", len(response.Topics))
 	}
 	return kerr.ErrorForCode(response.Topics[0].ErrorCode)
 }
@@ -95,7 +95,7 @@ func userError(err error, topic string) error {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return problem("Kafka authentication failed", "check DDLTAIL_KAFKA_USER, DDLTAIL_KAFKA_PASSWORD and DDLTAIL_KAFKA_SASL")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return problem("the broker does not offer this SASL mechanism", "set DDLTAIL_KAFKA_SASL to one that it does")
+		return problem("the broker does not support this SASL mechanism", "set DDLTAIL_KAFKA_SASL to a mechanism that the broker supports")
 	}
 	return err
 }

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// defaultMaxBytes fits the limit of a batch that brokers have unless configured.
+	// defaultMaxBytes fits the default batch limit of brokers.
 	defaultMaxBytes = 1_000_000
 	// attemptTimeout bounds one attempt to produce a group of documents.
 	attemptTimeout = 10 * time.Second
@@ -82,8 +82,8 @@ func (t *Topic) Write(ctx context.Context, docs []notification.Document) error {
 	return t.produce(ctx, group)
 }
 
-// produce writes a group. If a document of it is refused for its content, each is written by
-// itself.
+// produce writes a group. If one of its documents is refused because of its content, each is
+// written separately.
 func (t *Topic) produce(ctx context.Context, group []outgoing) error {
 	err := t.attempt(ctx, group)
 	switch {
@@ -113,13 +113,13 @@ func (t *Topic) reduce(ctx context.Context, o outgoing, cause error) error {
 	return nil
 }
 
-// refusesContent reports whether a broker refused a record for what it is.
+// refusesContent reports whether a broker refused a record because of its content.
 func refusesContent(err error) bool {
 	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord)
 }
 
-// attempt produces one group. After an error the client is closed: its buffer may hold
-// records that must not be produced later than those of the next attempt.
+// attempt produces one group. After an error the client is closed: its buffer may contain
+// records that must not be produced after those of the next attempt.
 func (t *Topic) attempt(ctx context.Context, group []outgoing) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
@@ -153,7 +153,7 @@ func (t *Topic) attempt(ctx context.Context, group []outgoing) error {
 	return err
 }
 
-// explain adds why a connection failed to an error that only says that time is up.
+// explain adds the connection error to a timeout.
 func (t *Topic) explain(err error) error {
 	if last := t.connection.error(); last != nil && !errors.Is(err, last) && !refusesContent(err) {
 		return fmt.Errorf("%w (%w)", err, last)

@@ -33,13 +33,13 @@ func Kind() sink.Kind {
 		Variables: []sink.Variable{
 			{Name: "KAFKA_BROKERS", Description: "sink kafka: comma-separated host:port of brokers"},
 			{Name: "KAFKA_TLS", Default: "false", Description: "sink kafka: true for TLS; implied by the three files below"},
-			{Name: "KAFKA_CA_FILE", Description: "sink kafka: certificates of the authorities to trust, PEM; without it the system's"},
+			{Name: "KAFKA_CA_FILE", Description: "sink kafka: CA certificates to trust, PEM; default: those of the system"},
 			{Name: "KAFKA_CERT_FILE", Description: "sink kafka: client certificate, PEM"},
 			{Name: "KAFKA_KEY_FILE", Description: "sink kafka: key of the client certificate, PEM"},
 			{Name: "KAFKA_SASL", Description: "sink kafka: plain, scram-sha-256 or scram-sha-512"},
 			{Name: "KAFKA_USER", Description: "sink kafka: user for SASL"},
 			{Name: "KAFKA_PASSWORD", Description: "sink kafka: password for SASL"},
-			{Name: "KAFKA_PASSWORD_FILE", Description: "sink kafka: a file that holds KAFKA_PASSWORD; it is read for each connection"},
+			{Name: "KAFKA_PASSWORD_FILE", Description: "sink kafka: a file that contains KAFKA_PASSWORD; it is read for each connection"},
 		},
 		Check: check,
 		Open: func(s sink.Spec, v sink.Values, r sink.Resources) ([]sink.Output, error) {
@@ -56,14 +56,14 @@ func open(s sink.Spec, v sink.Values, r sink.Resources) *Topic {
 	}
 }
 
-// settings are what the variables say of the cluster.
+// settings are the values of the variables.
 type settings struct {
 	brokers          []string
 	tls              bool
 	ca, cert, key    string
 	sasl             string
 	user             string
-	password, secret string // secret is the file that holds the password
+	password, secret string // secret is the file that contains the password
 }
 
 func settingsOf(v sink.Values) settings {
@@ -144,7 +144,7 @@ func notHostPort(broker string) bool {
 	return err != nil || n == 0
 }
 
-// withoutPath removes the path of a file from an error: it can be a secret itself.
+// withoutPath removes the path of a file from an error: it may be a secret itself.
 func withoutPath(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -193,7 +193,7 @@ func (s settings) mechanism() sasl.Mechanism {
 	return nil
 }
 
-// trust adds the authorities and the client certificate to a configuration.
+// trust adds the CA certificates and the client certificate to a configuration.
 func (s settings) trust(config *tls.Config) error {
 	if s.cert != "" {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return s.certificate() }
@@ -207,7 +207,7 @@ func (s settings) trust(config *tls.Config) error {
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return errors.New("no certificate in it")
+		return errors.New("the file contains no certificate")
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 )
 
-// event makes the message of a document a CloudEvent 1.0.
+// event converts the message of a document to a CloudEvent 1.0.
 func event(m Message, d notification.Document, format Format) (Message, error) {
 	e := cloudevent.Event{ID: m.ID, Source: d.Origin.Source, Operation: m.Operation, Namespace: m.Namespace(), Time: d.Wall()}
 	if format == CloudEventsBinary {

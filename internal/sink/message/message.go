@@ -1,5 +1,5 @@
 // Package message renders notifications as the messages that files and brokers receive:
-// relaxed Extended JSON, as it is or as a CloudEvent, cut to the target's limit.
+// relaxed Extended JSON, plain or as a CloudEvent, cut to the target's limit.
 package message
 
 import (
@@ -67,7 +67,8 @@ func (m Message) Namespace() string {
 	return m.Database + "." + m.Collection
 }
 
-// Envelope is an upper bound of key, subject and headers of a message, attributes left out.
+// Envelope is an upper bound for the size of a message's key, subject and headers, without
+// attributes.
 const Envelope = 1 << 10
 
 // Size is the approximate size of the message with its headers.
@@ -82,11 +83,11 @@ func (m Message) Size() int {
 // Encoder renders documents.
 type Encoder struct {
 	Format Format
-	// MaxBytes is the limit of a message; 0 for none. One that is over it is cut.
+	// MaxBytes is the limit of a message; 0 for none. A larger message is cut.
 	MaxBytes int
 }
 
-// Encode renders a document. What cannot be cut to the limit is reduced.
+// Encode renders a document. If cutting is not enough for the limit, it is reduced.
 func (e Encoder) Encode(d notification.Document) (Message, error) {
 	doc := d.Notification()
 	for {
@@ -131,7 +132,7 @@ func text(doc bson.D, field string) string {
 	return value
 }
 
-// Lines renders documents one to a line, each cut to a limit; 0 for none.
+// Lines renders documents, one per line, each cut to a limit; 0 for none.
 func Lines(docs []notification.Document, maxBytes int) ([]byte, error) {
 	e := Encoder{Format: Document, MaxBytes: maxBytes}
 	var buf bytes.Buffer

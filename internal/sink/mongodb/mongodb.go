@@ -27,7 +27,8 @@ func QueueKind() sink.Kind {
 	return sink.Kind{
 		Name: "mongodb", Summary: "queue and history", FillsQueue: true, WritesHistory: true,
 		Open: func(s sink.Spec, _ sink.Values, _ sink.Resources) ([]sink.Output, error) {
-			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}, {Sink: newQueue(s.Name), Role: sink.Queue}}, nil
+			history, queue := pair(s.Name)
+			return []sink.Output{{Sink: history, Role: sink.Audit}, {Sink: queue, Role: sink.Queue}}, nil
 		},
 	}
 }
@@ -48,8 +49,15 @@ type Collection struct {
 	name, collection string
 	render           func(notification.Document) bson.D
 	create           func(context.Context, *mongo.Database, ownindex.Ensure) error
-	// own is set by Setup.
-	own sink.Own
+	// follower is the queue that is written after the history, leader is the history that is
+	// written before the queue; nil for a history without a queue.
+	follower, leader *Collection
+	// leading are the history's documents that the queue's next write makes durable.
+	leading leading
+	// own and ordered are set by Setup. ordered is true on a replica set, where all members have
+	// the writes of a primary in the same order.
+	own     sink.Own
+	ordered bool
 }
 
 // newQueue returns the collection that consumers read.
@@ -62,7 +70,7 @@ func newQueue(name string) *Collection {
 	}
 }
 
-// newHistory returns the audit log. Only DDLTAIL_HISTORY_TTL removes from it.
+// newHistory returns the audit log. Documents are removed from it only for DDLTAIL_HISTORY_TTL.
 func newHistory() *Collection {
 	return &Collection{name: sink.HistoryName, collection: store.History, render: notification.Document.History, create: store.SetupHistory}
 }
@@ -73,6 +81,13 @@ func (c *Collection) Name() string { return c.name }
 // Setup creates the collection and its indexes.
 func (c *Collection) Setup(ctx context.Context, own sink.Own) error {
 	c.own = own
+	if c.follower != nil {
+		deployment, err := store.DeploymentOf(ctx, own.Database.Client())
+		if err != nil {
+			return fmt.Errorf("set up %s: %w", c.namespace(), err)
+		}
+		c.ordered = deployment == store.ReplicaSet
+	}
 	ensure := own.Indexes
 	if ensure == nil {
 		ensure = ownindex.Create
@@ -80,7 +95,7 @@ func (c *Collection) Setup(ctx context.Context, own sink.Own) error {
 	return c.create(ctx, own.Database, ensure)
 }
 
-// Close has nothing to do: the client is not the sink's.
+// Close does nothing: the sink does not own the client.
 func (c *Collection) Close() error { return nil }
 
 func (c *Collection) coll() *mongo.Collection { return c.own.Database.Collection(c.collection) }
@@ -88,10 +103,19 @@ func (c *Collection) coll() *mongo.Collection { return c.own.Database.Collection
 // namespace is the collection's full name.
 func (c *Collection) namespace() string { return c.own.Database.Name() + "." + c.collection }
 
-// Write inserts documents in their order. Those already stored, by a run that
-// was interrupted or from another ddltail, count as written if they are the same change;
-// else the error is a *sink.ConflictError.
+// Write inserts documents in their order. A document that is already stored, by an interrupted
+// write or by another ddltail, counts as written if it is the same change; otherwise the error
+// is a *sink.ConflictError.
 func (c *Collection) Write(ctx context.Context, docs []notification.Document) error {
+	c.leading = leading{}
+	if c.leader != nil && len(c.leader.leading.docs) > 0 {
+		return c.writeFollowing(ctx, docs)
+	}
+	return c.write(ctx, docs)
+}
+
+// write returns once a majority of the members has the documents.
+func (c *Collection) write(ctx context.Context, docs []notification.Document) error {
 	for chunk := range slices.Chunk(docs, maxInsert) {
 		if err := c.writeChunk(ctx, chunk); err != nil {
 			return fmt.Errorf("write to %s: %w", c.namespace(), err)
@@ -133,7 +157,7 @@ func (c *Collection) settle(err error) error {
 	return err
 }
 
-// same reads the stored document of d's _id and compares the fields that identify a
+// same reads the stored document with d's _id and compares the fields that identify a
 // change.
 func (c *Collection) same(ctx context.Context, d notification.Document) error {
 	var stored struct {

@@ -84,7 +84,7 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("%s: %v", user, err)
 		}
 	}
-	const missing = "the NATS user may not publish below ddl, or not receive the answer: allow it to publish to ddl.> and to subscribe to _INBOX.>"
+	const missing = "the NATS user may not publish below ddl, or may not receive the reply: allow it to publish to ddl.> and to subscribe to _INBOX.>"
 	if err := as("other").Write(t.Context(), sinktest.Documents(0, 1)); err == nil || !strings.Contains(err.Error(), missing) {
 		t.Errorf("got %v, want %s", err, missing)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/ddltail/ddltail/internal/sink"
 )
 
-// connect opens a connection if none is open. It is not reopened by the client: after a
-// failure nothing must be sent that was buffered before it.
+// connect opens a connection if none is open. The client must not reconnect by itself: after
+// a failure, messages that were buffered before it must not be sent.
 func (s *Subject) connect(ctx context.Context) error {
 	if s.conn != nil && s.conn.IsConnected() {
 		return nil
@@ -53,7 +53,7 @@ func (s *Subject) disconnect() {
 	}
 }
 
-// dialer ends one call of nats.Connect with a context, which the client does not accept itself.
+// dialer ends a call of nats.Connect with a context: the client does not accept a context.
 type dialer struct {
 	ctx    context.Context
 	dialed []func() bool // each stops the watch on the context for a connection
@@ -71,8 +71,8 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// explain adds why no server was reached to an error of the client, which keeps at most the last reason. The order is the same at
-// each attempt; the client's is not.
+// explain adds the error of each server to an error of the client, which keeps only the last one. They are in the same order at each
+// attempt, unlike the client's.
 func (d *dialer) explain(err error) error {
 	dialed := func(failed error) bool { return errors.Is(err, failed) }
 	if !errors.Is(err, nats.ErrNoServers) && !slices.ContainsFunc(d.failed, dialed) || len(d.failed) == 0 {
@@ -101,7 +101,7 @@ func (s *Subject) answered(ctx context.Context, limit time.Duration) (context.Co
 	return ctx, func() { stop(); cancel() }
 }
 
-// explain adds what the server refused to an error that only says that there was no answer.
+// explain adds the server's refusal to an error that is only a missing reply.
 func (s *Subject) explain(err error) error {
 	if s.conn == nil || s.refused.Err() == nil {
 		return err
@@ -118,7 +118,7 @@ func (s *Subject) userError(err error) error {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return problem("the NATS server has no JetStream for this account", "enable it")
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return problem("the NATS user may not publish below "+s.subject+", or not receive the answer",
+		return problem("the NATS user may not publish below "+s.subject+", or may not receive the reply",
 			"allow it to publish to "+s.subject+".> and to subscribe to _INBOX.>")
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked),
 		errors.Is(err, nats.ErrAccountAuthExpired):

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// defaultMaxBytes fits the limit of a message that servers have unless configured.
+	// defaultMaxBytes fits the default message limit of servers.
 	defaultMaxBytes = 1_000_000
 	// connectTimeout bounds the time until a connection is made.
 	connectTimeout = 5 * time.Second
@@ -35,7 +35,7 @@ type Subject struct {
 	// conn is nil before the first connection and after a failed attempt.
 	conn   *nats.Conn
 	stream jetstream.JetStream
-	// refused ends when the server reports that conn lacks a permission. It does not answer the request itself.
+	// refused ends when the server reports that conn lacks a permission: it does not reply to the request.
 	refused context.Context
 }
 
@@ -51,7 +51,7 @@ func (s *Subject) Setup(ctx context.Context, _ sink.Own) error {
 	defer cancel()
 	_, err := s.stream.StreamNameBySubject(request, s.subject+".database.collection")
 	if s.refused.Err() != nil {
-		// Without the right to look the stream up, publishing shows whether it exists.
+		// Without permission to look up the stream, publishing shows whether it exists.
 		s.disconnect()
 		return nil
 	}
@@ -67,7 +67,7 @@ func (s *Subject) Close() error {
 	return nil
 }
 
-// Write publishes the documents one by one: only so no document is stored before an earlier
+// Write publishes the documents one by one, so that no document is stored before an earlier
 // one that failed.
 func (s *Subject) Write(ctx context.Context, docs []notification.Document) error {
 	for _, d := range docs {
@@ -81,7 +81,7 @@ func (s *Subject) Write(ctx context.Context, docs []notification.Document) error
 	return nil
 }
 
-// write publishes one document. One that is refused for its content is reduced.
+// write publishes one document, reduced if it is refused because of its content.
 func (s *Subject) write(ctx context.Context, d notification.Document) error {
 	if err := s.connect(ctx); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (s *Subject) write(ctx context.Context, d notification.Document) error {
 	return nil
 }
 
-// refusesContent reports whether a message was refused for what it is.
+// refusesContent reports whether a message was refused because of its content.
 func refusesContent(err error) bool {
 	return errors.Is(err, nats.ErrMaxPayload) || hasCode(err, jetstream.JSErrCodeStreamMessageExceedsMaximum)
 }
@@ -136,7 +136,7 @@ func (s *Subject) publish(ctx context.Context, m message.Message) error {
 	return err
 }
 
-// gapToken is in place of the database of a HISTORY_GAP. No escaped name has this form.
+// gapToken replaces the database of a HISTORY_GAP. No escaped name has this form.
 const gapToken = "%gap"
 
 // subjectOf returns the subject of a message: database and collection are one token each.
@@ -150,15 +150,15 @@ func (s *Subject) subjectOf(m message.Message) string {
 	return s.subject + "." + token(m.Database) + "." + token(m.Collection)
 }
 
-// token percent-encodes every byte of a name but A-Z, a-z, 0-9, _ and -.
+// token percent-encodes every byte of a name except A-Z, a-z, 0-9, _ and -.
 func token(name string) string {
 	return escape(name, func(c byte) bool {
 		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
 	})
 }
 
-// headerValue percent-encodes what the header of a CloudEvent must not hold. What the
-// attribute itself has percent-encoded is encoded again.
+// headerValue percent-encodes characters that the header of a CloudEvent must not contain,
+// including the percent signs of the attribute.
 func headerValue(text string) string {
 	return escape(text, func(c byte) bool { return c > ' ' && c < 0x7f && c != '"' && c != '%' })
 }

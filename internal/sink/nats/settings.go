@@ -39,7 +39,7 @@ func open(s sink.Spec, v sink.Values, r sink.Resources) *Subject {
 	}
 }
 
-// settings are what the variables say of the servers.
+// settings are the values of the variables.
 type settings struct{ url, creds string }
 
 func settingsOf(v sink.Values) settings {
@@ -83,7 +83,7 @@ func invalidURL(text string) bool {
 	return err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls"
 }
 
-// withoutPath removes the path of a file from an error: it can be a secret itself.
+// withoutPath removes the path of a file from an error: it may be a secret itself.
 func withoutPath(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {

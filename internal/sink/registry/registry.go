@@ -1,4 +1,4 @@
-// Package registry lists the kinds of sinks that ddltail has.
+// Package registry lists ddltail's kinds of sinks.
 package registry
 
 import (

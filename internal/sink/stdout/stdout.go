@@ -1,4 +1,4 @@
-// Package stdout is the sink that prints documents to standard output, one to a line.
+// Package stdout is the sink that prints documents to standard output, one per line.
 package stdout
 
 import (
@@ -21,7 +21,7 @@ func Kind() sink.Kind {
 	}
 }
 
-// Stream writes one relaxed Extended JSON object a line, to a standard output.
+// Stream writes one relaxed Extended JSON object per line to standard output.
 type Stream struct {
 	name string
 	// maxBytes is the limit of a line; 0 for none.

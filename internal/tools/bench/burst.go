@@ -16,9 +16,9 @@ import (
 const (
 	// documentsPerChange is what ddltail stores: history, queue, catalog.
 	documentsPerChange = 3
-	// insertBatch is the number of documents that one insert of the floor takes.
+	// insertBatch is the number of documents per insert of the floor.
 	insertBatch = 500
-	// documentBytes is about the size of a document of these changes.
+	// documentBytes is the approximate size of a document of these changes.
 	documentBytes = 700
 )
 
@@ -61,7 +61,7 @@ func createChanged(ctx context.Context, s *site) error {
 	return nil
 }
 
-// change changes validators, each collection's by a connection of its own.
+// change changes validators, with a separate connection for each collection.
 func change(ctx context.Context, s *site, n int) error {
 	db := s.client.Database("burst", options.Database().SetWriteConcern(writeconcern.W1()))
 	var wg sync.WaitGroup
@@ -82,7 +82,7 @@ func change(ctx context.Context, s *site, n int) error {
 	return nil
 }
 
-// withConcern makes a command be acknowledged by the primary alone.
+// withConcern adds write concern 1 to a command.
 func withConcern(command bson.D) bson.D {
 	return append(command, bson.E{Key: "writeConcern", Value: bson.D{{Key: "w", Value: 1}}})
 }

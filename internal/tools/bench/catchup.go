@@ -17,7 +17,7 @@ import (
 // fillBatch is the number of documents of one insert.
 const fillBatch = 1000
 
-// bytesOfEntry is about what an entry of a small insert takes in the oplog.
+// bytesOfEntry is the approximate size of the oplog entry of a small insert.
 const bytesOfEntry = 300
 
 func catchUp(ctx context.Context, r run) ([]row, error) {
@@ -106,10 +106,10 @@ func drain(ctx context.Context, s *site, from, until bson.Timestamp) error {
 	return cur.Err()
 }
 
-// backlog is what peers have not read yet, up to a marked change.
+// backlog is a part of the oplog that peers have not read yet, up to a marked change.
 type backlog struct {
 	name string
-	// stored is what ddltail has stored before it, and where it begins.
+	// stored has ddltail's collections from before the backlog, with its position.
 	stored target
 	mark   string
 	floor  func(context.Context) error

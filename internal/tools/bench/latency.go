@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// probePause is the time between two changes whose latency is taken.
+	// probePause is the time between two measured changes.
 	probePause = 50 * time.Millisecond
 	// loadRate is the write rate of the latency under load.
 	loadRate = 5000
@@ -105,7 +105,7 @@ func probeOnce(ctx context.Context, s *site, watch *mongo.ChangeStream, name str
 	return 0, fmt.Errorf("%s is not in the queue: %w", name, watch.Err())
 }
 
-// validator is a change that creates no file: it is as cheap as a change can be.
+// validator returns a cheap change, which does not create a file.
 func validator(collection string, n int) bson.D {
 	return bson.D{{Key: "collMod", Value: collection}, {Key: "validator", Value: bson.D{{Key: "n", Value: bson.D{{Key: "$ne", Value: n}}}}}}
 }

@@ -1,6 +1,6 @@
-// Command bench measures what ddltail costs the database that it watches, and how soon it
-// reports a change, beside its peers: change streams, a loop that tails the oplog, and the
-// server's own scan. All of them alternate in one run on replica sets of the run's own.
+// Command bench measures ddltail's load on the watched database and the latency of reported changes,
+// compared with its peers: change streams, a loop that tails the oplog, and a scan by the server. All
+// of them alternate in one run, on replica sets that the run starts.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() {
 	out := flag.String("out", "bench", "the folder of bench.md and bench.json")
 	scale := flag.String("scale", os.Getenv("BENCH_SCALE"), "small, moderate (default) or full")
 	only := flag.String("only", "", "comma-separated workloads; all if empty")
-	page := flag.String("page", "", "a page whose text behind its mark is replaced by the tables in the end")
+	page := flag.String("page", "", "a page whose text after its mark is replaced by the tables")
 	peer := flag.String("peer", "", "internal: run as this peer")
 	var r role
 	r.flags()
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// plan is what the command line says.
+// plan holds the command line.
 type plan struct{ binary, out, scale, only, page string }
 
 func bench(ctx context.Context, p plan) error {

@@ -19,24 +19,24 @@ const (
 	nameFiltered = "change stream, filtered"
 	nameStream   = "change stream"
 	nameTail     = "oplog tail"
-	// nameNone is the client alone, nameFloor what the server takes at least.
+	// nameNone is a run without a peer, nameFloor the minimum that the server needs.
 	nameNone  = "none"
 	nameFloor = "floor"
 )
 
-// readyPoll is how often a peer is tested for being ready.
+// readyPoll is how often a peer is polled for readiness.
 const readyPoll = 2 * time.Millisecond
 
 // target is what a peer reads and where it writes.
 type target struct {
 	uri, database string
-	// from is where to begin; zero for now. ddltail has a checkpoint in its place.
+	// from is where to begin; zero for now. ddltail uses a checkpoint instead.
 	from bson.Timestamp
-	// variables are further ones of ddltail.
+	// variables are further environment variables of ddltail.
 	variables []string
 }
 
-// peer is a program that reports schema changes, run as a process of its own.
+// peer is a program that reports schema changes, run as a separate process.
 type peer struct {
 	name  string
 	queue string
@@ -46,7 +46,7 @@ type peer struct {
 
 type peers []peer
 
-// newPeers returns ddltail and its peers. Those are this very program, run with -peer.
+// newPeers returns ddltail and its peers, which are this program, run with -peer.
 func newPeers(binary string) (peers, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -92,7 +92,8 @@ func (ps peers) named(names ...string) peers {
 	return some
 }
 
-// with runs something beside a peer that is ready, and stops the peer. The zero peer is none.
+// with starts a peer, waits until it is ready, calls do, and stops the peer. The zero peer only calls
+// do.
 func (p peer) with(ctx context.Context, t target, do func(*ddltailtest.Process) error) (err error) {
 	if p.start == nil {
 		return do(nil)
@@ -108,7 +109,7 @@ func (p peer) with(ctx context.Context, t target, do func(*ddltailtest.Process) 
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	if err := do(process); err != nil {
-		return fmt.Errorf("beside %s: %w\n%s", p.name, err, process.Stderr())
+		return fmt.Errorf("while running %s: %w\n%s", p.name, err, process.Stderr())
 	}
 	stopping, cancel := context.WithTimeout(ctx, setLimit)
 	defer cancel()

@@ -11,13 +11,13 @@ import (
 // tick is the unit of processor time in /proc.
 const tick = 10 * time.Millisecond
 
-// processorTime returns what a process has used of the processors.
+// processorTime returns the CPU time of a process.
 func processorTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}
-	// The name, in parentheses, may hold spaces. utime and stime are the 12th and 13th field after it.
+	// The name, in parentheses, may contain spaces. utime and stime are the 12th and 13th field after it.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) < 13 {
 		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
@@ -33,7 +33,7 @@ func processorTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
-// peakMemory returns the largest resident memory that a process has had, in bytes.
+// peakMemory returns the peak resident memory of a process, in bytes.
 func peakMemory(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -48,7 +48,7 @@ func peakMemory(pid int) (float64, error) {
 	return 0, fmt.Errorf("/proc/%d/status has no VmHWM", pid)
 }
 
-// machine describes where the run takes place.
+// machine describes the machine of the run.
 func machine() string {
 	model := "processor not known"
 	text, err := os.ReadFile("/proc/cpuinfo")

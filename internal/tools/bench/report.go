@@ -34,7 +34,7 @@ type table struct {
 	Rows  []row  `json:"rows"`
 }
 
-// newReport reads the versions of what is measured.
+// newReport returns a report with the versions of ddltail and the server.
 func newReport(ctx context.Context, s scale, binary string) (*report, error) {
 	r := &report{Began: time.Now().UTC(), Machine: machine(), Go: runtime.Version(), Scale: s}
 	out, err := exec.CommandContext(ctx, binary, "--version").Output()

@@ -22,7 +22,7 @@ const (
 // role is a peer's process: it reads changes and inserts two documents for each.
 type role struct {
 	uri, database, from string
-	// slow delays every change, for the test of the bench itself.
+	// slow delays every change, for the test of the benchmark itself.
 	slow time.Duration
 }
 

@@ -8,8 +8,8 @@ import (
 // scale is how much is measured.
 type scale struct {
 	Name string `json:"name"`
-	// Rounds is how often each peer is measured in each workload; TaxPairs is that of the
-	// tax at full speed, whose differences are small.
+	// Rounds is how often each peer is measured in each workload; TaxPairs is the number for the
+	// overhead at full speed, whose differences are small.
 	Rounds   int `json:"rounds"`
 	TaxPairs int `json:"tax_pairs"`
 	// WarmUp is how long a peer and a writer run before they are measured: a peer may adapt.
@@ -18,16 +18,16 @@ type scale struct {
 	TaxTime time.Duration `json:"tax_time"`
 	// Entries are the lengths of the catch-ups.
 	Entries []int `json:"entries"`
-	// Changes is the length of a burst, Probes the number of changes whose latency is taken.
+	// Changes is the length of a burst, Probes the number of changes whose latency is measured.
 	Changes int `json:"changes"`
 	Probes  int `json:"probes"`
-	// Idle is how long an idle peer is watched.
+	// Idle is how long an idle peer is measured.
 	Idle time.Duration `json:"idle"`
-	// Rates are the write rates of the tax; 0 is full speed.
+	// Rates are the write rates of the overhead workload; 0 is full speed.
 	Rates []int `json:"rates"`
-	// Members adds a replica set of three members, with the primary and with a secondary read.
+	// Members adds a replica set of three members, of which the primary or a secondary is read.
 	Members bool `json:"members"`
-	// Left is what this scale leaves out.
+	// Left describes what this scale omits.
 	Left string `json:"left_out"`
 }
 
@@ -36,7 +36,7 @@ func scales() []scale {
 		{
 			Name: "small", Rounds: 1, TaxPairs: 1, WarmUp: time.Second / 2, TaxTime: time.Second, Entries: []int{20_000},
 			Changes: 300, Probes: 10, Idle: 2 * time.Second, Rates: []int{0},
-			Left: "figures that mean anything: this scale shows only that the benchmark works",
+			Left: "meaningful figures: this scale only shows that the benchmark works",
 		},
 		{
 			Name: "moderate", Rounds: 3, TaxPairs: 10, WarmUp: 2 * time.Second, TaxTime: 3 * time.Second, Entries: []int{100_000, 1_000_000},

@@ -16,9 +16,9 @@ import (
 const (
 	// markPoll is how often the queue is read for the last change.
 	markPoll = 5 * time.Millisecond
-	// newestRead is how many documents that reads: others can follow the change.
+	// newestRead is how many of the newest documents are searched: others can follow the change.
 	newestRead = 200
-	// queueLimit bounds the wait for it.
+	// queueLimit bounds the wait for the last change.
 	queueLimit = 10 * time.Minute
 )
 
@@ -110,7 +110,7 @@ func (s *site) prepare(ctx context.Context, ddltail peer) (target, error) {
 	return t, err
 }
 
-// copyOf returns a target with a copy of what ddltail has stored in another.
+// copyOf returns a target with a copy of ddltail's collections in another.
 func (s *site) copyOf(ctx context.Context, from target) (target, error) {
 	t := s.target()
 	db := s.client.Database(from.database)

@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// startCollections is how many collections a starting peer finds.
+// startCollections is the number of collections at the start of a peer.
 const startCollections = 10
 
 // starts measures for each peer a first start and a second one on the same target, at which

@@ -14,7 +14,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// taxCase is one way to write and to read.
+// taxCase is one combination of write concern, rate and member.
 type taxCase struct {
 	name    string
 	members int
@@ -42,7 +42,7 @@ func taxCases(s scale) []taxCase {
 	return cases
 }
 
-// pairs returns the number of pairs: of the case that decides all, of others half.
+// pairs returns the number of pairs: all for the main case, half of them for the others.
 func (c taxCase) pairs(s scale) int {
 	if c.rate == 0 && c.members == 1 {
 		return s.TaxPairs
@@ -50,9 +50,9 @@ func (c taxCase) pairs(s scale) int {
 	return max(s.TaxPairs/2, 1)
 }
 
-// sample is what a writer did while it was measured.
+// sample is the result of measuring a writer.
 type sample struct {
-	writes float64 // in a second
+	writes float64 // per second
 	cpu    float64 // seconds of the primary's mongod for a million writes
 }
 
@@ -78,7 +78,7 @@ func (c taxCase) measure(ctx context.Context, s *site, r run) ([]row, error) {
 	if c.secondary {
 		all = r.peers.named(nameDdltail)
 	}
-	// A peer keeps its database: many new ones would be a load of their own.
+	// A peer keeps its database: creating many would be an additional load.
 	targets := map[string]target{}
 	for _, p := range all {
 		targets[p.name] = c.target(s)
@@ -142,7 +142,7 @@ func (c taxCase) target(s *site) target {
 	return t
 }
 
-// sample measures a writer beside a peer, behind a warm-up of both.
+// sample measures a writer next to a peer, after a warm-up of both.
 func (c taxCase) sample(ctx context.Context, s *site, p peer, t target, length scale) (got sample, err error) {
 	primary, err := s.set.Primary(ctx)
 	if err != nil {

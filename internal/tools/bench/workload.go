@@ -18,7 +18,7 @@ type workload struct {
 	measure func(context.Context, run) ([]row, error)
 }
 
-// run is what a workload is given.
+// run is the input of a workload.
 type run struct {
 	scale scale
 	peers peers
@@ -40,8 +40,8 @@ type row struct {
 	Metric string    `json:"metric"`
 	Unit   string    `json:"unit"`
 	Values []float64 `json:"values"`
-	// Interval is true if the values are samples of one mean, of which the 95 % interval is
-	// shown in place of the spread.
+	// Interval is true if the values are samples of one mean, whose 95 % interval is shown instead
+	// of the spread.
 	Interval bool `json:"interval,omitempty"`
 }
 
@@ -49,10 +49,10 @@ func workloads() []workload {
 	return []workload{
 		{"tax", "Overhead on a writing client (tax)", "Four connections insert documents of 100 bytes, one per insert. Runs without and with a peer alternate; " +
 			"losses are computed per pair, and the CPU time is that of the mongod that the peer reads.", tax},
-		{"latency", "Latency", "From the acknowledgement of a `create` to the document that a change stream on the queue sees. All peers make the same two inserts: history w: 1 " +
-			"(ddltail: majority), then queue w: majority.", latency},
+		{"latency", "Latency", "From the acknowledgement of a `create` to the document that a change stream on the queue sees. All peers make the same two inserts: history w: 1, " +
+			"then queue w: majority. About 18 changes a second, one after the other.", latency},
 		{"catchup", "Catch-up", "Entries of small inserts and then one change, from the start of the process to that change in the queue. The floor is a find with the " +
-			"filter that ddltail sends, drained raw.", catchUp},
+			"filter that ddltail sends, without decoding.", catchUp},
 		{"idle", "Idle", "One idle member, through a proxy that counts bytes in both directions.", idle},
 		{"start", "Start", "From the start of the process to `/readyz`, or to the open cursor, with 10 collections.", starts},
 		{"burst", "Burst", "Changes of validators made while the peer does not run, from its start until the last one is in the queue. " +

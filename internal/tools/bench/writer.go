@@ -24,7 +24,7 @@ const (
 // writer inserts small documents, one per insert.
 type writer struct {
 	collection *mongo.Collection
-	// rate is the number in a second; 0 is full speed.
+	// rate is the number per second; 0 is full speed.
 	rate    int
 	written atomic.Int64
 }
@@ -60,7 +60,7 @@ func (w *writer) insert(ctx context.Context) error {
 				time.Sleep(wait)
 			}
 		}
-		// The context of a writer that ends does not interrupt an insert: that would cost a connection.
+		// The end of a writer's context does not interrupt an insert, which would close a connection.
 		if _, err := w.collection.InsertOne(context.WithoutCancel(ctx), document); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (w *writer) insert(ctx context.Context) error {
 	return nil
 }
 
-// beside runs something while the writer writes.
+// beside calls do while the writer writes.
 func (w *writer) beside(ctx context.Context, do func() error) error {
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)

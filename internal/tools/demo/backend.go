@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// backend is a team's own service, as small as can be: it takes notifications by
-// HTTP and prints them.
+// backend is a minimal example of a team's service: it receives notifications by HTTP and prints
+// them.
 type backend struct {
 	server   *http.Server
 	url      string
 	received chan delivered
 }
 
-// delivered is what the backend reads of a notification.
+// delivered has the fields of a notification that the backend reads.
 type delivered struct {
 	Operation  string `json:"operation"`
 	Collection string `json:"collection"`

@@ -10,7 +10,7 @@ import (
 	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
-// listening is `ddltail listen` with the backend to which it hands notifications.
+// listening is `ddltail listen` with the backend to which it delivers notifications.
 type listening struct {
 	*backend
 	process *ddltailtest.Process
@@ -36,8 +36,8 @@ func (d demo) listen(ctx context.Context, uri string) (listening, error) {
 
 func (l listening) close() error { return errors.Join(stop(l.process), l.backend.close()) }
 
-// all waits until the backend has had these too, and says when it had each. Only those
-// of one collection come in their order.
+// all waits until the backend has received these notifications, and returns when it received each.
+// Only notifications of the same collection arrive in order.
 func (l listening) all(ctx context.Context, want []string) (map[string]time.Time, error) {
 	got := map[string]time.Time{}
 	for range want {
@@ -53,7 +53,7 @@ func (l listening) all(ctx context.Context, want []string) (map[string]time.Time
 	return got, nil
 }
 
-// gotAll waits until the backend has had n more, of any kind.
+// gotAll waits until the backend has received n more notifications of any kind.
 func (d demo) gotAll(ctx context.Context, l listening, n int) error {
 	for i := range n {
 		if _, err := l.next(ctx); err != nil {

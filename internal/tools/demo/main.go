@@ -1,6 +1,6 @@
-// Command demo shows ddltail at work: a replica set of three members on loopback,
-// `ddltail run` beside it, and a tour of schema changes by an ordinary client, each of
-// which `ddltail listen` hands to a small backend.
+// Command demo demonstrates ddltail: a replica set of three members on loopback, `ddltail run`, and
+// a tour of schema changes by an ordinary client, each of which `ddltail listen` delivers to a small
+// backend.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// database holds the changes and the notifications alike, as it often is.
+// database holds both the changes and the notifications, as is common.
 const database = "banking_db"
 
 // startLimit is how long the replica set and ddltail may take to be ready.
@@ -89,7 +89,7 @@ func (d demo) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// stop ends ddltail as an operator would.
+// stop stops ddltail as an operator would.
 func stop(tail *ddltailtest.Process) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -100,9 +100,9 @@ func stop(tail *ddltailtest.Process) error {
 // stay keeps everything running until a signal.
 func (d demo) stay(ctx context.Context, uri string, tail *ddltailtest.Process, l listening) {
 	d.say("")
-	d.say("All of it stays up until Ctrl-C.")
+	d.say("Everything runs until Ctrl-C.")
 	d.say("  connection string  %s", uri)
-	d.say("  metrics            %s/metrics, of listen %s/metrics", tail.URL(), l.process.URL())
+	d.say("  metrics            run %s/metrics, listen %s/metrics", tail.URL(), l.process.URL())
 	d.say("  try                mongosh '%s' --eval 'db.accounts.createIndex({owner: 1}); sleep(500); "+
 		"db.schema_notifications.find({operation: {$exists: true}}).sort({_id: -1}).limit(1)'", uri)
 	d.print(ctx, l.backend)

@@ -8,20 +8,20 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// stage is one step of the tour: what a user would type, how it is done, and the
-// notifications it must bring.
+// stage is one step of the tour: the command as a user types it, the function that runs it, and the
+// expected notifications.
 type stage struct {
 	typed string
 	do    func(context.Context) error
 	want  []string
-	// since is the wire version of the first server that can do it.
+	// since is the wire version of the first server that supports it.
 	since int32
 }
 
-// wireTimeSeries is 5.0's.
+// wireTimeSeries is the wire version of 5.0.
 const wireTimeSeries = 13
 
-// plain are the changes that everybody knows.
+// plain returns common changes.
 func plain(db *mongo.Database) []stage {
 	return []stage{
 		{
@@ -31,7 +31,7 @@ func plain(db *mongo.Database) []stage {
 			0,
 		},
 		{
-			`db.transactions.insertMany([{amount: 12.5, account: "A-1"}, {amount: 80, account: "A-1"}])   // makes the collection`,
+			`db.transactions.insertMany([{amount: 12.5, account: "A-1"}, {amount: 80, account: "A-1"}])   // creates the collection`,
 			func(ctx context.Context) error {
 				_, err := db.Collection("transactions").InsertMany(ctx, []any{
 					bson.D{{Key: "amount", Value: 12.5}, {Key: "account", Value: "A-1"}},
@@ -63,8 +63,8 @@ func plain(db *mongo.Database) []stage {
 	}
 }
 
-// disguised are changes that the oplog shows as something else: documents in
-// system.views, temporary collections, transactions.
+// disguised returns changes that have another form in the oplog: documents in system.views, temporary
+// collections, transactions.
 func disguised(db *mongo.Database) []stage {
 	out := func(to string) bson.D {
 		return bson.D{{Key: "aggregate", Value: "transactions"}, {Key: "pipeline", Value: bson.A{bson.D{{Key: "$out", Value: to}}}}, {Key: "cursor", Value: bson.D{}}}
@@ -146,13 +146,13 @@ func run(db *mongo.Database, cmd bson.D) func(context.Context) error {
 	return func(ctx context.Context) error { return db.RunCommand(ctx, cmd).Err() }
 }
 
-// fails is run for what the server must refuse.
+// fails is run for a command that the server must refuse.
 func fails(db *mongo.Database, cmd bson.D) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var refused mongo.ServerError
 		err := db.RunCommand(ctx, cmd).Err()
 		if err == nil {
-			return errors.New("the server did what it ought to refuse")
+			return errors.New("the server accepted a command that it should refuse")
 		}
 		if errors.As(err, &refused) {
 			return nil

@@ -18,8 +18,8 @@ func (d demo) tour(ctx context.Context, db *mongo.Database, l listening) error {
 	}
 	defer w.close()
 	d.say("\nAn ordinary client changes the schema of %s; no manual notifications are needed.\n"+
-		"Before each notification: milliseconds from the client's acknowledgement to the document being\n"+
-		"readable, and to the backend having got it from ddltail listen.\n", database)
+		"Before each notification: milliseconds from the client's acknowledgement until the document is\n"+
+		"readable, and until the backend has received it from ddltail listen.\n", database)
 	server, err := wireVersion(ctx, db)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func wireVersion(ctx context.Context, db *mongo.Database) (int32, error) {
 		Newest int32 `bson:"maxWireVersion"`
 	}
 	if err := db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
-		return 0, fmt.Errorf("ask the server for its version: %w", err)
+		return 0, fmt.Errorf("read the server's version: %w", err)
 	}
 	return hello.Newest, nil
 }
@@ -76,7 +76,7 @@ func (d demo) show(ctx context.Context, w *watcher, l listening, s stage) error 
 	return nil
 }
 
-// clipped shortens what would not fit a terminal's line.
+// clipped truncates a statement to the width of a terminal.
 func clipped(statement string) string {
 	const most = 96
 	if letters := []rune(statement); len(letters) > most {
@@ -85,10 +85,10 @@ func clipped(statement string) string {
 	return statement
 }
 
-// measured is how many changes figures makes.
+// measured is the number of changes that figures makes.
 const measured = 100
 
-// figures measures more changes than a person wants to see.
+// figures measures further changes without printing each.
 func (d demo) figures(ctx context.Context, w *watcher, db *mongo.Database) error {
 	took := make([]float64, 0, measured)
 	for i := range measured {

@@ -9,10 +9,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// patience is how long a notification may take before the demo has failed.
+// patience is how long the demo waits for a notification.
 const patience = 15 * time.Second
 
-// notification is what a consumer reads, by a consumer's own definition.
+// notification has the fields that a consumer reads.
 type notification struct {
 	Operation  string `bson:"operation"`
 	Collection string `bson:"collection"`
@@ -31,8 +31,8 @@ func (n notification) summary() string {
 	return s
 }
 
-// watcher is a consumer of the queue, as there are many: it follows it by a change
-// stream, which shows a document when a majority has it.
+// watcher is a typical consumer of the queue. It uses a change stream, which returns a document when
+// it is majority-committed.
 type watcher struct {
 	stream *mongo.ChangeStream
 }
@@ -66,6 +66,6 @@ func (w *watcher) next(ctx context.Context) (notification, error) {
 func (w *watcher) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	// The tour is over; the server forgets the stream by itself.
+	// The tour is over; the server closes the stream later.
 	_ = w.stream.Close(ctx)
 }

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command screens writes into docs/history.md what a person sees of `ddltail history` and
-// `ddltail status` in a terminal of 100 columns: it starts a replica set and ddltail,
-// makes changes by an ordinary client, and runs the commands.
+// Command screens writes the output of `ddltail history` and `ddltail status` in a terminal of 100
+// columns into docs/history.md: it starts a replica set and ddltail, makes changes with an ordinary
+// client, and runs the commands.
 package main
 
 import (
@@ -31,7 +31,7 @@ const (
 	columns = 100
 	begin   = "<!-- screens: written by make screens -->\n"
 	end     = "<!-- end of screens -->"
-	// limit bounds the whole of it.
+	// limit bounds the whole run.
 	limit = 3 * time.Minute
 )
 
@@ -81,7 +81,7 @@ func run(ctx context.Context, binary, page string) (err error) {
 	return replace(page, text)
 }
 
-// marks are what the commands ask for.
+// marks are the times and IDs that the commands use.
 type marks struct {
 	before, after time.Time
 	modified      string
@@ -169,7 +169,7 @@ func replace(page, text string) error {
 	head, rest, hasBegin := strings.Cut(string(old), begin)
 	_, tail, hasEnd := strings.Cut(rest, end)
 	if !hasBegin || !hasEnd {
-		return fmt.Errorf("%s has no place for the screens", page)
+		return fmt.Errorf("%s has no markers for the screens", page)
 	}
 	return os.WriteFile(page, []byte(head+begin+text+end+tail), 0o644)
 }

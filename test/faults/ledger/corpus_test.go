@@ -1,4 +1,4 @@
-package ledger
+package ledger_test
 
 import (
 	"bytes"
@@ -9,6 +9,9 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"golang.org/x/tools/txtar"
+
+	"github.com/ddltail/ddltail/test/faults/ledger"
+	"github.com/ddltail/ddltail/test/faults/verdict"
 )
 
 // corpus holds entries as a server wrote them, each case with the documents that ddltail makes of it.
@@ -28,7 +31,7 @@ func beyond() map[string]string {
 type corpusCase struct {
 	name      string
 	entries   []bson.Raw
-	documents []Document
+	documents []bson.Raw
 }
 
 // TestCorpus reads the same entries as ddltail's own tests: two readers that were written apart must agree on what happened.
@@ -42,33 +45,39 @@ func TestCorpus(t *testing.T) {
 		cases = append(cases, readCase(t, path))
 	}
 	// They were made one after the other on one server.
-	slices.SortFunc(cases, func(a, b corpusCase) int { return placeOf(a).TS.Compare(placeOf(b).TS) })
-	d := newDecoder("banking_db")
+	slices.SortFunc(cases, func(a, b corpusCase) int { return placeOf(a).Compare(placeOf(b)) })
+	decoder := ledger.NewDecoder("banking_db")
 	changes := 0
 	for _, c := range cases {
 		if _, never := beyond()[c.name]; never {
 			continue
 		}
-		d.changes = nil
+		run := ledger.Run{Header: ledger.Header{Source: "rs0", UpTo: bson.Timestamp{T: 1 << 31}, Sinks: []ledger.Sink{{Name: "documents"}}}}
 		for _, raw := range c.entries {
-			if err := d.take(raw); err != nil {
+			made, err := decoder.Decode(raw)
+			if err != nil {
 				t.Fatalf("%s: %v: %s", c.name, err, raw)
 			}
+			run.Changes = append(run.Changes, made...)
 		}
-		changes += len(d.changes)
-		if counts := Compare(d.changes, c.documents, "rs0"); !counts.Sound() {
-			t.Errorf("%s: %s\n%s", c.name, counts, counts.Explain())
+		for _, d := range c.documents {
+			id, _ := d.Lookup("_id").StringValueOK()
+			run.Writes = append(run.Writes, ledger.Write{Sink: "documents", Action: ledger.Insert, ID: id, Document: d})
+		}
+		changes += len(run.Changes)
+		if v := verdict.Judge(run); !v.Sound() {
+			t.Errorf("%s: %s", c.name, v)
 		}
 	}
 	t.Logf("%d changes in %d cases", changes, len(cases)-len(beyond()))
 }
 
-func placeOf(c corpusCase) OpTime {
-	var e entry
-	if len(c.entries) == 0 || bson.Unmarshal(c.entries[0], &e) != nil {
-		return OpTime{}
+func placeOf(c corpusCase) bson.Timestamp {
+	if len(c.entries) == 0 {
+		return bson.Timestamp{}
 	}
-	return e.OpTime
+	t, i, _ := c.entries[0].Lookup("ts").TimestampOK()
+	return bson.Timestamp{T: t, I: i}
 }
 
 func readCase(t *testing.T, path string) corpusCase {
@@ -77,15 +86,10 @@ func readCase(t *testing.T, path string) corpusCase {
 		t.Fatal(err)
 	}
 	name := strings.TrimSuffix(filepath.Base(path), ".txtar")
-	c := corpusCase{name: name, entries: parse(t, path, section(text, "entries"), "}\n")}
-	for _, raw := range parse(t, path, section(text, "documents"), "\n}\n") {
-		d, err := decodeDocument(raw)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		c.documents = append(c.documents, d)
+	return corpusCase{
+		name: name, entries: parse(t, path, section(text, "entries"), "}\n"),
+		documents: parse(t, path, section(text, "documents"), "\n}\n"),
 	}
-	return c
 }
 
 // section is what stands below a line with its name; nothing where there is none.

@@ -10,9 +10,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// effects says what the user sees of one operation: a time series under its own name, nothing of collections that the server made
-// for itself and of ddltail's own.
-func (d *decoder) effects(op operation) ([]Effect, error) {
+// effects returns what the user sees of one operation: a time series under its own name, nothing of collections that the server made
+// for itself.
+func (d *Decoder) effects(op operation) ([]Effect, error) {
 	db, coll, _ := strings.Cut(op.NS, ".")
 	if db == "admin" || db == "config" || db == "local" {
 		return nil, nil
@@ -40,7 +40,8 @@ func (d *decoder) effects(op operation) ([]Effect, error) {
 			d.temporary[ns] = true
 		}
 	}
-	if d.own[ns] || d.temporary[ns] || target == "system.views" {
+	// Of ddltail's own collections a drop is the one change that is reported.
+	if d.own[ns] && name != "drop" || d.temporary[ns] || target == "system.views" {
 		return nil, nil
 	}
 	return collectionEffects(name, ns, op.O)
@@ -95,7 +96,7 @@ func indexes(operation, ns string, o bson.Raw) ([]Effect, error) {
 
 // rename tells renames that users asked for from those that end a $out and a convertToCapped. One over an existing collection
 // holds that one's UUID, and is the only trace of its end.
-func (d *decoder) rename(o bson.Raw) []Effect {
+func (d *Decoder) rename(o bson.Raw) []Effect {
 	from, to := o.Lookup("renameCollection").StringValue(), o.Lookup("to").StringValue()
 	_, _, replaces := o.Lookup("dropTarget").BinaryOK()
 	switch {
@@ -113,7 +114,7 @@ func (d *decoder) rename(o bson.Raw) []Effect {
 }
 
 // view is a write to system.views: views are documents there, and so are time series, which count as the collections they look like.
-func (d *decoder) view(db string, op operation) []Effect {
+func (d *Decoder) view(db string, op operation) []Effect {
 	ns, _ := op.O.Lookup("_id").StringValueOK()
 	if on, _ := op.O.Lookup("viewOn").StringValueOK(); strings.HasPrefix(on, "system.buckets.") {
 		return nil
@@ -136,7 +137,7 @@ func (d *decoder) view(db string, op operation) []Effect {
 }
 
 // dropViews is a drop of system.views, which takes all views along.
-func (d *decoder) dropViews(db string) []Effect {
+func (d *Decoder) dropViews(db string) []Effect {
 	var effects []Effect
 	for _, ns := range slices.Sorted(maps.Keys(d.views[db])) {
 		effects = append(effects, Effect{Operation: "DROP_VIEW", NS: ns})

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -11,16 +12,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 )
 
-// Oplog reads what happened on a replica set. It remembers which views there are: one entry can drop them all, and names none.
+// Oplog reads what happened on a replica set. It remembers which views exist: one entry can drop them all, and names none.
 type Oplog struct {
 	client  *mongo.Client
-	decoder decoder
+	decoder *Decoder
 }
 
-// NewOplog creates one for a set that has no views so far. Database is the one that holds ddltail's own four collections, which do not
-// count.
+// NewOplog returns the reader of a set that has no views so far. Database is the one that holds ddltail's own collections, which do
+// not count.
 func NewOplog(client *mongo.Client, database string) *Oplog {
-	return &Oplog{client: client, decoder: newDecoder(database)}
+	return &Oplog{client: client, decoder: NewDecoder(database)}
 }
 
 // Read reads what happened behind one moment and up to another, in the order in which it took effect, from the primary and
@@ -39,16 +40,18 @@ func (o *Oplog) Read(ctx context.Context, after, upTo bson.Timestamp) ([]Change,
 		return nil, fmt.Errorf("read the oplog: %w", err)
 	}
 	defer cursor.Close(ctx)
-	o.decoder.changes = nil
+	var changes []Change
 	for cursor.Next(ctx) {
-		if err := o.decoder.take(cursor.Current); err != nil {
+		made, err := o.decoder.Decode(cursor.Current)
+		if err != nil {
 			return nil, fmt.Errorf("decode %.500s: %w", cursor.Current, err)
 		}
+		changes = append(changes, made...)
 	}
 	if err := cursor.Err(); err != nil {
 		return nil, fmt.Errorf("read the oplog: %w", err)
 	}
-	return o.decoder.changes, nil
+	return changes, nil
 }
 
 // operation is what an entry, or one element of an applyOps, does.
@@ -62,6 +65,7 @@ type operation struct {
 type entry struct {
 	Operation operation `bson:",inline"`
 	OpTime    OpTime    `bson:",inline"`
+	Wall      time.Time `bson:"wall"`
 	Session   bson.Raw  `bson:"lsid"`
 	Number    int64     `bson:"txnNumber"`
 }
@@ -69,34 +73,34 @@ type entry struct {
 // transaction names the transaction that an entry belongs to.
 func (e entry) transaction() string { return fmt.Sprintf("%s %d", e.Session, e.Number) }
 
-// decoder goes through an oplog from a moment at which nothing was open.
-type decoder struct {
+// Decoder reads the changes from an oplog's entries, from a moment at which no transaction was open.
+type Decoder struct {
 	own map[string]bool
 	// temporary are collections that the server made for itself.
 	temporary map[string]bool
 	// views are those of each database: one entry can drop them all.
 	views map[string]map[string]bool
 	// open are the operations of transactions that have not committed so far.
-	open    map[string][]operation
-	changes []Change
+	open map[string][]operation
 }
 
-func newDecoder(database string) decoder {
-	d := decoder{own: map[string]bool{}, temporary: map[string]bool{}, views: map[string]map[string]bool{}, open: map[string][]operation{}}
+// NewDecoder returns a decoder. Database is the one that holds ddltail's own collections.
+func NewDecoder(database string) *Decoder {
+	d := &Decoder{own: map[string]bool{}, temporary: map[string]bool{}, views: map[string]map[string]bool{}, open: map[string][]operation{}}
 	for _, name := range []string{"notifications", "history", "catalog", "checkpoints"} {
 		d.own[database+".schema_"+name] = true
 	}
 	return d
 }
 
-// take adds what one entry did.
+// Decode returns what took effect with one entry, the next one of the oplog.
 //
 // A transaction is a chain of applyOps: all but the last have partialTxn. A prepared one ends in a commitTransaction or an
 // abortTransaction instead. It takes effect, as a whole, at its last entry.
-func (d *decoder) take(raw bson.Raw) error {
+func (d *Decoder) Decode(raw bson.Raw) ([]Change, error) {
 	var e entry
 	if err := bson.Unmarshal(raw, &e); err != nil {
-		return err
+		return nil, err
 	}
 	switch command(e.Operation.O) {
 	case "applyOps":
@@ -106,41 +110,41 @@ func (d *decoder) take(raw bson.Raw) error {
 			Prepare  bool        `bson:"prepare"`
 		}
 		if err := bson.Unmarshal(e.Operation.O, &o); err != nil {
-			return err
+			return nil, err
 		}
 		d.open[e.transaction()] = append(d.open[e.transaction()], o.ApplyOps...)
 		if o.Partial || o.Prepare {
-			return nil
+			return nil, nil
 		}
 		return d.commit(e)
 	case "commitTransaction":
 		return d.commit(e)
 	case "abortTransaction":
 		delete(d.open, e.transaction())
-		return nil
+		return nil, nil
 	}
-	return d.tookEffect(e.OpTime, e.Operation)
+	return d.changes(e, e.Operation)
 }
 
-func (d *decoder) commit(e entry) error {
+func (d *Decoder) commit(e entry) ([]Change, error) {
 	operations := d.open[e.transaction()]
 	delete(d.open, e.transaction())
-	return d.tookEffect(e.OpTime, operations...)
+	return d.changes(e, operations...)
 }
 
-func (d *decoder) tookEffect(at OpTime, operations ...operation) error {
-	n := 0
+// changes returns the effects of operations that took effect with an entry.
+func (d *Decoder) changes(e entry, operations ...operation) ([]Change, error) {
+	var changes []Change
 	for _, op := range operations {
 		effects, err := d.effects(op)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, effect := range effects {
-			d.changes = append(d.changes, Change{Effect: effect, OpTime: at, N: n})
-			n++
+			changes = append(changes, Change{Effect: effect, OpTime: e.OpTime, At: e.Wall, N: len(changes)})
 		}
 	}
-	return nil
+	return changes, nil
 }
 
 // command is the name of a command entry's command.

@@ -1,10 +1,8 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -13,20 +11,19 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 )
 
-// Document is one notification of the queue or of the history.
+// Document is one notification.
 type Document struct {
-	ID        string
-	Effect    Effect
-	OpTime    OpTime
-	Source    string
-	Processed bool
-	Raw       bson.Raw
+	ID     string
+	Effect Effect
+	OpTime OpTime
+	Source string
+	Raw    bson.Raw
 }
 
-// FromOplog reports whether the document tells an oplog entry, and not a gap or what a comparison inferred.
+// FromOplog reports whether the document reports an oplog entry, and not a gap or what a comparison inferred.
 func (d Document) FromOplog() bool { return d.Source == "oplog" }
 
-// ReadPublished reads all notifications of a collection in the order in which they were written.
+// ReadPublished reads all notifications that a collection holds.
 func ReadPublished(ctx context.Context, coll *mongo.Collection) ([]Document, error) {
 	coll = coll.Clone(options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
 	cursor, err := coll.Find(ctx, bson.D{{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}},
@@ -38,51 +35,31 @@ func ReadPublished(ctx context.Context, coll *mongo.Collection) ([]Document, err
 	if err := cursor.All(ctx, &raws); err != nil {
 		return nil, fmt.Errorf("read %s: %w", coll.Name(), err)
 	}
-	told := make([]Document, len(raws))
+	published := make([]Document, len(raws))
 	for i, raw := range raws {
-		if told[i], err = decodeDocument(raw); err != nil {
+		if published[i], err = Decode(raw); err != nil {
 			return nil, fmt.Errorf("decode %.500s: %w", raw, err)
 		}
 	}
-	order, err := writes(ctx, coll)
-	slices.SortStableFunc(told, func(a, b Document) int { return cmp.Compare(order[a.ID], order[b.ID]) })
-	return told, err
+	return published, nil
 }
 
-// writes says in which order documents came into a collection. On a replica set that is in the oplog: a secondary applies writes of
-// one batch in any order, and may be the primary later. A server without one keeps them as they came, and all are equal here.
-func writes(ctx context.Context, coll *mongo.Collection) (map[string]int, error) {
-	oplog := coll.Database().Client().Database("local").Collection("oplog.rs",
-		options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
-	cursor, err := oplog.Find(ctx, bson.D{{Key: "op", Value: "i"}, {Key: "ns", Value: coll.Database().Name() + "." + coll.Name()}},
-		options.Find().SetSort(bson.D{{Key: "$natural", Value: 1}}).SetProjection(bson.D{{Key: "o._id", Value: 1}}))
-	if err != nil {
-		return nil, fmt.Errorf("read the writes to %s: %w", coll.Name(), err)
-	}
-	defer cursor.Close(ctx)
-	order := map[string]int{}
-	for n := 1; cursor.Next(ctx); n++ {
-		id, _ := cursor.Current.Lookup("o", "_id").StringValueOK()
-		order[id] = n
-	}
-	return order, cursor.Err()
-}
-
-func decodeDocument(raw bson.Raw) (Document, error) {
+// Decode decodes a notification.
+func Decode(raw bson.Raw) (Document, error) {
 	var d struct {
-		ID        string `bson:"_id"`
+		ID        any    `bson:"_id"` // of one written by hand an ObjectId
 		Operation string `bson:"operation"`
 		NS        string `bson:"ns"`
 		Index     string `bson:"index_name"`
 		To        any    `bson:"to"` // of a gap a document
 		OpTime    OpTime `bson:"optime"`
 		Source    string `bson:"source"`
-		Processed bool   `bson:"processed"`
 	}
 	err := bson.Unmarshal(raw, &d)
+	id, _ := d.ID.(string)
 	to, _ := d.To.(string)
 	return Document{
-		ID: d.ID, OpTime: d.OpTime, Source: d.Source, Processed: d.Processed, Raw: raw,
+		ID: id, OpTime: d.OpTime, Source: d.Source, Raw: raw,
 		Effect: Effect{Operation: d.Operation, NS: d.NS, Index: d.Index, To: to},
 	}, err
 }

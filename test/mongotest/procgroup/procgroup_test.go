@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 // child starts a group with a running process and a paused one that only SIGKILL can end, prints the folder and their pids, and
-// ends as it is told to.
+// ends as requested.
 func child(end string) {
 	if end == busyChild {
 		busy()

@@ -1,0 +1,96 @@
+// Package alerts triggers alerts: a real Prometheus scrapes real ddltails with the rules of deploy/replicaset, and what the
+// rules watch for is caused.
+//
+// make alerts is the long form: every alert, with the times of the rules shortened by one factor. Part of make test is that every
+// query of the dashboard returns series from that Prometheus, and that it can evaluate every rule.
+package alerts
+
+import (
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
+)
+
+const (
+	root   = "../.."
+	deploy = root + "/deploy/replicaset"
+)
+
+var (
+	factor = flag.Int("factor", 0, "bring each alert about once, with the times of the rules divided by it; 0 does not")
+	binary string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(ddltailtest.WithBinary(&binary, m.Run))
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	ok(t, err)
+	return string(text)
+}
+
+// eventually waits until what is asked for holds.
+func eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !holds(); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s: %s", limit, what)
+		}
+	}
+}
+
+// script runs one of scripts/ for the last line of its output, and skips the test where it cannot fetch.
+func script(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	found, err := exec.CommandContext(ctx, filepath.Join(root, "scripts", name), args...).Output()
+	if err != nil {
+		t.Skipf("no %s: %v", name, err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(found)), "\n")
+	return lines[len(lines)-1]
+}
+
+// launch runs ddltail until the end of the test.
+func launch(t *testing.T, args []string, variables ...string) *ddltailtest.Process {
+	t.Helper()
+	p, err := ddltailtest.Start(binary, args, variables...)
+	ok(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("ddltail %s:\n%s", strings.Join(args, " "), p.Stderr())
+		}
+		ok(t, p.Close())
+	})
+	eventually(t, time.Minute, "the address of ddltail "+strings.Join(args, " "), func() bool { return p.URL() != "" })
+	return p
+}
+
+// start launches ddltail and waits until it is ready.
+func start(t *testing.T, args []string, variables ...string) *ddltailtest.Process {
+	t.Helper()
+	p := launch(t, args, variables...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	ok(t, p.WaitReady(ctx))
+	return p
+}
