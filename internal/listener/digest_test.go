@@ -12,9 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/event"
 
-	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/delivery"
-	"github.com/ddltail/ddltail/internal/store"
 )
 
 // TestDigestGathers sends records again as one message if their claims or backoffs end at
@@ -118,18 +116,12 @@ func (f calling) Deliver(_ context.Context, all []Notification) delivery.Outcome
 // next one marks all of them with one transaction again.
 func TestDigestMarkedTogether(t *testing.T) {
 	s := newScene(t, set.URI())
-	uri, err := config.ParseURI(set.URI())
-	s.must(err)
 	var commits atomic.Int64
-	client, err := store.Connect(uri.Options().SetAppName("marked together").SetMonitor(&event.CommandMonitor{
-		Succeeded: func(_ context.Context, e *event.CommandSucceededEvent) {
-			if e.CommandName == "commitTransaction" {
-				commits.Add(1)
-			}
-		},
-	}))
-	s.must(err)
-	defer func() { s.must(client.Disconnect(context.WithoutCancel(t.Context()))) }()
+	own := s.monitored("marked together", func(e *event.CommandSucceededEvent) {
+		if e.CommandName == "commitTransaction" {
+			commits.Add(1)
+		}
+	})
 	admin := s.db.Client().Database("admin")
 	var once sync.Once
 	messages := 0
@@ -142,10 +134,6 @@ func TestDigestMarkedTogether(t *testing.T) {
 			}).Err())
 		})
 	})
-	own := s
-	if own.db, err = store.Database(t.Context(), client, s.db.Name()); err != nil {
-		t.Fatal(err)
-	}
 	_, stop := own.listenTo(Receiver{Name: "chat", Target: target, Digest: 300 * time.Millisecond})
 	s.eventually("it is registered", func() bool { return s.count(bson.M{"_id": "init", "receivers.chat": bson.M{"$type": "date"}}) == 1 })
 	var docs []bson.M
