@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,34 +62,18 @@ func (q driftQuery) connect(ctx context.Context, notes io.Writer) (*driftHistory
 		return err
 	})
 	if h.reason == nil {
-		h.source, h.reason = h.soleSource(ctx)
+		session := historySession{reader: history.NewReader(h.db), database: h.db.Name(), source: h.source}
+		h.source, h.reason = session.soleSource(ctx)
 	}
 	if h.reason != nil {
 		h.db = nil
 	}
+	// The history is optional, but a source that was named has to exist.
+	if mistake := new(config.Error); q.source != "" && errors.As(h.reason, &mistake) {
+		h.close()
+		return nil, h.reason
+	}
 	return h, ctx.Err()
-}
-
-// soleSource returns the source given by --source, or the only one.
-func (h *driftHistory) soleSource(ctx context.Context) (string, error) {
-	known, err := history.NewReader(h.db).Sources(ctx)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case h.source != "":
-		for _, s := range known {
-			if s == h.source {
-				return s, nil
-			}
-		}
-		return "", &config.Error{Reason: "--source " + h.source, Remedy: "the history has " + strings.Join(known, ", ")}
-	case len(known) == 1:
-		return known[0], nil
-	case len(known) == 0:
-		return "", fmt.Errorf("the database %s has no history", h.db.Name())
-	}
-	return "", &config.Error{Reason: "--source", Remedy: "the history has " + strings.Join(known, ", ") + ": select that of the live set"}
 }
 
 // reader returns the history, or the reason why it cannot be read.
@@ -148,6 +133,16 @@ func (h *driftHistory) asOf(ctx context.Context, text string) (schema.Definition
 	if source == "" {
 		source = h.source
 	}
+	known, err := reader.Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(known, source) {
+		return nil, &config.Error{
+			Reason: fmt.Sprintf("the database %s has no history of the source %q", h.db.Name(), source),
+			Remedy: fmt.Sprintf("let history:SOURCE name one of %q", known),
+		}
+	}
 	when := time.Now()
 	if at != "" {
 		if when, err = parseTime("history:", at, time.Now()); err != nil {
@@ -157,9 +152,10 @@ func (h *driftHistory) asOf(ctx context.Context, text string) (schema.Definition
 	return h.schema(ctx, reader, history.AsOf{Source: source, At: when})
 }
 
-// schema reads the schema at a time from the history, and writes notes on what is uncertain.
+// schema reads the schema at a time from the history, and writes notes on what is uncertain. Where it is not completely known, nothing
+// is compared: what is missing there may have existed.
 func (h *driftHistory) schema(ctx context.Context, reader history.Reader, at history.AsOf) (schema.Definitions, error) {
-	all, notes, err := reader.Schema(ctx, at)
+	all, notes, err := reader.CompleteSchema(ctx, at)
 	historySession{notes: h.notes}.note(notes)
 	return all, err
 }

@@ -98,6 +98,31 @@ func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Definitions, []strin
 	return s, notes, err
 }
 
+// CompleteSchema is like [Reader.Schema], but returns an error if the schema at that time is not completely known.
+func (r Reader) CompleteSchema(ctx context.Context, a AsOf) (schema.Definitions, []string, error) {
+	b, err := r.bounds(ctx, a.Source)
+	if err != nil {
+		return nil, nil, err
+	}
+	if reason := b.incomplete(a.At); reason != "" {
+		return nil, nil, fmt.Errorf("the schema of %s at %s is not known: %s", a.Source, stamp(a.At), reason)
+	}
+	return r.Schema(ctx, a)
+}
+
+// incomplete returns why the schema at a time is not completely known; empty if it is.
+func (b bounds) incomplete(at time.Time) string {
+	switch {
+	case b.baseline.IsZero():
+		return "the catalog has not been listed completely; wait for the snapshot of ddltail run"
+	case at.Before(b.baseline):
+		return fmt.Sprintf("the catalog was first listed at %s; choose that time or a later one", stamp(b.baseline))
+	case at.Before(b.horizon):
+		return fmt.Sprintf("history before %s has been removed because of its age; choose that time or a later one", stamp(b.horizon))
+	}
+	return ""
+}
+
 // notes returns the limits of the result for a time.
 func (b bounds) notes(a AsOf, inf inference) []string {
 	var notes []string

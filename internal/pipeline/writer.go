@@ -29,12 +29,6 @@ type writer struct {
 	log         *zap.Logger
 }
 
-// leader is a sink whose documents need not be durable when the next sink is written, if that
-// one's acknowledgement covers both.
-type leader interface {
-	WriteLeading(ctx context.Context, docs []notification.Document, next sink.Sink) error
-}
-
 // pending returns those of the documents that are still to be written: another process may
 // have written them, and what it wrote may have been removed since.
 type pending func(ctx context.Context, docs []notification.Document) ([]notification.Document, error)
@@ -42,33 +36,20 @@ type pending func(ctx context.Context, docs []notification.Document) ([]notifica
 // write writes the documents that pass each route's filter to its sink, one sink after the
 // other. It calls still before each attempt, and returns its error.
 func (w writer) write(ctx context.Context, docs []notification.Document, still pending) error {
-	passed := make([][]notification.Document, len(w.routes)+1)
-	for i, route := range w.routes {
-		passed[i] = route.pass(docs)
-	}
-	for i, route := range w.routes {
-		if len(passed[i]) == 0 {
-			continue
-		}
-		put := route.Sink.Write
-		if first, ok := route.Sink.(leader); ok && len(passed[i+1]) > 0 {
-			put = func(ctx context.Context, docs []notification.Document) error {
-				return first.WriteLeading(ctx, docs, w.routes[i+1].Sink)
+	for _, route := range w.routes {
+		if passed := route.pass(docs); len(passed) > 0 {
+			if err := w.writeTo(ctx, route.Sink, passed, still); err != nil {
+				return err
 			}
-		}
-		if err := w.writeTo(ctx, route.Sink.Name(), passed[i], put, still); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
 // writeTo retries until one sink has the documents that are still to be written.
-func (w writer) writeTo(
-	ctx context.Context, name string, docs []notification.Document, put func(context.Context, []notification.Document) error, still pending,
-) error {
+func (w writer) writeTo(ctx context.Context, to sink.Sink, docs []notification.Document, still pending) error {
 	var final error
-	err := w.retryUntilDone(ctx, name, func(attempt context.Context) error {
+	err := w.retryUntilDone(ctx, to.Name(), func(attempt context.Context) error {
 		left, err := still(attempt, docs)
 		switch {
 		case err != nil && attempt.Err() != nil:
@@ -79,7 +60,7 @@ func (w writer) writeTo(
 		case len(left) == 0:
 			return nil
 		}
-		return put(attempt, left)
+		return to.Write(attempt, left)
 	})
 	return cmp.Or(err, final)
 }

@@ -1,6 +1,7 @@
 package actor_test
 
 import (
+	"context"
 	"crypto/x509/pkix"
 	"net/url"
 	"os"
@@ -121,7 +122,7 @@ func TestAnotherUser(t *testing.T) {
 	w.create(client, "early", "x") // the connection is older than the detector
 	w.run("audit", "DDLTAIL_ACTOR=getlog")
 	w.create(client, "before", "x")
-	w.authenticate(client, "hal")
+	w.must(authenticate(t.Context(), client, "hal"))
 	w.create(client, "after", "x")
 	for db, user := range map[string]string{"before": "gus@admin", "after": "hal@admin"} {
 		if got := w.actorOf("audit", db+".x"); got.User != user {
@@ -131,10 +132,11 @@ func TestAnotherUser(t *testing.T) {
 }
 
 // authenticate runs the conversation of SCRAM-SHA-256 on the client's one connection.
-func (w world) authenticate(client *mongo.Client, user string) {
-	w.Helper()
+func authenticate(ctx context.Context, client *mongo.Client, user string) error {
 	credentials, err := scram.SHA256.NewClient(user, "x", "")
-	w.must(err)
+	if err != nil {
+		return err
+	}
 	conversation := credentials.NewConversation()
 	var reply struct {
 		ID      int32  `bson:"conversationId"`
@@ -144,13 +146,18 @@ func (w world) authenticate(client *mongo.Client, user string) {
 	for step := 0; !reply.Done; step++ {
 		payload := ""
 		if !conversation.Done() {
-			payload, err = conversation.Step(string(reply.Payload))
-			w.must(err)
+			if payload, err = conversation.Step(string(reply.Payload)); err != nil {
+				return err
+			}
 		}
 		command := bson.D{{Key: "saslContinue", Value: 1}, {Key: "conversationId", Value: reply.ID}}
 		if step == 0 {
 			command = bson.D{{Key: "saslStart", Value: 1}, {Key: "mechanism", Value: "SCRAM-SHA-256"}}
 		}
-		w.must(client.Database("admin").RunCommand(w.Context(), append(command, bson.E{Key: "payload", Value: []byte(payload)})).Decode(&reply))
+		command = append(command, bson.E{Key: "payload", Value: []byte(payload)})
+		if err := client.Database("admin").RunCommand(ctx, command).Decode(&reply); err != nil {
+			return err
+		}
 	}
+	return nil
 }

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
@@ -53,20 +57,23 @@ func (d *detectors) kill(database string, i int) {
 	d.running[i] = p
 }
 
-// TestFaults has eight people make changes while detectors are killed, the primary steps down or is killed, and logs are rotated.
+// TestFaults has eight people make changes over pools that are older than the detectors while these are killed, the primary steps down
+// or is killed, and logs are rotated. With 20 rounds these are 10,000 changes, 20 kills of detectors, 10 rotations, 5 step-downs and 3
+// kills of the primary.
 func TestFaults(t *testing.T) {
 	if *rounds == 0 {
 		t.Skip("only with -rounds")
 	}
-	w := newWorld(t, mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second})
+	w := newWorld(t, mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second, LogFile: true})
 	const database = "audit"
+	done := make(chan struct{})
+	var load sync.WaitGroup
+	load.Go(func() { w.load(500**rounds, 100, done) })
+	load.Go(func() { w.switchUsers(done) })
 	d := w.detectors(database)
-	stop := make(chan struct{})
-	var faults sync.WaitGroup
-	faults.Go(func() { d.faults(database, stop) })
-	w.load(500**rounds, 100)
-	close(stop)
-	faults.Wait()
+	d.faults(database)
+	close(done)
+	load.Wait()
 	w.must(w.set.WaitReady(t.Context()))
 	w.settled(d.running[0], database)
 	if share := w.judge(database).share(); share < 0.99 {
@@ -74,33 +81,32 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// faults makes one fault after the other until it is stopped.
-func (d *detectors) faults(database string, stop <-chan struct{}) {
+// faults makes all faults, one every few seconds.
+func (d *detectors) faults(database string) {
 	random := rand.New(rand.NewPCG(1, 2))
-	counts := map[string]int{}
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			d.Logf("faults: %v", counts)
-			return
-		case <-time.After(4 * time.Second):
-		}
-		switch {
-		case i%7 == 3:
-			counts["step-down"]++
+	kinds := []struct {
+		name  string
+		count int
+		run   func(i int)
+	}{
+		{"kill of ddltail", *rounds, func(int) { d.kill(database, random.IntN(len(d.running))) }},
+		{"rotation", (*rounds + 1) / 2, d.rotate},
+		{"step-down", (*rounds + 3) / 4, func(int) {
 			if _, err := d.set.StepDown(d.Context()); err != nil {
-				d.Logf("step down: %v", err)
+				d.Errorf("step down: %v", err)
 			}
-		case i%11 == 7:
-			counts["kill of the primary"]++
-			d.killPrimary()
-		case i%4 == 1:
-			counts["rotation"]++
-			d.rotate(i)
-		default:
-			counts["kill of ddltail"]++
-			d.kill(database, random.IntN(len(d.running)))
-		}
+		}},
+		{"kill of the primary", (3**rounds + 19) / 20, func(int) { d.killPrimary() }},
+	}
+	var all []int
+	for kind, k := range kinds {
+		d.Logf("%s: %d", k.name, k.count)
+		all = append(all, slices.Repeat([]int{kind}, k.count)...)
+	}
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for i, kind := range all {
+		time.Sleep(4 * time.Second)
+		kinds[kind].run(i)
 	}
 }
 
@@ -119,9 +125,15 @@ func (d *detectors) killPrimary() {
 	}
 }
 
-// rotate copies and truncates the log of a member, as logrotate's copytruncate does.
+// rotate lets a member rename its log, or copies and truncates it, as logrotate's copytruncate does.
 func (d *detectors) rotate(i int) {
 	m := d.set.Members()[i%len(d.set.Members())]
+	if i%2 == 0 {
+		if err := m.RotateLog(d.Context()); err != nil {
+			d.Error(err)
+		}
+		return
+	}
 	raw, err := os.ReadFile(m.Log())
 	if err == nil {
 		err = os.WriteFile(fmt.Sprintf("%s.%d", m.Log(), i), raw, 0o600)
@@ -131,5 +143,32 @@ func (d *detectors) rotate(i int) {
 	}
 	if err != nil {
 		d.Error(err)
+	}
+}
+
+// switchUsers makes changes over connections that authenticate as another person before each. A server from 6.0 on refuses that.
+func (w world) switchUsers(done <-chan struct{}) {
+	major, err := mongotest.ServerMajor(w.Context())
+	if err != nil || major >= 6 {
+		return
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	for connection := 0; !isClosed(done); connection++ {
+		primary, err := w.set.WaitPrimary(w.Context())
+		if err != nil {
+			continue
+		}
+		// Without credentials of its own: a connection in place of a lost one can do nothing.
+		client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + primary.Addr() + "/?directConnection=true&maxPoolSize=1").SetAppName(switching))
+		w.must(err)
+		for i := 0; i < 50 && err == nil && !isClosed(done); i++ {
+			person := []int{0, 2, 5, 6, 7}[random.IntN(5)]
+			if err = authenticate(w.Context(), client, people()[person]); err == nil {
+				name := fmt.Sprintf("of_%d_%d_%d", person, connection, i)
+				err = client.Database(fmt.Sprintf("of_%d_%s", person, switching)).CreateCollection(w.Context(), name)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		_ = client.Disconnect(w.Context())
 	}
 }

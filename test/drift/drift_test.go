@@ -173,6 +173,34 @@ func scripts(t *testing.T, variables []string, schema string) {
 	ddltail(t, variables, "drift", schema).want(t, 0)
 }
 
+// TestHistoryRange: a source or a time that the history does not have is an error, not an empty schema.
+func TestHistoryRange(t *testing.T) {
+	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=ddltail_range"}
+	const early = "2020-01-01T00:00:00Z"
+	schema := write(t, "schema.js", declared)
+	reject := func(code int, text string, args ...string) {
+		t.Helper()
+		a := ddltail(t, variables, append([]string{"drift"}, args...)...)
+		if a.want(t, code); a.stdout != "" || !strings.Contains(a.stderr, text) {
+			t.Errorf("drift %q prints %q and %q, want %q", args, a.stdout, a.stderr, text)
+		}
+	}
+	reject(1, "no history of ddltail in the database ddltail_range", "history:")
+	reject(1, "no history of ddltail in the database ddltail_range", schema, "--at", "now")
+	detect(t, variables)
+	if err := mongotest.Connect(t, set.URI()).Database("range").CreateCollection(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, variables, "range.x")
+	ddltail(t, variables, "drift", "history:", "--ns", "range.*").want(t, 0)
+	ddltail(t, variables, "drift", "history:rs0@now", "--at", "now").want(t, 0)
+	reject(2, `no history of the source "rs7": let history:SOURCE name one of ["rs0"]`, "history:rs7")
+	reject(2, `to one of ["rs0"]`, schema, "--source", "rs7")
+	for _, args := range [][]string{{"history:@" + early}, {"history:rs0@" + early, "--exact"}, {schema, "--at", early}, {"--write", filepath.Join(t.TempDir(), "x.js"), "--at", early}} {
+		reject(1, "the schema of rs0 at 2020-01-01 00:00:00 is not known: the catalog was first listed at ", args...)
+	}
+}
+
 // TestServers compares two servers: one of them a standalone, without an oplog and without
 // a history.
 func TestServers(t *testing.T) {

@@ -15,6 +15,11 @@ func (m *Member) admin(ctx context.Context, command bson.D, result any) error {
 	return run(ctx, m.key.login(m.direct()), command, result)
 }
 
+// RotateLog makes the server rename its log and begin a new one. It needs [Options.LogFile].
+func (m *Member) RotateLog(ctx context.Context) error {
+	return m.admin(ctx, bson.D{{Key: "logRotate", Value: 1}}, nil)
+}
+
 // run opens a connection for one command on the database admin: nothing of it is left when it returns. A result that is nil is
 // not decoded.
 func run(ctx context.Context, u uri, command bson.D, result any) (err error) {

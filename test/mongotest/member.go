@@ -23,6 +23,7 @@ type Member struct {
 	dir     string
 	login   bool // whether there is the root user to log in as
 	arbiter bool
+	logFile bool // whether the server opens its log itself
 	process *procgroup.Process
 }
 

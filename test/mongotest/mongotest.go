@@ -54,6 +54,8 @@ type Options struct {
 	Version string
 	// Args are further arguments of every mongod, such as "--setParameter", "enableTestCommands=1".
 	Args []string
+	// LogFile makes every mongod open its log itself, so that [Member.RotateLog] can rename it.
+	LogFile bool
 	// Uninitiated leaves the members running without a configuration, as they are before rs.initiate.
 	Uninitiated bool
 	// ElectionTimeout is how long a lost primary goes unnoticed; 0 is the server's default of 10 s. 2 s suits tests of failover.

@@ -81,7 +81,9 @@ func (s *ReplicaSet) startMembers(ctx context.Context) error {
 
 func (s *ReplicaSet) newMember(ctx context.Context) (*Member, error) {
 	args := append(s.options.args(), "--replSet", s.Name())
-	return newMember(ctx, Member{group: s.group, binary: s.binary, key: s.key, clock: s.options.Clock, args: append(args, s.key.args()...)})
+	return newMember(ctx, Member{
+		group: s.group, binary: s.binary, key: s.key, clock: s.options.Clock, args: append(args, s.key.args()...), logFile: s.options.LogFile,
+	})
 }
 
 // Stop kills all servers and removes their data. A set that has been stopped is of no further use.

@@ -32,7 +32,11 @@ func (m *Member) start(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(m.binary, append([]string{"--dbpath", m.DBPath(), "--port", strconv.Itoa(m.port.Number)}, args...)...)
+	args = append([]string{"--dbpath", m.DBPath(), "--port", strconv.Itoa(m.port.Number)}, args...)
+	if m.logFile {
+		args = append(args, "--logpath", m.Log(), "--logappend")
+	}
+	cmd := exec.Command(m.binary, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), m.clock.environment()...)
 	if m.process, err = m.group.Start(cmd); err != nil {

@@ -27,8 +27,7 @@ func QueueKind() sink.Kind {
 	return sink.Kind{
 		Name: "mongodb", Summary: "queue and history", FillsQueue: true, WritesHistory: true,
 		Open: func(s sink.Spec, _ sink.Values, _ sink.Resources) ([]sink.Output, error) {
-			history, queue := pair(s.Name)
-			return []sink.Output{{Sink: history, Role: sink.Audit}, {Sink: queue, Role: sink.Queue}}, nil
+			return []sink.Output{{Sink: newHistory(), Role: sink.Audit}, {Sink: newQueue(s.Name), Role: sink.Queue}}, nil
 		},
 	}
 }
@@ -49,15 +48,8 @@ type Collection struct {
 	name, collection string
 	render           func(notification.Document) bson.D
 	create           func(context.Context, *mongo.Database, ownindex.Ensure) error
-	// follower is the queue that is written after the history, leader is the history that is
-	// written before the queue; nil for a history without a queue.
-	follower, leader *Collection
-	// leading are the history's documents that the queue's next write makes durable.
-	leading leading
-	// own and ordered are set by Setup. ordered is true on a replica set, where all members have
-	// the writes of a primary in the same order.
-	own     sink.Own
-	ordered bool
+	// own is set by Setup.
+	own sink.Own
 }
 
 // newQueue returns the collection that consumers read.
@@ -81,13 +73,6 @@ func (c *Collection) Name() string { return c.name }
 // Setup creates the collection and its indexes.
 func (c *Collection) Setup(ctx context.Context, own sink.Own) error {
 	c.own = own
-	if c.follower != nil {
-		deployment, err := store.DeploymentOf(ctx, own.Database.Client())
-		if err != nil {
-			return fmt.Errorf("set up %s: %w", c.namespace(), err)
-		}
-		c.ordered = deployment == store.ReplicaSet
-	}
 	ensure := own.Indexes
 	if ensure == nil {
 		ensure = ownindex.Create
@@ -107,15 +92,6 @@ func (c *Collection) namespace() string { return c.own.Database.Name() + "." + c
 // write or by another ddltail, counts as written if it is the same change; otherwise the error
 // is a *sink.ConflictError.
 func (c *Collection) Write(ctx context.Context, docs []notification.Document) error {
-	c.leading = leading{}
-	if c.leader != nil && len(c.leader.leading.docs) > 0 {
-		return c.writeFollowing(ctx, docs)
-	}
-	return c.write(ctx, docs)
-}
-
-// write returns once a majority of the members has the documents.
-func (c *Collection) write(ctx context.Context, docs []notification.Document) error {
 	for chunk := range slices.Chunk(docs, maxInsert) {
 		if err := c.writeChunk(ctx, chunk); err != nil {
 			return fmt.Errorf("write to %s: %w", c.namespace(), err)

@@ -49,8 +49,8 @@ func workloads() []workload {
 	return []workload{
 		{"tax", "Overhead on a writing client (tax)", "Four connections insert documents of 100 bytes, one per insert. Runs without and with a peer alternate; " +
 			"losses are computed per pair, and the CPU time is that of the mongod that the peer reads.", tax},
-		{"latency", "Latency", "From the acknowledgement of a `create` to the document that a change stream on the queue sees. All peers make the same two inserts: history w: 1, " +
-			"then queue w: majority. About 18 changes a second, one after the other.", latency},
+		{"latency", "Latency", "From the acknowledgement of a `create` to the document that a change stream on the queue sees. All peers make the same two inserts: history w: 1 " +
+			"(ddltail: majority), then queue w: majority. About 18 changes a second, one after the other.", latency},
 		{"catchup", "Catch-up", "Entries of small inserts and then one change, from the start of the process to that change in the queue. The floor is a find with the " +
 			"filter that ddltail sends, without decoding.", catchUp},
 		{"idle", "Idle", "One idle member, through a proxy that counts bytes in both directions.", idle},
