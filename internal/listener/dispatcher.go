@@ -21,8 +21,6 @@ type dispatcher struct {
 	// nextSend is when the receiver accepts the next message; dueAt is when the digest that
 	// is collected is sent, zero if none is.
 	nextSend, dueAt time.Time
-	// gathered is set if dueAt includes the wait for records whose backoffs end soon.
-	gathered bool
 	// successor has replaced this dispatcher; nil if none has.
 	successor *dispatcher
 	// loop has the other receivers.
@@ -67,14 +65,10 @@ func (d *dispatcher) start(ctx context.Context, now time.Time, run func(func() e
 	}
 }
 
-// gatherWindow is how long a digest that is due waits for records whose claims or backoffs
-// end. Those of one message do not end in the same millisecond, but are sent again as one.
-const gatherWindow = time.Second
-
 // startDigest starts a worker for all ready records, if the digest is due.
 func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(func() end)) {
 	if len(d.scheduler.ready) == 0 {
-		d.dueAt, d.gathered = time.Time{}, false
+		d.dueAt = time.Time{}
 		return
 	}
 	if d.dueAt.IsZero() {
@@ -88,11 +82,7 @@ func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(fu
 	if d.running > 0 || limit == 0 || d.dueAt.After(now) || d.nextSend.After(now) {
 		return
 	}
-	if last := d.scheduler.lastWake(now.Add(gatherWindow)); !d.gathered && !last.IsZero() {
-		d.dueAt, d.gathered = last, true
-		return
-	}
-	d.dueAt, d.gathered = time.Time{}, false
+	d.dueAt = time.Time{}
 	batch := d.scheduler.batch(maxDigest, now)
 	d.begin(now)
 	w := d.worker()
