@@ -11,7 +11,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -278,17 +277,13 @@ func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (
 	if !set.IsZero() {
 		behind = append(behind, bson.E{Key: "replica_set_id", Value: bson.D{{Key: "$in", Value: bson.A{set, nil}}}})
 	}
-	var d document
-	err := s.coll.FindOneAndUpdate(ctx, behind, bson.D{
+	_, err := s.coll.UpdateOne(ctx, behind, bson.D{
 		{Key: "$set", Value: bson.D{
 			{Key: "optime", Value: p.OpTime}, {Key: "wall", Value: p.Wall}, {Key: "saved_at", Value: time.Now().UTC()},
 		}},
 		{Key: "$unset", Value: bson.D{{Key: "inclusive", Value: ""}}},
-	}, options.FindOneAndUpdate().SetReturnDocument(options.After)).Decode(&d)
-	if err == nil {
-		return d.checkpoint(), nil
-	}
-	if !errors.Is(err, mongo.ErrNoDocuments) {
+	})
+	if err != nil {
 		return Checkpoint{}, fmt.Errorf("move the checkpoint %s to %s: %w", s.id, p, s.explain(err))
 	}
 	stored, ok, err := s.Load(ctx)
