@@ -162,11 +162,18 @@ func rollOver(t *testing.T, client *mongo.Client) {
 	t.Helper()
 	oplog := client.Database("local").Collection("oplog.rs")
 	oldest := func() string {
-		doc, err := oplog.FindOne(t.Context(), bson.D{}, options.FindOne().SetSort(bson.D{{Key: "$natural", Value: 1}})).Raw()
-		if err != nil {
-			t.Fatal(err)
+		const cappedPositionLost = 136 // the entry was truncated while it was read
+		for {
+			doc, err := oplog.FindOne(t.Context(), bson.D{}, options.FindOne().SetSort(bson.D{{Key: "$natural", Value: 1}})).Raw()
+			var refused mongo.ServerError
+			if errors.As(err, &refused) && refused.HasErrorCode(cappedPositionLost) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return doc.Lookup("ts").String()
 		}
-		return doc.Lookup("ts").String()
 	}
 	first := oldest()
 	pad := strings.Repeat("x", 1<<20)
