@@ -42,13 +42,17 @@ func Connect(opts *options.ClientOptions) (*mongo.Client, error) {
 // Database waits for the deployment's primary and returns the database of ddltail's
 // collections, with read concern majority on a replica set.
 func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Database, error) {
+	var hello struct {
+		SetName string `bson:"setName"`
+		Msg     string `bson:"msg"`
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*selectionTimeout)
 	defer cancel()
-	kind, err := DeploymentOf(ctx, client)
+	err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
 	if err != nil {
 		return nil, fmt.Errorf("reach the sink's primary: %w", err)
 	}
-	if kind == Standalone {
+	if hello.SetName == "" && hello.Msg != "isdbgrid" {
 		return client.Database(name), nil
 	}
 	db := client.Database(name, options.Database().SetReadConcern(readconcern.Majority()))
@@ -57,34 +61,4 @@ func Database(ctx context.Context, client *mongo.Client, name string) (*mongo.Da
 		return nil, fmt.Errorf("read from the sink: %w", err)
 	}
 	return db, nil
-}
-
-// Deployment is the kind of deployment that holds ddltail's own collections.
-type Deployment int
-
-// The kinds of deployments.
-const (
-	Standalone Deployment = iota
-	// ReplicaSet has one order of writes, its oplog.
-	ReplicaSet
-	// Sharded can have each collection on another shard.
-	Sharded
-)
-
-// DeploymentOf asks the primary, or a mongos, for the kind of its deployment.
-func DeploymentOf(ctx context.Context, client *mongo.Client) (Deployment, error) {
-	var hello struct {
-		SetName string `bson:"setName"`
-		Msg     string `bson:"msg"`
-	}
-	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
-		return Standalone, fmt.Errorf("hello: %w", err)
-	}
-	switch {
-	case hello.Msg == "isdbgrid":
-		return Sharded, nil
-	case hello.SetName != "":
-		return ReplicaSet, nil
-	}
-	return Standalone, nil
 }

@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/test/ddlgen"
 	"github.com/ddltail/ddltail/test/faults/ledger"
 	"github.com/ddltail/ddltail/test/faults/verdict"
@@ -145,7 +146,6 @@ func (s *scene) recordRun(ctx context.Context, end bson.Timestamp) error {
 
 // halves returns the time series of which only the buckets exist.
 func halves(ctx context.Context, client *mongo.Client, databases []string) ([]string, error) {
-	const prefix = "system.buckets."
 	var found []string
 	for _, db := range databases {
 		all, err := client.Database(db).ListCollectionNames(ctx, bson.D{})
@@ -153,7 +153,7 @@ func halves(ctx context.Context, client *mongo.Client, databases []string) ([]st
 			return nil, fmt.Errorf("list the collections of %s: %w", db, err)
 		}
 		for _, name := range all {
-			if series, ok := strings.CutPrefix(name, prefix); ok && !slices.Contains(all, series) {
+			if series, ok := strings.CutPrefix(name, schema.BucketsPrefix); ok && !slices.Contains(all, series) {
 				found = append(found, db+"."+series)
 			}
 		}
