@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Now returns the time since the machine was started. It reports false if the system has no
-// such clock: Go's monotonic clock stands still while a virtual machine is suspended.
-func Now() (time.Duration, bool) {
+// Now returns the time since the machine was started, zero if the system has no such clock. Go's
+// monotonic clock stops while a machine is suspended.
+func Now() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(clock, &ts); err != nil {
-		return 0, false
+		return 0
 	}
-	return time.Duration(ts.Nano()), true
+	return time.Duration(ts.Nano())
 }

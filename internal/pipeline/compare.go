@@ -38,7 +38,6 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 		return false, foreignCheckpointError(stored)
 	}
 	p.enter(recovery.Publishing)
-	p.loaded = loaded{}
 	c := *stored.Pending
 	docs, err := p.inferred(ctx, c)
 	if err != nil {

@@ -212,7 +212,6 @@ func (p *Pipeline) recordComparison(ctx context.Context, found resumePoint, at o
 	if err := p.Catalog.SaveListed(ctx, d.Versions); err != nil {
 		return err
 	}
-	p.loaded = loaded{}
 	counts, err := p.Checkpoints.Record(ctx, at, p.leaseHolder, c, p.replicaSetID)
 	if err != nil {
 		return err

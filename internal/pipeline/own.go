@@ -31,6 +31,7 @@ func (p *Pipeline) recreateCollections(ctx context.Context) error {
 		return nil
 	}
 	p.Log.Warn("own collections were dropped or renamed; recreating them")
+	p.loaded = loaded{}
 	return p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
 		if err := p.restorePosition(ctx); err != nil {
 			return err

@@ -38,9 +38,6 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	p.findActors(ctx, &o)
 	ctx, cancel := retry.Outlasting(ctx, shutdownGrace)
 	defer cancel()
-	if p.ownTaken {
-		p.loaded = loaded{}
-	}
 	if err := p.recreateCollections(ctx); err != nil {
 		return err
 	}
@@ -119,23 +116,22 @@ func (p *Pipeline) checkCompared(stored checkpoint.Checkpoint) error {
 // loaded is a checkpoint as it was stored at a time.
 type loaded struct {
 	checkpoint checkpoint.Checkpoint
-	// at is a time of boottime, before the command was sent; known is false for none.
-	at    time.Duration
-	known bool
+	// at is a time of boottime, before the command was sent; zero if it is not known.
+	at time.Duration
 }
 
-// recent returns the checkpoint if it is at most maxStoredAge old.
-func (l loaded) recent(now time.Duration, known bool) (checkpoint.Checkpoint, bool) {
-	return l.checkpoint, l.known && known && now-l.at <= maxStoredAge
+// recent returns the checkpoint if it is known to be at most maxStoredAge old at a time of
+// boottime.
+func (l loaded) recent(now time.Duration) (checkpoint.Checkpoint, bool) {
+	return l.checkpoint, l.at > 0 && now > 0 && now-l.at <= maxStoredAge
 }
 
 // load reads the checkpoint and recreates it if it was deleted. It returns a
 // *config.Error if it belongs to another replica set.
 func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
-	p.loaded = loaded{}
 	var read loaded
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
-		read.at, read.known = boottime.Now()
+		read.at = boottime.Now()
 		read.checkpoint, err = p.restoreCheckpoint(ctx)
 		return err
 	})
@@ -162,7 +158,7 @@ func after(docs []notification.Document, stored oplog.OpTime) []notification.Doc
 func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	var saved loaded
 	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
-		saved.at, saved.known = boottime.Now()
+		saved.at = boottime.Now()
 		saved.checkpoint, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 		if errors.Is(err, checkpoint.ErrMissing) {
 			if _, err = p.restoreCheckpoint(ctx); err == nil {

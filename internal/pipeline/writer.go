@@ -1,8 +1,8 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -48,21 +48,16 @@ func (w writer) write(ctx context.Context, docs []notification.Document, still p
 
 // writeTo retries until one sink has the documents that are still to be written.
 func (w writer) writeTo(ctx context.Context, to sink.Sink, docs []notification.Document, still pending) error {
-	var final error
-	err := w.retryUntilDone(ctx, to.Name(), func(attempt context.Context) error {
+	return w.retryUntilDone(ctx, to.Name(), func(attempt context.Context) error {
 		left, err := still(attempt, docs)
 		switch {
-		case err != nil && attempt.Err() != nil:
+		case err != nil && attempt.Err() == nil:
+			return permanentError{err}
+		case err != nil || len(left) == 0:
 			return err
-		case err != nil:
-			final = err
-			return nil
-		case len(left) == 0:
-			return nil
 		}
 		return to.Write(attempt, left)
 	})
-	return cmp.Or(err, final)
 }
 
 func (r Route) pass(docs []notification.Document) []notification.Document {
@@ -75,8 +70,11 @@ func (r Route) pass(docs []notification.Document) []notification.Document {
 	return passed
 }
 
-// retryUntilDone retries until the step succeeds or the context ends, and reports failures
-// in status, metrics and log.
+// permanentError ends the retries of a step. It is not a failure of the step's sink.
+type permanentError struct{ error }
+
+// retryUntilDone retries until the step succeeds, its error is permanent or the context ends,
+// and reports failures in status, metrics and log.
 func (w writer) retryUntilDone(ctx context.Context, name string, try func(context.Context) error) error {
 	pause := retry.NewBackOff(maxBackoff)
 	for {
@@ -89,6 +87,10 @@ func (w writer) retryUntilDone(ctx context.Context, name string, try func(contex
 				w.credentials.Worked()
 			}
 			return nil
+		}
+		var permanent permanentError
+		if errors.As(err, &permanent) {
+			return permanent.error
 		}
 		if w.isStored(name) {
 			w.credentials.Failed(err)
