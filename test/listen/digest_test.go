@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// TestDigest collects many changes in one message, and sends each of them alone where the
-// message is rejected.
+// TestDigest checks that many changes are collected in one message, and that each is sent
+// separately if the message is rejected.
 func TestDigest(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "digest_db")
@@ -39,7 +39,7 @@ func TestDigest(t *testing.T) {
 	s.checkTaken("chat", g, func(i int) bool { return i != 105 }, 110)
 }
 
-// TestDigestOfMany writes many changes in a minute: a handful of messages.
+// TestDigestOfMany writes many changes in a minute, which must be few messages.
 func TestDigestOfMany(t *testing.T) {
 	t.Parallel()
 	notifications, pause := 2000, time.Duration(0)
@@ -73,8 +73,8 @@ func TestDigestOfMany(t *testing.T) {
 	t.Logf("%d written in %s, %d messages, all processed after %s", notifications, written.Round(time.Second), len(g.got()), time.Since(began).Round(time.Second))
 }
 
-// TestDigestKilled kills listeners while they send digests. The notifications of a message
-// are marked all or none, and nothing is lost.
+// TestDigestKilled kills listeners while they send digests. All or none of a message's
+// notifications must be marked, and none lost.
 func TestDigestKilled(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "digest_killed_db")
@@ -102,7 +102,7 @@ func TestDigestKilled(t *testing.T) {
 		for _, n := range s.numbers(bson.M{"deliveries.chat.state": "delivered"}) {
 			marked[n] = true
 		}
-		// One that was not marked by an earlier kill was sent again, in other messages.
+		// A notification that an earlier kill left unmarked is sent again, in another message.
 		messages := g.got()
 		for _, m := range messages[judged:] {
 			of := 0
