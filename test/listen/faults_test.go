@@ -33,7 +33,7 @@ type faultLoad struct {
 	hangs int
 }
 
-func loadOfFaults() faultLoad {
+func newFaultLoad() faultLoad {
 	if full() {
 		return faultLoad{notifications: 1000, spread: 90 * time.Second, away: time.Minute, kills: 30, stepDowns: 6, hangs: 10}
 	}
@@ -47,7 +47,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	own := mongotest.NewReplicaSet(t, mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second})
 	s := sceneAt(t, mongotest.Connect(t, own.URI()), own.URIOf("", "", "storm_db"), "storm_db")
-	w := loadOfFaults()
+	w := newFaultLoad()
 	bad := &badBackend{hangs: w.hangs}
 	s.backend.setAnswer(bad.answer)
 
