@@ -1,4 +1,4 @@
-// Package actor_test finds actors on real servers.
+// Package actor_test tests on real servers how actors are found.
 package actor_test
 
 import (
@@ -25,7 +25,8 @@ func dial(t *testing.T, uri, app string) *mongo.Client {
 	return client
 }
 
-// TestGetLog drops collections as two users, one of whom connected before the log was first read and whose lines were missed.
+// TestGetLog drops collections as two users, one of whom connected before the log was first read and whose log lines were
+// therefore missed.
 func TestGetLog(t *testing.T) {
 	for _, version := range []string{"", "4.4.2"} {
 		t.Run("version "+version, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// stored is an actor with the fields that these tests ask for.
+// stored is an actor with the fields that these tests configure.
 type stored struct {
 	User, App, Client, Mechanism string
 	Exact                        bool
@@ -62,7 +62,7 @@ func (w world) dialed(uri, app string) *mongo.Client {
 	return client
 }
 
-// TestClients connects in every way: x.509, IPv6, a socket.
+// TestClients makes changes over every kind of connection: x.509, IPv6, a Unix socket.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -102,7 +102,8 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// TestNoAccessControl: there is no user, and the application is known.
+// TestNoAccessControl checks that without access control the application is reported, and
+// no user.
 func TestNoAccessControl(t *testing.T) {
 	t.Parallel()
 	set := mongotest.NewReplicaSet(t, mongotest.Options{})
@@ -114,7 +115,7 @@ func TestNoAccessControl(t *testing.T) {
 	}
 }
 
-// TestAnotherUser: one connection authenticates as another user between two changes. From 6.0 on a server refuses that.
+// TestAnotherUser authenticates one connection as another user between two changes. Servers from 6.0 on refuse that.
 func TestAnotherUser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, mongotest.Options{Version: "4.4.2"})
@@ -131,7 +132,7 @@ func TestAnotherUser(t *testing.T) {
 	}
 }
 
-// authenticate runs the conversation of SCRAM-SHA-256 on the client's one connection.
+// authenticate runs SCRAM-SHA-256 on the client's only connection.
 func authenticate(ctx context.Context, client *mongo.Client, user string) error {
 	credentials, err := scram.SHA256.NewClient(user, "x", "")
 	if err != nil {

@@ -17,9 +17,10 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-var rounds = flag.Int("rounds", 0, "how often each fault happens, and what lasts grows with it; 0 leaves these tests out")
+var rounds = flag.Int("rounds", 0, "how often each fault is injected; outages last longer with more rounds; 0 skips these tests")
 
-// detectors are several processes of one NAME. Each can read the log of one member, the last one none.
+// detectors are several processes with the same NAME. Each can read the log of one member; the last
+// one can read none.
 type detectors struct {
 	world
 	mu      sync.Mutex
@@ -40,7 +41,7 @@ func (w world) detectors(database string) *detectors {
 	return d
 }
 
-// kill ends one of the processes at once and starts it again.
+// kill kills one of the processes (SIGKILL) and restarts it.
 func (d *detectors) kill(database string, i int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -57,9 +58,9 @@ func (d *detectors) kill(database string, i int) {
 	d.running[i] = p
 }
 
-// TestFaults has eight people make changes over pools that are older than the detectors while these are killed, the primary steps down
-// or is killed, and logs are rotated. With 20 rounds these are 10,000 changes, 20 kills of detectors, 10 rotations, 5 step-downs and 3
-// kills of the primary.
+// TestFaults runs changes of eight users, over connections that are older than the detectors, while detectors are killed, the primary
+// steps down or is killed, and logs are rotated. With 20 rounds these are 10,000 changes, 20 kills of detectors, 10 rotations, 5
+// step-downs and 3 kills of the primary.
 func TestFaults(t *testing.T) {
 	if *rounds == 0 {
 		t.Skip("only with -rounds")
@@ -81,7 +82,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// faults makes all faults, one every few seconds.
+// faults injects all faults, one every few seconds.
 func (d *detectors) faults(database string) {
 	random := rand.New(rand.NewPCG(1, 2))
 	kinds := []struct {
@@ -125,7 +126,8 @@ func (d *detectors) killPrimary() {
 	}
 }
 
-// rotate lets a member rename its log, or copies and truncates it, as logrotate's copytruncate does.
+// rotate makes a member rename its log, or copies and truncates the log, as logrotate's copytruncate
+// does.
 func (d *detectors) rotate(i int) {
 	m := d.set.Members()[i%len(d.set.Members())]
 	if i%2 == 0 {
@@ -146,7 +148,8 @@ func (d *detectors) rotate(i int) {
 	}
 }
 
-// switchUsers makes changes over connections that authenticate as another person before each. A server from 6.0 on refuses that.
+// switchUsers makes changes over connections that authenticate as another user before each change. Servers from 6.0 on refuse
+// that.
 func (w world) switchUsers(done <-chan struct{}) {
 	major, err := mongotest.ServerMajor(w.Context())
 	if err != nil || major >= 6 {
@@ -158,7 +161,8 @@ func (w world) switchUsers(done <-chan struct{}) {
 		if err != nil {
 			continue
 		}
-		// Without credentials of its own: a connection in place of a lost one can do nothing.
+		// Without credentials, a connection that replaces a lost one is not authorized to do
+		// anything.
 		client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + primary.Addr() + "/?directConnection=true&maxPoolSize=1").SetAppName(switching))
 		w.must(err)
 		for i := 0; i < 50 && err == nil && !isClosed(done); i++ {

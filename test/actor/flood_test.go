@@ -20,14 +20,15 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-var flood = flag.Duration("flood", 0, "how long each load of log lines lasts; 0 leaves these tests out")
+var flood = flag.Duration("flood", 0, "how long each load of log lines lasts; 0 skips these tests")
 
-// slowQuery is a line of a server that logs every command.
+// slowQuery is a log line of a server that logs every command.
 const slowQuery = `{"t":{"$date":"%s"},"s":"I",  "c":"COMMAND",  "id":51803,   "ctx":"conn%d","msg":"Slow query","attr":{"type":"command","ns":"shop.orders",` +
 	`"appName":"shop","command":{"find":"orders","filter":{"customer":%d},"limit":10,"lsid":{"id":{"$uuid":"4ad2f0f5-7a3e-4b0e-9d7e-0a0b0c0d0e0f"}},"$db":"shop"},` +
 	`"planSummary":"IXSCAN { customer: 1 }","keysExamined":3,"docsExamined":3,"nreturned":3,"reslen":1203,"locks":{},"protocol":"op_msg","durationMillis":0}}` + "\n"
 
-// appended writes lines of slow queries to a server's log at a rate until it is stopped, and returns how many.
+// appended writes lines of slow queries to a server's log at a rate until stop is closed, and returns their
+// number.
 func appended(path string, perSecond int, stop <-chan struct{}) (lines int, err error) {
 	log, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -56,7 +57,7 @@ func (w world) written() int64 {
 	return reply.Total
 }
 
-// logEverything makes the server log every command, and sends commands as fast as it answers until it is stopped.
+// logEverything makes the server log every command, and sends commands without a pause until stop is closed.
 func (w world) logEverything(stop <-chan struct{}) {
 	w.must(w.root.Database("admin").RunCommand(w.Context(), bson.D{{Key: "profile", Value: 0}, {Key: "slowms", Value: -1}}).Err())
 	client, err := mongo.Connect(options.Client().ApplyURI(w.set.URI()).SetMaxPoolSize(16))
@@ -74,8 +75,8 @@ func (w world) logEverything(stop <-chan struct{}) {
 	w.must(w.root.Database("admin").RunCommand(w.Context(), bson.D{{Key: "profile", Value: 0}, {Key: "slowms", Value: 100}}).Err())
 }
 
-// TestFlood makes changes while the log has 20,000 lines a second. What a file holds is read in time; what the ring of getLog loses is
-// counted, and never leads to a wrong actor.
+// TestFlood makes changes while 20,000 lines a second are logged. A log file is read in time; lines that getLog's ring buffer
+// overwrites are counted as missed, and never lead to a wrong actor.
 func TestFlood(t *testing.T) {
 	if *flood == 0 {
 		t.Skip("only with -flood")
@@ -126,7 +127,8 @@ func (w world) metric(p *ddltailtest.Process, name string) float64 {
 	return value
 }
 
-// lags says how many actors were in their notifications, and how long after the change the others were stored.
+// lags describes how many actors were in their notifications, and how long after the change the others were
+// stored.
 func (w world) lags(database string) string {
 	w.Helper()
 	cursor, err := w.root.Database(database).Collection("schema_actors").Aggregate(w.Context(), mongo.Pipeline{

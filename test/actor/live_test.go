@@ -29,12 +29,13 @@ func TestMain(m *testing.M) {
 	os.Exit(ddltailtest.WithBinary(&binary, m.Run))
 }
 
-// people are the users of a live test: their number is in every name that they use, so that the truth is in the data.
+// people are the users of a live test. The user's number is in every name that a change uses, so that each
+// notification shows which actor is right.
 func people() []string {
 	return []string{"ann", `b@b"ü`, "c'y d", "dee", "eve", "f%f", "gus", "hal"}
 }
 
-// world is a set with users, each with an application of its own.
+// world is a replica set with users, each with its own application name.
 type world struct {
 	*testing.T
 	set  *mongotest.ReplicaSet
@@ -69,7 +70,7 @@ func (w world) must(err error) {
 	}
 }
 
-// userOf returns the user that the server knows a person as.
+// userOf returns the user name of a person on the server.
 func userOf(person int) string {
 	if person == 4 {
 		return people()[person] + "@people"
@@ -82,7 +83,7 @@ func appOf(person int) string { return fmt.Sprintf("app \x1b[31m%d", person) }
 // switching is the application of the connections that authenticate as several people, and ends the names of their databases.
 const switching = "switching"
 
-// connect returns a client of a person with a pool of its own.
+// connect returns a client of a person with its own connection pool.
 func (w world) connect(person int) *mongo.Client {
 	db := userOf(person)[strings.LastIndexByte(userOf(person), '@')+1:]
 	uri := "mongodb://" + url.QueryEscape(people()[person]) + ":x@" + w.set.Hosts() + "/?replicaSet=" + w.set.Name() + "&authSource=" + db
@@ -91,7 +92,8 @@ func (w world) connect(person int) *mongo.Client {
 	return client
 }
 
-// change makes one random change as a person. Some fail by what came before; that leaves no entry.
+// change makes one random change as a person. Some fail because of earlier changes, and write no
+// oplog entry.
 func change(ctx context.Context, client *mongo.Client, person int, random *rand.Rand) {
 	db := client.Database(fmt.Sprintf("of_%d_%d", person, random.IntN(3)))
 	name := fmt.Sprintf("of_%d_%d", person, random.IntN(20))
@@ -143,7 +145,8 @@ func transaction(ctx context.Context, client *mongo.Client, coll *mongo.Collecti
 	})
 }
 
-// load makes so many changes at a rate by all people at once, who now and then connect anew, and goes on until done is closed.
+// load makes the given number of changes at a rate, by all people concurrently, with occasional reconnects, and continues
+// until done is closed.
 func (w world) load(changes, perSecond int, done <-chan struct{}) {
 	w.Helper()
 	var running sync.WaitGroup
@@ -189,7 +192,7 @@ func isClosed(done <-chan struct{}) bool {
 	}
 }
 
-// verdicts count what became of changes, by operation.
+// verdicts count the results of changes, by operation.
 type verdicts map[string]map[string]int
 
 const (
@@ -200,7 +203,7 @@ const (
 	wrong   = "wrong"
 )
 
-// judge compares the actors of all notifications with the names that their changes have.
+// judge compares the actors of all notifications with those in the names of the changes.
 func (w world) judge(database string) verdicts {
 	w.Helper()
 	cursor, err := w.root.Database(database).Collection("schema_history").Aggregate(w.Context(), mongo.Pipeline{
@@ -289,12 +292,13 @@ func (f *found) verdict(user, app string) string {
 	return byName
 }
 
-// hasLine reports whether the line of an operation joins by optime or UUID.
+// hasLine reports whether a log line of the operation can be joined by optime or UUID.
 func hasLine(operation string) bool {
 	return !slices.Contains([]string{"MODIFY_COLLECTION", "CREATE_VIEW", "MODIFY_VIEW", "DROP_VIEW", "DROP_DATABASE"}, operation)
 }
 
-// share returns how many of the changes whose line joins exactly have an exact actor.
+// share returns the share of changes with an exactly joined line that have an exact
+// actor.
 func (v verdicts) share() float64 {
 	have, all := 0, 0
 	for operation, counts := range v {
@@ -350,7 +354,7 @@ func (w world) run(name string, variables ...string) *ddltailtest.Process {
 	return p
 }
 
-// settled waits until a detector has read everything and found what it will find.
+// settled waits until a detector has read all changes and no more actors are found.
 func (w world) settled(p *ddltailtest.Process, database string) {
 	w.Helper()
 	w.must(w.root.Database("end").CreateCollection(w.Context(), "last"))
@@ -381,7 +385,7 @@ func (w world) found(database string) {
 	}
 }
 
-// TestLive has eight people make changes while a detector looks for who they are.
+// TestLive makes changes as eight users, and compares the actors that a detector finds.
 func TestLive(t *testing.T) {
 	for _, source := range []string{"getlog", "file"} {
 		t.Run(source, func(t *testing.T) {

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// fleet is what Prometheus scrapes, and what has been seen of each alert.
+// fleet is the set of processes that Prometheus scrapes, and the alerts that fired.
 type fleet struct {
 	*prometheus
 	mu   sync.Mutex
 	seen []firing
 }
 
-// firing is an alert that was triggered.
+// firing is an alert that fired.
 type firing struct {
 	alert, cause string
 	after        time.Duration
 }
 
-// TestAlerts brings every alert about once. Scenarios share one Prometheus and run side by side; nothing fires for a ddltail
-// beside them to which nothing happens.
+// TestAlerts triggers every alert once. The scenarios share one Prometheus and run in parallel; no alert fires for a ddltail
+// without a fault.
 func TestAlerts(t *testing.T) {
 	if *factor == 0 {
 		t.Skip("takes minutes: make alerts")
@@ -35,13 +35,14 @@ func TestAlerts(t *testing.T) {
 	text = shorten(text, *factor)
 	f := &fleet{prometheus: startPrometheus(t, text)}
 	s := newServers(t)
-	// A checkpoint that is 20 s old, as on a quiet set, is too old by times that are shortened.
+	// With the shortened times of the rules, a checkpoint that is 20 s old, as on a quiet set,
+	// would fire.
 	keepChanging(t, s.client.Database("pulse"), time.Second)
 	healthy := f.scrape(t, start(t, []string{"run"}, s.variables("healthy")...))
 	t.Run("scenarios", func(t *testing.T) {
 		for name, scenario := range map[string]func(*testing.T, *fleet, *servers){
-			"absent": absent, "killed": killed, "removed": removed, "set down": setDown, "sink held up": heldUp, "best effort": bestEffort,
-			"entries not known": strangeEntries, "history lost": historyLost, "invalid view": invalidView, "privileges": fewPrivileges,
+			"absent": absent, "killed": killed, "removed": removed, "set killed": setDown, "sink unavailable": sinkUnavailable, "best effort": bestEffort,
+			"unknown entries": unknownEntries, "history lost": historyLost, "invalid view": invalidView, "privileges": fewPrivileges,
 			"drift": drifting, "certificate": expiring, "misconfigured": misconfigured, "rejected": rejected, "late": late, "no consumer": noConsumer,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -51,12 +52,12 @@ func TestAlerts(t *testing.T) {
 		}
 	})
 	if fired := f.query(t, `max_over_time(ALERTS{alertstate="firing",instance="`+healthy+`"}[1d])`); len(fired) > 0 {
-		t.Errorf("the ddltail to which nothing happened caused %v", fired)
+		t.Errorf("alerts for the ddltail without a fault: %v", fired)
 	}
 	f.report(t, text)
 }
 
-// report prints what was seen, and finds alerts that were not triggered.
+// report prints the alerts that fired, and fails for those that did not.
 func (f *fleet) report(t *testing.T, text string) {
 	t.Helper()
 	var table strings.Builder
@@ -68,12 +69,12 @@ func (f *fleet) report(t *testing.T, text string) {
 	t.Log(table.String())
 	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(text, -1) {
 		if !slices.ContainsFunc(f.seen, func(s firing) bool { return s.alert == m[1] }) {
-			t.Errorf("%s was not brought about", m[1])
+			t.Errorf("%s was not triggered", m[1])
 		}
 	}
 }
 
-// expected is an alert that a cause is to bring about, by labels as in PromQL.
+// expected is an alert that a cause must trigger, with its labels in PromQL.
 type expected struct{ alert, labels string }
 
 // of returns the alerts of one target.
@@ -85,8 +86,8 @@ func of(instance string, names ...string) []expected {
 	return all
 }
 
-// bring causes something and waits for the alerts, none of which may fire before.
-func (f *fleet) bring(t *testing.T, cause string, do func(), alerts ...expected) {
+// trigger runs do and waits for the alerts, none of which may fire before.
+func (f *fleet) trigger(t *testing.T, cause string, do func(), alerts ...expected) {
 	t.Helper()
 	for _, a := range alerts {
 		eventually(t, time.Minute, a.alert+" does not fire before "+cause, func() bool { return !f.fires(t, a) })
@@ -95,7 +96,7 @@ func (f *fleet) bring(t *testing.T, cause string, do func(), alerts ...expected)
 	f.await(t, cause, alerts...)
 }
 
-// await waits for the alerts of a cause that began just now.
+// await waits for the alerts of a cause that has just begun.
 func (f *fleet) await(t *testing.T, cause string, alerts ...expected) {
 	t.Helper()
 	began := time.Now()
@@ -126,12 +127,12 @@ func (f *fleet) fires(t *testing.T, a expected) bool {
 	return len(f.query(t, fmt.Sprintf(`ALERTS{alertname=%q,alertstate="firing",%s}`, a.alert, a.labels))) > 0
 }
 
-// absent has a Prometheus of its own: in the other one there is always a ddltail.
+// absent uses its own Prometheus, because the shared one always scrapes a ddltail.
 func absent(t *testing.T, f *fleet, s *servers) {
 	alone := &fleet{prometheus: startPrometheus(t, shorten(read(t, filepath.Join(deploy, "prometheus-alerts.yml")), *factor))}
 	p := start(t, []string{"run"}, s.variables("alone")...)
 	alone.scrape(t, p)
-	alone.bring(t, "the only ddltail is killed", func() { ok(t, p.Kill()) }, expected{"DdltailAbsent", ""})
+	alone.trigger(t, "the only ddltail is killed", func() { ok(t, p.Kill()) }, expected{"DdltailAbsent", ""})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen = append(f.seen, alone.seen...)
@@ -139,13 +140,13 @@ func absent(t *testing.T, f *fleet, s *servers) {
 
 func killed(t *testing.T, f *fleet, s *servers) {
 	p := start(t, []string{"run"}, s.variables("killed")...)
-	f.bring(t, "run is killed", func() { ok(t, p.Kill()) }, of(f.scrape(t, p), "DdltailDown")...)
+	f.trigger(t, "run is killed", func() { ok(t, p.Kill()) }, of(f.scrape(t, p), "DdltailDown")...)
 }
 
 func removed(t *testing.T, f *fleet, s *servers) {
 	p := start(t, []string{"listen", "--stdout"}, s.variables("removed")...)
 	instance := f.scrape(t, p)
-	f.bring(t, "listen is stopped and its target removed, while others are up", func() {
+	f.trigger(t, "listen is stopped and its target removed, while others are up", func() {
 		_, err := p.Stop(t.Context())
 		ok(t, err)
 		f.forget(t, instance)
@@ -155,16 +156,16 @@ func removed(t *testing.T, f *fleet, s *servers) {
 func setDown(t *testing.T, f *fleet, s *servers) {
 	set := s.small(t)
 	p := start(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+set.URI(), "DDLTAIL_DATABASE=down")
-	f.bring(t, "the set's only member is killed", func() { ok(t, set.Members()[0].Kill()) }, of(f.scrape(t, p), "DdltailNotTailing")...)
+	f.trigger(t, "the set's only member is killed", func() { ok(t, set.Members()[0].Kill()) }, of(f.scrape(t, p), "DdltailNotTailing")...)
 }
 
-// heldUp: the folder of the file is gone, so that the file cannot be opened again.
-func heldUp(t *testing.T, f *fleet, s *servers) {
+// sinkUnavailable moves the file's folder away, so that the sink cannot reopen the file.
+func sinkUnavailable(t *testing.T, f *fleet, s *servers) {
 	folder := filepath.Join(t.TempDir(), "changes")
 	ok(t, os.Mkdir(folder, 0o700))
 	p := start(t, []string{"run"}, s.variables("held", "DDLTAIL_SINKS=mongodb,file:"+filepath.Join(folder, "changes.ndjson"))...)
 	instance := f.scrape(t, p)
-	f.bring(t, "the folder of the sink file is moved away", func() {
+	f.trigger(t, "the folder of the sink file is moved away", func() {
 		ok(t, os.Rename(folder, folder+".away"))
 		s.create(t, "held_up", "payments", 0)
 	}, of(instance, "DdltailSinkErrors", "DdltailNotReady", "DdltailBehind", "DdltailHeadroomLow", "DdltailPositionAboutToBeLost")...)
@@ -175,7 +176,7 @@ func bestEffort(t *testing.T, f *fleet, s *servers) {
 	ok(t, os.Mkdir(folder, 0o700))
 	file := "file:" + filepath.Join(folder, "changes.ndjson")
 	p := start(t, []string{"run"}, s.variables("besteffort", "DDLTAIL_SINKS=mongodb,"+file+"?required=false", "DDLTAIL_NAMESPACES=large.*")...)
-	f.bring(t, "the folder of a sink with required=false is moved away, then changes of 24 MB", func() {
+	f.trigger(t, "the folder of a sink with required=false is moved away, then changes of 24 MB", func() {
 		ok(t, os.Rename(folder, folder+".away"))
 		for i := range 12 {
 			s.create(t, "large", fmt.Sprintf("payments_%d", i), 1<<20)

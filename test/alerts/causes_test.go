@@ -13,8 +13,9 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// strangeEntries puts entries behind the checkpoint of ddltail, and before that of the server, which would not know them either.
-func strangeEntries(t *testing.T, f *fleet, s *servers) {
+// unknownEntries inserts unknown entries after ddltail's checkpoint and before the server's, because the server could not replay
+// them.
+func unknownEntries(t *testing.T, f *fleet, s *servers) {
 	set := s.small(t)
 	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=strange"}
 	p := start(t, []string{"run"}, variables...)
@@ -46,7 +47,7 @@ func invalidView(t *testing.T, f *fleet, s *servers) {
 	set := s.small(t)
 	client := mongotest.Connect(t, set.URI())
 	p := start(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+set.URI(), "DDLTAIL_DATABASE=unlisted", "DDLTAIL_RECONCILE=1s")
-	f.bring(t, "an invalid document in system.views", func() {
+	f.trigger(t, "an invalid document in system.views", func() {
 		ok(t, client.Database("badviews").RunCommand(t.Context(), bson.D{
 			{Key: "create", Value: "fine"}, {Key: "viewOn", Value: "payments"}, {Key: "pipeline", Value: bson.A{}},
 		}).Err())
@@ -56,7 +57,8 @@ func invalidView(t *testing.T, f *fleet, s *servers) {
 	}, of(f.scrape(t, p), "DdltailUnlistedNamespaces")...)
 }
 
-// fewPrivileges: create-user.js grants the removal of history only where it is asked for.
+// fewPrivileges sets a TTL with a user that may not remove history: create-user.js grants
+// that only on request.
 func fewPrivileges(t *testing.T, f *fleet, s *servers) {
 	variables := []string{"DDLTAIL_MONGODB_URI=" + s.userOf(t, "narrow"), "DDLTAIL_DATABASE=narrow", "DDLTAIL_SOURCE=narrow"}
 	p := start(t, []string{"run"}, variables...)
@@ -76,7 +78,7 @@ func drifting(t *testing.T, f *fleet, s *servers) {
 	ok(t, os.WriteFile(declared, []byte("db.getSiblingDB('drift').createCollection('payments')\n"), 0o600))
 	s.create(t, "drift", "payments", 0)
 	p := start(t, []string{"run"}, s.variables("drifting", "DDLTAIL_DECLARED="+declared, "DDLTAIL_DRIFT_SETTLE=1s")...)
-	f.bring(t, "a declared collection is dropped", func() {
+	f.trigger(t, "a declared collection is dropped", func() {
 		ok(t, s.client.Database("drift").Collection("payments").Drop(t.Context()))
 	}, of(f.scrape(t, p), "DdltailDrift")...)
 }
@@ -88,7 +90,7 @@ func expiring(t *testing.T, f *fleet, s *servers) {
 	f.await(t, "a CA that expires in ten days", of(instance, "DdltailCertificateExpiring")...)
 }
 
-// listener is `listen` with a backend that answers so.
+// listener returns the variables of a `listen` whose backend answers with a status.
 func (s *servers) listener(t *testing.T, name string, status int) []string {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
@@ -96,7 +98,7 @@ func (s *servers) listener(t *testing.T, name string, status int) []string {
 	return s.variables(name, "DDLTAIL_BACKEND_URL="+backend.URL)
 }
 
-// queue adds notifications to the queue of a database, as of now.
+// queue adds notifications with the current time to the queue of a database.
 func (s *servers) queue(t *testing.T, name string, count int) {
 	t.Helper()
 	docs := make([]any, count)
@@ -112,21 +114,21 @@ func (s *servers) queue(t *testing.T, name string, count int) {
 
 func misconfigured(t *testing.T, f *fleet, s *servers) {
 	p := start(t, []string{"listen"}, s.listener(t, "misconfigured", http.StatusNotFound)...)
-	f.bring(t, "the backend answers 404", func() { s.queue(t, "misconfigured", 1) }, of(f.scrape(t, p), "DdltailDeliveryMisconfigured")...)
+	f.trigger(t, "the backend answers 404", func() { s.queue(t, "misconfigured", 1) }, of(f.scrape(t, p), "DdltailDeliveryMisconfigured")...)
 }
 
 func rejected(t *testing.T, f *fleet, s *servers) {
 	p := start(t, []string{"listen"}, s.listener(t, "rejected", http.StatusGone)...)
-	f.bring(t, "the backend answers 410", func() { s.queue(t, "rejected", 1) }, of(f.scrape(t, p), "DdltailDeliveryRejected", "DdltailNotDelivered")...)
+	f.trigger(t, "the backend answers 410", func() { s.queue(t, "rejected", 1) }, of(f.scrape(t, p), "DdltailDeliveryRejected", "DdltailNotDelivered")...)
 }
 
 func late(t *testing.T, f *fleet, s *servers) {
 	p := start(t, []string{"listen"}, s.listener(t, "late", http.StatusServiceUnavailable)...)
-	f.bring(t, "the backend answers 503", func() { s.queue(t, "late", 1) },
+	f.trigger(t, "the backend answers 503", func() { s.queue(t, "late", 1) },
 		of(f.scrape(t, p), "DdltailDeliveryLate", "DdltailReceiverLate", "DdltailPartitionsBlocked")...)
 }
 
 func noConsumer(t *testing.T, f *fleet, s *servers) {
 	p := start(t, []string{"run"}, s.variables("unconsumed")...)
-	f.bring(t, "1001 notifications and no consumer", func() { s.queue(t, "unconsumed", 1001) }, of(f.scrape(t, p), "DdltailQueueNotConsumed")...)
+	f.trigger(t, "1001 notifications and no consumer", func() { s.queue(t, "unconsumed", 1001) }, of(f.scrape(t, p), "DdltailQueueNotConsumed")...)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestDashboard: a real Prometheus that scrapes a real run and a real listen returns series for each query of the dashboard, and
-// can evaluate each rule.
+// TestDashboard checks that a real Prometheus that scrapes `run` and `listen` returns series for each query of the dashboard,
+// and can evaluate each rule.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	p := startPrometheus(t, read(t, filepath.Join(deploy, "prometheus-alerts.yml")))
@@ -30,7 +30,7 @@ func TestDashboard(t *testing.T) {
 	p.scrape(t, start(t, []string{"run"}, uri))
 	p.scrape(t, start(t, []string{"listen"}, uri, "DDLTAIL_BACKEND_URL="+backend.URL))
 
-	// Changes go on until all figures have moved: rates need two scrapes.
+	// Changes continue until every metric has changed: rates need two scrapes.
 	keepChanging(t, client.Database("shop"), 200*time.Millisecond)
 	for _, q := range queries(t) {
 		expression := strings.NewReplacer("$job", ".*", "$instance", ".*", "$__rate_interval", "10s").Replace(q.Expr)
@@ -65,7 +65,7 @@ func change(ctx context.Context, db *mongo.Database, every time.Duration) error 
 	return nil
 }
 
-// query is one of the dashboard, and its panel.
+// query is a query of the dashboard, with the title of its panel.
 type query struct{ Title, Expr string }
 
 func queries(t *testing.T) []query {
@@ -95,14 +95,14 @@ func queries(t *testing.T) []query {
 	return all
 }
 
-// rules is the number of rules.
+// rules returns the number of rules.
 func rules(t *testing.T) int {
 	t.Helper()
 	text := read(t, filepath.Join(deploy, "prometheus-alerts.yml"))
 	return strings.Count(text, "- alert: ") + strings.Count(text, "- record: ")
 }
 
-// evaluated is the number of rules that were evaluated without an error.
+// evaluated returns the number of rules that were evaluated without an error.
 func (p *prometheus) evaluated(t *testing.T) int {
 	t.Helper()
 	var answer struct {

@@ -1,8 +1,8 @@
-// Package alerts triggers alerts: a real Prometheus scrapes real ddltails with the rules of deploy/replicaset, and what the
-// rules watch for is caused.
+// Package alerts tests the alerts: a real Prometheus with the rules of deploy/replicaset scrapes real ddltails, and each
+// test causes the condition of a rule.
 //
-// make alerts is the long form: every alert, with the times of the rules shortened by one factor. Part of make test is that every
-// query of the dashboard returns series from that Prometheus, and that it can evaluate every rule.
+// `make alerts` triggers every alert, with the times of the rules divided by a factor. `make test` only checks that every query
+// of the dashboard returns series and that Prometheus can evaluate every rule.
 package alerts
 
 import (
@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	factor = flag.Int("factor", 0, "bring each alert about once, with the times of the rules divided by it; 0 does not")
+	factor = flag.Int("factor", 0, "trigger each alert once, with the times of the rules divided by this; 0 skips the test")
 	binary string
 )
 
@@ -47,17 +47,18 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// eventually waits until what is asked for holds.
+// eventually waits until the condition holds.
 func eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !holds(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s: %s", limit, what)
+			t.Fatalf("not within %s: %s", limit, what)
 		}
 	}
 }
 
-// script runs one of scripts/ for the last line of its output, and skips the test where it cannot fetch.
+// script runs one of scripts/ and returns the last line of its output. It skips the test if the script
+// cannot download.
 func script(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

@@ -20,7 +20,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
 )
 
-// prometheus is a running one. Its targets can change.
+// prometheus is a running Prometheus whose targets can change.
 type prometheus struct {
 	dir, url string
 	mu       sync.Mutex

@@ -17,7 +17,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// servers has a set for the scenarios that need none of their own: it demands authentication and offers TLS.
+// servers has the replica set that scenarios share unless they need their own. It requires authentication
+// and accepts TLS.
 type servers struct {
 	folder string
 	main   *mongotest.ReplicaSet
@@ -41,18 +42,18 @@ func newServers(t *testing.T) *servers {
 
 func (s *servers) ca() string { return filepath.Join(s.folder, "ca.pem") }
 
-// variables are those of a ddltail with a database and a source of its own.
+// variables returns the variables of a ddltail with its own database and source.
 func (s *servers) variables(name string, more ...string) []string {
 	return append([]string{"DDLTAIL_MONGODB_URI=" + s.main.URI(), "DDLTAIL_DATABASE=" + name, "DDLTAIL_SOURCE=" + name}, more...)
 }
 
-// small is a set of a scenario's own.
+// small starts a set for one scenario.
 func (s *servers) small(t *testing.T) *mongotest.ReplicaSet {
 	t.Helper()
 	return mongotest.NewReplicaSet(t, mongotest.Options{OplogSizeMB: 16})
 }
 
-// create creates a collection whose validator has so many bytes.
+// create creates a collection with a validator of the given size in bytes.
 func (s *servers) create(t *testing.T, db, name string, size int) {
 	t.Helper()
 	validator := bson.D{{Key: "$expr", Value: bson.D{{Key: "$ne", Value: bson.A{"$x", strings.Repeat("x", size)}}}}}
@@ -73,7 +74,7 @@ func (s *servers) userOf(t *testing.T, name string) string {
 	return s.main.URIOf(name, "secret", "")
 }
 
-// rollOver writes until nothing is left of what the set's oplog holds.
+// rollOver writes until the oplog has lost all entries that it has now.
 func rollOver(t *testing.T, client *mongo.Client) {
 	t.Helper()
 	log := client.Database("local").Collection("oplog.rs")
@@ -102,8 +103,8 @@ func timestamp(entry bson.Raw) (at bson.Timestamp) {
 	return at
 }
 
-// insertEntries puts commands between two entries of the oplog of a set of one member. Only a standalone server allows that, and
-// as a member it replays what came after its last checkpoint: the entries come before that.
+// insertEntries inserts commands between two entries of the oplog of a set of one member. That needs a restart as a standalone.
+// A restarted member replays the entries after its last checkpoint, so the new ones must be before it.
 func insertEntries(t *testing.T, set *mongotest.ReplicaSet, entries ...bson.D) {
 	t.Helper()
 	client := mongotest.Connect(t, set.URI())

@@ -10,7 +10,7 @@ import (
 )
 
 // shorten divides every time in the rules by a factor: `for`, windows, offsets, and the ages and headrooms that are compared with
-// seconds. The two weeks of a certificate stay: a certificate can be made with any.
+// seconds. The two weeks of a certificate are not changed, because a test certificate can have any lifetime.
 func shorten(rules string, by int) string {
 	duration := regexp.MustCompile(`(for: |\[|offset )(\d+[smhd])`)
 	rules = duration.ReplaceAllStringFunc(rules, func(found string) string {
@@ -28,7 +28,7 @@ func shorten(rules string, by int) string {
 	})
 }
 
-// length is the length of a duration of Prometheus with one unit.
+// length parses a Prometheus duration with one unit.
 func length(text string) time.Duration {
 	if days, is := strings.CutSuffix(text, "d"); is {
 		n, _ := strconv.Atoi(days)

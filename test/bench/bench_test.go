@@ -1,5 +1,5 @@
-// Package bench has benchmarks of parts of ddltail. What it costs beside its peers is
-// measured by internal/tools/bench.
+// Package bench has benchmarks of parts of ddltail; internal/tools/bench compares its
+// cost with alternatives.
 package bench
 
 import (

@@ -18,8 +18,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// collections is how many there are at a first start, each of three indexes: 10,000,
-// or what DDLTAIL_BENCH_COLLECTIONS says.
+// collections returns the number of collections at a first start, each with three
+// indexes: DDLTAIL_BENCH_COLLECTIONS, by default 10,000.
 func collections(b *testing.B) int { return numberFrom(b, "DDLTAIL_BENCH_COLLECTIONS", 10_000) }
 
 func numberFrom(b *testing.B, variable string, standard int) int {
@@ -35,13 +35,12 @@ func numberFrom(b *testing.B, variable string, standard int) int {
 }
 
 // BenchmarkFirstStart starts ddltail on a set with many collections while a client
-// goes on changing them, and reports how long it took until it was ready, beside a
-// bare listing of the same by the driver, and its memory. Afterwards the catalog must
-// be what the server has.
+// changes them, and reports its memory and the time until it was ready, compared with a
+// plain listing by the driver. Afterwards the catalog must equal the server's.
 func BenchmarkFirstStart(b *testing.B) {
 	set := mongotest.NewReplicaSet(b, mongotest.Options{})
 	client := mongotest.Connect(b, set.URI())
-	// Of five files for each collection more would be open than a process may have.
+	// With five files for each collection, the server would exceed the limit of open files.
 	files := bson.D{{Key: "setParameter", Value: 1}, {Key: "wiredTigerEngineRuntimeConfig",
 		Value: "file_manager=(close_idle_time=1,close_scan_interval=1,close_handle_minimum=250)"}}
 	if err := client.Database("admin").RunCommand(b.Context(), files).Err(); err != nil {
@@ -112,7 +111,7 @@ func firstStart(b *testing.B, binary string, set *mongotest.ReplicaSet, client *
 	compareCatalog(b, client, p)
 }
 
-// change drops, makes and alters collections until the context ends.
+// change drops, creates and modifies collections until the context ends.
 func change(ctx context.Context, b *testing.B, client *mongo.Client) int {
 	n, most := 0, collections(b)
 	for ; ctx.Err() == nil && n < most; n++ {
@@ -178,7 +177,7 @@ func indexNames(specs bson.RawArray) string {
 	return strings.Join(names, " ")
 }
 
-// list asks the server itself.
+// list lists the indexes of the server's collections.
 func list(b *testing.B, client *mongo.Client) map[string]string {
 	found := map[string]string{}
 	for i := range 10 {

@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	// changes is how long the history is, and versions how many there are of its
-	// namespaces.
+	// changes and namespaces are the numbers of documents in the history and of namespaces
+	// in it.
 	changes    = 1_000_000
 	namespaces = 50_000
 	// spread is the time between two changes.
 	spread = 10 * time.Second
 )
 
-// BenchmarkHistory asks the binary about a long history, and reports how long each
-// answer takes and how much memory.
+// BenchmarkHistory queries a long history with the binary, and reports the time and the
+// memory of each query.
 func BenchmarkHistory(b *testing.B) {
 	binary, err := ddltailtest.Build(b.Context(), b.TempDir())
 	if err != nil {
@@ -81,8 +81,8 @@ func ask(b *testing.B, binary, database string, args []string) {
 	b.ReportMetric(float64(peak)/1024, "MB-peak")
 }
 
-// peakOf is the largest a process has been, in kB. What getrusage says of a child
-// begins with the size of its parent.
+// peakOf returns the peak resident memory of a process in kB. getrusage would include the
+// parent's size for a child.
 func peakOf(pid int) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

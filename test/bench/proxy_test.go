@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// proxy stands between a client and a server and counts what the server sends.
+// proxy forwards connections to a server and counts the bytes that the server sends.
 type proxy struct {
 	listener net.Listener
 	received atomic.Int64
@@ -26,7 +26,8 @@ func newProxy(b *testing.B, server string) *proxy {
 	return p
 }
 
-// uri is the connection string of the server through the proxy, and never past it.
+// uri returns a connection string of the proxy. With directConnection the driver does not
+// discover the server's own address.
 func (p *proxy) uri(database string) string {
 	return "mongodb://" + p.listener.Addr().String() + "/" + database + "?directConnection=true"
 }
@@ -46,7 +47,7 @@ func (p *proxy) serve(ctx context.Context, server string) {
 			continue
 		}
 		go func() {
-			_, _ = io.Copy(upstream, client) // its end is the end of the connection
+			_, _ = io.Copy(upstream, client) // EOF closes the connection
 			upstream.Close()
 		}()
 		go func() {

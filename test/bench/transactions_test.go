@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// inOne is how many documents of 1 kB an ordinary transaction writes.
+	// inOne is the number of 1 kB documents in an ordinary transaction.
 	inOne = 100
-	// inChain makes a transaction that takes three oplog entries of 16 MB.
+	// inChain is the number in a transaction of three oplog entries of 16 MB.
 	inChain = 42_000
 	chains  = 4
 )
 
-// documents is how many documents of 1 kB there are, all written in transactions of
-// which one in a thousand holds DDL: a million, or what DDLTAIL_BENCH_DOCUMENTS says.
+// documents returns the number of 1 kB documents, all written in transactions, of which
+// one in a thousand contains DDL: DDLTAIL_BENCH_DOCUMENTS, by default a million.
 func documents(b *testing.B) int { return numberFrom(b, "DDLTAIL_BENCH_DOCUMENTS", 1_000_000) }
 
-// BenchmarkTransactions follows an oplog of documents in transactions twice, with
-// `ddltail run` and with a reader of all entries, and reports what part of the bytes
-// of the second the first received, how long both took, and ddltail's memory.
+// BenchmarkTransactions reads an oplog of large transactions with `ddltail run` and with
+// a reader of all entries. It reports the share of the bytes that ddltail received, both
+// durations, and ddltail's memory.
 func BenchmarkTransactions(b *testing.B) {
 	set := mongotest.NewReplicaSet(b, mongotest.Options{OplogSizeMB: 4000})
 	client := mongotest.Connect(b, set.URI())
@@ -70,7 +70,8 @@ func head(b *testing.B, client *mongo.Client) bson.Timestamp {
 	return newest.TS
 }
 
-// fillTransactions returns how many collections the transactions made.
+// fillTransactions writes the transactions and returns the number of collections that
+// they created.
 func fillTransactions(b *testing.B, client *mongo.Client) int {
 	db := client.Database("filler")
 	if err := db.CreateCollection(b.Context(), "docs"); err != nil {
@@ -99,7 +100,7 @@ func fillTransactions(b *testing.B, client *mongo.Client) int {
 	return ddl
 }
 
-// inTransaction writes documents, and makes a collection first if it is to.
+// inTransaction writes n documents, after creating the collection also, if it is set.
 func inTransaction(b *testing.B, db *mongo.Database, also string, n int) {
 	session, err := db.Client().StartSession()
 	if err != nil {
@@ -143,8 +144,8 @@ func readEverything(b *testing.B, client *mongo.Client, from bson.Timestamp) tim
 	return time.Since(began)
 }
 
-// follow runs ddltail from the oldest entry until the last change is reported, and gives
-// how long that took and how many bytes it had in memory at most.
+// follow runs ddltail from the oldest entry until the last change is reported, and
+// returns the duration and the peak memory in bytes.
 func follow(b *testing.B, binary, uri string, client *mongo.Client, ddl int) (time.Duration, float64) {
 	began := time.Now()
 	p, err := ddltailtest.Start(binary, []string{"run"}, "DDLTAIL_MONGODB_URI="+uri, "DDLTAIL_START=oldest")

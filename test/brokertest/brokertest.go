@@ -1,5 +1,5 @@
-// Package brokertest starts real brokers, Kafka and NATS, for tests. A broker works in a
-// temporary folder and does not outlive the program that started it.
+// Package brokertest starts real Kafka and NATS brokers for tests. A broker stores its
+// data in a temporary folder and ends with the program that started it.
 package brokertest
 
 import (
@@ -19,10 +19,12 @@ import (
 )
 
 const (
-	// startLimit bounds the start of a broker: of Kafka several seconds, on a busy machine many.
+	// startLimit bounds the start of a broker. Kafka needs several seconds, more on a busy
+	// machine.
 	startLimit = 90 * time.Second
 	poll       = 100 * time.Millisecond
-	// exitUnavailable is the exit code of a script if this machine cannot have the broker.
+	// exitUnavailable is the exit code of a script if the broker cannot be installed on this
+	// machine.
 	exitUnavailable = 3
 )
 
@@ -54,15 +56,15 @@ func newServer(ports int) (*Server, error) {
 	return s, nil
 }
 
-// Addr is host and port of the broker.
+// Addr returns host and port of the broker.
 func (s *Server) Addr() string { return s.addr(0) }
 
 func (s *Server) addr(port int) string { return fmt.Sprintf("127.0.0.1:%d", s.ports[port].Number) }
 
-// Dir is the broker's folder.
+// Dir returns the broker's folder.
 func (s *Server) Dir() string { return s.group.Dir() }
 
-// Start starts a broker that is down, and waits until it answers.
+// Start starts a stopped broker and waits until it answers.
 func (s *Server) Start(ctx context.Context) error {
 	log, err := os.OpenFile(filepath.Join(s.Dir(), "log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -83,9 +85,9 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		select {
 		case <-s.process.Exited():
-			return fmt.Errorf("the broker ended: %w; the last it wrote:\n%s", s.process.Wait(), s.log())
+			return fmt.Errorf("the broker ended: %w; end of its log:\n%s", s.process.Wait(), s.log())
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the broker: %w; the last it wrote:\n%s", err, s.log())
+			return fmt.Errorf("wait for the broker: %w; end of its log:\n%s", err, s.log())
 		case <-time.After(poll):
 		}
 	}
@@ -116,7 +118,7 @@ func (s *Server) stop() error {
 	return err
 }
 
-// start starts the server of a test and stops it at its end.
+// start starts a server and stops it at the end of the test.
 func start(tb mongotest.TB, s *Server) {
 	tb.Helper()
 	tb.Cleanup(func() {
@@ -129,7 +131,7 @@ func start(tb mongotest.TB, s *Server) {
 	}
 }
 
-// script runs a script of the project for the last line of its output.
+// script runs a script of the project and returns the last line of its output.
 func script(tb mongotest.TB, name string) string {
 	tb.Helper()
 	_, file, _, _ := runtime.Caller(0)
@@ -138,7 +140,7 @@ func script(tb mongotest.TB, name string) string {
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == exitUnavailable {
-		tb.Skipf("scripts/%s: this machine cannot have the broker", name)
+		tb.Skipf("scripts/%s: the broker cannot be installed on this machine", name)
 	}
 	if err != nil {
 		tb.Fatalf("scripts/%s: %v", name, err)

@@ -55,19 +55,20 @@ func NewKafka(tb mongotest.TB, properties ...string) Kafka {
 	return k
 }
 
-// SASLAddr is host and port of the listener with SASL.
+// SASLAddr returns host and port of the listener with SASL.
 func (k Kafka) SASLAddr() string { return k.addr(2) }
 
-// TLSAddr is host and port of the listener with TLS.
+// TLSAddr returns host and port of the listener with TLS.
 func (k Kafka) TLSAddr() string { return k.addr(3) }
 
-// SASLTLSAddr is host and port of the listener with SASL over TLS; it has SCRAM-SHA-512 alone.
+// SASLTLSAddr returns host and port of the listener with SASL over TLS, which accepts only
+// SCRAM-SHA-512.
 func (k Kafka) SASLTLSAddr() string { return k.addr(4) }
 
 func (k Kafka) config() string { return filepath.Join(k.Dir(), "server.properties") }
 
-// java returns the command line of a class. The compiler's first stage alone and the serial
-// collector start fastest.
+// java returns the command line of a class. Tiered compilation limited to level 1 and the
+// serial collector start fastest.
 func (k Kafka) java(arguments ...string) *exec.Cmd {
 	return exec.Command("java", append([]string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(k.jars, "*")}, arguments...)...)
@@ -125,7 +126,7 @@ func scram(mechanism string) string {
 	return fmt.Sprintf("%s=[name=%s,password=%s]", mechanism, User, Password)
 }
 
-// answers reports by nil that the broker has registered itself with its controller.
+// answers returns nil if the broker has registered with its controller.
 func (k Kafka) answers(ctx context.Context) error {
 	client, err := k.client()
 	if err != nil {
@@ -143,8 +144,8 @@ func (k Kafka) client(options ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(k.Addr()), kgo.DisableClientMetrics()}, options...)...)
 }
 
-// CreateTopic creates a topic and waits until the broker describes it, which may be later
-// than its answer; configs are "key=value".
+// CreateTopic creates a topic and waits until the broker describes it, which can be after
+// its reply; configs are "key=value".
 func (k Kafka) CreateTopic(ctx context.Context, topic string, partitions int, configs ...string) error {
 	client, err := k.client()
 	if err != nil {
@@ -199,8 +200,8 @@ type Record struct {
 	Partition  int
 }
 
-// Consume reads a topic from its beginning until enough returns true of what was read, or the
-// context ends.
+// Consume reads a topic from its beginning until enough returns true for the records read so
+// far, or the context ends.
 func (k Kafka) Consume(ctx context.Context, topic string, enough func([]Record) bool) ([]Record, error) {
 	client, err := k.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
@@ -230,7 +231,7 @@ func (k Kafka) Consume(ctx context.Context, topic string, enough func([]Record) 
 var javaConsumer []byte
 
 // ConsumeByJava reads a topic with the Java client until it has the record with an id. It
-// returns the ids of all records, copies left out.
+// returns the ids of all records without duplicates.
 func (k Kafka) ConsumeByJava(ctx context.Context, topic, last string) ([]string, error) {
 	source := filepath.Join(k.Dir(), "Consumer.java")
 	if err := os.WriteFile(source, javaConsumer, 0o600); err != nil {

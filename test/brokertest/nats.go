@@ -21,7 +21,7 @@ type NATS struct {
 	*Server
 	Certificates
 
-	// options are those with which this package connects.
+	// options are used by this package to connect.
 	options []nats.Option
 }
 
@@ -33,7 +33,7 @@ func NewNATS(tb mongotest.TB, arguments ...string) NATS {
 	return n
 }
 
-// NewNATSWithTLS starts a server that accepts connections with TLS alone.
+// NewNATSWithTLS starts a server that accepts only connections with TLS.
 func NewNATSWithTLS(tb mongotest.TB) NATS {
 	tb.Helper()
 	n := newNATS(tb)
@@ -75,7 +75,7 @@ func (n NATS) start(tb mongotest.TB, arguments ...string) {
 	start(tb, n.Server)
 }
 
-// URL is the URL of the server.
+// URL returns the URL of the server.
 func (n NATS) URL() string { return "nats://" + n.Addr() }
 
 // CreateStream creates a stream that stores everything below a subject; adjust may change its
@@ -97,8 +97,8 @@ type Message struct {
 	Headers        map[string]string
 }
 
-// Consume reads a stream from its beginning until enough returns true of what was read, or the
-// context ends.
+// Consume reads a stream from its beginning until enough returns true for the messages read so
+// far, or the context ends.
 func (n NATS) Consume(ctx context.Context, stream string, enough func([]Message) bool) ([]Message, error) {
 	var all []Message
 	err := n.use(func(js jetstream.JetStream) error {

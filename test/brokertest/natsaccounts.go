@@ -22,8 +22,8 @@ func NewNATSWithUsers(tb mongotest.TB, users, user, password string) NATS {
 	return n
 }
 
-// NewNATSWithAccounts starts a server that authenticates by credentials files. It returns the content of one of a user of the
-// server, and of one of a user whose account the server does not know.
+// NewNATSWithAccounts starts a server that authenticates by credentials files. It returns the contents of two credentials
+// files: one of a user of the server, and one of a user whose account is not known to the server.
 func NewNATSWithAccounts(tb mongotest.TB) (n NATS, known, unknown []byte) {
 	tb.Helper()
 	n = newNATS(tb)

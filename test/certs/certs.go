@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// TB is what is used of [testing.TB].
+// TB is the part of [testing.TB] that this package uses.
 type TB interface {
 	Helper()
 	Fatalf(format string, args ...any)
@@ -25,7 +25,7 @@ type Authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// NewAuthority creates an authority whose certificate expires after a time.
+// NewAuthority creates an authority whose certificate is valid for the given time.
 func NewAuthority(tb TB, name string, lasts time.Duration) Authority {
 	tb.Helper()
 	template := &x509.Certificate{
@@ -36,7 +36,7 @@ func NewAuthority(tb TB, name string, lasts time.Duration) Authority {
 	return Authority{certificate: sign(tb, template, template, key, key), key: key}
 }
 
-// PEM is the authority's certificate.
+// PEM returns the authority's certificate.
 func (a Authority) PEM() []byte { return encode("CERTIFICATE", a.certificate.Raw) }
 
 // Issue returns a certificate for 127.0.0.1 and localhost, for clients and servers, with its

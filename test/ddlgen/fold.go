@@ -2,8 +2,8 @@ package ddlgen
 
 import "go.mongodb.org/mongo-driver/v2/bson"
 
-// Apply folds one notification in, as a reader of the documentation would. It says
-// what is wrong with it.
+// Apply applies one notification to the schema, according to the documentation only. It
+// returns what is wrong with the notification.
 func (s Schema) Apply(doc bson.Raw) []string {
 	text := func(field string) string { v, _ := doc.Lookup(field).StringValueOK(); return v }
 	after, _ := doc.Lookup("after").DocumentOK()

@@ -1,5 +1,5 @@
-// Package ddlgen makes random DDL on a real server, and compares what a server has
-// with what somebody says it has.
+// Package ddlgen generates random DDL for a real server, and compares the server's
+// catalog with another one.
 package ddlgen
 
 import (
@@ -10,14 +10,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Generator makes random DDL, and documents in between. It knows nothing of the
-// server: much of what it makes is refused.
+// Generator generates random DDL and inserts. It does not know the state of the server,
+// which refuses many of its operations.
 type Generator struct {
 	rand *rand.Rand
 	dbs  []string
 }
 
-// New creates the generator of one seed, for these databases.
+// New creates a generator with a seed for the given databases.
 func New(seed uint64, dbs ...string) Generator {
 	return Generator{rand: rand.New(rand.NewPCG(seed, seed)), dbs: dbs}
 }
@@ -38,7 +38,7 @@ func fields() []string {
 
 func pick[T any](g Generator, from []T) T { return from[g.rand.IntN(len(from))] }
 
-// name is seldom one that every server refuses.
+// name returns a collection name; rarely one that every server refuses.
 func (g Generator) name() string {
 	if g.rand.IntN(60) == 0 {
 		return "$x"
@@ -53,7 +53,7 @@ func (g Generator) index() string { return fmt.Sprintf("i'%d", g.rand.IntN(6)) }
 // makes a wildcard index do so ("Found an invalid index"): those have other names.
 func (g Generator) expiring() string { return fmt.Sprintf("ttl'%d", g.rand.IntN(3)) }
 
-func (g Generator) yes() bool { return g.rand.IntN(2) == 0 }
+func (g Generator) coin() bool { return g.rand.IntN(2) == 0 }
 
 // Next returns one operation.
 func (g Generator) Next() Operation {
@@ -85,14 +85,14 @@ func (g Generator) Next() Operation {
 
 func one(cmd ...bson.E) Operation { return Operation{commands: []bson.D{cmd}} }
 
-// but says the same with further fields.
-func (o Operation) but(more ...bson.E) Operation {
+// with adds fields to the first command.
+func (o Operation) with(more ...bson.E) Operation {
 	o.commands[0] = append(o.commands[0], more...)
 	return o
 }
 
 func (g Generator) create(name string) Operation {
-	return one(bson.E{Key: "create", Value: name}).but(g.options()...)
+	return one(bson.E{Key: "create", Value: name}).with(g.options()...)
 }
 
 func (g Generator) options() bson.D {
@@ -128,7 +128,7 @@ func (g Generator) createIndex(name string) Operation {
 
 func (g Generator) spec() bson.D {
 	key := bson.D{{Key: g.field(), Value: pick(g, []int{1, -1})}}
-	if f := g.field(); f != key[0].Key && g.yes() {
+	if f := g.field(); f != key[0].Key && g.coin() {
 		key = append(key, bson.E{Key: f, Value: 1})
 	}
 	keyed := func(key bson.D) bson.D { return bson.D{{Key: "key", Value: key}, {Key: "name", Value: g.index()}} }
@@ -164,14 +164,14 @@ func (g Generator) dropIndex(name string) Operation {
 
 func (g Generator) drop(name string) Operation { return one(bson.E{Key: "drop", Value: name}) }
 
-// modify leaves recordPreImages alone: on 5.0.4 and 6.0.5 any other collMod turns it
-// off, and writes the very entry that it writes on 4.4.2 and 6.0.27, where it does not.
+// modify never sets recordPreImages: on 5.0.4 and 6.0.5 any other collMod turns it off,
+// but the oplog entry is the same as on 4.4.2 and 6.0.27, where it stays on.
 func (g Generator) modify(name string) Operation {
-	op := one(bson.E{Key: "collMod", Value: name}).but(pick(g, []bson.D{
+	op := one(bson.E{Key: "collMod", Value: name}).with(pick(g, []bson.D{
 		{{Key: "validator", Value: g.validator()}},
 		{{Key: "validator", Value: bson.D{}}},
 		{{Key: "validationLevel", Value: "strict"}, {Key: "validationAction", Value: "warn"}},
-		{{Key: "changeStreamPreAndPostImages", Value: bson.D{{Key: "enabled", Value: g.yes()}}}},
+		{{Key: "changeStreamPreAndPostImages", Value: bson.D{{Key: "enabled", Value: g.coin()}}}},
 		{{Key: "timeseries", Value: bson.D{{Key: "granularity", Value: "minutes"}}}},
 		{{Key: "expireAfterSeconds", Value: pick(g, []any{7200, "off"})}},
 		{{Key: "cappedSize", Value: 40960}, {Key: "cappedMax", Value: 20}},
@@ -186,7 +186,7 @@ func (g Generator) modifyIndex(name string) Operation {
 		{{Key: "name", Value: g.expiring()}, {Key: "hidden", Value: true}},
 		{{Key: "name", Value: g.index()}, {Key: "hidden", Value: true}},
 		{{Key: "name", Value: g.index()}, {Key: "hidden", Value: false}},
-		{{Key: "name", Value: g.index()}, {Key: "prepareUnique", Value: g.yes()}},
+		{{Key: "name", Value: g.index()}, {Key: "prepareUnique", Value: g.coin()}},
 		{{Key: "name", Value: g.index()}, {Key: "unique", Value: true}},
 	})
 	op := one(bson.E{Key: "collMod", Value: name}, bson.E{Key: "index", Value: index})
@@ -196,13 +196,13 @@ func (g Generator) modifyIndex(name string) Operation {
 
 func (g Generator) rename(name string) Operation {
 	op := one(bson.E{Key: "renameCollection", Value: pick(g, g.dbs) + "." + name},
-		bson.E{Key: "to", Value: pick(g, g.dbs) + "." + g.name()}, bson.E{Key: "dropTarget", Value: g.yes()})
+		bson.E{Key: "to", Value: pick(g, g.dbs) + "." + g.name()}, bson.E{Key: "dropTarget", Value: g.coin()})
 	op.db = "admin"
 	return op
 }
 
-// view has no collation: where a view with one waits for a time series, the server
-// refuses the time series, and leaves its buckets behind.
+// view sets no collation: if a view with one has the name of a time series to be created,
+// the server refuses the time series but keeps its buckets.
 func (g Generator) view(name string) Operation {
 	return one(bson.E{Key: "create", Value: name}, bson.E{Key: "viewOn", Value: g.name()}, bson.E{Key: "pipeline", Value: g.pipeline()})
 }
@@ -227,7 +227,7 @@ func (g Generator) out(name string) Operation {
 		{{Key: "$out", Value: g.name()}},
 		{{Key: "$out", Value: bson.D{{Key: "db", Value: pick(g, g.dbs)}, {Key: "coll", Value: g.name()}}}},
 		{{Key: "$merge", Value: bson.D{{Key: "into", Value: g.name()}}}},
-		// Fails after its temporary collection was made, where there is a document.
+		// Fails after the temporary collection was created, if the source has a document.
 		{{Key: "$out", Value: g.name()}},
 	})
 	pipeline := bson.A{bson.D{{Key: "$limit", Value: 1}}, stage}
@@ -251,7 +251,7 @@ func (g Generator) toCapped(name string) Operation {
 	return one(bson.E{Key: "convertToCapped", Value: name}, bson.E{Key: "size", Value: 8192})
 }
 
-// dropDatabase is rare: it leaves nothing to work with.
+// dropDatabase is rare, because later operations need collections.
 func (g Generator) dropDatabase(name string) Operation {
 	if g.rand.IntN(3) > 0 {
 		return g.drop(name)
@@ -270,14 +270,14 @@ func (g Generator) transaction(name string) Operation {
 	}
 }
 
-// insert makes equal documents, on which unique indexes fail.
+// insert inserts equal documents, so that unique indexes fail.
 func (g Generator) insert(name string) Operation {
 	doc := bson.D{{Key: "a", Value: 10}, {Key: "b", Value: 100}, {Key: "t", Value: bson.DateTime(0)}}
 	return one(bson.E{Key: "insert", Value: name}, bson.E{Key: "documents", Value: bson.A{doc, doc}[:1+g.rand.IntN(2)]})
 }
 
 func (g Generator) change(name string) Operation {
-	if g.yes() {
+	if g.coin() {
 		return one(bson.E{Key: "delete", Value: name}, bson.E{Key: "deletes", Value: bson.A{bson.D{{Key: "q", Value: bson.D{}}, {Key: "limit", Value: 1}}}})
 	}
 	set := bson.D{{Key: "$set", Value: bson.D{{Key: "c", Value: g.rand.IntN(9)}}}}

@@ -10,18 +10,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// patience bounds one operation: the server may wait for ever where two of them
-// meet.
+// patience bounds one operation: two concurrent ones can make the server wait forever.
 const patience = 5 * time.Second
 
-// Operation is what one step does: a command, or several in a transaction. It is data
-// alone, so that a list of them can be run again and made shorter.
+// Operation is one step: a command, or several in a transaction. It is pure data, so that
+// a list of operations can be repeated and reduced.
 type Operation struct {
 	db       string
 	commands []bson.D
 	// transaction puts the commands in one; abort ends it without a commit.
 	transaction, abort bool
-	// notOnView leaves the operation out where its collection is a view.
+	// notOnView skips the operation if its collection is a view.
 	notOnView bool
 }
 
@@ -41,12 +40,12 @@ func (o Operation) String() string {
 	return text
 }
 
-// errView says that a change is not tried on a view: 6.0.5 crashes on a collMod of
-// one with cappedSize (parseCollModRequest, a null pointer).
+// errView is returned for an operation that is skipped on a view: 6.0.5 crashes on a
+// collMod of a view with cappedSize (null pointer in parseCollModRequest).
 var errView = errors.New("a view has no such options")
 
-// Run does it on a server. What a server refuses, because a name is taken or gone,
-// changes nothing and is no failure of a test: the server decides what is right.
+// Run runs the operation on a server. If the server refuses it, for example because the
+// name exists, nothing changes; a test must not fail on that error.
 func (o Operation) Run(ctx context.Context, client *mongo.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -92,7 +91,7 @@ func (o Operation) inTransaction(ctx context.Context, db *mongo.Database) error 
 	return session.CommitTransaction(ctx)
 }
 
-// Alive sees that the server has outlived what it was asked for.
+// Alive returns an error if the server no longer answers, for example after a crash.
 func Alive(ctx context.Context, client *mongo.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

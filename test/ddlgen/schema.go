@@ -13,8 +13,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// Schema is a catalog in a form that can be compared: by namespace the options and
-// the indexes, as text.
+// Schema is a catalog in comparable form: the options and indexes of each namespace, as
+// text.
 type Schema map[string]*Definition
 
 // Definition is one namespace.
@@ -23,9 +23,9 @@ type Definition struct {
 	Indexes map[string]string
 }
 
-// Canonical writes a document with its fields in alphabetical order: options and
-// specs have none that means anything. What is inside keeps its order.
-// One that is no valid BSON equals no other.
+// Canonical returns a document as text with its top-level fields sorted, because the
+// order of options has no meaning. Nested documents keep their order. An invalid document
+// is equal to no other.
 func Canonical(doc bson.Raw) string {
 	if len(doc) == 0 {
 		return "{}"
@@ -37,11 +37,11 @@ func Canonical(doc bson.Raw) string {
 	var out []string
 	for _, el := range elems {
 		value, _ := el.Value().StringValueOK()
-		// collMod writes these defaults down and cannot remove them again.
+		// collMod stores these defaults explicitly and cannot remove them.
 		if el.Key() == "validationLevel" && value == "strict" || el.Key() == "validationAction" && value == "error" {
 			continue
 		}
-		// So is a limit lifted by it: the server keeps the largest number there is.
+		// If collMod removes the limit, the server stores the maximum instead.
 		if limit, _ := el.Value().AsInt64OK(); el.Key() == "max" && limit == math.MaxInt32 {
 			continue
 		}
@@ -55,7 +55,7 @@ func Canonical(doc bson.Raw) string {
 	return strings.Join(out, " ")
 }
 
-// Listed asks a server for what it has.
+// Listed lists the given databases on a server.
 func Listed(ctx context.Context, t mongotest.TB, client *mongo.Client, dbs []string) Schema {
 	s := Schema{}
 	for _, db := range dbs {
@@ -99,7 +99,7 @@ func listIndexes(ctx context.Context, t mongotest.TB, db *mongo.Database, name s
 	}
 }
 
-// Compare reports every difference.
+// Compare fails the test for every difference.
 func Compare(t mongotest.TB, what string, got, want Schema) {
 	t.Helper()
 	for _, difference := range Differences(what, got, want) {
@@ -107,7 +107,7 @@ func Compare(t mongotest.TB, what string, got, want Schema) {
 	}
 }
 
-// Differences says, one a line, where two catalogs are not the same.
+// Differences describes the differences of two catalogs.
 func Differences(what string, got, want Schema) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, what+": "+fmt.Sprintf(format, args...)) }
@@ -131,7 +131,7 @@ func Differences(what string, got, want Schema) []string {
 	}
 	for ns := range got {
 		if want[ns] == nil {
-			add("%q should not be there", ns)
+			add("unexpected namespace %q", ns)
 		}
 	}
 	slices.Sort(out)

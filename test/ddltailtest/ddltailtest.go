@@ -20,10 +20,10 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
 )
 
-// poll is how often a state is asked for while waiting for it.
+// poll is the interval at which a state is checked while waiting for it.
 const poll = 10 * time.Millisecond
 
-// Build compiles ddltail into a folder and gives the binary's path.
+// Build compiles ddltail into a folder and returns the path of the binary.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "ddltail")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/ddltail/ddltail/cmd/ddltail")
@@ -34,8 +34,8 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// WithBinary is what a TestMain runs: it builds the binary into a folder that is gone
-// in the end, says where, and gives the exit code of the tests.
+// WithBinary builds ddltail in a temporary folder, sets *binary to its path, runs the
+// tests and returns their exit code. It is called by TestMain.
 func WithBinary(binary *string, tests func() int) int {
 	dir, err := os.MkdirTemp("", "ddltail-test-")
 	if err == nil {
@@ -49,17 +49,17 @@ func WithBinary(binary *string, tests func() int) int {
 	return tests()
 }
 
-// Process is one running ddltail. It ends with the program that started it,
-// however that ends.
+// Process is one running ddltail. It is killed when the program that started it ends,
+// even by a crash.
 type Process struct {
 	group          *procgroup.Group
 	process        *procgroup.Process
 	stdout, stderr string
 }
 
-// Start runs a command line of the binary with these variables ("NAME=value") and
-// no others of ddltail's. HTTP is served on a free port unless they say otherwise.
-// The caller must Close it.
+// Start runs a command line of the binary with only these variables of ddltail
+// ("NAME=value"). HTTP is served on a free port unless they set an address. The caller
+// must call Close.
 func Start(binary string, args []string, variables ...string) (*Process, error) {
 	path, err := filepath.Abs(binary)
 	if err != nil {
@@ -99,7 +99,7 @@ func (p *Process) start(cmd *exec.Cmd, variables []string) error {
 	return err
 }
 
-// URL is where the process serves HTTP; empty until its log says so.
+// URL returns where the process serves HTTP; empty until it has logged the address.
 func (p *Process) URL() string {
 	for line := range strings.Lines(p.Stderr()) {
 		var entry struct{ Msg, Address string }
@@ -110,13 +110,13 @@ func (p *Process) URL() string {
 	return ""
 }
 
-// Stdout is what the process has printed so far.
+// Stdout returns the output of the process so far.
 func (p *Process) Stdout() string { return contents(p.stdout) }
 
-// Stderr is what the process has logged so far.
+// Stderr returns the log of the process so far.
 func (p *Process) Stderr() string { return contents(p.stderr) }
 
-// Failure is what the process said as it failed, a line for each mistake.
+// Failure returns the errors with which the process ended, one per line.
 func (p *Process) Failure() string {
 	var out strings.Builder
 	for line := range strings.Lines(p.Stderr()) {
@@ -131,8 +131,8 @@ func (p *Process) Failure() string {
 	return out.String()
 }
 
-// contents is empty for a file that cannot be read: its process then has not said
-// what the test looks for.
+// contents returns the content of a file; empty if it cannot be read, so that a test that
+// looks for a text in it fails.
 func contents(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -141,7 +141,7 @@ func contents(path string) string {
 	return string(text)
 }
 
-// WaitReady waits until /readyz says yes.
+// WaitReady waits until /readyz returns 200.
 func (p *Process) WaitReady(ctx context.Context) error {
 	for {
 		if p.URL() != "" {
@@ -159,8 +159,8 @@ func (p *Process) WaitReady(ctx context.Context) error {
 	}
 }
 
-// WaitLog waits until the log contains text. Much is logged by goroutines that readiness
-// does not wait for.
+// WaitLog waits until the log contains text. Some lines are logged only after the process
+// is ready.
 func (p *Process) WaitLog(ctx context.Context, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -174,7 +174,7 @@ func (p *Process) WaitLog(ctx context.Context, text string) error {
 	return nil
 }
 
-// Get asks the process's HTTP server and gives status and body.
+// Get sends a GET request to the process and returns status and body.
 func (p *Process) Get(ctx context.Context, path string) (int, string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL()+path, nil)
 	if err != nil {
@@ -189,7 +189,7 @@ func (p *Process) Get(ctx context.Context, path string) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
-// Wait waits for the end of the process and gives its exit code.
+// Wait waits for the end of the process and returns its exit code.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	select {
 	case <-p.process.Exited():
@@ -204,7 +204,7 @@ func (p *Process) Wait(ctx context.Context) (int, error) {
 	return 0, err
 }
 
-// Stop asks the process to end, as an operator would, and gives its exit code.
+// Stop sends SIGTERM and returns the exit code.
 func (p *Process) Stop(ctx context.Context) (int, error) {
 	if err := p.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return 0, err
@@ -218,20 +218,19 @@ func (p *Process) Kill() error { return p.process.Kill() }
 // Pause stops the process (SIGSTOP) until Resume.
 func (p *Process) Pause() error { return p.process.Pause() }
 
-// Resume lets a paused process go on (SIGCONT).
+// Resume continues a paused process (SIGCONT).
 func (p *Process) Resume() error { return p.process.Resume() }
 
 // Hangup sends SIGHUP.
 func (p *Process) Hangup() error { return p.process.Signal(syscall.SIGHUP) }
 
-// Pid is the process's id.
+// Pid returns the process id.
 func (p *Process) Pid() int { return p.process.Pid() }
 
-// Close kills the process, if it still runs, and removes what it has printed.
+// Close kills the process if it is running, and removes its output files.
 func (p *Process) Close() error { return p.group.Close() }
 
-// Metric returns one sample of /metrics by its name, labels included as they stand
-// there.
+// Metric returns one sample of /metrics by its name, with its labels as in the output.
 func (p *Process) Metric(ctx context.Context, name string) (float64, error) {
 	status, body, err := p.Get(ctx, "/metrics")
 	if err != nil || status != http.StatusOK {

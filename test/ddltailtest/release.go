@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// LastRelease is the commit of 0.1.0. Stored data outlives releases in both directions.
+// LastRelease is the commit of 0.1.0. Upgrade and rollback tests run it.
 const LastRelease = "a1e894e"
 
-// BuildRelease builds ddltail as it was at a commit, in a folder of its own. It skips the test where the history is not there: a
-// shallow clone, or sources without git.
+// BuildRelease builds ddltail at a commit in a temporary folder. It skips the test if the commit is not available, as in a
+// shallow clone or without git.
 func BuildRelease(t *testing.T, commit string) string {
 	t.Helper()
 	root := command(t, "", "go", "list", "-m", "-f", "{{.Dir}}")

@@ -13,7 +13,7 @@ import (
 	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
-// TestAlerts has Prometheus' own tool test the rules.
+// TestAlerts tests the rules with promtool.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	found, err := exec.CommandContext(bounded(t), filepath.Join(root, "scripts", "prometheus.sh"), "promtool").Output()
@@ -42,7 +42,7 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 		"DDLTAIL_SINKS=mongodb,stdout?required=false")
 	_, metrics, err := p.Get(t.Context(), "/metrics")
 	ok(t, err)
-	// It is absent until the oplog has been observed and a checkpoint stored.
+	// The metric is absent until the oplog has been observed and a checkpoint stored.
 	for end := time.Now().Add(time.Minute); !strings.Contains(metrics, "\nddltail_oplog_headroom_seconds ") && time.Now().Before(end); {
 		time.Sleep(100 * time.Millisecond)
 		_, metrics, err = p.Get(t.Context(), "/metrics")
@@ -78,7 +78,8 @@ func TestAlertsKnowTheMetrics(t *testing.T) {
 
 const dashboard = "../../deploy/grafana/ddltail.json"
 
-// TestRunbook: each alert links to a section of the runbook, and each section is of an alert.
+// TestRunbook checks that each alert links to a section of the runbook, and that each section
+// belongs to an alert.
 func TestRunbook(t *testing.T) {
 	t.Parallel()
 	rules := read(t, filepath.Join(deploy, "prometheus-alerts.yml"))

@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// composeFile is what is compared of docker-compose.yml.
+// composeFile is the part of docker-compose.yml that is tested.
 type composeFile struct {
 	Services map[string]composeService
 	Volumes  map[string]any
@@ -35,8 +35,8 @@ func compose(t *testing.T) composeFile {
 	return file
 }
 
-// TestComposeServices: each service has a memory limit and a read-only file system, serves on loopback alone, and mounts files and
-// volumes that exist.
+// TestComposeServices checks that each service has a memory limit and a read-only file system, listens only on loopback, and
+// mounts files and volumes that exist.
 func TestComposeServices(t *testing.T) {
 	t.Parallel()
 	file := compose(t)
@@ -58,14 +58,14 @@ func TestComposeServices(t *testing.T) {
 				_, err := os.Stat(filepath.Join(deploy, from))
 				ok(t, err)
 			} else if _, is := file.Volumes[from]; !is {
-				t.Errorf("%s mounts %s, which is no volume", name, from)
+				t.Errorf("%s mounts %s, which is not a volume", name, from)
 			}
 		}
 	}
 }
 
-// TestMonitoring: Prometheus scrapes the services at their ports and reads the rules that are mounted; Grafana finds Prometheus,
-// and the dashboard in the folder that its provider reads.
+// TestMonitoring checks that Prometheus scrapes the services' ports and reads the mounted rules, and that Grafana is provisioned
+// with Prometheus and the dashboard.
 func TestMonitoring(t *testing.T) {
 	t.Parallel()
 	services := compose(t).Services
@@ -122,6 +122,6 @@ func provisioned(t *testing.T, grafana composeService) {
 		}
 	}
 	if !json.Valid([]byte(read(t, dashboard))) || !regexp.MustCompile(`"query": "prometheus"`).MatchString(read(t, dashboard)) {
-		t.Error("the dashboard does not ask for a data source of type prometheus")
+		t.Error("the dashboard has no data source of type prometheus")
 	}
 }

@@ -18,11 +18,12 @@ import (
 const (
 	codeUnauthorized         = 13
 	codeAuthenticationFailed = 18
-	// password needs escaping wherever it could be pasted into a text.
+	// password contains characters that must be escaped in URIs, shells and scripts.
 	password = `s3cr/t:"@'\%é`
 )
 
-// createUser runs create-user.js as its head says, and sees to it that no password is left anywhere.
+// createUser runs create-user.js as documented in its first lines, and fails if a password is left
+// in output or files.
 func createUser(t *testing.T, adminURI string, variables ...string) (string, int) {
 	t.Helper()
 	home := shellHome(t)
@@ -44,12 +45,13 @@ func hidden(t *testing.T, where, text string) {
 	t.Helper()
 	for _, form := range []string{password, `s3cr/t`, `s3cr%2Ft`} {
 		if strings.Contains(text, form) {
-			t.Fatalf("the password stands in %s", where)
+			t.Fatalf("the password is in %s", where)
 		}
 	}
 }
 
-// created runs create-user.js for a user and a database of one name and gives the user's URI.
+// created runs create-user.js for a user and a database of the same name, and returns the
+// user's URI.
 func created(t *testing.T, name string) string {
 	t.Helper()
 	out, code := createUser(t, secured.URI(), "DDLTAIL_USER="+name, "DDLTAIL_DATABASE="+name, "DDLTAIL_PASSWORD="+password)
@@ -59,7 +61,7 @@ func created(t *testing.T, name string) string {
 	return secured.URIOf(name, password, "")
 }
 
-// asRoot is the client of the server's root user.
+// asRoot returns a client with the server's root user.
 func asRoot(t *testing.T) *mongo.Client { return mongotest.Connect(t, secured.URI()) }
 
 func refused(err error, code int) bool {
@@ -98,7 +100,7 @@ func TestCreatedUserRuns(t *testing.T) {
 	hidden(t, "ddltail's log", p.Stderr())
 }
 
-// change makes a collection as root, and waits until it is reported in the database.
+// change creates a collection as root, and waits until it is reported in the database.
 func change(t *testing.T, admin *mongo.Client, database, collection string) {
 	t.Helper()
 	shop := admin.Database("shop_of_" + database)
@@ -176,7 +178,7 @@ func TestCreateUserMistakes(t *testing.T) {
 			[]string{"DDLTAIL_DATABASE: local", empty + " is empty"},
 		},
 		"no such file":       {secured.URI(), append(all[:2:2], "DDLTAIL_PASSWORD_FILE=/nowhere"), []string{"DDLTAIL_PASSWORD_FILE cannot be read"}},
-		"somebody else":      {secured.URI(), append(all[1:3:3], "DDLTAIL_USER=root"), []string{"DDLTAIL_USER: root exists and is not ddltail's"}},
+		"another user":       {secured.URI(), append(all[1:3:3], "DDLTAIL_USER=root"), []string{"DDLTAIL_USER: root exists and is not ddltail's"}},
 		"without the rights": {nobody, all, []string{"requires authentication"}},
 	} {
 		t.Run(name, func(t *testing.T) {

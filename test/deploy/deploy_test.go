@@ -1,5 +1,4 @@
-// Package deploytest tests the files of deploy/ against real servers, with a real mongosh, and with the very binary that the image
-// would hold.
+// Package deploytest tests the files of deploy/ with real servers, a real mongosh, and the binary of the image.
 package deploytest
 
 import (
@@ -27,7 +26,7 @@ const (
 	patience = time.Minute
 )
 
-// secured is one server that demands authentication, for all tests of users.
+// secured is a server that requires authentication, for all tests of users.
 var secured *mongotest.ReplicaSet
 
 func TestMain(m *testing.M) {
@@ -35,7 +34,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(withImage{tests}, goleak.IgnoreCurrent())
 }
 
-// withImage returns the image's build a folder that outlives single tests.
+// withImage builds the image's binary in a folder for all tests.
 type withImage struct{ tests mongotest.Main }
 
 func (w withImage) Run() int {
@@ -69,27 +68,27 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
-// eventually waits until what is asked for holds.
+// eventually waits until the condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	ctx := bounded(t)
 	for !holds() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("not in time: %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// program is a command line with its whole environment but for PATH, HOME and what tools need.
+// program is a command line with its environment, except PATH, HOME and what tools need.
 type program struct {
 	args  []string
 	env   []string
 	stdin string
 }
 
-// run returns what the program printed and its exit code.
+// run returns the program's output and its exit code.
 func (p program) run(t *testing.T) (string, int) {
 	t.Helper()
 	cmd := exec.CommandContext(bounded(t), p.args[0], p.args[1:]...)
@@ -110,7 +109,7 @@ func bareEnvironment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "DDLTAIL_") })
 }
 
-// mongosh finds the shell that runs the scripts.
+// mongosh returns the path of the shell that runs the scripts.
 func mongosh(t *testing.T) string {
 	t.Helper()
 	path, err := mongotest.Mongosh(t.Context())
@@ -118,7 +117,7 @@ func mongosh(t *testing.T) string {
 	return path
 }
 
-// shellHome is a home folder for mongosh, which keeps its logs there, and is configured not to report its use.
+// shellHome returns a home folder for mongosh's logs and configuration, with telemetry disabled.
 func shellHome(t *testing.T) string {
 	t.Helper()
 	home := t.TempDir()
@@ -146,7 +145,7 @@ func startCommand(t *testing.T, args []string, variables ...string) *ddltailtest
 	return p
 }
 
-// startReady does so and waits until it is ready.
+// startReady starts ddltail and waits until it is ready.
 func startReady(t *testing.T, variables ...string) *ddltailtest.Process {
 	t.Helper()
 	p := start(t, variables...)

@@ -19,7 +19,8 @@ const (
 	builtCommit  = "0123456789abcdef"
 )
 
-// built is the binary of the image, made once for all tests by the Dockerfile's own command.
+// built is the binary of the image, built once for all tests by the command in the
+// Dockerfile.
 var built struct {
 	dir    string
 	once   sync.Once
@@ -34,7 +35,7 @@ func ddltail(t *testing.T) string {
 	return built.binary
 }
 
-// build does in a folder what the Dockerfile does in its first stage.
+// build runs the first stage of the Dockerfile in a folder.
 func build(dir string) (string, error) {
 	file, err := readDockerfile()
 	if err != nil {
@@ -53,7 +54,8 @@ func build(dir string) (string, error) {
 	return filepath.Join(dir, inside), err
 }
 
-// copyContext copies what .dockerignore lets through: it forbids everything, and then names folders and files.
+// copyContext copies the files that .dockerignore includes: it excludes everything, then includes folders and
+// files.
 func copyContext(dir string) error {
 	text, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
 	if err != nil {
@@ -84,7 +86,7 @@ func copyContext(dir string) error {
 	return nil
 }
 
-// dockerfile is its text, a line an instruction, and the command that compiles.
+// dockerfile is the text with one instruction per line, and the command that compiles.
 type dockerfile struct{ text, compile string }
 
 func readDockerfile() (dockerfile, error) {
@@ -97,7 +99,8 @@ func readDockerfile() (dockerfile, error) {
 	return f, nil
 }
 
-// one returns the group of the one line that has this form, and else nothing.
+// one returns the group of the only line that matches a pattern; empty if there is not
+// exactly one.
 func (f dockerfile) one(form string) string {
 	found := regexp.MustCompile(`(?m)^`+form+`$`).FindAllStringSubmatch(f.text, -1)
 	if len(found) != 1 {
@@ -118,10 +121,10 @@ func TestImage(t *testing.T) {
 		t.Error("the last stage has no shell to RUN anything")
 	}
 	if user := file.one(`USER (\d+:\d+)`); user == "" || strings.HasPrefix(user, "0:") {
-		t.Error("the user is not given as a number other than root's")
+		t.Error("the user is not a number other than root's")
 	}
 	if entry, to := file.one(`ENTRYPOINT \["(.*)"\]`), file.one(`COPY --from=build \S+ (\S+)`); entry != to || !path.IsAbs(entry) {
-		t.Errorf("the entrypoint is %q, the binary lies at %q", entry, to)
+		t.Errorf("the entrypoint is %q, the binary is at %q", entry, to)
 	}
 	for _, label := range []string{"version", "revision", "source", "licenses"} {
 		if !strings.Contains(last, "org.opencontainers.image."+label+`="`) {
@@ -131,13 +134,13 @@ func TestImage(t *testing.T) {
 	checkModuleVersion(t, file)
 }
 
-// checkModuleVersion compares the image's Go with what the module asks for.
+// checkModuleVersion compares the Go version of the image with that in go.mod.
 func checkModuleVersion(t *testing.T, file dockerfile) {
 	t.Helper()
 	image := file.one(`FROM --platform=\$BUILDPLATFORM golang:(\d+\.\d+)-\S+ AS build`)
 	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))
 	if len(module) != 2 || image != module[1] {
-		t.Errorf("the image compiles with Go %q, go.mod asks for %q", image, module)
+		t.Errorf("the image compiles with Go %q, go.mod requires %q", image, module)
 	}
 }
 

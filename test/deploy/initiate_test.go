@@ -16,8 +16,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// composed is what docker-compose.yml puts together, without Docker: its scripts with their variables, and three servers with the
-// command line of its mongods. Each of its volumes is a folder.
+// composed runs docker-compose.yml without Docker: its scripts with their variables, and three servers with the command line of
+// its mongods. Each volume is a folder.
 type composed struct {
 	*testing.T
 	volumes string
@@ -33,7 +33,7 @@ func newComposed(t *testing.T) composed {
 	return c
 }
 
-// volume is the folder, or a file in it.
+// volume returns the path of a volume's folder, or of a file in it.
 func (c composed) volume(name string, file ...string) string {
 	return filepath.Join(append([]string{c.volumes, name}, file...)...)
 }
@@ -53,7 +53,8 @@ func (c composed) environment() []string {
 	}
 }
 
-// mongodArgs returns the arguments of docker-compose.yml's mongods, with this test's folders, but for those that the set adds.
+// mongodArgs returns the arguments of docker-compose.yml's mongods with this test's folders, without those that mongotest
+// adds.
 func (c composed) mongodArgs() []string {
 	c.Helper()
 	_, args, _ := strings.Cut(strings.Join(compose(c.T).Services["mongo1"].Command, " "), " --bind_ip_all --wiredTigerCacheSizeGB 0.5 ")
@@ -63,7 +64,7 @@ func (c composed) mongodArgs() []string {
 	return append([]string{"--keyFile", c.volume("keyfile", "keyFile")}, strings.Fields(strings.ReplaceAll(args, "/keyfile/", c.volume("keyfile")+"/"))...)
 }
 
-// members are not known before there is a keyFile to start them with.
+// members returns the addresses; the members start only after the keyFile was created.
 func (c composed) members() string {
 	if c.set == nil {
 		return ""
@@ -71,7 +72,7 @@ func (c composed) members() string {
 	return c.set.Hosts()
 }
 
-// run runs a command line of docker-compose.yml to its good end. No secret may be printed.
+// run runs a command line of docker-compose.yml, which must succeed and print no secret.
 func (c composed) run(stdin string, args ...string) string {
 	c.Helper()
 	out, code := program{args: args, env: c.environment(), stdin: stdin}.run(c.T)
@@ -84,7 +85,7 @@ func (c composed) run(stdin string, args ...string) string {
 	return out
 }
 
-// secrets runs secrets.sh and returns what is in the files that it makes.
+// secrets runs secrets.sh and returns the contents of the files that it creates.
 func (c composed) secrets() (all string) {
 	c.Helper()
 	c.run("", "bash", filepath.Join(deploy, "secrets.sh"))
@@ -107,7 +108,7 @@ func (c composed) initiate() {
 	c.run("", mongosh(c.T), "--quiet", "--norc", "--nodb", "--file", filepath.Join(deploy, "initiate.js"))
 }
 
-// TestCompose goes through the start that docker-compose.yml describes, and through another one after it.
+// TestCompose starts the services as docker-compose.yml does, twice.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	c := newComposed(t)
@@ -130,7 +131,7 @@ func TestCompose(t *testing.T) {
 	c.onlyTLS()
 
 	if again := c.secrets(); again != first {
-		t.Error("another start makes other secrets")
+		t.Error("a second start creates other secrets")
 	}
 	c.initiate()
 	root := strings.TrimSpace(read(t, c.volume("credentials", "root-password")))
@@ -150,14 +151,15 @@ func TestCompose(t *testing.T) {
 
 func (c composed) tls() string { return "&tls=true&tlsCAFile=" + c.volume("keyfile", "ca.pem") }
 
-// onlyTLS: the members refuse clients without TLS, clients refuse members of another authority, and members speak TLS to each other.
+// onlyTLS checks that members refuse clients without TLS, that clients refuse members of another authority, and that members use TLS
+// among themselves.
 func (c composed) onlyTLS() {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(c.Context(), 10*time.Second)
 	defer cancel()
 	ping := bson.D{{Key: "ping", Value: 1}}
 	short := "&serverSelectionTimeoutMS=1000"
-	for name, uri := range map[string]string{"no TLS": c.set.URI() + short, "an authority not known": c.set.URI() + "&tls=true" + short} {
+	for name, uri := range map[string]string{"no TLS": c.set.URI() + short, "an unknown authority": c.set.URI() + "&tls=true" + short} {
 		if mongotest.Connect(c.T, uri).Database("admin").RunCommand(ctx, ping).Err() == nil {
 			c.Errorf("%s: a member answers", name)
 		}
@@ -177,7 +179,8 @@ func (c composed) onlyTLS() {
 	}
 }
 
-// TestComposeUpgrade: the volumes of a release without TLS get certificates and URIs with TLS, and keep the keyFile.
+// TestComposeUpgrade checks that the volumes of a release without TLS get certificates and URIs with TLS, and keep
+// the keyFile.
 func TestComposeUpgrade(t *testing.T) {
 	t.Parallel()
 	c := newComposed(t)
@@ -187,7 +190,7 @@ func TestComposeUpgrade(t *testing.T) {
 	if made := c.secrets(); strings.Contains(made, "replaced") || !strings.Contains(made, "kept") || strings.Count(made, "tls=true") != 2 {
 		t.Errorf("secrets.sh keeps a URI without TLS, or replaces the keyFile:\n%s", made)
 	}
-	// Without the authority nothing that it signed or vouched for is kept.
+	// Without the authority's files, everything that it signed is created again.
 	before := read(t, c.volume("keyfile", "members.pem"))
 	ok(t, os.Remove(c.volume("authority", "ca.pem")))
 	c.secrets()

@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 )
 
-// TestKubernetesRole compares the role in docs/kubernetes.md with the table in internal/privileges: no less, and no more, but
-// for the resource that the operators cannot express.
+// TestKubernetesRole compares the role in docs/kubernetes.md with the table in internal/privileges: they must be equal,
+// except for the resource that the operators cannot express.
 func TestKubernetesRole(t *testing.T) {
 	t.Parallel()
 	_, text, found := strings.Cut(read(t, "../../docs/kubernetes.md"), "<!-- role: test/deploy compares it with the table of privileges -->\n```yaml\n")

@@ -7,7 +7,7 @@ import (
 	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
-// TestManualHalf runs the commands of the manual half as the user that create-user.js creates for them.
+// TestManualHalf runs notify, listen and cleanup as the user that create-user.js creates for them.
 func TestManualHalf(t *testing.T) {
 	t.Parallel()
 	out, code := createUser(t, secured.URI(), "DDLTAIL_USER=byhand", "DDLTAIL_DATABASE=byhand", "DDLTAIL_PASSWORD="+password, "DDLTAIL_ROLE=listen")

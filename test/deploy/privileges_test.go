@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 )
 
-// TestCreateUserGrantsTheTable compares what create-user.js grants with the table in internal/privileges: no less, and no more.
+// TestCreateUserGrantsTheTable checks that create-user.js grants exactly the privileges of the table in internal/privileges.
 func TestCreateUserGrantsTheTable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -44,7 +44,7 @@ func TestCreateUserGrantsTheTable(t *testing.T) {
 	}
 }
 
-// eachAction adds each single action on a resource to a sorted list without repetition.
+// eachAction adds each action on a resource to a sorted list without duplicates.
 func eachAction(list []string, needs []privileges.Need) []string {
 	for _, n := range needs {
 		for _, p := range n.Privileges {

@@ -16,8 +16,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// TestDeclared: `run` counts what differs from a declaration that is mounted as a ConfigMap
-// is, by links that are swapped, and says what it does not know.
+// TestDeclared checks that `run` counts the differences from a declaration that is mounted
+// like a ConfigMap, by swapped symlinks, and reports what is not known.
 func TestDeclared(t *testing.T) {
 	mount := t.TempDir()
 	configMap(t, mount, "one", "use declared\ndb.createCollection('a')\n")
@@ -35,7 +35,7 @@ func TestDeclared(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := mongotest.Connect(t, set.URI()).Database("declared")
-	// The oplog's time goes on with each write.
+	// Each write advances the time of the oplog.
 	tick := func() {
 		if _, err := db.Client().Database("declared_other").Collection("ticks").InsertOne(t.Context(), bson.D{}); err != nil {
 			t.Fatal(err)
@@ -54,8 +54,8 @@ func TestDeclared(t *testing.T) {
 	inStatus(t, variables, health.Declared{Path: mount, Problem: "schema.js:2:1: drop is not supported"})
 }
 
-// inStatus checks the section of `status`: drift leaves the answer healthy, and what is not
-// compared is not known.
+// inStatus checks the section of `status`: with drift it is healthy, and without a
+// comparison the drift is not known.
 func inStatus(t *testing.T, variables []string, want health.Declared) {
 	t.Helper()
 	var r health.Report

@@ -15,7 +15,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// report is what --format json prints.
+// report is the output of --format json.
 type report struct {
 	Drift       bool
 	Compared    int
@@ -79,7 +79,7 @@ func changes(t *testing.T, db *mongo.Database) {
 	}
 }
 
-// TestDrift follows one schema through five changes by hand, with the change that made each.
+// TestDrift makes five changes by hand, and checks each difference and its causing change.
 func TestDrift(t *testing.T) {
 	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=ddltail_drift"}
 	detect(t, variables)
@@ -145,7 +145,7 @@ func junit(t *testing.T, text string, failures int) {
 	}
 }
 
-// accept writes every difference into the ignore file: nothing is left then.
+// accept adds every difference to the ignore file; then drift finds none.
 func accept(t *testing.T, variables []string, schema string, r report) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "accepted.txt")
@@ -157,11 +157,12 @@ func accept(t *testing.T, variables []string, schema string, r report) {
 	}
 }
 
-// scripts runs both scripts: the one without leave to destroy drops and rebuilds nothing.
+// scripts runs the migration script with and without --allow-destructive; without it
+// nothing is dropped or rebuilt.
 func scripts(t *testing.T, variables []string, schema string) {
 	t.Helper()
 	keeping := ddltail(t, variables, "drift", schema, "--format", "mongosh").want(t, 3)
-	if wrong := keeps(keeping); len(wrong) > 0 {
+	if wrong := destructive(keeping); len(wrong) > 0 {
 		t.Errorf("%s are executed without --allow-destructive:\n%s", strings.Join(wrong, ", "), keeping)
 	}
 	shell(t, set.URI(), keeping)
@@ -173,7 +174,8 @@ func scripts(t *testing.T, variables []string, schema string) {
 	ddltail(t, variables, "drift", schema).want(t, 0)
 }
 
-// TestHistoryRange: a source or a time that the history does not have is an error, not an empty schema.
+// TestHistoryRange checks that a source or a time that the history does not include is an error, not an
+// empty schema.
 func TestHistoryRange(t *testing.T) {
 	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=ddltail_range"}
 	const early = "2020-01-01T00:00:00Z"
@@ -201,8 +203,7 @@ func TestHistoryRange(t *testing.T) {
 	}
 }
 
-// TestServers compares two servers: one of them a standalone, without an oplog and without
-// a history.
+// TestServers compares two servers, one of them a standalone without oplog and history.
 func TestServers(t *testing.T) {
 	alone := mongotest.NewStandalone(t, mongotest.Options{})
 	shell(t, alone.URI(), strings.ReplaceAll(declared, "shop", "staging"))
@@ -210,11 +211,12 @@ func TestServers(t *testing.T) {
 	ddltail(t, variables, "drift", alone.URI()).want(t, 0)
 	variables[0] = "DDLTAIL_MONGODB_URI=" + set.URI()
 	if ids := ddltail(t, variables, "drift", alone.URI(), "--format", "json").report(t).ids(); !slices.Contains(ids, "missing:staging.orders") {
-		t.Errorf("against a set without it: %v", ids)
+		t.Errorf("compared with a set without the index: %v", ids)
 	}
 }
 
-// TestUnreachable: what cannot be read is exit 1, and never "no drift".
+// TestUnreachable checks that an unreadable server or declaration is exit 1, never "no
+// drift".
 func TestUnreachable(t *testing.T) {
 	schema := write(t, "schema.js", declared)
 	variables := []string{"DDLTAIL_MONGODB_URI=mongodb://127.0.0.1:1/?replicaSet=rs0&serverSelectionTimeoutMS=500"}

@@ -23,13 +23,13 @@ func TestMain(m *testing.M) {
 	os.Exit(ddltailtest.WithBinary(&binary, func() int { return mongotest.Main{Tests: m, Set: &set}.Run() }))
 }
 
-// answer is what one command line printed.
+// answer is the output of one command line.
 type answer struct {
 	stdout, stderr string
 	code           int
 }
 
-// ddltail runs one command line to its end.
+// ddltail runs a command line and waits for its end.
 func ddltail(t *testing.T, variables []string, args ...string) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -44,7 +44,7 @@ func ddltail(t *testing.T, variables []string, args ...string) answer {
 	return answer{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// want fails the test where the exit code is another one.
+// want fails the test if the exit code differs.
 func (a answer) want(t *testing.T, code int) string {
 	t.Helper()
 	if a.code != code {
@@ -73,7 +73,7 @@ func detect(t *testing.T, variables []string) {
 	}
 }
 
-// shell runs a script by the real mongosh.
+// shell runs a script with mongosh.
 func shell(t *testing.T, uri, script string) {
 	t.Helper()
 	path, err := mongotest.Mongosh(t.Context())

@@ -7,7 +7,7 @@ import (
 	"github.com/ddltail/ddltail/test/ddlgen"
 )
 
-// expected are the ids of what differs between two listings of one server.
+// expected returns the ids of the differences between two listings of a server.
 func expected(declared, now ddlgen.Schema) []string {
 	ids := []string{}
 	for ns, want := range declared {
@@ -68,7 +68,8 @@ func kindOf(d *ddlgen.Definition) string {
 	return "collection"
 }
 
-// options splits what ddlgen.Canonical writes: a quote within a string is escaped.
+// options splits the output of ddlgen.Canonical, in which quotes within strings are
+// escaped.
 func options(text string) []string {
 	if text == "" {
 		return nil

@@ -21,17 +21,17 @@ import (
 
 var (
 	schemas  = flag.Int("schemas", perRound, "how many random schemas are compared")
-	onlySeed = flag.Uint64("seed", 0, "run the round of this seed alone")
+	onlySeed = flag.Uint64("seed", 0, "run only the round with this seed")
 )
 
 const (
-	// perRound is how many schemas, each a database, one round compares.
+	// perRound is the number of schemas, each a database, that one round compares.
 	perRound = 6
-	// operations is how many make one schema.
+	// operations is the number of operations that create one schema.
 	operations = 30
 )
 
-// random is what all rounds share.
+// random is shared by all rounds.
 type random struct {
 	*testing.T
 	variables     []string
@@ -39,14 +39,14 @@ type random struct {
 	dbs           []string
 	client, spare *mongo.Client
 	spareURI      string
-	// live and empty run scripts on the live set and on the spare server.
+	// live and empty run scripts on the live set and on the empty server.
 	live, empty *openShell
 	marks       int
 }
 
-// TestRandomSchemas is the property of drift: what was written is no drift, in any form; after
-// random changes exactly the changed objects are named, with the changes that made them; and
-// the script leads back.
+// TestRandomSchemas checks the properties of drift with random schemas: a schema has no drift
+// from its own declaration, in any form; after random changes exactly the changed objects are
+// reported, with the causing changes; the migration script restores the declared schema.
 func TestRandomSchemas(t *testing.T) {
 	spare := mongotest.NewReplicaSet(t, mongotest.Options{})
 	r := &random{T: t, database: "ddltail_random", spareURI: spare.URI()}
@@ -96,7 +96,7 @@ func (r *random) round(seed uint64) {
 	r.scripts(form, now)
 }
 
-// clear leaves both servers without the schemas.
+// clear drops the schemas on both servers.
 func (r *random) clear() {
 	r.Helper()
 	for _, client := range []*mongo.Client{r.client, r.spare} {
@@ -108,7 +108,8 @@ func (r *random) clear() {
 	}
 }
 
-// change runs operations without documents: on equal ones no unique index can be built.
+// change runs operations except inserts: unique indexes cannot be built on the equal
+// documents.
 func (r *random) change(g ddlgen.Generator, n int) {
 	r.Helper()
 	for range n {
@@ -122,7 +123,7 @@ func (r *random) change(g ddlgen.Generator, n int) {
 	}
 }
 
-// mark makes one last change, and waits until it is in the history.
+// mark creates a collection, and waits until it is in the history and the catalog.
 func (r *random) mark() {
 	r.Helper()
 	r.marks++
@@ -146,7 +147,8 @@ func (r *random) drift(args ...string) answer {
 	return ddltail(r.T, r.variables, append([]string{"drift", "--ns", "random_*.*"}, args...)...)
 }
 
-// forms writes the live schema in every form, twice each, and makes it on the spare server.
+// forms writes the live schema in every form, twice each, and creates it on the empty
+// server.
 func (r *random) forms() []string {
 	r.Helper()
 	dir := r.TempDir()
@@ -156,7 +158,7 @@ func (r *random) forms() []string {
 		r.drift("--write", first).want(r.T, 0)
 		r.drift("--write", second).want(r.T, 0)
 		if a, b := contents(r.T, first), contents(r.T, second); !maps.Equal(a, b) {
-			r.Errorf("%s is written in two ways", name)
+			r.Errorf("%s differs when it is written twice", name)
 		}
 		forms = append(forms, first)
 	}
@@ -189,7 +191,7 @@ func contents(t *testing.T, path string) map[string]string {
 	return files
 }
 
-// found compares what drift reports with what the server's own listings say.
+// found compares the reported drift with the differences between the server's listings.
 func (r *random) found(form string, declared, now ddlgen.Schema) report {
 	r.Helper()
 	exact := r.drift(form, "--exact", "--format", "json").report(r.T)
@@ -206,8 +208,8 @@ func (r *random) found(form string, declared, now ddlgen.Schema) report {
 	return exact
 }
 
-// causes folds the changes in, and compares the last one that made each difference with the
-// one that drift names.
+// causes applies the changes to the schema, and compares the last one that affected each
+// difference with the one that drift reports.
 func (r *random) causes(found report, state ddlgen.Schema, begin int) {
 	r.Helper()
 	last := map[string]string{}
@@ -236,7 +238,7 @@ func (r *random) causes(found report, state ddlgen.Schema, begin int) {
 	}
 }
 
-// changes are those after a mark.
+// changes returns the changes after a mark.
 func (r *random) changes(begin int) []bson.Raw {
 	r.Helper()
 	out := ddltail(r.T, r.variables, "history", "--format", "json").want(r.T, 0)
@@ -247,7 +249,7 @@ func (r *random) changes(begin int) []bson.Raw {
 	var docs []bson.Raw
 	for i, line := range slices.Collect(strings.Lines(out)) {
 		if i == 0 {
-			continue // the rest of the mark's
+			continue // also of the mark
 		}
 		var doc bson.Raw
 		if err := bson.UnmarshalExtJSON([]byte(line), false, &doc); err != nil {
@@ -260,12 +262,12 @@ func (r *random) changes(begin int) []bson.Raw {
 	return docs
 }
 
-// scripts runs both scripts: the one without leave to destroy drops nothing, and shortens no
-// expiry; the other one leads to the declaration.
+// scripts runs the migration script without --allow-destructive, which must not drop
+// anything or shorten an expiry, then with it, which must result in the declaration.
 func (r *random) scripts(form string, now ddlgen.Schema) {
 	r.Helper()
 	keeping := r.drift(form, "--exact", "--format", "mongosh")
-	if wrong := keeps(keeping.stdout); len(wrong) > 0 {
+	if wrong := destructive(keeping.stdout); len(wrong) > 0 {
 		r.Errorf("%s are executed without --allow-destructive:\n%s", strings.Join(wrong, ", "), keeping.stdout)
 	}
 	if r.tooNew(keeping.stdout) {
@@ -288,8 +290,8 @@ func (r *random) scripts(form string, now ddlgen.Schema) {
 	}
 }
 
-// tooNew reports whether a script says of itself that this server cannot run it: before 6.0
-// no collMod changes the size of a capped collection.
+// tooNew reports whether a script notes that this server cannot run it: before 6.0 collMod
+// cannot change the size of a capped collection.
 func (r *random) tooNew(script string) bool {
 	r.Helper()
 	major, err := mongotest.ServerMajor(r.Context())
@@ -299,7 +301,7 @@ func (r *random) tooNew(script string) bool {
 	return major < 6 && strings.Contains(script, "// needs MongoDB 6.0 or later")
 }
 
-// kept checks that nothing was lost or rebuilt. A collection that the declaration has under another name is renamed, with its documents.
+// kept checks that nothing was lost or rebuilt. A collection with another name in the declaration is renamed and keeps its documents.
 func (r *random) kept(before, after ddlgen.Schema, renamed map[string]string, script string) {
 	r.Helper()
 	for ns, was := range before {
@@ -337,7 +339,7 @@ func (r *random) uuids() map[string]string {
 	return uuids
 }
 
-// renames returns the new names of the collections that have one, by their old ones.
+// renames maps the old names of renamed collections to the new ones.
 func renames(before, after map[string]string) map[string]string {
 	names := map[string]string{}
 	for ns, uuid := range after {

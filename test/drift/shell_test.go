@@ -18,7 +18,7 @@ import (
 // longScript bounds one script.
 const longScript = 2 * time.Minute
 
-// openShell is one mongosh that runs many scripts: its start takes longer than most of them.
+// openShell is a mongosh process that runs many scripts, because starting one is slow.
 type openShell struct {
 	in    io.Writer
 	lines chan string
@@ -55,13 +55,13 @@ func newShell(t *testing.T, uri string) *openShell {
 		in.Close()
 		for range s.lines {
 		}
-		// It ends with its input, or with the context.
+		// mongosh exits when its stdin is closed, or with the context.
 		_ = cmd.Wait()
 	})
 	return s
 }
 
-// run runs one script to its end; the error is what stopped it.
+// run runs one script and returns the error with which it failed.
 func (s *openShell) run(t *testing.T, script string) error {
 	t.Helper()
 	s.count++

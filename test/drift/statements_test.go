@@ -10,14 +10,14 @@ import (
 	"github.com/dop251/goja/parser"
 )
 
-// keepingStatements are the methods that drop and rebuild nothing.
+// keepingStatements are the methods that neither drop nor rebuild anything.
 func keepingStatements() []string {
 	return []string{"createCollection", "createView", "createIndex", "renameCollection"}
 }
 
-// keeps returns the statements of a script that drop or rebuild something, or that are
-// none of those known to keep: the parser reads them, so that a comment is none.
-func keeps(script string) []string {
+// destructive returns the statements of a script that are not known to be harmless. The
+// script is parsed, so that comments are ignored.
+func destructive(script string) []string {
 	program, err := parser.ParseFile(nil, "script.js", script, 0)
 	if err != nil {
 		return []string{err.Error()}
@@ -31,7 +31,7 @@ func keeps(script string) []string {
 	return wrong
 }
 
-// statementOf returns the method of a statement that does not keep; empty for others.
+// statementOf returns the method of a destructive statement; empty for others.
 func statementOf(s ast.Statement) string {
 	if _, ok := s.(*ast.EmptyStatement); ok {
 		return ""
@@ -61,7 +61,7 @@ func statementOf(s ast.Statement) string {
 	return name
 }
 
-// commandOf returns the command of runCommand, unless it is one that keeps.
+// commandOf returns the command of runCommand, unless it is known to be harmless.
 func commandOf(call *ast.CallExpression) string {
 	command, ok := call.ArgumentList[0].(*ast.ObjectLiteral)
 	if !ok || len(command.Value) == 0 {
@@ -78,8 +78,8 @@ func commandOf(call *ast.CallExpression) string {
 	return ""
 }
 
-// TestKeeps: the check itself finds what it has to find, and no comment.
-func TestKeeps(t *testing.T) {
+// TestDestructive checks that destructive finds statements, and ignores comments.
+func TestDestructive(t *testing.T) {
 	for statement, kept := range map[string]bool{
 		"db.getSiblingDB('d').createCollection('c')":                     true,
 		"db.getSiblingDB('d').runCommand({collMod: 'c', validator: {}})": true,
@@ -93,7 +93,7 @@ func TestKeeps(t *testing.T) {
 		"db.getSiblingDB('d').runCommand({drop: 'c'})":                                  false,
 		"if (true) { db.c.drop() }":                                                     false,
 	} {
-		if wrong := keeps(statement); (len(wrong) == 0) != kept {
+		if wrong := destructive(statement); (len(wrong) == 0) != kept {
 			t.Errorf("%s: %s", statement, strings.Join(wrong, ", "))
 		}
 	}

@@ -46,9 +46,9 @@ mongoose.model('Log', new mongoose.Schema({text: String}, {collection: 'log', ca
   await mongoose.disconnect();
 })();`
 
-// TestTools: the migrations of a tool on an empty server are the declaration of a live one,
-// which five changes by hand have altered. An index that was made by hand is not dropped
-// unless that is requested.
+// TestTools uses an empty server on which a migration tool has run as the declaration of a
+// live one with five changes by hand. An index created by hand is dropped only with
+// --allow-destructive.
 func TestTools(t *testing.T) {
 	modules := filepath.Join(nodeFolder(t), "node_modules")
 	empty := mongotest.NewStandalone(t, mongotest.Options{})
@@ -76,7 +76,7 @@ func TestTools(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 			keeping := drift("--format", "mongosh").want(t, 3)
-			if wrong := keeps(keeping); len(wrong) > 0 {
+			if wrong := destructive(keeping); len(wrong) > 0 {
 				t.Errorf("%q are executed in\n%s", wrong, keeping)
 			}
 			shell(t, set.URI(), keeping)
@@ -89,7 +89,7 @@ func TestTools(t *testing.T) {
 	}
 }
 
-// nodeFolder is where scripts/node-deps.sh installs.
+// nodeFolder returns the folder into which scripts/node-deps.sh installs.
 func nodeFolder(t *testing.T) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "scripts", "node-deps.sh")).Output()

@@ -11,8 +11,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestCatalogKnowsWhatEntriesLeaveOut drops what was there before the first start, and
-// what was made since: no entry of a drop says what it was.
+// TestCatalogKnowsWhatEntriesLeaveOut drops objects that existed before the first start
+// and later ones: the entry of a drop does not contain the definition.
 func TestCatalogKnowsWhatEntriesLeaveOut(t *testing.T) {
 	detector := newScene(t, "known_before")
 	s := detector
@@ -48,7 +48,7 @@ func TestCatalogKnowsWhatEntriesLeaveOut(t *testing.T) {
 	}
 }
 
-// sortDrops puts the drops of one dropDatabase in an order: the server has none.
+// sortDrops sorts the drops of one dropDatabase, whose order is random.
 func sortDrops(lines []string) { slices.Sort(lines[min(2, len(lines)):]) }
 
 func summary(doc bson.Raw) string {
@@ -86,11 +86,11 @@ func TestFilters(t *testing.T) {
 	wantStatements(t, s.documents("schema_notifications", 3), "CREATE COLLECTION payments",
 		"db.getSiblingDB('filters').getCollection('orders').renameCollection('parcels')", "CREATE COLLECTION plans")
 	if history := s.documents("schema_history", 6); len(history) != 6 {
-		t.Errorf("the history holds %q, want all six", statements(history))
+		t.Errorf("the history has %q, want all six", statements(history))
 	}
 }
 
-// TestOutThatFails has a $out that fails when its temporary collection is there.
+// TestOutThatFails runs a $out that fails after its temporary collection was created.
 func TestOutThatFails(t *testing.T) {
 	s := newScene(t, "failed_out")
 	s.start()
@@ -101,7 +101,7 @@ func TestOutThatFails(t *testing.T) {
 		bson.D{{Key: "$out", Value: "target"}},
 	})
 	if err == nil {
-		t.Fatal("the division by zero worked")
+		t.Fatal("the division by zero succeeded")
 	}
 	s.run(bson.D{{Key: "create", Value: "last"}})
 	wantStatements(t, s.documents("schema_notifications", 2), "CREATE COLLECTION source", "CREATE COLLECTION last")
@@ -110,8 +110,8 @@ func TestOutThatFails(t *testing.T) {
 	s.wantNoTemporary()
 }
 
-// TestOutCutByACrash kills the server while the temporary collection of a $out is
-// there. The server drops it when it is primary again.
+// TestOutCutByACrash kills the server while the temporary collection of a $out exists.
+// The server drops it when it is primary again.
 func TestOutCutByACrash(t *testing.T) {
 	t.Parallel()
 	set := mongotest.NewReplicaSet(t, mongotest.Options{Args: []string{"--setParameter", "enableTestCommands=1"}})
@@ -152,8 +152,8 @@ func (s scene) versions(where bson.D) []bson.Raw {
 	return versions
 }
 
-// wantNoTemporary compares what the server and the catalog have left of temporary
-// collections: nothing.
+// wantNoTemporary checks that neither the server nor the catalog has a temporary
+// collection left.
 func (s scene) wantNoTemporary() {
 	s.Helper()
 	newest := bson.Raw(nil)

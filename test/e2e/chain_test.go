@@ -11,13 +11,13 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestChainWithoutBeginning takes the first entry of a large transaction out of the
-// oplog, as truncation would. What the transaction did to the schema is reported by the
-// difference that it made.
+// TestChainWithoutBeginning removes the first entry of a large transaction from the
+// oplog, as truncation would. The schema changes of the transaction must be reported as
+// inferred.
 func TestChainWithoutBeginning(t *testing.T) {
 	t.Parallel()
 	if major, err := mongotest.ServerMajor(t.Context()); err != nil || major < 6 {
-		t.Skipf("a server of version %d lets nobody remove an entry of the oplog (%v)", major, err)
+		t.Skipf("a server of version %d does not permit to remove an oplog entry (%v)", major, err)
 	}
 	own := mongotest.NewReplicaSet(t, mongotest.Options{})
 	s := scene{T: t, uri: own.URIOf("", "", "chain"), client: mongotest.Connect(t, own.URI())}
@@ -38,7 +38,7 @@ func TestChainWithoutBeginning(t *testing.T) {
 	cut, err := oplog.DeleteMany(t.Context(), bson.D{{Key: "o.partialTxn", Value: true}})
 	s.must(err)
 	if cut.DeletedCount == 0 {
-		t.Fatal("the transaction was no chain")
+		t.Fatal("the transaction is not a chain")
 	}
 	s.must(member.Shutdown(t.Context()))
 	s.must(member.Restart(t.Context()))
@@ -53,8 +53,8 @@ func TestChainWithoutBeginning(t *testing.T) {
 	}
 }
 
-// chainOf makes a collection and writes more than one oplog entry can hold, in one
-// transaction: not much more, since a small 4.4 has no room for it.
+// chainOf creates a collection and writes slightly more than fits into one oplog entry,
+// in one transaction: the cache of a 4.4 under test is small.
 func (s scene) chainOf(collection string) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)

@@ -18,10 +18,10 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// codeNamespaceExists is the answer to a second create.
+// codeNamespaceExists is the error of a second create.
 const codeNamespaceExists = 48
 
-// replaced puts a content in the place of a file at once, as Kubernetes and rename(2) do.
+// replaced replaces a file atomically, as Kubernetes does.
 func replaced(t *testing.T, path string, content []byte) {
 	t.Helper()
 	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
@@ -32,8 +32,8 @@ func replaced(t *testing.T, path string, content []byte) {
 	}
 }
 
-// TestPasswordRotated changes the password of a running ddltail: it keeps on with its
-// connections, is refused after a restart of the server, and goes on with the new URI.
+// TestPasswordRotated changes the password of a running ddltail: it continues on its
+// connections, is refused after a restart of the server, and continues with the new URI.
 func TestPasswordRotated(t *testing.T) {
 	t.Parallel()
 	secured := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
@@ -74,16 +74,16 @@ func TestPasswordRotated(t *testing.T) {
 		"CREATE COLLECTION before", "CREATE COLLECTION refused", "CREATE COLLECTION after")
 	s.until("all is delivered", func() bool { return strings.Count(listening.Stdout(), "\n") == 3 })
 
-	// The next rotation is announced by SIGHUP, before a server refuses anything; another host is
-	// for a restart.
+	// The next rotation is reloaded by SIGHUP, before a connection is refused; a changed host
+	// needs a restart.
 	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "updateUser", Value: "ann"}, {Key: "pwd", Value: "s3cret-newest"}}).Err())
 	replaced(t, file, content("s3cret-newest"))
 	s.must(p.Hangup())
-	s.until("it connects anew", func() bool { return strings.Count(p.Stderr(), "credentials changed; reconnecting") == 2 })
+	s.until("it reconnects", func() bool { return strings.Count(p.Stderr(), "credentials changed; reconnecting") == 2 })
 	s.must(p.WaitReady(t.Context()))
 	s.must(os.WriteFile(file, []byte("mongodb://ann:s3cret-newest@127.0.0.1:1/rotated_password?authSource=admin&replicaSet=rs0"), 0o600))
 	s.must(p.Hangup())
-	s.until("it asks for a restart", func() bool { return strings.Contains(p.Stderr(), "restart ddltail to apply the new one") })
+	s.until("it logs that a restart is needed", func() bool { return strings.Contains(p.Stderr(), "restart ddltail to apply the new one") })
 	s.must(s.db.CreateCollection(t.Context(), "last"))
 	s.documents("schema_history", 4)
 	for _, process := range []string{p.Stderr(), listening.Stderr()} {
@@ -93,8 +93,9 @@ func TestPasswordRotated(t *testing.T) {
 	}
 }
 
-// TestCertificatesRotated restarts the server with certificates of another authority: the
-// server's is not trusted, and the client's is refused, until the files are replaced.
+// TestCertificatesRotated restarts the server with certificates of another authority:
+// ddltail does not trust the server, and the server refuses ddltail, until the files are
+// replaced.
 func TestCertificatesRotated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -141,9 +142,9 @@ func TestCertificatesRotated(t *testing.T) {
 	s.must(secured.WaitReady(t.Context()))
 	s.must(s.db.CreateCollection(t.Context(), "refused"))
 	s.until("ddltail does not trust the server", func() bool { return strings.Contains(p.Stderr(), "credentials are refused") })
-	// The CA alone: now the server refuses the client.
+	// With only the CA replaced, the server refuses the client.
 	replaced(t, path("client-ca.pem"), second.PEM())
-	s.until("it connects anew", func() bool { return strings.Contains(p.Stderr(), "credentials changed; reconnecting") })
+	s.until("it reconnects", func() bool { return strings.Contains(p.Stderr(), "credentials changed; reconnecting") })
 	replaced(t, path("client.pem"), second.Issue(t, client, 2*time.Hour))
 	s.must(p.WaitReady(t.Context()))
 	s.must(s.db.CreateCollection(t.Context(), "after"))

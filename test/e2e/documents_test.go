@@ -13,9 +13,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// TestDocuments makes the changes that existing consumers know, in the very
-// database that holds the notifications, and compares their six fields by name,
-// order, type and value.
+// TestDocuments makes changes in the database of the notifications, and compares the six
+// fields that existing consumers read by name, order, type and value.
 func TestDocuments(t *testing.T) {
 	s := newScene(t, "banking_db")
 	s.start()
@@ -78,7 +77,7 @@ func checkSixFields(t *testing.T, doc bson.Raw, want [4]string, before time.Time
 	}
 }
 
-// checkHistory sees that the audit holds the same documents without "processed".
+// checkHistory checks that the history has the same documents without "processed".
 func checkHistory(t *testing.T, queue, history []bson.Raw) {
 	t.Helper()
 	if len(queue) != len(history) {
@@ -106,8 +105,8 @@ func checkHistory(t *testing.T, queue, history []bson.Raw) {
 	}
 }
 
-// TestOwnCollections sees that ddltail's own collections make no notifications,
-// and all else in the database that holds them does.
+// TestOwnCollections checks that ddltail's own collections are not reported, and others
+// in their database are.
 func TestOwnCollections(t *testing.T) {
 	s := newScene(t, "own_db")
 	s.start()
@@ -118,8 +117,8 @@ func TestOwnCollections(t *testing.T) {
 		"CREATE COLLECTION schema_notifications_archive", "CREATE COLLECTION last")
 }
 
-// TestStreams sees that stdout and file get the queue's documents, a line each,
-// and that filters hold for them and the queue, and not for the history.
+// TestStreams checks that stdout and file get the queue's documents, one per line, and
+// that filters apply to them and the queue, but not to the history.
 func TestStreams(t *testing.T) {
 	s := newScene(t, "streams_db")
 	path := filepath.Join(t.TempDir(), "changes.ndjson")

@@ -1,6 +1,5 @@
-// Package e2e tests the ddltail binary against real servers, looking at it only
-// from outside: at the documents through a client of its own, at HTTP, at what it
-// prints and how it exits.
+// Package e2e tests the ddltail binary with real servers as a black box: documents, HTTP,
+// output and exit codes.
 package e2e
 
 import (
@@ -30,8 +29,8 @@ func run(m *testing.M) int {
 	return mongotest.Main{Tests: m, Set: &set, Options: mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second}}.Run()
 }
 
-// scene is one test's own corner of the shared set: a database for its changes and
-// its notifications alike, dropped at the end.
+// scene is one test's database on the shared set, for changes and notifications; it is
+// dropped at the end.
 type scene struct {
 	*testing.T
 	uri    string
@@ -88,8 +87,8 @@ func (s scene) must(err error) {
 	}
 }
 
-// documents waits for at least n notifications about the scene's database in one of
-// its collections, and gives all there are in the order of their _id.
+// documents waits for at least n notifications about the scene's database in a
+// collection, and returns all of them in the order of their _ids.
 func (s scene) documents(collection string, n int) []bson.Raw {
 	s.Helper()
 	deadline := time.Now().Add(time.Minute)
@@ -140,12 +139,12 @@ func (s scene) run(cmd bson.D) {
 	s.must(s.db.RunCommand(s.Context(), cmd).Err())
 }
 
-// until waits for what may take a while: a 4.4 builds few indexes at once.
+// until waits for a condition with a long limit: a 4.4 builds few indexes at once.
 func (s scene) until(what string, holds func() bool) {
 	s.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			s.Fatalf("waited in vain until %s", what)
+			s.Fatalf("not in time: %s", what)
 		}
 	}
 }

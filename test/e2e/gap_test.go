@@ -13,8 +13,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestGap rolls the oplog over while ddltail is down, between changes of every kind.
-// What is lost is reported as the difference that it made, what is still held one by one.
+// TestGap rolls the oplog over while ddltail is stopped, between changes of every kind.
+// Truncated changes are reported as differences, the others from the oplog.
 func TestGap(t *testing.T) {
 	t.Parallel()
 	small := mongotest.NewReplicaSet(t, mongotest.Options{OplogSizeMB: 16, Args: []string{"--syncdelay", "1"}})
@@ -70,11 +70,11 @@ func TestGap(t *testing.T) {
 		wantStatements(t, docs, append(held, inferred...)...)
 		checkInterval(t, s.gaps(collection), docs[len(docs)-len(inferred):])
 	}
-	s.askAboutGap()
+	s.queryGap()
 }
 
-// askAboutGap has the audit answer about the gap, and for a moment within it.
-func (s scene) askAboutGap() {
+// queryGap queries the history for the gap, and for a time within it.
+func (s scene) queryGap() {
 	s.Helper()
 	gap := s.gaps("schema_history")[0]
 	from, to := gap.Lookup("from", "wall").Time().UTC(), gap.Lookup("to", "wall").Time().UTC()
@@ -100,7 +100,7 @@ func (s scene) askAboutGap() {
 	}
 }
 
-// checkInterval sees one gap, and the differences between its ends.
+// checkInterval checks for one gap, and that all differences have its interval.
 func checkInterval(t *testing.T, gaps, inferred []bson.Raw) {
 	t.Helper()
 	if len(gaps) != 1 {
@@ -116,8 +116,8 @@ func checkInterval(t *testing.T, gaps, inferred []bson.Raw) {
 	}
 }
 
-// TestCheckpointDeleted deletes the stored checkpoint while ddltail is down: it goes on
-// from the end of the history, says that it had to, and tells what came after.
+// TestCheckpointDeleted deletes the stored checkpoint while ddltail is stopped: it
+// resumes at the end of the history with a HISTORY_GAP, and reports later changes.
 func TestCheckpointDeleted(t *testing.T) {
 	s := newScene(t, "checkpoint_deleted")
 	p := s.start()
@@ -137,8 +137,8 @@ func TestCheckpointDeleted(t *testing.T) {
 	}
 }
 
-// TestOwnCollectionsDropped drops what ddltail stores while it runs. The next changes
-// are reported, the drop is too, and what is known of the schema is known again.
+// TestOwnCollectionsDropped drops ddltail's own collections while it runs. The drops and
+// later changes must be reported, and the catalog stored again.
 func TestOwnCollectionsDropped(t *testing.T) {
 	s := newScene(t, "own_dropped")
 	s.run(bson.D{{Key: "create", Value: "before"}, {Key: "capped", Value: true}, {Key: "size", Value: 4096}})
@@ -150,7 +150,7 @@ func TestOwnCollectionsDropped(t *testing.T) {
 	}
 	s.documents("schema_history", 1)
 	s.run(bson.D{{Key: "create", Value: "second"}})
-	s.until("the catalog is taken again", func() bool {
+	s.until("a new catalog snapshot is stored", func() bool {
 		n, err := s.db.Collection("schema_catalog").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: "own_dropped.before"}})
 		return err == nil && n > 0
 	})
@@ -175,8 +175,8 @@ func TestOwnCollectionsDropped(t *testing.T) {
 	}
 }
 
-// TestReconcile changes the known catalog by hand, which looks like a change that no
-// oplog holds, and has it compared at the start.
+// TestReconcile edits the stored catalog, as if a change were in no oplog, and restarts
+// with DDLTAIL_RECONCILE=start.
 func TestReconcile(t *testing.T) {
 	s := newScene(t, "reconciled")
 	s.run(bson.D{{Key: "create", Value: "payments"}})
@@ -188,7 +188,7 @@ func TestReconcile(t *testing.T) {
 	_, err := s.db.Collection("schema_catalog").UpdateOne(t.Context(), bson.D{{Key: "ns", Value: "reconciled.payments"}},
 		bson.D{{Key: "$set", Value: bson.D{{Key: "definition.indexes", Value: bson.A{}}}}})
 	s.must(err)
-	for range 2 { // again finds nothing new
+	for range 2 { // the second run finds nothing new
 		p := s.start("DDLTAIL_RECONCILE=start", "DDLTAIL_NAMESPACES=reconciled.*")
 		docs := s.documents("schema_notifications", 1)
 		wantStatements(t, docs, "db.payments.createIndex({unseen_idx: 1}, {name: 'unseen_idx'})")
@@ -207,7 +207,8 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// TestTwoSetsOfOneName returns two sets of one name one sink: the second is refused.
+// TestTwoSetsOfOneName uses one sink for two sets with the same name: the second is
+// refused.
 func TestTwoSetsOfOneName(t *testing.T) {
 	t.Parallel()
 	sink := "DDLTAIL_SINK_URI=" + mongotest.NewStandalone(t, mongotest.Options{}).URI()
@@ -222,7 +223,7 @@ func TestTwoSetsOfOneName(t *testing.T) {
 	if _, err := p.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// Nobody moves the checkpoint any more: now it is a set made anew.
+	// The checkpoint no longer advances: the set counts as recreated.
 	client := mongotest.Connect(t, second.URI())
 	if err := client.Database("anew").CreateCollection(t.Context(), "payments"); err != nil {
 		t.Fatal(err)

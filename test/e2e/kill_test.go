@@ -20,9 +20,9 @@ const (
 	changesPerKill = 200
 )
 
-// TestKilled kills ddltail in the midst of changes, the first time within a second
-// of its first start, every other time once more while it starts again. Each change
-// must be there once, in order.
+// TestKilled kills ddltail during changes, the first time within a second of its first
+// start, and every other time again while it restarts. Each change must be reported once,
+// in order.
 func TestKilled(t *testing.T) {
 	s := newScene(t, "killed_db")
 	again := func() *ddltailtest.Process { return s.launch([]string{"run"}, "DDLTAIL_MONGODB_URI="+s.uri) }
@@ -51,10 +51,10 @@ func TestKilled(t *testing.T) {
 	check(s, "schema_history", want)
 }
 
-// upTo draws a moment before the limit.
+// upTo returns a random duration below the limit.
 func upTo(limit time.Duration) time.Duration { return rand.N(max(limit, time.Millisecond)) }
 
-// TestTwoAtOnce lets two detectors of one name write the same documents.
+// TestTwoAtOnce runs two detectors with the same name, which write the same documents.
 func TestTwoAtOnce(t *testing.T) {
 	s := newScene(t, "twice_db")
 	var wg sync.WaitGroup
@@ -70,7 +70,7 @@ func TestTwoAtOnce(t *testing.T) {
 	wantExit(t, third, 2, "DDLTAIL_NAME", "another DDLTAIL_DATABASE")
 }
 
-// change makes n changes of four kinds and gives the statements they must bring.
+// change makes n changes of four kinds and returns the expected statements.
 func change(s scene, round, n int) []string {
 	want := make([]string, 0, n)
 	for i := range n {
@@ -101,8 +101,8 @@ func change(s scene, round, n int) []string {
 	return want
 }
 
-// check compares the documents with the changes that were made, and counts what
-// does not fit.
+// check compares the documents with the changes that were made, and counts the
+// differences.
 func check(s scene, collection string, want []string) {
 	s.Helper()
 	docs := s.documents(collection, len(want))
@@ -124,11 +124,11 @@ func check(s scene, collection string, want []string) {
 	s.Logf("%s: %d changes, %d documents, lost %d, doubled %d, phantom %d, in order %t",
 		collection, len(want), len(got), lost, doubled, len(counts), slices.Equal(got, want))
 	if !slices.Equal(got, want) {
-		s.Errorf("%s is not what was done", collection)
+		s.Errorf("%s differs from the changes made", collection)
 	}
 }
 
-// metric returns one sample of /metrics, by its whole name with labels.
+// metric returns one sample of /metrics, by its name with labels.
 func metric(s scene, p *ddltailtest.Process, name string) float64 {
 	s.Helper()
 	v, err := p.Metric(s.Context(), name)

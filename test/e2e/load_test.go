@@ -16,11 +16,11 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// secret stands in every document of the load, and must stand in no notification.
+// secret is in every document of the load, and must not be in a notification.
 const secret = "a user's own words"
 
-// TestTransactionsUnderLoad runs transactions of documents, committed, aborted and
-// larger than one entry, beside bulk writes; only the DDL may be reported.
+// TestTransactionsUnderLoad runs transactions of documents (committed, aborted, larger
+// than one entry) and bulk writes; only DDL may be reported.
 func TestTransactionsUnderLoad(t *testing.T) {
 	s := newScene(t, "load_db")
 	p := s.start("DDLTAIL_SINKS=mongodb,stdout")
@@ -73,7 +73,7 @@ func bulkWrites(s scene) {
 	}
 }
 
-var errChangedMind = errors.New("the client changed its mind")
+var errChangedMind = errors.New("aborted by the client")
 
 func transactions(s scene) {
 	for i := range 60 {
@@ -120,8 +120,8 @@ func inTransaction(s scene, work func(context.Context, *mongo.Collection) error)
 	return err
 }
 
-// TestQuietSet watches a set on which nothing happens: the checkpoint moves by the
-// server's own no-op, at most once in 10 s, and ddltail's writes make no more of them.
+// TestQuietSet observes an idle set: the checkpoint advances with the server's periodic
+// no-op, at most once in 10 s, and ddltail's own writes do not advance it.
 func TestQuietSet(t *testing.T) {
 	t.Parallel()
 	quiet := mongotest.NewReplicaSet(t, mongotest.Options{})
@@ -149,15 +149,15 @@ func TestQuietSet(t *testing.T) {
 	if len(saved) < 2 || len(saved) > 1+int(watched/(10*time.Second)) {
 		t.Errorf("%d checkpoints in %s, want the first and one or more, at most one in 10 s", len(saved), watched)
 	}
-	// One more write says that the catalog has been taken, one which members the set has.
+	// One more write records the catalog snapshot, another one the set's members.
 	if writes > int64(len(saved))+2 {
 		t.Errorf("%d writes for %d checkpoints", writes, len(saved))
 	}
 }
 
-// rollOver writes until the oldest entry of the oplog has changed. The server
-// truncates nothing that its last checkpoint on disk still needs: --syncdelay
-// makes those more frequent.
+// rollOver writes until the oldest entry of the oplog has changed. The server does not
+// truncate entries that its last checkpoint on disk needs: --syncdelay makes checkpoints
+// more frequent.
 func rollOver(t *testing.T, client *mongo.Client) {
 	t.Helper()
 	oplog := client.Database("local").Collection("oplog.rs")

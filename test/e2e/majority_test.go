@@ -6,7 +6,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestMajorityReadConcernDisabled needs a server that can still be started so.
+// TestMajorityReadConcernDisabled needs a server that supports this option.
 func TestMajorityReadConcernDisabled(t *testing.T) {
 	t.Parallel()
 	disabled := mongotest.NewReplicaSet(t, mongotest.Options{Version: "4.4.2", Args: []string{"--enableMajorityReadConcern", "false"}})

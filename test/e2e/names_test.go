@@ -13,7 +13,7 @@ import (
 )
 
 // TestOwnCollectionsArchived renames ddltail's own collections away one after the other, and the queue back, while `run` and
-// `listen` are up: each is reported, followed under its new name, and created again.
+// `listen` run: each is reported, watched under its new name, and recreated.
 func TestOwnCollectionsArchived(t *testing.T) {
 	s := newScene(t, "own_archived")
 	detector := s.start()
@@ -34,7 +34,8 @@ func TestOwnCollectionsArchived(t *testing.T) {
 	} {
 		s.wantIndexes(own, indexes...)
 	}
-	// What is in the queue now goes with it; the archive comes back with its unprocessed documents.
+	// The documents of the new queue are dropped; the archive is the queue again, with its
+	// unprocessed documents.
 	s.renameWith("schema_notifications_2026_11", "schema_notifications", "dropTarget")
 	s.wantQueued("RENAME_COLLECTION", "schema_notifications_2026_11")
 	s.wantQueued("DROP_COLLECTION", "schema_notifications")
@@ -54,12 +55,12 @@ func TestOwnCollectionsArchived(t *testing.T) {
 }
 
 // TestOwnCollectionsComeAndGo renames each own collection away, back over the new one, replaces it by $out, and drops it, while
-// `run` and `listen` are up: what is made meanwhile is reported and delivered once, and a comparison finds nothing.
+// `run` and `listen` run: changes made meanwhile are reported and delivered once, and a comparison finds no difference.
 func TestOwnCollectionsComeAndGo(t *testing.T) {
 	s := newScene(t, "own_come_and_go")
 	detector := s.start("DDLTAIL_ACTOR=getlog", "DDLTAIL_ACTOR_WAIT=0")
 	listener := s.launch([]string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+s.uri)
-	made := []string{"first_of_come_and_go"} // the detectors of other tests report it, too, and this one theirs
+	made := []string{"first_of_come_and_go"} // detectors of other tests report it too
 	s.wantDelivered(listener.Stdout, made[0])
 	for _, own := range []string{"schema_notifications", "schema_history", "schema_catalog", "schema_checkpoints", "schema_actors"} {
 		for step, change := range []func(){
@@ -97,8 +98,8 @@ func TestOwnCollectionsComeAndGo(t *testing.T) {
 	s.wantHealthy()
 }
 
-// TestCollectionsMovedAside makes the server move users' collections aside, and renames ordinary ones with stayTemp and to names
-// that the server generates: each is followed, and a comparison finds nothing.
+// TestCollectionsMovedAside makes the server rename users' collections that are in the way of an applyOps, and renames ordinary
+// ones with stayTemp and to names that the server generates: each rename is tracked, and a comparison finds no difference.
 func TestCollectionsMovedAside(t *testing.T) {
 	s := newScene(t, "moved_aside")
 	p := s.start("DDLTAIL_RECONCILE=1s")
@@ -166,7 +167,7 @@ func (s scene) renameWith(from, to string, options ...string) {
 	})
 }
 
-// wantQueued waits for a notification in the queue that there is now.
+// wantQueued waits for a notification in the current queue.
 func (s scene) wantQueued(operation, collection string) {
 	s.Helper()
 	s.until("the queue holds "+operation+" of "+collection, func() bool {
@@ -199,7 +200,7 @@ func (s scene) wantDelivered(stdout func() string, collection string) {
 	})
 }
 
-// wantIndexes waits until a collection has these indexes at least.
+// wantIndexes waits until a collection has at least these indexes.
 func (s scene) wantIndexes(collection string, want ...string) {
 	s.Helper()
 	s.until(collection+" has its indexes", func() bool {

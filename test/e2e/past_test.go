@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestStartOldest begins with what the oplog holds, before the catalog was ever listed,
-// and goes on with a catalog that is whole.
+// TestStartOldest starts at the oldest oplog entry, before the first catalog snapshot,
+// and continues with a complete catalog.
 func TestStartOldest(t *testing.T) {
 	t.Parallel()
 	own := mongotest.NewReplicaSet(t, mongotest.Options{})
@@ -44,8 +44,8 @@ func TestStartOldest(t *testing.T) {
 	}
 }
 
-// TestLargeChange makes a change whose notification would not fit into BSON: before,
-// after, mongosh and undo each hold a validator of 6 MB.
+// TestLargeChange makes a change whose notification would exceed BSON's limit: before,
+// after, mongosh and undo each contain a validator of 6 MB.
 func TestLargeChange(t *testing.T) {
 	s := newScene(t, "large_change")
 	s.start()
@@ -63,7 +63,7 @@ func TestLargeChange(t *testing.T) {
 	for _, field := range cut {
 		name := field.StringValue()
 		if v := last.Lookup(name); v.Type != 0 && !strings.HasSuffix(v.StringValue(), "…") {
-			t.Errorf("%s is said to be cut, and is there", name)
+			t.Errorf("%s is listed as truncated but present", name)
 		}
 	}
 	s.run(bson.D{{Key: "drop", Value: "payments"}})

@@ -17,9 +17,9 @@ import (
 // largest is the default of max_bytes.
 const largest = 1_000_000
 
-// TestPipelines has three detectors on one set: the audit, one that produces to Kafka and one
-// that publishes to NATS. A consumer of each reads what the history holds, in its order, also
-// of definitions and names that are hard to carry.
+// TestPipelines runs three detectors on one set: one for the history, one for Kafka and one
+// for NATS. A consumer of each broker must read the changes of the history in its order,
+// including large definitions and hostile names.
 func TestPipelines(t *testing.T) {
 	s := newScene(t, "pipelines_db")
 	kafka, nats := brokertest.NewKafka(t), brokertest.NewNATS(t)
@@ -71,8 +71,8 @@ func TestPipelines(t *testing.T) {
 	}
 }
 
-// TestPipelinesStart refuses what waiting cannot resolve, and warns of an audit that waits for
-// a broker.
+// TestPipelinesStart checks for an exit on permanent errors, and for a warning if the history
+// waits for a broker.
 func TestPipelinesStart(t *testing.T) {
 	s := newScene(t, "pipelines_start_db")
 	nats := brokertest.NewNATS(t)
@@ -80,12 +80,12 @@ func TestPipelinesStart(t *testing.T) {
 	p := s.launch([]string{"run"}, "DDLTAIL_MONGODB_URI="+s.uri, "DDLTAIL_SINKS=nats:nothing", "DDLTAIL_NAME=nats", url)
 	wantExit(t, p, 2, "no stream stores the subject nothing.>")
 	s.must(nats.CreateStream(t.Context(), "ddl", nil))
-	// A change of another test must not be the one that waits.
+	// Without this filter the pending write could be a change of another test.
 	p = s.start("DDLTAIL_SINKS=mongodb,nats:ddl", "DDLTAIL_NAMESPACES="+s.db.Name()+".*", url)
 	if !strings.Contains(p.Stderr(), "an unavailable broker delays the history") {
-		t.Error("no warning about an audit that waits for a broker")
+		t.Error("no warning about a history that waits for a broker")
 	}
-	// A broker that does not answer does not hold the end of the process.
+	// A broker that does not answer must not delay the shutdown.
 	s.must(nats.Pause())
 	s.must(s.db.CreateCollection(t.Context(), "held"))
 	s.documents("schema_notifications", 1)

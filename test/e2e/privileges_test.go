@@ -16,12 +16,13 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// needed are the privileges of a use on a set that holds ddltail's own collections too.
+// needed returns the privileges for a use on a set that also has ddltail's own
+// collections.
 func needed(use privileges.Use) []privileges.Need {
 	return slices.Concat(use.Needs(privileges.Tailed), use.Needs(privileges.Sink))
 }
 
-// grant creates a user with a role of these privileges, both of one name.
+// grant creates a user and a role with these privileges, both with the same name.
 func grant(t *testing.T, admin *mongo.Database, name string, may []privileges.Privilege) {
 	t.Helper()
 	list := bson.A{}
@@ -48,7 +49,7 @@ func resource(r privileges.Resource) bson.D {
 	return bson.D{{Key: "db", Value: *r.DB}, {Key: "collection", Value: *r.Collection}}
 }
 
-// without lists all privileges of the needs but one.
+// without lists all privileges of the needs except one.
 func without(needs []privileges.Need, left privileges.Privilege) []privileges.Privilege {
 	var may []privileges.Privilege
 	for _, n := range needs {
@@ -61,8 +62,8 @@ func without(needs []privileges.Need, left privileges.Privilege) []privileges.Pr
 	return may
 }
 
-// TestPrivileges takes each privilege away in turn: the start and `status` name the same
-// one, and the same remedy.
+// TestPrivileges revokes each privilege in turn: `run` and `status` must name it with the
+// same remedy.
 func TestPrivileges(t *testing.T) {
 	t.Parallel()
 	secured := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
@@ -113,11 +114,12 @@ func checkLacking(t *testing.T, effect privileges.Effect, left string, variables
 			t.Errorf("status does not say %q:\n%s", want, status.Stdout())
 		}
 	}
-	neverSaid(t, p.Stderr(), status.Stdout())
+	wantNoLeak(t, p.Stderr(), status.Stdout())
 }
 
-// neverSaid checks that no text has a remedy that grants too much, a raw command or a secret.
-func neverSaid(t *testing.T, texts ...string) {
+// wantNoLeak checks that no text contains a remedy that grants too much, a raw command or a
+// secret.
+func wantNoLeak(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		for _, never := range []string{"readWrite", "lsid", "$clusterTime", "signature", "s3cret"} {
@@ -128,8 +130,9 @@ func neverSaid(t *testing.T, texts ...string) {
 	}
 }
 
-// TestPrivilegesOfCommands takes each action away in turn from a user of the commands that
-// connect to the sink alone: they exit at once, or work without what the table says.
+// TestPrivilegesOfCommands revokes each action in turn from a user of the commands that
+// connect only to the sink: they must exit at once, or work without the feature in the
+// table of privileges.
 func TestPrivilegesOfCommands(t *testing.T) {
 	t.Parallel()
 	secured := mongotest.NewStandalone(t, mongotest.Options{Auth: true})
@@ -176,14 +179,14 @@ func TestPrivilegesOfCommands(t *testing.T) {
 					default:
 						wantWarned(t, p, left.String())
 					}
-					neverSaid(t, p.Stderr())
+					wantNoLeak(t, p.Stderr())
 				})
 			}
 		}
 	}
 }
 
-// single splits privileges into such of one action.
+// single splits privileges into privileges with one action each.
 func single(list []privileges.Privilege) []privileges.Privilege {
 	var all []privileges.Privilege
 	for _, p := range list {
@@ -194,7 +197,8 @@ func single(list []privileges.Privilege) []privileges.Privilege {
 	return all
 }
 
-// wantWarned waits until a daemon is ready that has logged once what it lacks.
+// wantWarned waits until a daemon is ready, and checks that it has logged the missing
+// privilege once.
 func wantWarned(t *testing.T, p *ddltailtest.Process, left string) {
 	t.Helper()
 	if err := p.WaitReady(t.Context()); err != nil {
@@ -222,8 +226,8 @@ func privilegesMissing(t *testing.T, p *ddltailtest.Process) float64 {
 	}
 }
 
-// TestListingRefusedLater takes the privileges to list away from a later run: it warns, and
-// reports a gap without differences.
+// TestListingRefusedLater revokes the privileges to list before a later run: it must warn,
+// and report a gap without differences.
 func TestListingRefusedLater(t *testing.T) {
 	t.Parallel()
 	small := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true, OplogSizeMB: 16, Args: []string{"--syncdelay", "1"}})

@@ -13,9 +13,9 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestSinkRefuses takes the right to write away while ddltail runs, and gives it back:
-// the position is held, readyz and the metric say so without a secret, and what was
-// changed meanwhile is reported.
+// TestSinkRefuses revokes the privilege to write while ddltail runs, and grants it again:
+// the position does not advance meanwhile, /readyz and the metric show the error without
+// a secret, and changes made meanwhile are reported.
 func TestSinkRefuses(t *testing.T) {
 	s := newScene(t, "sink_refuses")
 	sink := mongotest.NewStandalone(t, mongotest.Options{Auth: true})
@@ -29,7 +29,7 @@ func TestSinkRefuses(t *testing.T) {
 	for _, name := range []string{"one", "two"} {
 		s.run(bson.D{{Key: "create", Value: name}})
 	}
-	s.until("readyz says that the sink refuses", func() bool {
+	s.until("/readyz shows that the sink refuses", func() bool {
 		status, body, err := p.Get(t.Context(), "/readyz")
 		if strings.Contains(body+p.Stderr(), "s3cret") {
 			t.Fatal("the password is shown")
@@ -37,7 +37,7 @@ func TestSinkRefuses(t *testing.T) {
 		return err == nil && status == http.StatusServiceUnavailable && strings.Contains(body, "privileges are missing") && !strings.Contains(body, "lsid")
 	})
 	s.must(admin.RunCommand(t.Context(), bson.D{{Key: "grantRolesToUser", Value: "writer"}, {Key: "roles", Value: role}}).Err())
-	s.until("readyz says that it goes on", func() bool { return ready(t, p) })
+	s.until("/readyz is ok again", func() bool { return ready(t, p) })
 	queue := root.Database("audit").Collection("schema_notifications")
 	s.until("both changes are reported", func() bool { return published(t, queue) == 2 })
 	time.Sleep(100 * time.Millisecond)

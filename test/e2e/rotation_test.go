@@ -20,8 +20,9 @@ import (
 // rotatedChanges is how many changes are made while their file is rotated.
 const rotatedChanges = 350
 
-// TestLogrotate has logrotate rotate the file of a running ddltail in each of its ways,
-// while changes are made: no line is lost or split, and no file has a hole.
+// TestLogrotate rotates the file of a running ddltail with logrotate, in each of its
+// modes, while changes are made: no line may be lost or split, and no file may have a
+// hole.
 func TestLogrotate(t *testing.T) {
 	logrotate := logrotateBinary(t)
 	for name, directives := range map[string]string{
@@ -54,7 +55,7 @@ func TestLogrotate(t *testing.T) {
 	}
 }
 
-// stopped expects that SIGHUP has not ended the process.
+// stopped stops the process, and checks that SIGHUP has not ended it before.
 func stopped(t *testing.T, p *ddltailtest.Process) {
 	t.Helper()
 	if code, err := p.Stop(t.Context()); code != 0 || err != nil {
@@ -62,8 +63,8 @@ func stopped(t *testing.T, p *ddltailtest.Process) {
 	}
 }
 
-// makeIndexChanges makes one collection, then at least n changes of its indexes, and calls
-// rotate during them.
+// makeIndexChanges creates a collection, makes at least n changes of its indexes, and
+// calls rotate meanwhile.
 func (s scene) makeIndexChanges(n int, rotate func()) {
 	s.Helper()
 	const indexes = 25
@@ -109,8 +110,8 @@ func lastLine(text string) string {
 	return lines[len(lines)-1]
 }
 
-// fileIDs returns the _ids of all complete lines in a folder. A copy made during a write may
-// end with a part of a line, and while a file is copied it is not complete.
+// fileIDs returns the _ids of all complete lines in a folder. A copy made during a write can
+// end with a partial line.
 func fileIDs(t *testing.T, dir string, copies bool) map[string]bool {
 	t.Helper()
 	ids := map[string]bool{}
@@ -149,8 +150,8 @@ func addIDs(t *testing.T, name string, content []byte, copies bool, ids map[stri
 	}
 }
 
-// TestHangup checks that SIGHUP ends neither daemon, from the start on, and that a failed
-// reopening is reported until it is over.
+// TestHangup checks that SIGHUP never ends a daemon, and that a failed reopen is reported
+// until it succeeds.
 func TestHangup(t *testing.T) {
 	s := newScene(t, "hangup_db")
 	dir := filepath.Join(t.TempDir(), "sink")

@@ -15,8 +15,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// wantExit waits for the end of a process and sees that it said these things, in
-// few lines, without a stack trace.
+// wantExit waits for the end of a process, and checks its exit code and that its short
+// output contains the texts, without a stack trace.
 func wantExit(t *testing.T, p *ddltailtest.Process, code int, said ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -32,7 +32,7 @@ func wantExit(t *testing.T, p *ddltailtest.Process, code int, said ...string) {
 	last := p.Failure()
 	for _, want := range said {
 		if !strings.Contains(last, want) {
-			t.Errorf("it does not say %q:\n%s", want, text)
+			t.Errorf("%q is missing in:\n%s", want, text)
 		}
 	}
 	for _, never := range []string{"goroutine ", "s3cret", mongotest.RootPassword} {
@@ -65,7 +65,7 @@ func TestStandalone(t *testing.T) {
 	wantExit(t, launch(t, []string{"notify", "CREATE_COLLECTION", "payments"}, asSet), 2, "standalone", "replicaSet")
 }
 
-// TestTooOld needs a server that the driver no longer talks to.
+// TestTooOld needs a server that the driver no longer supports.
 func TestTooOld(t *testing.T) {
 	t.Parallel()
 	server := mongotest.NewStandalone(t, mongotest.Options{Version: "4.2.6"})
@@ -73,7 +73,7 @@ func TestTooOld(t *testing.T) {
 	wantExit(t, launch(t, []string{"listen", "--stdout"}, "DDLTAIL_MONGODB_URI="+server.URI()), 2, "older than 4.4")
 }
 
-// TestUnreachable waits the whole minute, beside the other tests.
+// TestUnreachable waits for the full minute, in parallel with other tests.
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -82,7 +82,7 @@ func TestUnreachable(t *testing.T) {
 	wantExit(t, p, 1, "no-such-host.invalid", "does not resolve")
 	wantExit(t, notify, 1, "no-such-host.invalid", "does not resolve")
 	if text := notify.Stderr(); strings.Contains(text, "topology") || strings.Count(text, `"msg":"waiting"`) != 1 {
-		t.Errorf("it does not say in one line what it waits for:\n%s", text)
+		t.Errorf("the reason for waiting is not logged once:\n%s", text)
 	}
 	if took := time.Since(began); took < 50*time.Second {
 		t.Errorf("gave up after %s, want a minute", took)
@@ -165,15 +165,14 @@ func TestAuthentication(t *testing.T) {
 	})
 }
 
-// TestWaitsForAPrimary starts ddltail on a set that is not initiated, and takes its
-// time over that.
+// TestWaitsForAPrimary starts ddltail on a set that is initiated later.
 func TestWaitsForAPrimary(t *testing.T) {
 	t.Parallel()
 	late := mongotest.NewReplicaSet(t, mongotest.Options{Uninitiated: true})
 	p := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+late.URI())
 	time.Sleep(3 * time.Second)
 	if !strings.Contains(p.Stderr(), "not initiated") {
-		t.Errorf("it does not say what it waits for:\n%s", p.Stderr())
+		t.Errorf("the reason for waiting is not logged:\n%s", p.Stderr())
 	}
 	if status, _, err := p.Get(t.Context(), "/healthz"); err != nil || status != http.StatusOK {
 		t.Errorf("/healthz while waiting: %d, %v", status, err)
@@ -202,7 +201,7 @@ func TestStopsInTime(t *testing.T) {
 	}
 }
 
-// TestStopsWhileItWaits stops processes at several moments of their wait for a server.
+// TestStopsWhileItWaits stops processes at several times while they wait for a server.
 func TestStopsWhileItWaits(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"run", "listen --stdout"} {
@@ -221,8 +220,8 @@ func TestStopsWhileItWaits(t *testing.T) {
 	}
 }
 
-// TestPrimaryComesLater starts ddltail on a set that has lost its primary, and brings
-// one back after ten seconds.
+// TestPrimaryComesLater starts ddltail on a set without a primary, which has one again
+// after ten seconds.
 func TestPrimaryComesLater(t *testing.T) {
 	t.Parallel()
 	pair := mongotest.NewReplicaSet(t, mongotest.Options{Members: 2, ElectionTimeout: 2 * time.Second})

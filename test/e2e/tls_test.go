@@ -11,7 +11,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestTLSMismatch checks that TLS asked for on one side alone is said once, with what to set.
+// TestTLSMismatch checks that a mismatch of TLS between client and server is logged once,
+// with a remedy.
 func TestTLSMismatch(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -35,7 +36,7 @@ func TestTLSMismatch(t *testing.T) {
 			for _, command := range [][]string{{"run"}, {"listen", "--stdout"}} {
 				p := launch(t, command, "DDLTAIL_MONGODB_URI="+c.uri)
 				time.Sleep(8 * time.Second) // several attempts
-				// An attempt that was too slow to learn the reason has a line of its own.
+				// An attempt that timed out before the reason was known has its own line.
 				lines, hints := strings.Count(p.Stderr(), `"msg":"waiting"`), strings.Count(p.Stderr(), c.want)
 				if hints != 1 || lines > 2 {
 					t.Errorf("%q waits with %d lines, %d with %q, want one:\n%s", command, lines, hints, c.want, p.Stderr())

@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
-// changes are two generations of DDL in databases of their own: what ddltail sees being made, and what is done to it, in every way
-// there is, while ddltail looks away. Two with other names together are more than fifty changes unseen.
+// changes are two generations of DDL in separate databases: seen creates objects while ddltail runs, and unseen changes them in
+// every possible way while it is stopped. Two instances make more than fifty unseen changes.
 type changes struct {
 	*scene
 	name string
@@ -57,7 +57,7 @@ func view(name, on string) bson.D {
 	return create(name, bson.E{Key: "viewOn", Value: on}, bson.E{Key: "pipeline", Value: bson.A{}})
 }
 
-// seen makes what the second generation changes.
+// seen creates the objects of the first generation.
 func (c changes) seen() {
 	c.Helper()
 	for _, name := range []string{
@@ -73,7 +73,7 @@ func (c changes) seen() {
 	c.run(c.name+"_gone", create("one"), create("two"), view("seen", "one"))
 }
 
-// unseen changes it: 29 changes of every kind.
+// unseen changes these objects: 29 changes, of every kind.
 func (c changes) unseen() {
 	c.Helper()
 	admin := func(from, to string, over bool) bson.D {
@@ -114,7 +114,7 @@ func (c changes) inTransaction(commands ...bson.D) {
 	c.must(session.CommitTransaction(c.Context()))
 }
 
-// several makes changes of several names.
+// several returns n instances with different names.
 func several(s *scene, n int) []changes {
 	var all []changes
 	for i := range n {

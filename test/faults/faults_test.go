@@ -1,8 +1,8 @@
-// Package faults breaks everything around ddltail while random DDL goes on, and then does the books: every change once, in order,
-// in queue and history alike, and nothing that did not happen.
+// Package faults injects faults into ddltail and its servers during random DDL, and then checks that queue and history have every
+// change once, in order, and nothing else.
 //
-// make faults ROUNDS=20 is the long form: 200 kills of ddltail, 20 of each fault of a member, an outage of a minute, a million
-// entries. Part of make test is one round of all but the slowest.
+// `make faults ROUNDS=20` runs 200 kills of ddltail, 20 of each fault of a member, an outage of a minute and a million
+// entries. `make test` runs one round, without the slowest scenarios.
 package faults
 
 import (
@@ -19,18 +19,18 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// setsAtOnce is how many scenarios go on side by side, each on a set of its own.
+// setsAtOnce is the number of scenarios that run in parallel, each on its own set.
 const setsAtOnce = 3
 
 var (
-	rounds = flag.Int("rounds", 0, "how often each fault happens, and what lasts grows with it; 0 is once, without the slowest scenarios")
+	rounds = flag.Int("rounds", 0, "how often each fault is injected; outages last longer with more rounds; 0 is once, without the slowest scenarios")
 	binary string
 	// major is the first number of the server's version.
 	major int
-	// impatient makes members end at once when they are asked to; 4.4 does so by itself.
-	impatient []string
-	// idle holds sets that no scenario uses; nil stands for one that is still to be started.
-	idle = make(chan *mongotest.ReplicaSet, setsAtOnce)
+	// fastShutdown makes members exit at once on SIGTERM; 4.4 does so by default.
+	fastShutdown []string
+	// idleSets holds sets that no scenario uses; nil is one that has not been started.
+	idleSets = make(chan *mongotest.ReplicaSet, setsAtOnce)
 )
 
 func TestMain(m *testing.M) {
@@ -45,14 +45,14 @@ func run(m *testing.M) int {
 		return 1
 	}
 	if major > 4 {
-		impatient = []string{"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"}
+		fastShutdown = []string{"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"}
 	}
 	for range setsAtOnce {
-		idle <- nil
+		idleSets <- nil
 	}
 	code := m.Run()
 	for range setsAtOnce {
-		if set := <-idle; set != nil {
+		if set := <-idleSets; set != nil {
 			err = errors.Join(err, set.Stop())
 		}
 	}
@@ -63,29 +63,31 @@ func run(m *testing.M) int {
 	return code
 }
 
-// threeMembers is what every scenario runs on.
+// threeMembers are the options of the sets on which most scenarios run.
 func threeMembers() mongotest.Options { return members("5") }
 
-// smallOplog is a set whose oplog rolls over in seconds. The server truncates nothing that its last checkpoint on disk still needs.
+// smallOplog are the options of a set whose oplog rolls over in seconds. The server does not truncate entries that its last
+// checkpoint on disk needs.
 func smallOplog() mongotest.Options {
 	o := members("1")
 	o.OplogSizeMB = 16
 	return o
 }
 
-// members write a checkpoint to disk every so many seconds, not each minute: a member that was killed does again, one by one, all DDL
-// since the last one before it is back. One that is asked to end would wait 15 s for its clients. Test commands bring failpoints.
+// members returns the options of three members that write a checkpoint to disk every syncDelay seconds instead of every minute: a
+// killed member replays all DDL since its last checkpoint before it is available. On shutdown a member would wait 15 s for its
+// clients. Test commands enable failpoints.
 func members(syncDelay string) mongotest.Options {
 	return mongotest.Options{
 		Members: 3, ElectionTimeout: 2 * time.Second,
-		Args: append(slices.Clone(impatient), "--syncdelay", syncDelay, "--setParameter", "enableTestCommands=1"),
+		Args: append(slices.Clone(fastShutdown), "--syncdelay", syncDelay, "--setParameter", "enableTestCommands=1"),
 	}
 }
 
-// times is how often each fault happens.
+// times returns how often each fault is injected.
 func times() int { return max(1, *rounds) }
 
-// sinceFive is for scenarios that make a time series for certain, or wait at a failpoint that 4.4 does not have.
+// sinceFive skips scenarios on 4.4 that need a time series, or a failpoint that 4.4 does not have.
 func sinceFive(t *testing.T) {
 	t.Helper()
 	if major < 5 {
@@ -93,7 +95,7 @@ func sinceFive(t *testing.T) {
 	}
 }
 
-// slow is for scenarios that make test has no time for: it has others beside them that show nearly the same.
+// slow skips scenarios in `make test`, which runs faster ones of nearly the same coverage.
 func slow(t *testing.T) {
 	t.Helper()
 	if *rounds == 0 {
@@ -101,18 +103,18 @@ func slow(t *testing.T) {
 	}
 }
 
-// slot waits for a scenario's turn that has sets of its own: the number of sets that run at once is bounded.
+// slot waits until a scenario may start its own sets: the number of concurrent sets is bounded.
 func slot(t *testing.T) {
 	t.Helper()
-	set := <-idle
-	t.Cleanup(func() { idle <- set })
+	set := <-idleSets
+	t.Cleanup(func() { idleSets <- set })
 }
 
-// borrow returns a scenario a set of three for itself, whole and without databases of others.
+// borrow returns a healthy set of three members without user databases, for one scenario.
 func borrow(t *testing.T) *mongotest.ReplicaSet {
 	t.Helper()
-	set := <-idle
-	t.Cleanup(func() { idle <- usable(t, set) })
+	set := <-idleSets
+	t.Cleanup(func() { idleSets <- usable(t, set) })
 	if set == nil {
 		var err error
 		set, err = mongotest.StartReplicaSet(t.Context(), threeMembers())
@@ -123,7 +125,7 @@ func borrow(t *testing.T) *mongotest.ReplicaSet {
 	return set
 }
 
-// usable returns the set back to those who come after, or nil for one that is not fit for it.
+// usable returns the set, cleaned for the next scenario, or nil if it cannot be used again.
 func usable(t *testing.T, set *mongotest.ReplicaSet) *mongotest.ReplicaSet {
 	if set == nil {
 		return nil

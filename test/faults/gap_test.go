@@ -16,14 +16,15 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// newSmallScene has a set of its own, whose oplog rolls over in seconds.
+// newSmallScene creates a scene with its own set, whose oplog rolls over in seconds.
 func newSmallScene(t *testing.T, variables ...string) *scene {
 	t.Parallel()
 	slot(t)
 	return newSceneOn(t, mongotest.NewReplicaSet(t, smallOplog()), variables...)
 }
 
-// prepareUnseen lets ddltail see the first generation of changes, and stops it. It gives the moment up to which all is told.
+// prepareUnseen makes the first generation of changes while ddltail runs, and stops it. It returns the timestamp up to which
+// all changes are published.
 func prepareUnseen(s *scene, all []changes) bson.Timestamp {
 	s.Helper()
 	p := s.run()
@@ -34,12 +35,12 @@ func prepareUnseen(s *scene, all []changes) bson.Timestamp {
 		c.seen()
 	}
 	end := s.mark("seen")
-	s.told("notifications", end)
+	s.published("notifications", end)
 	s.stop(p)
 	return end
 }
 
-// changeUnseen makes more than fifty changes that ddltail does not see.
+// changeUnseen makes more than fifty changes while ddltail is stopped.
 func changeUnseen(s *scene) {
 	s.Helper()
 	all := several(s, 2)
@@ -49,8 +50,8 @@ func changeUnseen(s *scene) {
 	}
 }
 
-// TestRolledOver rolls the oplog over with more than fifty changes in it that ddltail has not seen, and kills it five times while it
-// compares.
+// TestRolledOver truncates more than fifty changes that ddltail has not read, and kills it five times while it compares the
+// catalogs.
 func TestRolledOver(t *testing.T) {
 	sinceFive(t)
 	s := newSmallScene(t)
@@ -59,19 +60,19 @@ func TestRolledOver(t *testing.T) {
 	at, first := checkpoint(s), oldestOfAll(s)
 	for range 5 {
 		p := s.run()
-		saysOneOf(s, p, "history is lost", "another ddltail holds the comparison lease", "history gap", "reading the oplog")
+		waitLogged(s, p, "history is lost", "another ddltail holds the comparison lease", "history gap", "reading the oplog")
 		s.while(1, 150)
 		s.kill(p)
 	}
 	s.run()
 	gap := checkGap(s)
 	if gap.from != at || gap.to.Before(first) || gap.to.After(oldestOfAll(s)) {
-		t.Errorf("the gap reaches from %v to %v; the checkpoint was %v, the oplog began at %v before it was compared and at %v after",
+		t.Errorf("the gap is from %v to %v; the checkpoint was %v, the oplog began at %v before it was compared and at %v after",
 			gap.from, gap.to, at, first, oldestOfAll(s))
 	}
 }
 
-// checkpoint is the stored position.
+// checkpoint returns the stored position.
 func checkpoint(s *scene) bson.Timestamp {
 	s.Helper()
 	stored, err := s.sink.Database(database).Collection("schema_checkpoints").FindOne(s.Context(), bson.D{}).Raw()
@@ -79,7 +80,7 @@ func checkpoint(s *scene) bson.Timestamp {
 	return timestamp(stored.Lookup("optime", "ts"))
 }
 
-// TestHalfRolledOver rolls half of the changes over. The other half is still held: it is told one by one, from the oplog.
+// TestHalfRolledOver truncates half of the changes. The other half is still in the oplog and is reported from it.
 func TestHalfRolledOver(t *testing.T) {
 	sinceFive(t)
 	s := newSmallScene(t)
@@ -93,11 +94,12 @@ func TestHalfRolledOver(t *testing.T) {
 	s.run()
 	gap := checkGap(s)
 	if gap.to.After(held) {
-		t.Errorf("the gap reaches to %v, and %v is still held", gap.to, held)
+		t.Errorf("the gap ends at %v, but the oplog has %v", gap.to, held)
 	}
 }
 
-// TestTwoDdltailsAfterRollOver starts two at once.
+// TestTwoDdltailsAfterRollOver starts two detectors at once after unread entries were
+// truncated.
 func TestTwoDdltailsAfterRollOver(t *testing.T) {
 	slow(t)
 	s := newSmallScene(t)
@@ -108,7 +110,8 @@ func TestTwoDdltailsAfterRollOver(t *testing.T) {
 	checkGap(s)
 }
 
-// TestFreshlySyncedMembers prefers members whose oplogs begin after the position, while another one still holds it: no gap.
+// TestFreshlySyncedMembers sets a read preference for members whose oplogs begin after the position. Another member has it,
+// so there is no gap.
 func TestFreshlySyncedMembers(t *testing.T) {
 	slow(t)
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondary")
@@ -126,12 +129,12 @@ func TestFreshlySyncedMembers(t *testing.T) {
 	p := s.run()
 	s.ready(p)
 	if !strings.Contains(p.Stderr(), "only a member outside the read preference has the position") {
-		t.Error("it did not need the one member that holds the position")
+		t.Error("ddltail did not read from the only member that has the position")
 	}
 	s.check()
 }
 
-// rollOver writes until no member holds an entry of that moment any more.
+// rollOver writes until every member has truncated the entries up to a timestamp.
 func rollOver(s *scene, past bson.Timestamp) {
 	s.Helper()
 	s.must(s.readOplog(s.Context(), past))
@@ -147,7 +150,7 @@ func rollOver(s *scene, past bson.Timestamp) {
 	s.Fatal("the oplog did not roll over")
 }
 
-// oldestOfAll is the first entry that any member still holds.
+// oldestOfAll returns the timestamp of the oldest entry on any member.
 func oldestOfAll(s *scene) bson.Timestamp {
 	s.Helper()
 	var first bson.Timestamp
@@ -169,8 +172,8 @@ func connectDirectly(m *mongotest.Member) (*mongo.Client, error) {
 	return mongo.Connect(options.Client().ApplyURI(m.URI()))
 }
 
-// saysOneOf waits until a ddltail has logged one of these.
-func saysOneOf(s *scene, p *ddltailtest.Process, words ...string) {
+// waitLogged waits until a ddltail has logged one of the texts.
+func waitLogged(s *scene, p *ddltailtest.Process, words ...string) {
 	s.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		text := p.Stderr()
@@ -178,10 +181,10 @@ func saysOneOf(s *scene, p *ddltailtest.Process, words ...string) {
 			return
 		}
 	}
-	s.Fatalf("it says none of %q:\n%s", words, p.Stderr())
+	s.Fatalf("none of %q in the log:\n%s", words, p.Stderr())
 }
 
-// gap is what a HISTORY_GAP says.
+// gap is the interval of a HISTORY_GAP.
 type gap struct{ from, to bson.Timestamp }
 
 // checkGap judges a run in which history was lost, and returns its one gap.
@@ -189,9 +192,9 @@ func checkGap(s *scene) gap {
 	s.Helper()
 	end := s.finish()
 	s.judge(end)
-	queue, history := s.told("notifications", end), s.told("history", end)
+	queue, history := s.published("notifications", end), s.published("history", end)
 	if fmt.Sprint(idsOf(queue)) != fmt.Sprint(idsOf(history)) {
-		s.Errorf("queue and history hold other documents:\n%s\n%s", idsOf(queue), idsOf(history))
+		s.Errorf("queue and history have different documents:\n%s\n%s", idsOf(queue), idsOf(history))
 	}
 	gaps := slices.DeleteFunc(queue, func(d ledger.Document) bool { return d.Effect.Operation != "HISTORY_GAP" })
 	if len(gaps) != 1 {
@@ -201,9 +204,9 @@ func checkGap(s *scene) gap {
 	return gap{from: timestamp(gaps[0].Raw.Lookup("from", "ts")), to: timestamp(gaps[0].Raw.Lookup("to", "ts"))}
 }
 
-func idsOf(told []ledger.Document) []string {
+func idsOf(docs []ledger.Document) []string {
 	var ids []string
-	for _, d := range told {
+	for _, d := range docs {
 		ids = append(ids, d.ID)
 	}
 	slices.Sort(ids)

@@ -12,22 +12,22 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// apart is a scene whose queue lives on a server of its own, and so outlasts whatever becomes of the set.
-func apart(t *testing.T, set *mongotest.ReplicaSet, server mongotest.Standalone, variables ...string) *scene {
+// newSceneWithSink creates a scene whose queue is on another server, where faults of the set do not
+// affect it.
+func newSceneWithSink(t *testing.T, set *mongotest.ReplicaSet, server mongotest.Standalone, variables ...string) *scene {
 	t.Helper()
 	s := newSceneOn(t, set, append(variables, "DDLTAIL_SINK_URI="+server.URI())...)
 	s.sink = mongotest.Connect(t, server.URI())
 	return s
 }
 
-// TestRestoredBackup puts back the data files of an earlier moment and goes on from there: the checkpoint is of a history that never
-// was.
+// TestRestoredBackup restores older data files: the checkpoint then belongs to a history that no longer exists.
 func TestRestoredBackup(t *testing.T) {
 	sinceFive(t)
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})
-	s := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	s := newSceneWithSink(t, mongotest.NewReplicaSet(t, threeMembers()), server)
 	all := several(s, 2)
 	prepareUnseen(s, all)
 	copies := t.TempDir()
@@ -36,7 +36,7 @@ func TestRestoredBackup(t *testing.T) {
 	p := s.run()
 	s.ready(p)
 	all[0].unseen()
-	s.told("notifications", s.mark("lost_by_the_backup"))
+	s.published("notifications", s.mark("lost_by_the_backup"))
 	s.stop(p)
 	allDown(s, func(m *mongotest.Member) { s.must(m.Restore(filepath.Join(copies, m.Addr()))) })
 	all[1].unseen()
@@ -44,7 +44,7 @@ func TestRestoredBackup(t *testing.T) {
 	checkOtherHistory(s)
 }
 
-// allDown shuts the set down, does something to each member's files, and starts it again.
+// allDown shuts the set down, calls do for each member, and restarts the set.
 func allDown(s *scene, do func(*mongotest.Member)) {
 	s.Helper()
 	for _, m := range secondariesFirst(s) {
@@ -59,19 +59,19 @@ func allDown(s *scene, do func(*mongotest.Member)) {
 	s.must(s.set.WaitReady(s.Context()))
 }
 
-// TestSetMadeAnew lets another set of the same name take the place of the first, with the same sink.
+// TestSetMadeAnew replaces a set by a new one with the same name and the same sink.
 func TestSetMadeAnew(t *testing.T) {
 	slow(t)
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})
-	old := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	old := newSceneWithSink(t, mongotest.NewReplicaSet(t, threeMembers()), server)
 	prepareUnseen(old, several(old, 2))
 	for _, m := range old.set.Members() {
 		old.must(m.Kill())
 	}
 
-	s := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	s := newSceneWithSink(t, mongotest.NewReplicaSet(t, threeMembers()), server)
 	all := several(s, 2)
 	s.must(s.client.Database("filler").CreateCollection(t.Context(), "documents"))
 	all[0].seen()
@@ -81,8 +81,8 @@ func TestSetMadeAnew(t *testing.T) {
 	checkOtherHistory(s)
 }
 
-// checkOtherHistory does the books where a set's past has been exchanged: one HISTORY_GAP, and what the notifications say is there is
-// what is there. Nothing may hang.
+// checkOtherHistory judges a run after which the set has another history: one HISTORY_GAP, and the notifications result in the
+// server's catalog.
 func checkOtherHistory(s *scene) {
 	s.Helper()
 	s.ready(s.running[0])
@@ -92,7 +92,7 @@ func checkOtherHistory(s *scene) {
 	checkGap(s)
 }
 
-// waitGap waits until a HISTORY_GAP has been told.
+// waitGap waits until a HISTORY_GAP is published.
 func waitGap(s *scene) {
 	s.Helper()
 	coll := s.sink.Database(database).Collection("schema_notifications")
@@ -101,19 +101,19 @@ func waitGap(s *scene) {
 			return
 		}
 	}
-	s.Fatal("no HISTORY_GAP was told")
+	s.Fatal("no HISTORY_GAP was published")
 }
 
-// TestTwoSetsOfOneSource runs a ddltail beside a second set that has the SOURCE and the sink of a first one: by its name, and by
-// DDLTAIL_SOURCE. It must be refused and say what to do, and none of its set's changes may reach the sink.
+// TestTwoSetsOfOneSource runs a ddltail on a second set with the sink and the SOURCE of a first one, by the set's name or by
+// DDLTAIL_SOURCE. It must exit with a remedy, and none of its set's changes may be written to the sink.
 func TestTwoSetsOfOneSource(t *testing.T) {
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})
-	first := apart(t, mongotest.NewReplicaSet(t, threeMembers()), server)
+	first := newSceneWithSink(t, mongotest.NewReplicaSet(t, threeMembers()), server)
 	first.begin()
 	for _, name := range []string{source, "another"} {
-		second := apart(t, mongotest.NewReplicaSet(t, mongotest.Options{Name: name}), server, "DDLTAIL_SOURCE="+source)
+		second := newSceneWithSink(t, mongotest.NewReplicaSet(t, mongotest.Options{Name: name}), server, "DDLTAIL_SOURCE="+source)
 		changes := second.changes("foreign_" + name)
 		changes.run(changes.name, create("before"))
 		p := second.run()
@@ -124,8 +124,8 @@ func TestTwoSetsOfOneSource(t *testing.T) {
 	first.check()
 }
 
-// TestRollingIndexBuild builds indexes member by member, each restarted as a standalone server: no oplog holds them. They are found by
-// RECONCILE, at a start and at an interval, once.
+// TestRollingIndexBuild builds indexes member by member, each restarted as a standalone, so that they are in no oplog. RECONCILE
+// reports each of them once, at a start and at an interval.
 func TestRollingIndexBuild(t *testing.T) {
 	slow(t)
 	s := newScene(t)
@@ -154,7 +154,7 @@ func TestRollingIndexBuild(t *testing.T) {
 	}
 }
 
-// rollingBuild builds an index on each member alone, the primary last, as people do it.
+// rollingBuild builds an index on each member as a standalone, the primary last.
 func rollingBuild(s *scene, db string, cmd bson.D) {
 	s.Helper()
 	for _, m := range secondariesFirst(s) {
@@ -168,7 +168,8 @@ func rollingBuild(s *scene, db string, cmd bson.D) {
 	}
 }
 
-// secondariesFirst are all members, the primary last: nobody is elected before it goes.
+// secondariesFirst returns all members, the primary last, so that there is no election
+// before it is stopped.
 func secondariesFirst(s *scene) []*mongotest.Member {
 	s.Helper()
 	primary := s.primary()
@@ -176,7 +177,7 @@ func secondariesFirst(s *scene) []*mongotest.Member {
 	return append(members, primary)
 }
 
-// waitInferred waits until an index that no oplog holds has been told.
+// waitInferred waits until an index that is in no oplog is published.
 func waitInferred(s *scene, name string) {
 	s.Helper()
 	coll := s.sink.Database(database).Collection("schema_notifications")
@@ -188,14 +189,14 @@ func waitInferred(s *scene, name string) {
 	s.Fatalf("the index %s was not found", name)
 }
 
-// TestRollbackDuringComparison lets ddltail compare behind lost history on a primary whose newest DDL no other member has, kills that
-// primary, and lets the others elect without it.
+// TestRollbackDuringComparison makes ddltail compare after lost history on a primary whose newest DDL is on no other member, then
+// kills that primary, so that the DDL rolls back.
 func TestRollbackDuringComparison(t *testing.T) {
 	slow(t)
 	t.Parallel()
 	slot(t)
 	server := mongotest.NewStandalone(t, mongotest.Options{})
-	s := apart(t, mongotest.NewReplicaSet(t, smallOplog()), server)
+	s := newSceneWithSink(t, mongotest.NewReplicaSet(t, smallOplog()), server)
 	changeUnseen(s)
 	unseen := s.mark("unseen")
 	rollOver(s, unseen)
@@ -208,7 +209,7 @@ func TestRollbackDuringComparison(t *testing.T) {
 	}
 	cutOff := changeAlone(s, mongotest.Connect(t, primary.URI()), 0)
 	p := s.run()
-	saysOneOf(s, p, "history is lost")
+	waitLogged(s, p, "history is lost")
 	s.while(200, 2000)
 	s.must(primary.Kill())
 	for _, m := range s.set.Members() {
@@ -220,14 +221,14 @@ func TestRollbackDuringComparison(t *testing.T) {
 	s.while(500, 1500)
 	s.restart(primary)
 	s.recovered()
-	standing(s, cutOff)
+	notRolledBack(s, cutOff)
 	s.ready(p)
 	checkGap(s)
 	for _, e := range cutOff {
 		n, err := s.sink.Database(database).Collection("schema_notifications").CountDocuments(t.Context(), bson.D{{Key: "ns", Value: e.NS}})
 		s.must(err)
 		if n > 0 {
-			t.Errorf("what rolled back was told: %s", e)
+			t.Errorf("a change that rolled back was published: %s", e)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestStepDowns makes the primary hand over.
+// TestStepDowns steps the primary down.
 func TestStepDowns(t *testing.T) {
 	s := newScene(t)
 	s.begin()
@@ -20,7 +20,7 @@ func TestStepDowns(t *testing.T) {
 	s.check()
 }
 
-// stepDown asks again where no secondary kept up with the load.
+// stepDown steps the primary down, and retries if no secondary has caught up.
 func stepDown(s *scene) {
 	s.Helper()
 	for end := time.Now().Add(patience); ; {
@@ -34,14 +34,14 @@ func stepDown(s *scene) {
 	}
 }
 
-// TestPrimaryKilled kills the primary, and starts it again when there may or may not be another.
+// TestPrimaryKilled kills the primary, and restarts it before or after an election.
 func TestPrimaryKilled(t *testing.T) {
 	s := newScene(t)
 	s.begin()
 	killMembers(s, s.primary)
 }
 
-// TestTailedMemberKilled kills the member that ddltail reads from, a secondary while there is one.
+// TestTailedMemberKilled kills the member that ddltail reads from, by default a secondary.
 func TestTailedMemberKilled(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondaryPreferred")
 	p := s.begin()
@@ -60,7 +60,8 @@ func killMembers(s *scene, which func() *mongotest.Member) {
 	s.check()
 }
 
-// TestTailedMemberRemoved takes the member that ddltail reads from out of the set's configuration, and puts it back.
+// TestTailedMemberRemoved removes the member that ddltail reads from from the set's configuration, and adds it
+// again.
 func TestTailedMemberRemoved(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondary")
 	p := s.begin()
@@ -71,7 +72,7 @@ func TestTailedMemberRemoved(t *testing.T) {
 			members, _ := config["members"].(bson.A)
 			config["members"], removed = without(members, tailed)
 		}))
-		s.told("notifications", s.mark("without_it"))
+		s.published("notifications", s.mark("without_it"))
 		s.must(s.set.Reconfig(t.Context(), func(config bson.M) {
 			members, _ := config["members"].(bson.A)
 			config["members"] = append(members, removed...)
@@ -81,7 +82,7 @@ func TestTailedMemberRemoved(t *testing.T) {
 	s.check()
 }
 
-// without parts the members that stay from the one that goes.
+// without splits the members into those that stay and the removed one.
 func without(members bson.A, host string) (stay, gone bson.A) {
 	for _, m := range members {
 		if member, _ := m.(bson.M); member["host"] == host {
@@ -93,7 +94,8 @@ func without(members bson.A, host string) (stay, gone bson.A) {
 	return stay, gone
 }
 
-// TestMemberPaused stops members that keep their connections open and do not answer: the primary, and the one that is read from.
+// TestMemberPaused pauses (SIGSTOP) the primary and the member that ddltail reads from: their connections stay open and do not
+// reply.
 func TestMemberPaused(t *testing.T) {
 	s := newScene(t, "DDLTAIL_READ_PREFERENCE=secondaryPreferred")
 	p := s.begin()
@@ -111,7 +113,7 @@ func TestMemberPaused(t *testing.T) {
 	s.check()
 }
 
-// TestAllKilled kills the whole set at once and starts it again.
+// TestAllKilled kills all members at once and restarts them.
 func TestAllKilled(t *testing.T) {
 	s := newScene(t)
 	s.begin()

@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// entriesPerRound make a million of 20 rounds.
+	// entriesPerRound results in a million entries in 20 rounds.
 	entriesPerRound = 50_000
-	// base is what ddltail may take in MB, whatever it reads.
+	// base is the limit of ddltail's memory in MB, regardless of the oplog.
 	base = 40
 	mB   = 1 << 20
-	// copies is how often a change may be in memory until the garbage collector runs: in the reply, in definition, version and
-	// statement, in the documents of two sinks and in the driver's messages.
+	// copies is how many copies of a change may be in memory before the garbage collector runs: in the reply, the definition,
+	// the version and the statement, in the documents of two sinks and in the driver's messages.
 	copies = 30
-	// keptCopies is how often a definition of the catalog may be in memory: one is live, and the heap grows to twice its live part
-	// before the garbage collector runs.
+	// keptCopies is how many copies of a definition of the catalog may be in memory: one is live, and the heap can double before
+	// the garbage collector runs.
 	keptCopies = 3
 )
 
-// TestMemoryOfCatchUp lets ddltail catch up through a long oplog with large transactions in it. Their documents stay on the server:
-// what has to cross is small.
+// TestMemoryOfCatchUp makes ddltail catch up on a long oplog with large transactions. Their documents are not transferred, so that
+// memory stays small.
 func TestMemoryOfCatchUp(t *testing.T) {
 	s := newScene(t)
 	s.stop(s.begin())
@@ -53,7 +53,8 @@ func TestMemoryOfCatchUp(t *testing.T) {
 	s.check()
 }
 
-// TestMemoryOfLargeEntry lets an entry cross that is large by itself.
+// TestMemoryOfLargeEntry makes changes with large definitions, whose entries must be
+// transferred.
 func TestMemoryOfLargeEntry(t *testing.T) {
 	slow(t)
 	s := newScene(t)
@@ -68,10 +69,10 @@ func TestMemoryOfLargeEntry(t *testing.T) {
 		}
 		s.must(s.client.Database(loadDatabase+"_large").CreateCollection(t.Context(), ns,
 			options.CreateCollection().SetValidator(bson.D{{Key: "a", Value: bson.D{{Key: "$in", Value: words}}}})))
-		s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: loadDatabase + "_large." + ns})
+		s.ledger.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: loadDatabase + "_large." + ns})
 	}
 	end := s.mark("large")
-	s.told("history", end)
+	s.published("history", end)
 	peak := memory(s, p, "VmHWM")
 	limit := base + copies*size + keptCopies*size*collections
 	s.Logf("%d definitions of %d MB: peak of resident memory %d MB, limit %d MB", collections, size, peak, limit)
@@ -81,13 +82,13 @@ func TestMemoryOfLargeEntry(t *testing.T) {
 	s.check()
 }
 
-// fillOplog writes so many entries that are no DDL.
+// fillOplog writes the given number of entries without DDL.
 func fillOplog(s *scene, entries, round int) {
 	s.Helper()
 	coll := s.client.Database(loadDatabase + "_filler").Collection("documents")
 	if round == 0 {
 		s.must(coll.Database().CreateCollection(s.Context(), coll.Name()))
-		s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: coll.Database().Name() + ".documents"})
+		s.ledger.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: coll.Database().Name() + ".documents"})
 	}
 	const batch = 1000
 	for range entries / batch {
@@ -100,7 +101,8 @@ func fillOplog(s *scene, entries, round int) {
 	}
 }
 
-// mixedTransaction makes a collection and writes so many MB into it, in one entry or, over 16, in a chain.
+// mixedTransaction creates a collection and inserts size MB in one transaction: one entry, or a chain if
+// it exceeds 16 MB.
 func mixedTransaction(s *scene, name string, size int) error {
 	db := s.client.Database(loadDatabase + "_mixed")
 	session, err := s.client.StartSession()
@@ -108,9 +110,9 @@ func mixedTransaction(s *scene, name string, size int) error {
 		return err
 	}
 	defer session.EndSession(s.Context())
-	// Another read concern create does not take.
+	// In a transaction, create accepts only read concern local.
 	o := options.Transaction().SetReadConcern(readconcern.Local()).SetWriteConcern(writeconcern.Majority())
-	// A server with a small cache aborts a large transaction while others fill the cache: try it again.
+	// A server with a small cache aborts a large transaction while others fill the cache: retry.
 	const attempts, tooLargeForCache = 40, 313
 	for range attempts {
 		_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
@@ -124,10 +126,10 @@ func mixedTransaction(s *scene, name string, size int) error {
 	}
 	effect := ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + "." + name}
 	if err != nil {
-		s.book.Doubtful(err, effect)
+		s.ledger.Doubtful(err, effect)
 		return fmt.Errorf("a transaction of %d MB: %w", size, err)
 	}
-	s.book.Acknowledged(effect)
+	s.ledger.Acknowledged(effect)
 	return nil
 }
 
@@ -144,7 +146,7 @@ func writeMixed(ctx context.Context, db *mongo.Database, name string, size int) 
 	return nil
 }
 
-// watchCatchUp returns resident memory at intervals until ddltail follows the head.
+// watchCatchUp samples the resident memory until ddltail has caught up.
 func watchCatchUp(s *scene, p *ddltailtest.Process) []int {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Minute)

@@ -15,14 +15,14 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestChains commits transactions larger than one entry, their DDL at the beginning, while ddltail is killed; and keeps a prepared
-// one open across its restarts.
+// TestChains commits transactions larger than one entry, with DDL at the beginning, while ddltail is killed. A prepared one
+// remains open across the restarts.
 func TestChains(t *testing.T) {
 	s := newScene(t)
 	p := s.begin()
 	db := s.client.Database(loadDatabase + "_chains")
 	s.must(db.CreateCollection(t.Context(), "documents"))
-	s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + ".documents"})
+	s.ledger.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + ".documents"})
 	prepared := prepare(s, db)
 	for i := range 2 * times() {
 		committed := make(chan error, 1)
@@ -36,7 +36,7 @@ func TestChains(t *testing.T) {
 	s.check()
 }
 
-// preparedTransaction is one that has been promised and is not decided.
+// preparedTransaction is a transaction that is prepared and not yet committed.
 type preparedTransaction struct {
 	*scene
 	session *mongo.Session
@@ -66,8 +66,8 @@ func (p preparedTransaction) commit() {
 	}).Err())
 }
 
-// TestOutAcrossRestarts runs $out for long, to a new collection and over an old one, while ddltail is killed again and again: its
-// collection under a generated name is nothing that a user made, before a restart or after it.
+// TestOutAcrossRestarts runs a slow $out, to a new collection and over an existing one, while ddltail is killed repeatedly: its
+// temporary collection must never be reported.
 func TestOutAcrossRestarts(t *testing.T) {
 	s := newScene(t)
 	p := s.begin()
@@ -79,7 +79,7 @@ func TestOutAcrossRestarts(t *testing.T) {
 	}
 	_, err := db.Collection("from").InsertMany(t.Context(), docs)
 	s.must(err)
-	s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + ".from"})
+	s.ledger.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + ".from"})
 
 	took := lasting(3*time.Second, time.Minute)
 	for _, operation := range []string{"CREATE_COLLECTION", "REPLACE_COLLECTION"} {
@@ -96,12 +96,12 @@ func TestOutAcrossRestarts(t *testing.T) {
 				p = s.run()
 			}
 		}
-		s.book.Acknowledged(ledger.Effect{Operation: operation, NS: db.Name() + ".to"})
+		s.ledger.Acknowledged(ledger.Effect{Operation: operation, NS: db.Name() + ".to"})
 	}
 	s.check()
 }
 
-// slowOut sleeps over each document, and writes large ones, so that the collection under its generated name is there for long.
+// slowOut sleeps for each document, so that its temporary collection exists for a long time.
 func slowOut(s *scene, db *mongo.Database, each time.Duration) error {
 	body := fmt.Sprintf("function(n) { sleep(%d); return 'x'.repeat(1000000) }", each.Milliseconds())
 	cursor, err := db.Collection("from").Aggregate(s.Context(), bson.A{
@@ -116,8 +116,8 @@ func slowOut(s *scene, db *mongo.Database, each time.Duration) error {
 	return cursor.Close(s.Context())
 }
 
-// TestIndexBuildAcrossFailover kills the primary in the midst of an index build. The next one may complete it only when every voting
-// member has built it, the one that was killed too.
+// TestIndexBuildAcrossFailover kills the primary during an index build. The new primary completes it only after every voting member
+// has built it, including the killed one.
 func TestIndexBuildAcrossFailover(t *testing.T) {
 	sinceFive(t)
 	s := newScene(t)
@@ -127,7 +127,7 @@ func TestIndexBuildAcrossFailover(t *testing.T) {
 	slow := bson.D{{Key: "a", Value: 4711}}
 	_, err := coll.InsertOne(t.Context(), slow)
 	s.must(err)
-	s.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: ns})
+	s.ledger.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: ns})
 
 	primary := s.primary()
 	failpoint(s, primary, "hangIndexBuildDuringCollectionScanPhaseBeforeInsertion", "alwaysOn", bson.E{Key: "fieldsToMatch", Value: slow})
@@ -139,7 +139,7 @@ func TestIndexBuildAcrossFailover(t *testing.T) {
 	}()
 	time.Sleep(lasting(2*time.Second, 30*time.Second))
 	s.must(primary.Kill())
-	s.book.Doubtful(<-built, ledger.Effect{Operation: "CREATE_INDEX", NS: ns, Index: "by_a"})
+	s.ledger.Doubtful(<-built, ledger.Effect{Operation: "CREATE_INDEX", NS: ns, Index: "by_a"})
 	s.kill(p)
 	s.run()
 	s.primary()
@@ -149,7 +149,7 @@ func TestIndexBuildAcrossFailover(t *testing.T) {
 	s.check()
 }
 
-// failpoint makes a member do what the server's own tests make it do, until it is turned off or the member is started again.
+// failpoint sets a failpoint of the server on a member, until it is turned off or the member restarts.
 func failpoint(s *scene, m *mongotest.Member, name, mode string, data ...bson.E) {
 	s.Helper()
 	client := mongotest.Connect(s.T, m.URI())
@@ -158,7 +158,7 @@ func failpoint(s *scene, m *mongotest.Member, name, mode string, data ...bson.E)
 	}).Err())
 }
 
-// waitIndex waits until an index is complete, and no longer under way.
+// waitIndex waits until an index build is complete.
 func waitIndex(s *scene, coll *mongo.Collection, name string) {
 	s.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
@@ -169,7 +169,7 @@ func waitIndex(s *scene, coll *mongo.Collection, name string) {
 		}
 		var specs []bson.Raw
 		if cursor.All(s.Context(), &specs) == nil && slices.ContainsFunc(specs, func(spec bson.Raw) bool {
-			have, ok := spec.Lookup("name").StringValueOK() // not at the top of one under way
+			have, ok := spec.Lookup("name").StringValueOK() // the name is nested while the index is built
 			return ok && have == name
 		}) {
 			return

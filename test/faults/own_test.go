@@ -9,22 +9,21 @@ import (
 	"github.com/ddltail/ddltail/test/faults/ledger"
 )
 
-// TestOwnDatabaseDropped drops the whole database that holds ddltail's collections while it runs under load: what was stored is gone,
-// nothing after is lost.
+// TestOwnDatabaseDropped drops the database with ddltail's collections under load: no later change may be lost.
 func TestOwnDatabaseDropped(t *testing.T) {
 	s := newScene(t)
 	s.begin()
 	s.while(1500, 2500)
 	s.must(s.client.Database(database).Drop(t.Context()))
 	own := []string{"notifications", "history", "catalog", "checkpoints"}
-	s.book.Acknowledged(ledger.Effect{Operation: "DROP_DATABASE", NS: database})
+	s.ledger.Acknowledged(ledger.Effect{Operation: "DROP_DATABASE", NS: database})
 	for _, name := range own {
-		s.book.Acknowledged(dropOfOwn(name))
+		s.ledger.Acknowledged(dropOfOwn(name))
 	}
 	s.while(2000, 3000)
 	s.check()
 	for _, collection := range []string{"notifications", "history"} {
-		all := s.told(collection, s.judged.UpTo)
+		all := s.published(collection, s.judged.UpTo)
 		for _, name := range own {
 			if !slices.ContainsFunc(all, func(d ledger.Document) bool { return d.Effect == dropOfOwn(name) }) {
 				t.Errorf("%s does not report that schema_%s was dropped", collection, name)
@@ -49,8 +48,8 @@ func TestCheckpointDeletedWhileRunning(t *testing.T) {
 	s.check()
 }
 
-// TestCheckpointDeletedWhileStopped deletes the checkpoint document while ddltail is down and changes go on. There is history: it must
-// not begin from now as if there were none.
+// TestCheckpointDeletedWhileStopped deletes the checkpoint document while ddltail is stopped and changes continue. Because history
+// exists, ddltail must not start at the current time as at a first run.
 func TestCheckpointDeletedWhileStopped(t *testing.T) {
 	s := newScene(t)
 	p := s.begin()

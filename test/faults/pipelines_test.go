@@ -22,11 +22,11 @@ import (
 const (
 	// topic is the name of the topic and of the stream.
 	topic = "ddl"
-	// changesPerRound makes 10,000 of 20 rounds.
+	// changesPerRound results in 10,000 changes in 20 rounds.
 	changesPerRound = 500
 )
 
-// brokers are a scene with two detectors for each of two brokers.
+// brokers is a scene with two brokers and two detectors for each.
 type brokers struct {
 	*scene
 	kafka brokertest.Kafka
@@ -37,7 +37,8 @@ func newBrokers(t *testing.T) brokers {
 	slow(t)
 	b := brokers{scene: newScene(t), kafka: brokertest.NewKafka(t), nats: brokertest.NewNATS(t)}
 	b.must(b.kafka.CreateTopic(t.Context(), topic, 1))
-	// Longer than any outage: what was stored before it must still be known after it.
+	// Longer than any outage, so that duplicates of messages stored before it are detected
+	// after it.
 	b.must(b.nats.CreateStream(t.Context(), topic, func(c *jetstream.StreamConfig) { c.Duplicates = 10 * time.Minute }))
 	return b
 }
@@ -51,11 +52,12 @@ func (b brokers) publish() *ddltailtest.Process {
 	return b.run("DDLTAIL_NAME=nats", "DDLTAIL_SINKS=nats:"+topic, "DDLTAIL_NATS_URL="+b.nats.URL())
 }
 
-// settled waits until both brokers have the end, and judges what their consumers read too.
+// settled waits until both brokers have the last change, and judges the run including what
+// their consumers read.
 func (b brokers) settled() {
 	b.Helper()
 	end := b.finishAfter(func(end bson.Timestamp) {
-		last := lastAt(b.told("history", end), end)
+		last := lastAt(b.published("history", end), end)
 		read, byJava := b.consumed(last)
 		b.receive(ledger.Sink{Name: "Kafka, Go", Repeats: true}, read)
 		b.receive(ledger.Sink{Name: "Kafka, Java", Repeats: true}, byJava)
@@ -72,7 +74,7 @@ func (s *scene) receive(sink ledger.Sink, ids []string) {
 	}
 }
 
-// lastAt returns the id of the last document at or before a moment.
+// lastAt returns the id of the last document at or before a timestamp.
 func lastAt(docs []ledger.Document, end bson.Timestamp) string {
 	place := fmt.Sprintf("%s:%010d:%010d:", source, end.T, end.I)
 	last := ""
@@ -119,7 +121,7 @@ func (b brokers) stored(last string) []string {
 	return ids
 }
 
-// TestBrokersKilled kills the brokers and, of two detectors for each, one after the other.
+// TestBrokersKilled kills the brokers, and alternately the two detectors of each.
 func TestBrokersKilled(t *testing.T) {
 	b := newBrokers(t)
 	b.ready(b.run())
@@ -129,7 +131,7 @@ func TestBrokersKilled(t *testing.T) {
 		b.ready(p)
 	}
 	b.startLoad()
-	more, err := load.Start(b.set.URI(), &b.book, "more")
+	more, err := load.Start(b.set.URI(), &b.ledger, "more")
 	b.must(err)
 	for i := range times() {
 		b.must(b.kafka.Kill())
@@ -179,7 +181,7 @@ func TestBrokerOutage(t *testing.T) {
 		time.Sleep(lasting(6*time.Second, 2*time.Minute))
 		during := []int{memory(b.scene, produce, "VmRSS"), memory(b.scene, publish, "VmRSS")}
 		began := time.Now()
-		b.told("history", b.mark("during_the_outage"))
+		b.published("history", b.mark("during_the_outage"))
 		b.Logf("brokers killed %t: resident memory %d MB before, %d MB at the end of the outage (Kafka, NATS); the history had a change after %s",
 			killed, before, during, time.Since(began).Round(time.Millisecond))
 		for i := range during {
@@ -195,8 +197,8 @@ func TestBrokerOutage(t *testing.T) {
 	b.settled()
 }
 
-// TestBestEffort stops a broker for longer than the queue of a best-effort sink lasts: history
-// and queue never wait, and what is not in the topic was counted as dropped.
+// TestBestEffort stops a broker until the queue of a best-effort sink overflows: history and
+// queue are not delayed, and each document that is missing in the topic is counted as dropped.
 func TestBestEffort(t *testing.T) {
 	b := newBrokers(t)
 	p := b.run("DDLTAIL_SINKS=mongodb,kafka:"+topic+"?required=false", "DDLTAIL_KAFKA_BROKERS="+b.kafka.Addr())
@@ -209,17 +211,17 @@ func TestBestEffort(t *testing.T) {
 		validator := bson.D{{Key: "$expr", Value: bson.D{{Key: "$ne", Value: bson.A{"$x", strings.Repeat("x", 1<<20)}}}}}
 		name := fmt.Sprintf("large_%d", i)
 		b.must(b.client.Database(loadDatabase+"_large").CreateCollection(t.Context(), name, options.CreateCollection().SetValidator(validator)))
-		b.book.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: loadDatabase + "_large." + name})
+		b.ledger.Acknowledged(ledger.Effect{Operation: "CREATE_COLLECTION", NS: loadDatabase + "_large." + name})
 	}
 	began := time.Now()
-	b.told("history", b.mark("during_the_outage"))
+	b.published("history", b.mark("during_the_outage"))
 	waited := time.Since(began)
 	b.while(5000, 10000)
 	b.must(b.kafka.Start(t.Context()))
 	var read []string
 	var dropped float64
 	end := b.finishAfter(func(end bson.Timestamp) {
-		read, _ = b.consumed(lastAt(b.told("history", end), end))
+		read, _ = b.consumed(lastAt(b.published("history", end), end))
 		b.receive(ledger.Sink{Name: "kafka", Repeats: true, Partial: true}, read)
 		var err error
 		dropped, err = p.Metric(t.Context(), `ddltail_sink_dropped_total{sink="kafka"}`)
@@ -228,7 +230,7 @@ func TestBestEffort(t *testing.T) {
 	b.judge(end)
 	rising := sinktest.Rising(read)
 	lost := 0
-	for _, d := range b.told("history", end) {
+	for _, d := range b.published("history", end) {
 		if d.ID <= rising[len(rising)-1] && !slices.Contains(rising, d.ID) {
 			lost++
 		}

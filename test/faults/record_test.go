@@ -21,22 +21,25 @@ import (
 	"github.com/ddltail/ddltail/test/faults/verdict"
 )
 
-// record is what a scenario records, to be judged at its end.
+// record is the record of a scenario, which is judged at its end.
 type record struct {
-	book  ledger.Ledger
-	oplog *ledger.Oplog
-	// made are the changes read from the oplog up to read.
+	ledger ledger.Ledger
+	oplog  *ledger.Oplog
+	// made are the changes read from the oplog, up to the timestamp read.
 	made []ledger.Change
 	read bson.Timestamp
-	// began is the newest entry of the sinks' deployment when the scenario began: earlier ones are another scenario's.
+	// began is the newest entry of the sinks' deployment when the scenario began; earlier entries belong to other
+	// scenarios.
 	began bson.Timestamp
 	lost  ledger.Lost
-	// unrecorded are the databases in which the scenario changes something without entering it in the book.
+	// unrecorded are the databases in which the scenario changes something without recording it in the
+	// ledger.
 	unrecorded []string
-	// others are sinks beside queue and history, received what they got.
+	// others are the sinks in addition to queue and history; received are the writes to
+	// them.
 	others   []ledger.Sink
 	received []ledger.Write
-	// judged is the run that was judged last.
+	// judged is the last judged run.
 	judged ledger.Run
 }
 
@@ -45,7 +48,7 @@ func newRecord(t *testing.T, client *mongo.Client) record {
 	return record{oplog: ledger.NewOplog(client, database), began: began}
 }
 
-// newest is the newest entry of an oplog.
+// newest returns the timestamp of the newest entry of an oplog.
 func newest(ctx context.Context, client *mongo.Client) (bson.Timestamp, error) {
 	entry, err := client.Database("local").Collection("oplog.rs").FindOne(ctx, bson.D{},
 		options.FindOne().SetSort(bson.D{{Key: "$natural", Value: -1}})).Raw()
@@ -55,13 +58,14 @@ func newest(ctx context.Context, client *mongo.Client) (bson.Timestamp, error) {
 	return timestamp(entry.Lookup("ts")), nil
 }
 
-// finish stops the load, waits until everything is published, stops all ddltails, and returns the moment of the end.
+// finish stops the load, waits until everything is published, stops all ddltails, and returns the timestamp of the
+// end.
 func (s *scene) finish() bson.Timestamp {
 	s.Helper()
 	return s.finishAfter(func(bson.Timestamp) {})
 }
 
-// finishAfter does the same, and calls wait with the end before it stops the ddltails.
+// finishAfter is finish, but calls wait with the end before it stops the ddltails.
 func (s *scene) finishAfter(wait func(end bson.Timestamp)) bson.Timestamp {
 	s.Helper()
 	if s.load != nil {
@@ -70,7 +74,7 @@ func (s *scene) finishAfter(wait func(end bson.Timestamp)) bson.Timestamp {
 	}
 	s.must(s.set.WaitReady(s.Context()))
 	end := s.mark("the_end")
-	s.told("notifications", end)
+	s.published("notifications", end)
 	wait(end)
 	for len(s.running) > 0 {
 		s.stop(s.running[0])
@@ -78,13 +82,13 @@ func (s *scene) finishAfter(wait func(end bson.Timestamp)) bson.Timestamp {
 	return end
 }
 
-// check judges all that happened in the scenario at its end.
+// check finishes the scenario and judges it.
 func (s *scene) check() verdict.Verdict {
 	s.Helper()
 	return s.judge(s.finish())
 }
 
-// judge records the run up to its end, and fails where a guarantee is violated.
+// judge records the run up to its end, and fails the test if a guarantee is violated.
 func (s *scene) judge(end bson.Timestamp) verdict.Verdict {
 	s.Helper()
 	s.must(s.recordRun(s.Context(), end))
@@ -99,8 +103,7 @@ func (s *scene) judge(end bson.Timestamp) verdict.Verdict {
 	return v
 }
 
-// readOplog reads what happened up to a moment. A scenario that lets the oplog roll over calls it before: afterwards there is nothing
-// to read.
+// readOplog reads the changes up to a timestamp. A scenario that truncates the oplog must call it before that.
 func (s *scene) readOplog(ctx context.Context, upTo bson.Timestamp) error {
 	from := s.from
 	if s.read.After(from) {
@@ -119,7 +122,7 @@ func (s *scene) recordRun(ctx context.Context, end bson.Timestamp) error {
 			Test: s.Name(), At: time.Now(), Source: source, Database: database, After: s.from, UpTo: end, Lost: s.lost,
 			Sinks: append([]ledger.Sink{{Name: ledger.History}, {Name: ledger.Queue}}, s.others...), Unrecorded: sortedSet(append(s.unrecorded, "marks", "filler")),
 		},
-		Statements: s.book.Statements(),
+		Statements: s.ledger.Statements(),
 	}
 	if err := s.readOplog(ctx, end); err != nil {
 		return err
@@ -182,7 +185,7 @@ func (s *scene) keep() {
 
 func (s *scene) store() (string, error) {
 	if s.judged.Test == "" {
-		// It failed before its end.
+		// The test failed before its end.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), 10*time.Second)
 		defer cancel()
 		end, err := newest(ctx, s.client)

@@ -13,23 +13,25 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// cutOffChanges are made on a primary that has lost its majority, before it notices.
+// cutOffChanges is the number of changes made on a primary without a majority, before it
+// steps down.
 const cutOffChanges = 10
 
-// TestRollback makes DDL on a primary cut off from its majority, kills it, lets the others elect without it, and brings it back: none
-// of that DDL may be told, all of the rest must be. By turns the secondaries are gone, which the primary sees, or do not answer.
+// TestRollback runs DDL on a primary without a majority, kills it, and restarts it after the others have elected another: that DDL
+// must not be published. The secondaries are alternately killed, which the primary notices, or paused.
 func TestRollback(t *testing.T) {
 	s := newScene(t)
 	s.begin()
 	for i := range max(1, times()/2) {
 		cutOff := rollBack(s, i, i%2 == 0)
 		s.recovered()
-		s.Logf("round %d: %d changes cut off, of which %d stand", i, len(cutOff), len(standing(s, cutOff)))
+		s.Logf("round %d: %d changes without a majority, %d not rolled back", i, len(cutOff), len(notRolledBack(s, cutOff)))
 	}
 	s.check()
 }
 
-// rollBack returns the effects that a primary acknowledged and no majority ever had.
+// rollBack makes changes that are acknowledged by a primary and then roll back, and
+// returns their effects.
 func rollBack(s *scene, round int, pause bool) []ledger.Effect {
 	s.Helper()
 	primary := s.primary()
@@ -50,11 +52,11 @@ func rollBack(s *scene, round int, pause bool) []ledger.Effect {
 	}
 	cutOff := changeAlone(s, client, round)
 	if len(cutOff) == 0 {
-		s.Error("the primary took no change while it was cut off: nothing can roll back")
+		s.Error("the primary accepted no change without a majority: nothing can roll back")
 	}
 	s.must(primary.Kill())
 	for _, m := range secondaries {
-		s.must(m.Kill()) // what lies in the sockets of one that is paused would reach it yet
+		s.must(m.Kill()) // a paused member would still read what is in its sockets
 		s.restart(m)
 	}
 	s.primary()
@@ -63,7 +65,7 @@ func rollBack(s *scene, round int, pause bool) []ledger.Effect {
 	return cutOff
 }
 
-// changeAlone makes changes that are acknowledged by one member alone.
+// changeAlone makes changes that only one member acknowledges.
 func changeAlone(s *scene, client *mongo.Client, round int) []ledger.Effect {
 	ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
 	defer cancel()
@@ -79,7 +81,7 @@ func changeAlone(s *scene, client *mongo.Client, round int) []ledger.Effect {
 		err := db.RunCommand(ctx, bson.D{{Key: "createIndexes", Value: name}, {Key: "indexes", Value: bson.A{
 			bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "by_a"}},
 		}}, one}).Err()
-		s.book.Doubtful(fmt.Errorf("acknowledged by the primary alone: %w", err), effects...)
+		s.ledger.Doubtful(fmt.Errorf("acknowledged by the primary alone: %w", err), effects...)
 		if err != nil {
 			return made
 		}
@@ -89,7 +91,7 @@ func changeAlone(s *scene, client *mongo.Client, round int) []ledger.Effect {
 }
 
 // standing are those that are there after all.
-func standing(s *scene, effects []ledger.Effect) []string {
+func notRolledBack(s *scene, effects []ledger.Effect) []string {
 	s.Helper()
 	names, err := s.client.Database(loadDatabase+"_cut_off").ListCollectionNames(s.Context(), bson.D{})
 	s.must(err)

@@ -17,8 +17,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestPasswordsRotated changes ddltail's password again and again, and restarts the member that it reads from, so that it is
-// refused until it has read the new one.
+// TestPasswordsRotated changes ddltail's password repeatedly, and restarts the member that it reads from, so that ddltail is
+// refused until it has read the new password.
 func TestPasswordsRotated(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestPasswordsRotated(t *testing.T) {
 	}
 	user("createUser", "first")
 	write("first")
-	// Without the variable itself: a file beside it is what rotates.
+	// The variable must be unset: only the file is rotated.
 	s := newSceneOn(t, set, "DDLTAIL_MONGODB_URI=", "DDLTAIL_MONGODB_URI_FILE="+file)
 	p := s.begin()
 	for i := range times() {
@@ -61,7 +61,7 @@ func TestPasswordsRotated(t *testing.T) {
 	s.check()
 }
 
-// TestFileRotated moves, removes and truncates the file that ddltail writes: each change is in a file, in order.
+// TestFileRotated moves, removes and truncates the file of a sink: each change must be in a file, in order.
 func TestFileRotated(t *testing.T) {
 	slow(t)
 	path := filepath.Join(t.TempDir(), "changes.ndjson")
@@ -74,7 +74,7 @@ func TestFileRotated(t *testing.T) {
 			s.must(p.Hangup())
 		}
 	}
-	// What a truncation may have lost comes with the next change.
+	// Documents that a truncation may have lost are written again with the next change.
 	s.mark("after_the_last_rotation")
 	end := s.finish()
 	s.receiveFiles(path, 10*times())
@@ -114,7 +114,7 @@ func (s *scene) receiveFiles(path string, rotations int) {
 		}
 		content, err := os.ReadFile(name)
 		if errors.Is(err, os.ErrNotExist) {
-			continue // it could not be rotated at that moment
+			continue // that rotation failed
 		}
 		s.must(err)
 		if bytes.IndexByte(content, 0) >= 0 {
@@ -141,7 +141,7 @@ func (s *scene) receiveLines(name string, content []byte) {
 	}
 }
 
-// TestSeedKilled names one member in the URI and kills it for good, while the others hand over to each other.
+// TestSeedKilled names one member in the URI and kills it permanently, while the others step down in turn.
 func TestSeedKilled(t *testing.T) {
 	slow(t)
 	t.Parallel()

@@ -24,32 +24,34 @@ import (
 )
 
 const (
-	// patience is how long a single thing may take.
+	// patience bounds a single operation.
 	patience = 90 * time.Second
 	source   = "rs0"
 	// database holds ddltail's own collections.
 	database = "ddltail"
-	// loadDatabase begins the names of all databases that the load uses.
+	// loadDatabase is the prefix of the names of the load's databases.
 	loadDatabase = "load"
 )
 
-// scene is one scenario: a set, the load on it, the ddltails beside it and the books.
+// scene is one scenario: a set, the load on it, the running ddltails and the record.
 type scene struct {
 	*testing.T
 	set    *mongotest.ReplicaSet
 	client *mongo.Client
-	// sink is a client of the deployment that holds queue and history.
+	// sink is a client of the deployment with queue and history.
 	sink *mongo.Client
 	load *load.Load
 	from bson.Timestamp
 	record
-	// running are the ddltails that have not been killed; said is what those that have been logged last.
+	// running are the ddltails that have not been killed; lastLogs are the ends of the logs of the
+	// killed ones.
 	running   []*ddltailtest.Process
-	said      []string
+	lastLogs  []string
 	variables []string
 }
 
-// newScene borrows a set. The variables are those of every ddltail of the scene.
+// newScene creates a scene on a borrowed set. The variables apply to every ddltail of the
+// scene.
 func newScene(t *testing.T, variables ...string) *scene {
 	t.Parallel()
 	return newSceneOn(t, borrow(t), variables...)
@@ -63,7 +65,7 @@ func newSceneOn(t *testing.T, set *mongotest.ReplicaSet, variables ...string) *s
 	return s
 }
 
-// connect makes a client that reads what a majority has, where it was written.
+// connect returns a client with read concern majority and read preference primary.
 func connect(uri string) (*mongo.Client, error) {
 	return mongo.Connect(options.Client().ApplyURI(uri).
 		SetReadConcern(readconcern.Majority()).SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary()))
@@ -76,14 +78,14 @@ func notOfTheServer() bson.D {
 func (s *scene) close() {
 	s.keep()
 	if s.Failed() {
-		for _, text := range s.said {
-			s.Logf("a killed ddltail said last:\n%s", text)
+		for _, text := range s.lastLogs {
+			s.Logf("a killed ddltail logged last:\n%s", text)
 		}
 	}
 	for _, p := range s.running {
 		s.transitions(p)
 		if s.Failed() {
-			s.Logf("a ddltail said last:\n%s", last(p.Stderr()))
+			s.Logf("a ddltail logged last:\n%s", last(p.Stderr()))
 		}
 		if err := p.Close(); err != nil {
 			s.Error(err)
@@ -97,7 +99,7 @@ func (s *scene) close() {
 	_ = s.client.Disconnect(ctx)
 }
 
-// last is the end of a log.
+// last returns the end of a log.
 func last(text string) string { return text[max(0, len(text)-4000):] }
 
 func (s *scene) must(err error) {
@@ -107,7 +109,7 @@ func (s *scene) must(err error) {
 	}
 }
 
-// begin starts a first ddltail and, once it is ready, the load.
+// begin starts a ddltail and, when it is ready, the load.
 func (s *scene) begin() *ddltailtest.Process {
 	s.Helper()
 	p := s.run()
@@ -120,17 +122,17 @@ func (s *scene) startLoad() {
 	s.Helper()
 	s.from = s.mark("the_beginning")
 	var err error
-	s.load, err = load.Start(s.set.URI(), &s.book, loadDatabase)
+	s.load, err = load.Start(s.set.URI(), &s.ledger, loadDatabase)
 	s.must(err)
 }
 
-// run starts a ddltail and does not wait for it.
+// run starts a ddltail without waiting until it is ready.
 func (s *scene) run(variables ...string) *ddltailtest.Process {
 	s.Helper()
 	return s.runRelease(binary, variables...)
 }
 
-// runRelease starts the ddltail of another release.
+// runRelease starts a ddltail of another release.
 func (s *scene) runRelease(binary string, variables ...string) *ddltailtest.Process {
 	s.Helper()
 	p, err := ddltailtest.Start(binary, []string{"run"}, append(s.variables[:len(s.variables):len(s.variables)], variables...)...)
@@ -146,18 +148,18 @@ func (s *scene) ready(p *ddltailtest.Process) {
 	s.must(p.WaitReady(ctx))
 }
 
-// kill ends a ddltail by SIGKILL.
+// kill kills a ddltail (SIGKILL).
 func (s *scene) kill(p *ddltailtest.Process) {
 	s.Helper()
 	s.must(p.Kill())
 	s.transitions(p)
-	s.said = append(s.said, last(p.Stderr()))
-	s.said = s.said[max(0, len(s.said)-3):]
+	s.lastLogs = append(s.lastLogs, last(p.Stderr()))
+	s.lastLogs = s.lastLogs[max(0, len(s.lastLogs)-3):]
 	s.forget(p)
 	s.must(p.Close())
 }
 
-// transitions fails where a ddltail left a state by a way that recovery.Transitions does not list.
+// transitions fails if a ddltail has made a transition that is not in recovery.Transitions.
 func (s *scene) transitions(p *ddltailtest.Process) {
 	s.Helper()
 	if text := p.Stderr(); strings.Contains(text, "unexpected state transition") {
@@ -174,7 +176,7 @@ func (s *scene) forget(p *ddltailtest.Process) {
 	}
 }
 
-// stop ends a ddltail as an operator would.
+// stop stops a ddltail by SIGTERM.
 func (s *scene) stop(p *ddltailtest.Process) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
@@ -184,13 +186,13 @@ func (s *scene) stop(p *ddltailtest.Process) {
 	if code != 0 {
 		s.Errorf("ddltail ends with exit code %d", code)
 		s.transitions(p)
-		s.said = append(s.said, last(p.Stderr()))
+		s.lastLogs = append(s.lastLogs, last(p.Stderr()))
 	}
 	s.forget(p)
 	s.must(p.Close())
 }
 
-// tailed is the member that a ddltail reads from by its own word.
+// tailed returns the member that a ddltail reads from, according to its log.
 func (s *scene) tailed(p *ddltailtest.Process) *mongotest.Member {
 	s.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
@@ -207,11 +209,11 @@ func (s *scene) tailed(p *ddltailtest.Process) *mongotest.Member {
 			}
 		}
 	}
-	s.Fatal("no ddltail says which member it reads from")
+	s.Fatal("no ddltail has logged which member it reads from")
 	return nil
 }
 
-// primary waits until there is one.
+// primary waits for a primary and returns it.
 func (s *scene) primary() *mongotest.Member {
 	s.Helper()
 	m, err := s.set.WaitPrimary(s.Context())
@@ -219,7 +221,7 @@ func (s *scene) primary() *mongotest.Member {
 	return m
 }
 
-// restart starts a member again that was killed.
+// restart restarts a killed member.
 func (s *scene) restart(m *mongotest.Member) {
 	s.Helper()
 	if err := m.Restart(s.Context()); err != nil {
@@ -228,24 +230,25 @@ func (s *scene) restart(m *mongotest.Member) {
 	}
 }
 
-// recovered waits until all members are well, and lets the load go on for a moment.
+// recovered waits until all members are healthy, and for a short time of load.
 func (s *scene) recovered() {
 	s.Helper()
 	s.must(s.set.WaitReady(s.Context()))
 	s.while(300, 900)
 }
 
-// while waits for a random time, in milliseconds.
+// while waits for a random time between two bounds, in milliseconds.
 func (s *scene) while(least, most int) {
 	time.Sleep(time.Duration(least+rand.IntN(most-least)) * time.Millisecond)
 }
 
-// mark makes a collection that is not in the ledger, and gives the moment of it.
+// mark creates a collection that is not in the ledger, and returns the timestamp of its
+// entry.
 func (s *scene) mark(name string) bson.Timestamp {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
-	name += fmt.Sprint("_", rand.Uint32()) // earlier scenarios made marks too
+	name += fmt.Sprint("_", rand.Uint32()) // marks of earlier scenarios exist
 	for {
 		err := s.client.Database("marks").CreateCollection(ctx, name)
 		if err == nil {
@@ -265,8 +268,9 @@ func (s *scene) mark(name string) bson.Timestamp {
 	return bson.Timestamp{T: t, I: i}
 }
 
-// told waits until a collection of ddltail's has the notification at or after this moment, and gives all it holds.
-func (s *scene) told(collection string, upTo bson.Timestamp) []ledger.Document {
+// published waits until one of ddltail's collections has a notification at or after a timestamp, and returns all
+// of its notifications.
+func (s *scene) published(collection string, upTo bson.Timestamp) []ledger.Document {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
@@ -277,7 +281,7 @@ func (s *scene) told(collection string, upTo bson.Timestamp) []ledger.Document {
 			break
 		}
 		if ctx.Err() != nil {
-			s.Errorf("%s has nothing as late as %v: %v", collection, upTo, err)
+			s.Errorf("%s has no notification at or after %v: %v", collection, upTo, err)
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -287,7 +291,7 @@ func (s *scene) told(collection string, upTo bson.Timestamp) []ledger.Document {
 	return all
 }
 
-// lasting is a time that grows with the rounds up to its long form.
+// lasting returns a duration between short and long that grows with the number of rounds.
 func lasting(short, long time.Duration) time.Duration {
 	return min(short*time.Duration(times()), max(short, long))
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// slack is by how many MB memory that is flat may rise and fall.
+// slack is how many MB constant memory use may vary by.
 const slack = 10
 
-// TestSinkAway stops the deployment that holds the queue, under load: by turns it does not answer, and is not there at all.
+// TestSinkAway makes the deployment of the queue unavailable under load: alternately paused and killed.
 func TestSinkAway(t *testing.T) {
 	t.Parallel()
 	set := borrow(t)
@@ -49,7 +49,7 @@ func TestSinkAway(t *testing.T) {
 	s.check()
 }
 
-// memory is a figure of the process's from /proc, in MB.
+// memory returns a figure of a process from /proc, in MB.
 func memory(s *scene, p *ddltailtest.Process, figure string) int {
 	s.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
@@ -63,19 +63,19 @@ func memory(s *scene, p *ddltailtest.Process, figure string) int {
 	return kB >> 10
 }
 
-// TestQueueDropped drops the notification collection while ddltail runs: what was in it is gone, nothing after it is, the history
-// is whole, and the drop itself is told.
+// TestQueueDropped drops the queue while ddltail runs: the history must be complete, no later notification may be missing in the
+// queue, and the drop must be reported.
 func TestQueueDropped(t *testing.T) {
 	s := newScene(t)
 	s.begin()
 	s.while(1000, 2000)
 	s.must(s.client.Database(database).Collection("schema_notifications").Drop(t.Context()))
-	s.book.Acknowledged(dropOfOwn("notifications"))
+	s.ledger.Acknowledged(dropOfOwn("notifications"))
 	s.while(1000, 2000)
 	s.check()
 }
 
-// dropOfOwn is the drop of one of ddltail's own collections.
+// dropOfOwn returns the drop of one of ddltail's own collections.
 func dropOfOwn(name string) ledger.Effect {
 	return ledger.Effect{Operation: "DROP_COLLECTION", NS: database + ".schema_" + name}
 }

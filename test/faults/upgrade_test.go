@@ -8,7 +8,8 @@ import (
 	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
-// TestUpgradeAndRollback runs the last release and this one in turn on one database, with kill -9 between, under DDL.
+// TestUpgradeAndRollback alternates between the last release and this one on one database, with kill -9 in between,
+// under DDL.
 func TestUpgradeAndRollback(t *testing.T) {
 	old := ddltailtest.BuildRelease(t, ddltailtest.LastRelease)
 	s := newScene(t)
@@ -28,7 +29,8 @@ func TestUpgradeAndRollback(t *testing.T) {
 	s.check()
 }
 
-// TestReleasesShareAFile: whichever release has the file of a sink open, the other one refuses it.
+// TestReleasesShareAFile checks that the last release and this one lock each other out of the file
+// of a sink.
 func TestReleasesShareAFile(t *testing.T) {
 	old := ddltailtest.BuildRelease(t, ddltailtest.LastRelease)
 	s := newScene(t)
@@ -49,7 +51,7 @@ func (s *scene) refused(p *ddltailtest.Process, name string) {
 	code, err := p.Wait(s.Context())
 	s.must(err)
 	if text := p.Stderr(); code != 2 || !strings.Contains(text, name) {
-		s.Errorf("exit code %d, want 2 with a word on %s:\n%s", code, name, last(text))
+		s.Errorf("exit code %d, want 2 with an error about %s:\n%s", code, name, last(text))
 	}
 	s.forget(p)
 	s.must(p.Close())

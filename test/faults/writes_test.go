@@ -14,8 +14,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// The cases of this file stop ddltail between two of its writes, each at exactly one place: the server refuses the next command, so
-// that ddltail retries it. A write path that orders its writes otherwise, or writes several at once, must pass them too.
+// The tests in this file stop ddltail between two of its writes: the server refuses the next command, so that ddltail retries it. A
+// write path with another order, or with concurrent writes, must pass them too.
 
 // operationFailed is an error that the driver does not retry.
 const operationFailed = 96
@@ -23,7 +23,7 @@ const operationFailed = 96
 // refusal is a command on one of ddltail's own collections that the server refuses.
 type refusal struct{ command, collection string }
 
-// refuse makes every member refuse a command, until the function that it returns is called. A member that is down then is up again.
+// refuse makes every member refuse a command, until allow is called. Stopped members must have been restarted by then.
 func (s *scene) refuse(r refusal) (allow func()) {
 	s.Helper()
 	set := func(mode string) {
@@ -39,7 +39,7 @@ func (s *scene) refuse(r refusal) (allow func()) {
 	return func() { set("off") }
 }
 
-// eventually polls until it holds.
+// eventually polls until the condition holds.
 func (s *scene) eventually(what string, holds func() bool) {
 	s.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
@@ -61,7 +61,7 @@ func (s *scene) holds(collection string, namespaces ...string) bool {
 	return true
 }
 
-// detected waits until a ddltail has detected so many changes.
+// detected waits until a ddltail has detected the given number of changes.
 func (s *scene) detected(p *ddltailtest.Process, changes float64) {
 	s.Helper()
 	s.eventually("changes are detected", func() bool {
@@ -70,7 +70,7 @@ func (s *scene) detected(p *ddltailtest.Process, changes float64) {
 	})
 }
 
-// quiet starts a ddltail without a load, and a run at this moment.
+// quiet starts a ddltail without a load, and begins the recorded run.
 func (s *scene) quiet() *ddltailtest.Process {
 	s.Helper()
 	p := s.run()
@@ -80,7 +80,7 @@ func (s *scene) quiet() *ddltailtest.Process {
 	return p
 }
 
-// again starts a ddltail after another one was killed, and waits until it has nothing left to write.
+// again starts a ddltail after another one was killed, and waits until it has written everything.
 func (s *scene) again() *ddltailtest.Process {
 	s.Helper()
 	p := s.run()
@@ -89,14 +89,15 @@ func (s *scene) again() *ddltailtest.Process {
 	return p
 }
 
-// passed waits until the checkpoint is at or behind a moment: what ddltail retries would be an earlier write else.
+// passed waits until the checkpoint is at or after a timestamp; otherwise ddltail could be retrying an earlier
+// write.
 func (s *scene) passed(at bson.Timestamp) {
 	s.Helper()
 	s.eventually("the checkpoint passes the change", func() bool { return !checkpoint(s).Before(at) })
 }
 
-// TestKilledBehindEachWrite kills ddltail behind each single write of a transaction's changes, and deletes the checkpoint: what follows
-// is derived from history and catalog alone.
+// TestKilledBehindEachWrite kills ddltail after each write of a transaction's changes, and deletes the checkpoint, so that the position
+// is derived from history and catalog.
 func TestKilledBehindEachWrite(t *testing.T) {
 	s := newScene(t)
 	s.lost = ledger.Position
@@ -135,9 +136,9 @@ func TestKilledBehindEachWrite(t *testing.T) {
 	s.check()
 }
 
-// TestStoppedBeforeWriting stops a detector that has detected changes and not written them, while another one writes them, a listener
-// processes them and cleanup removes them for their age. What the first one does when it continues must bring none of them back. It is
-// stopped before it has read the checkpoint, and between two attempts to write to the history, by turns.
+// TestStoppedBeforeWriting pauses a detector that has detected changes and not written them, while another one writes them, a listener
+// processes them and cleanup removes them. The first one must not write them again when it continues. It is paused alternately before
+// it reads the checkpoint, and between two attempts to write to the history.
 func TestStoppedBeforeWriting(t *testing.T) {
 	s := newScene(t)
 	stopped := s.quiet()
@@ -148,7 +149,7 @@ func TestStoppedBeforeWriting(t *testing.T) {
 		if i%2 == 1 {
 			refused = refusal{"insert", "history"}
 		}
-		time.Sleep(1100 * time.Millisecond) // the checkpoint that was saved is too old then, and read again
+		time.Sleep(1100 * time.Millisecond) // longer than maxStoredAge, so that the checkpoint is read again
 		allow := s.refuse(refused)
 		failed := strings.Count(stopped.Stderr(), "sink write failed")
 		var creates []bson.D
@@ -173,7 +174,7 @@ func TestStoppedBeforeWriting(t *testing.T) {
 	s.check()
 }
 
-// cleanUp lets a listener process the queue, and removes what is older than a second, until nothing of these namespaces is left.
+// cleanUp runs a listener, then cleanup with an age of a second, until the queue has no notification of the namespaces.
 func (s *scene) cleanUp(namespaces []string) {
 	s.Helper()
 	listener, err := ddltailtest.Start(binary, []string{"listen", "--stdout"}, s.variables...)
@@ -199,8 +200,8 @@ func (s *scene) cleanUp(namespaces []string) {
 	})
 }
 
-// TestStepDownBetweenWrites changes the primary of the sink between the write to the history and that to the queue: by turns it hands
-// over when a majority has the history, and is killed when it alone has it, so that its part of the history rolls back.
+// TestStepDownBetweenWrites changes the primary of the sink between the write to the history and that to the queue: alternately it
+// steps down when the history is majority-committed, and is killed when only it has the document, which then rolls back.
 func TestStepDownBetweenWrites(t *testing.T) {
 	s := newScene(t)
 	p := s.quiet()
@@ -222,8 +223,8 @@ func TestStepDownBetweenWrites(t *testing.T) {
 	s.check()
 }
 
-// historyAlone makes a change whose document in the history rolls back: the secondaries do not replicate it, and the others elect
-// without the primary that has it.
+// historyAlone makes a change whose document in the history rolls back: the secondaries do not replicate it before the primary is
+// killed.
 func (s *scene) historyAlone(p *ddltailtest.Process, name, ns string) {
 	s.Helper()
 	primary := s.primary()
@@ -242,7 +243,7 @@ func (s *scene) historyAlone(p *ddltailtest.Process, name, ns string) {
 	s.restart(primary)
 }
 
-// cutOff stops the secondaries of a primary from replicating, until the function that it returns is called.
+// cutOff stops the secondaries of a primary from replicating until replicate is called.
 func (s *scene) cutOff(primary *mongotest.Member) (replicate func()) {
 	s.Helper()
 	set := func(mode string) {
@@ -257,8 +258,8 @@ func (s *scene) cutOff(primary *mongotest.Member) (replicate func()) {
 	return func() { set("off") }
 }
 
-// TestRolledOverBeforeCheckpoint kills ddltail when changes are in the history and in the queue and the checkpoint has not passed them,
-// and rolls the oplog over. What was written is reported again as inferred: a known limit of guarantee 1, counted and shown.
+// TestRolledOverBeforeCheckpoint kills ddltail after changes are written to history and queue and before the checkpoint passes them,
+// then truncates the oplog. The changes are reported again as inferred: a known limit of guarantee 1, which the verdict counts.
 func TestRolledOverBeforeCheckpoint(t *testing.T) {
 	s := newSmallScene(t)
 	p := s.run()

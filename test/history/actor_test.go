@@ -10,12 +10,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// by is the field actor of a notification.
+// by returns the field actor of a notification.
 func by(user, app string, exact bool) bson.E {
 	return bson.E{Key: "actor", Value: bson.D{{Key: "user", Value: user}, {Key: "app", Value: app}, {Key: "evidence", Value: "log"}, {Key: "exact", Value: exact}}}
 }
 
-// acted is an archive whose changes have actors: in themselves, in schema_actors, and none.
+// acted returns an archive whose changes have actors in the document, in schema_actors, or
+// none.
 func acted(t *testing.T) archive {
 	a := newArchive(t)
 	a.insert("schema_history",
@@ -29,7 +30,7 @@ func acted(t *testing.T) archive {
 		published("rs0", 7, "UNKNOWN_COMMAND", "bank", ""),
 	)
 	late := bson.D{{Key: "_id", Value: "rs0:1780000003:0000000001:000000"}, {Key: "source", Value: "rs0"}, by("ann@admin", "late", true)}
-	// What is stored apart does not replace what a notification has.
+	// An actor in schema_actors does not replace that of a notification.
 	other := bson.D{{Key: "_id", Value: "rs0:1780000001:0000000001:000000"}, {Key: "source", Value: "rs0"}, by("eve@admin", "other", true)}
 	a.insert("schema_actors", late, other)
 	a.insert("schema_catalog", version("rs0", 1, 1, "bank.a", bson.D{}))
@@ -44,7 +45,7 @@ func TestActors(t *testing.T) {
 	}{
 		{[]string{"--user", "ann@admin"}, []int{1, 3, 6, 7}},
 		{[]string{"--user", "*@admin"}, []int{1, 2, 3, 6, 7}},
-		{[]string{"--user", "!ann@admin"}, []int{2, 4, 5, 6, 7}}, // of several users any can be the one
+		{[]string{"--user", "!ann@admin"}, []int{2, 4, 5, 6, 7}}, // any of several users may have made the change
 		{[]string{"--user", "*@admin", "--user", "!bob@*"}, []int{1, 3, 6, 7}},
 		{[]string{"--user", "eve@admin"}, []int{7}},
 		{[]string{"--app", "late"}, []int{3, 7}},
@@ -66,7 +67,7 @@ func TestActors(t *testing.T) {
 	containsNot(t, a.ask("--format", "json"), "eve@admin")
 }
 
-// TestActorsEscaped: what a client chose for its name does not control a terminal or a spreadsheet.
+// TestActorsEscaped checks that an application name cannot control a terminal or a spreadsheet.
 func TestActorsEscaped(t *testing.T) {
 	a := acted(t)
 	for _, args := range [][]string{{}, {"--wide"}, {"--format", "json"}, {"--format", "csv"}, {"show", "rs0:1780000005:1"}} {

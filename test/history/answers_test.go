@@ -21,18 +21,19 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden screens in testdata/answers")
 
-// situation is what the answers are given against.
+// situation is a state of servers and configuration for which the answers are tested.
 type situation struct {
 	variables []string
-	// daemons are those whose pages are read; working says that they get ready.
+	// daemons are those whose pages are read; working is true if they become ready.
 	daemons [][]string
 	working bool
-	// unmeasured are texts that no answer may show here: they would read as good.
+	// unmeasured are texts that no answer may show, because they would report something as
+	// good that was not measured.
 	unmeasured []string
 }
 
-// TestAnswers compares every answer of status, history, /readyz and / with its golden
-// screen, in each situation: nothing that was not measured may read as good.
+// TestAnswers compares the output of status, history, /readyz and / with golden screens
+// in each situation: a value that was not measured must not be reported as good.
 func TestAnswers(t *testing.T) {
 	const away = "mongodb://127.0.0.1:1"
 	major, err := mongotest.ServerMajor(t.Context())
@@ -64,7 +65,7 @@ func TestAnswers(t *testing.T) {
 		got := answers(t, s)
 		for _, text := range s.unmeasured {
 			if strings.Contains(got, text) {
-				t.Errorf("%q is shown and was not measured", text)
+				t.Errorf("%q is shown but was not measured", text)
 			}
 		}
 		golden(t, filepath.Join("testdata", "answers", name+".txt"), got)
@@ -90,8 +91,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// isOfTheSet reports whether a text is measured where the set can be read and the sink
-// written.
+// isOfTheSet reports whether a text needs a readable set and a writable sink.
 func isOfTheSet(text string) bool {
 	return slices.Contains([]string{"none is missing", `"missing_privileges": []`, "tailing yes", "/readyz 200"}, text)
 }
@@ -107,7 +107,7 @@ func answers(t *testing.T, s situation) string {
 	screens := make([]string, len(commands))
 	var all sync.WaitGroup
 	for i, args := range commands {
-		// At once: each waits for a server that is away.
+		// Concurrently, because each waits for an unavailable server.
 		all.Go(func() {
 			began := time.Now()
 			stdout, stderr, code := command{args, append(slices.Clone(s.variables), "DDLTAIL_LOG_LEVEL=warn")}.run(t)
@@ -126,8 +126,8 @@ func answers(t *testing.T, s situation) string {
 	return out.String()
 }
 
-// pages returns what a daemon serves once it is ready, else some seconds after its start, or
-// how it ended.
+// pages returns the pages of a daemon when it is ready, or some seconds after its start if
+// it does not become ready, or its exit.
 func pages(t *testing.T, args []string, s situation) string {
 	t.Helper()
 	p, err := ddltailtest.Start(binary, args, s.variables...)
@@ -170,7 +170,7 @@ func plain(html string) string {
 	return strings.TrimSpace(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(strings.ReplaceAll(body, "</th>", " "), ""))
 }
 
-// golden compares a screen with its file, less what differs from run to run.
+// golden compares a screen with its file, without values that differ between runs.
 func golden(t *testing.T, path, got string) {
 	t.Helper()
 	for _, vary := range []struct{ pattern, put string }{

@@ -16,7 +16,7 @@ import (
 )
 
 // TestClockSetBack sets the clock of the only member an hour ahead and back. Each change
-// depends on the one before it, so that any other order is wrong.
+// depends on the previous one, so that only one order is right.
 func TestClockSetBack(t *testing.T) {
 	clock := mongotest.NewClock(t)
 	rs := mongotest.NewReplicaSet(t, mongotest.Options{Clock: clock})
@@ -97,7 +97,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// lines names the changes of the database one in lines of JSON.
+// lines returns the changes of the database "one" in a JSON output.
 func lines(t *testing.T, text string) []string {
 	t.Helper()
 	out := []string{}
@@ -124,12 +124,12 @@ func wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("not in time: %s", what)
 		}
 	}
 }
 
-// wallOf is what the server's clock shows.
+// wallOf returns the time of the server's clock.
 func wallOf(t *testing.T, client *mongo.Client) time.Time {
 	t.Helper()
 	var reply struct {

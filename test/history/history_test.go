@@ -1,5 +1,5 @@
-// Package history asks the real binary about the past, and compares its answers with
-// what was recorded when it was the present.
+// Package history queries past schemas with the binary, and compares them with what was
+// recorded at those times.
 package history
 
 import (
@@ -47,12 +47,12 @@ func start(t *testing.T, variables ...string) *ddltailtest.Process {
 	return p
 }
 
-// command runs one command of the binary to its end, as a pipe sees it.
+// command is one command line of the binary, with its output in a pipe.
 type command struct {
 	args, variables []string
 }
 
-// run returns what it printed and its exit code.
+// run returns its output and its exit code.
 func (c command) run(t *testing.T) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -67,7 +67,7 @@ func (c command) run(t *testing.T) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// ok returns what it printed, and fails the test where it fails.
+// ok returns its output, and fails the test if it fails.
 func (c command) ok(t *testing.T) string {
 	t.Helper()
 	stdout, stderr, code := c.run(t)
@@ -87,7 +87,7 @@ func environment() []string {
 	return append(env, "TZ=UTC")
 }
 
-// shell runs a script by the real mongosh.
+// shell runs a script with mongosh.
 func shell(t *testing.T, uri, script string) {
 	t.Helper()
 	home := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// archive is a database with a history written by hand: what is in it is known to
-// the last field, gaps among it.
+// archive is a database with a history that the test inserted: every field is known,
+// including gaps.
 type archive struct {
 	*testing.T
 	db        *mongo.Database
@@ -38,17 +38,17 @@ func (a archive) ask(args ...string) string {
 	return command{append([]string{"history"}, args...), a.variables}.ok(a.T)
 }
 
-// base is the second from which the moments of an archive count.
+// base is the second to which the times of an archive are relative.
 const base = 1_780_000_000
 
-// at is a moment some seconds after the base.
+// at returns the time some seconds after base.
 func at(seconds float64) time.Time { return time.UnixMilli(base*1000 + int64(seconds*1000)).UTC() }
 
 func rfc(seconds float64) string { return at(seconds).Format(time.RFC3339Nano) }
 
 func stamp(seconds int) string { return at(float64(seconds)).Format("2006-01-02 15:04:05") }
 
-// published is a change from the oplog.
+// published returns a change from the oplog.
 func published(source string, seconds int, operation, database, collection string, more ...bson.E) bson.D {
 	wall := at(float64(seconds))
 	ns := strings.TrimSuffix(database+"."+collection, ".")
@@ -68,7 +68,7 @@ func published(source string, seconds int, operation, database, collection strin
 	return append(doc, more...)
 }
 
-// gap is a HISTORY_GAP.
+// gap returns a HISTORY_GAP.
 func gap(source string, from, to int) bson.D {
 	end := func(seconds int) bson.D {
 		return bson.D{{Key: "ts", Value: bson.Timestamp{T: uint32(base + seconds), I: 5}}, {Key: "t", Value: int64(1)}, {Key: "wall", Value: at(float64(seconds))}}
@@ -83,7 +83,7 @@ func gap(source string, from, to int) bson.D {
 	}
 }
 
-// inferred is a change found by a comparison across a gap.
+// inferred returns a change found by a comparison after a gap.
 func inferred(source string, from, to, n int, operation, database, collection string) bson.D {
 	return bson.D{
 		{Key: "_id", Value: fmt.Sprintf("%s:snapshot:%010d:%010d:%06d", source, base+to, 5, n)},
@@ -98,7 +98,7 @@ func inferred(source string, from, to, n int, operation, database, collection st
 	}
 }
 
-// version is a version of the catalog; without options it was dropped.
+// version returns a version of the catalog; without options, that of a dropped namespace.
 func version(source string, seconds, increment int, ns string, options bson.D) bson.D {
 	db, coll, _ := strings.Cut(ns, ".")
 	doc := bson.D{
@@ -114,8 +114,8 @@ func version(source string, seconds, increment int, ns string, options bson.D) b
 		bson.E{Key: "definition", Value: bson.D{{Key: "options", Value: options}, {Key: "indexes", Value: bson.A{}}}})
 }
 
-// checkpoint says that a source's catalog was listed at one second and its oplog published
-// up to another.
+// checkpoint returns a source's checkpoint with the seconds of its baseline and its
+// position.
 func checkpoint(source string, baseline, position int) bson.D {
 	optime := func(seconds int) bson.D {
 		return bson.D{{Key: "ts", Value: bson.Timestamp{T: uint32(base + seconds), I: 9}}, {Key: "t", Value: int64(1)}}
@@ -139,7 +139,7 @@ func containsNot(t *testing.T, text string, unwanted ...string) {
 	t.Helper()
 	for _, u := range unwanted {
 		if strings.Contains(text, u) {
-			t.Errorf("%q should not be in:\n%s", u, text)
+			t.Errorf("unexpected %q in:\n%s", u, text)
 		}
 	}
 }

@@ -21,11 +21,11 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// defaultKills is how often `run` is killed unless DDLTAIL_TEST_KILLS says otherwise.
+// defaultKills is the number of kills of `run`, if DDLTAIL_TEST_KILLS is not set.
 const defaultKills = 8
 
-// TestKilledBetweenWrites kills `run` while it has changes to tell, and sees in the end
-// that queue, history and catalog tell one story, the true one.
+// TestKilledBetweenWrites kills `run` while it publishes changes, and checks that queue,
+// history and catalog agree with the changes made.
 func TestKilledBetweenWrites(t *testing.T) {
 	kills := defaultKills
 	if text := os.Getenv("DDLTAIL_TEST_KILLS"); text != "" {
@@ -76,8 +76,8 @@ func TestKilledBetweenWrites(t *testing.T) {
 	}
 }
 
-// afterWrite waits until a change comes into the history, and then as long as the other
-// writes of that change may take.
+// afterWrite waits until a change is in the history, and then for a random time within
+// which its other writes may happen.
 func afterWrite(t *testing.T, db *mongo.Database) {
 	t.Helper()
 	newest := func() string {
@@ -92,7 +92,7 @@ func afterWrite(t *testing.T, db *mongo.Database) {
 	}
 	for was, end := newest(), time.Now().Add(20*time.Second); newest() == was; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("nothing comes into the history")
+			t.Fatal("no change is written to the history")
 		}
 	}
 	time.Sleep(time.Duration(rand.IntN(12_000)) * time.Microsecond)
@@ -124,7 +124,7 @@ func (l *load) change(ctx context.Context, t *testing.T) {
 			{"DROP_COLLECTION", func() error { return coll.Drop(t.Context()) }},
 		}
 		if i%10 == 0 {
-			// Some stay, so that there is a catalog in the end.
+			// Some collections are kept, so that the catalog is not empty at the end.
 			steps = steps[:3]
 		}
 		for _, step := range steps {
@@ -143,13 +143,14 @@ func (l *load) write(ctx context.Context) {
 		docs[i] = bson.D{{Key: "pad", Value: "some words"}}
 	}
 	for ctx.Err() == nil {
-		// That the end cuts one is no matter.
+		// The last insert may be cancelled.
 		_, _ = l.db.Collection("written").InsertMany(ctx, docs)
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// agree waits for the last change and compares the three collections with what was done.
+// agree waits for the last change and compares the three collections with the changes
+// made.
 func agree(t *testing.T, db *mongo.Database, published []string, kills int) {
 	t.Helper()
 	var queue, history []bson.D
@@ -179,13 +180,13 @@ func agree(t *testing.T, db *mongo.Database, published []string, kills int) {
 		delete(versions, key)
 	}
 	if len(versions) != 0 {
-		t.Errorf("versions of no change: %v", slices.Collect(maps.Keys(versions)))
+		t.Errorf("versions without a change: %v", slices.Collect(maps.Keys(versions)))
 	}
 	t.Logf("%d kills in %d changes: queue, history and catalog agree", kills, len(published))
 }
 
-// changesOf are the documents about the load, less what may differ between two writings
-// of one change.
+// changesOf returns the documents of the load's changes, without fields that may differ
+// if a change is written again.
 func changesOf(t *testing.T, db *mongo.Database, collection string) []bson.D {
 	t.Helper()
 	cur, err := db.Collection(collection).Find(t.Context(), bson.D{{Key: "database", Value: "loaded"}, {Key: "collection", Value: bson.D{{Key: "$ne", Value: "written"}}}},

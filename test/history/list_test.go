@@ -39,7 +39,7 @@ func some(t *testing.T) archive {
 	return a
 }
 
-// ids runs a query and gives which changes it selects, by the second of each.
+// ids runs a query and returns the second of each selected change.
 func (a archive) ids(args ...string) []int {
 	a.Helper()
 	out := []int{}
@@ -98,8 +98,8 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// TestEscaped sees that no format lets a name's control characters through, or
-// begins a spreadsheet's formula.
+// TestEscaped checks that every format escapes control characters in names, and that no
+// field begins a spreadsheet formula.
 func TestEscaped(t *testing.T) {
 	a := some(t)
 	for _, format := range []string{"table", "json", "mongosh", "csv"} {
@@ -164,7 +164,7 @@ func TestTerminal(t *testing.T) {
 // TestPipes closes the pipe after one line, and interrupts a follower.
 func TestPipes(t *testing.T) {
 	a := some(t)
-	// All that is listed was read: whether the pipe closes before the last change or after it, there is nothing to note.
+	// The checkpoints are after every listed change, so that there is no note, whenever the pipe is closed.
 	a.insert("schema_checkpoints", checkpoint("rs0", 0, 24), checkpoint("rs1", 0, 24))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -192,7 +192,8 @@ func TestPipes(t *testing.T) {
 	for range len(hostile.Names()) + 3 {
 		next()
 	}
-	// In the past by its time, but new; then one of another namespace, an inferred one and a gap.
+	// New but with an earlier time; then a change of another namespace, an inferred one and a
+	// gap.
 	a.insert("schema_history", published("rs0", 30, "DROP_COLLECTION", "bank", "late"), published("rs0", 31, "DROP_COLLECTION", "other", "x"),
 		inferred("rs0", 25, 29, 0, "CREATE_COLLECTION", "bank", "found"), gap("rs0", 25, 29))
 	got := next() + next() + next()
@@ -221,12 +222,12 @@ func TestUsage(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if _, stderr, code := (command{[]string{"history", "--since", "x", "--limit", "-1"}, a.variables}).run(t); code != 2 || strings.Count(stderr, "\n") != 2 {
-		t.Errorf("not every mistake is reported: exit %d: %s", code, stderr)
+		t.Errorf("not every error is reported: exit %d: %s", code, stderr)
 	}
 }
 
-// TestEmptyDatabase and TestUnknownSource check that what is not known is an error, in
-// every form of the question: an empty answer would read as "no changes".
+// TestEmptyDatabase and TestUnknownSource check that an unknown database or source is an
+// error in every form of the query: an empty output would mean "no changes".
 func TestEmptyDatabase(t *testing.T) {
 	a := newArchive(t)
 	askEverything(t, a.variables, nil, 1, "no history of ddltail in the database")

@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// withClock is a change at one second of the oplog whose wall clock shows another.
+// withClock sets the wall clock of a change to another time than that of its oplog entry.
 func withClock(doc bson.D, wall float64) bson.D {
 	for i, el := range doc {
 		switch el.Key {
@@ -22,8 +22,8 @@ func withClock(doc bson.D, wall float64) bson.D {
 	return doc
 }
 
-// setBack is a history in which the clock runs an hour ahead from second 20 to second 30 of
-// the oplog, with a gap and a comparison.
+// setBack returns a history in which the clock is an hour ahead between the seconds 20 and
+// 30 of the oplog, with a gap and a comparison.
 func setBack(t *testing.T) archive {
 	a := newArchive(t)
 	a.insert("schema_history",
@@ -33,7 +33,7 @@ func setBack(t *testing.T) archive {
 		published("rs0", 40, "DROP_COLLECTION", "bank", "c"),
 		gap("rs0", 45, 50), inferred("rs0", 45, 50, 0, "CREATE_COLLECTION", "bank", "found"),
 		published("rs0", 50, "DROP_COLLECTION", "bank", "found"),
-		// The entry at which the oplog goes on behind the gap: its _id has the gap's timestamp.
+		// The entry at which reading resumes after the gap: its _id has the gap's timestamp.
 		withID(published("rs0", 50, "CREATE_INDEX", "bank", "found"), "rs0:1780000050:0000000005:000000"),
 		published("rs0", 60, "CREATE_COLLECTION", "bank", "d"),
 		// A comparison without a gap includes the entry with its timestamp.
@@ -57,7 +57,7 @@ func withID(doc bson.D, id string) bson.D {
 	return doc
 }
 
-// places lists what a query selects by the oplog second, kind and namespace of each.
+// places returns the oplog second, kind and namespace of each selected change.
 func (a archive) places(args ...string) []string {
 	a.Helper()
 	out := []string{}
@@ -110,8 +110,8 @@ func TestOplogOrder(t *testing.T) {
 	}
 }
 
-// TestTimeEndsAtTheClock checks that an answer that ends before changes with earlier times
-// says so, and that others do not.
+// TestTimeEndsAtTheClock checks that an output has a note if it ends before changes with
+// earlier times, and otherwise none.
 func TestTimeEndsAtTheClock(t *testing.T) {
 	a := setBack(t)
 	for _, c := range []struct {
@@ -139,7 +139,8 @@ func TestTimeEndsAtTheClock(t *testing.T) {
 			t.Errorf("as of %s: %q, want %q", args, got, want)
 		}
 	}
-	// b came, was renamed and dropped between the two times, all with earlier clocks than 3625.
+	// b was created, renamed and dropped between the two times, all with clock times before
+	// 3625.
 	contains(t, a.ask("diff", rfc(15), rfc(3625)), "bank.b")
 	contains(t, a.ask("diff", rfc(3625), rfc(4000)), "bank.b", "bank.d")
 }

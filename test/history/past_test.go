@@ -7,8 +7,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// withGap is a catalog that was listed at second 10, lost its history between 50 and
-// 60, and is read up to 100.
+// withGap returns a catalog with a baseline at second 10, a gap from 50 to 60, and a
+// position at 100.
 func withGap(t *testing.T) archive {
 	a := newArchive(t)
 	capped := bson.D{{Key: "capped", Value: true}, {Key: "size", Value: int32(4096)}}
@@ -17,7 +17,7 @@ func withGap(t *testing.T) archive {
 		version("rs0", 20, 1, "bank.made", bson.D{}),
 		version("rs0", 30, 1, "bank.made", nil),
 		version("rs0", 40, 1, "bank.kept", bson.D{}),
-		// What the comparison found lies just below the gap's end.
+		// The versions from the comparison are just before the gap's end.
 		version("rs0", 60, 4, "bank.found", bson.D{}),
 		version("rs0", 60, 4, "bank.kept", capped),
 		version("rs0", 70, 1, "bank.listed", nil),
@@ -54,7 +54,7 @@ func TestAsOf(t *testing.T) {
 	containsNot(t, a.ask("--as-of", rfc(45), "--ns", "*.kept"), "bank.listed", "between", "first listed")
 }
 
-// TestGapIsSaid asks at the moments, and for the spans, that a gap touches.
+// TestGapIsSaid checks the notes for times and intervals that a gap affects.
 func TestGapIsSaid(t *testing.T) {
 	a := withGap(t)
 	from, to := stamp(50), stamp(60)

@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// steps is how many operations are tried for one seed.
+	// steps is the number of operations per seed.
 	steps = 250
-	// pairs is how many pairs of moments are compared by their script.
+	// pairs is the number of pairs of times whose migration script is tested.
 	pairs = 6
 )
 
-// recorded is the true catalog at a moment.
+// recorded is the server's catalog at a time.
 type recorded struct {
 	at     time.Time
 	schema ddlgen.Schema
 }
 
-// TestRandomPast makes random DDL, records the catalog after each step, and then asks
-// for each of those moments.
+// TestRandomPast runs random DDL, records the catalog after each step, and then queries
+// each of those times.
 func TestRandomPast(t *testing.T) {
 	for _, seed := range []uint64{8376010359828971377, rand.Uint64()} {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { randomPast(t, seed) })
@@ -43,7 +43,7 @@ func randomPast(t *testing.T, seed uint64) {
 	at := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), fmt.Sprintf("DDLTAIL_DATABASE=past_%d", seed)}
 	start(t, at...)
 	moments := record(t, client, seed, dbs)
-	waitTold(t, client, fmt.Sprintf("past_%d", seed))
+	waitPublished(t, client, fmt.Sprintf("past_%d", seed))
 	for i, m := range moments {
 		got := asOf(t, m.at, at)
 		ddlgen.Compare(t, fmt.Sprintf("seed %d, step %d, %s", seed, i, m.at.Format(time.RFC3339Nano)), got, m.schema)
@@ -57,11 +57,11 @@ func randomPast(t *testing.T, seed uint64) {
 	again(t, empty, at, moments[choose.IntN(len(moments))])
 	for range pairs {
 		from, to := moments[choose.IntN(len(moments))], moments[choose.IntN(len(moments))]
-		lead(t, empty, at, dbs, from, to)
+		migrate(t, empty, at, dbs, from, to)
 	}
 }
 
-// clear leaves a server with nothing of a user's.
+// clear drops all user databases.
 func clear(t *testing.T, client *mongo.Client) {
 	t.Helper()
 	dbs, err := client.ListDatabaseNames(t.Context(), bson.D{{Key: "name", Value: bson.D{{Key: "$nin", Value: bson.A{"admin", "config", "local"}}}}})
@@ -86,7 +86,7 @@ func record(t *testing.T, client *mongo.Client, seed uint64, dbs []string) []rec
 				t.Fatalf("the server does not survive seed %d, %s: %v", seed, op, err)
 			}
 		}
-		// The moment must not share its millisecond with a change.
+		// No change may be in the same millisecond as the recorded time.
 		time.Sleep(2 * time.Millisecond)
 		moments = append(moments, recorded{at: time.Now(), schema: ddlgen.Listed(t.Context(), t, client, dbs)})
 		time.Sleep(2 * time.Millisecond)
@@ -95,8 +95,8 @@ func record(t *testing.T, client *mongo.Client, seed uint64, dbs []string) []rec
 	return moments
 }
 
-// waitTold waits until the history has one last change.
-func waitTold(t *testing.T, client *mongo.Client, queue string) {
+// waitPublished makes a last change and waits until it is in the history.
+func waitPublished(t *testing.T, client *mongo.Client, queue string) {
 	t.Helper()
 	if err := client.Database("two").CreateCollection(t.Context(), "the_last"); err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func asOf(t *testing.T, at time.Time, variables []string) ddlgen.Schema {
 	return s
 }
 
-// again makes on an empty server all changes that the history has up to a moment.
+// again runs on an empty server the statements of all changes up to a time.
 func again(t *testing.T, empty *mongotest.ReplicaSet, variables []string, to recorded) {
 	client := mongotest.Connect(t, empty.URI())
 	clear(t, client)
@@ -151,8 +151,9 @@ func again(t *testing.T, empty *mongotest.ReplicaSet, variables []string, to rec
 	ddlgen.Compare(t, "made again up to "+until, ddlgen.Listed(t.Context(), t, client, []string{"one", "two"}), to.schema)
 }
 
-// lead brings an empty server to the first moment, and from there to the second.
-func lead(t *testing.T, empty *mongotest.ReplicaSet, variables, dbs []string, from, to recorded) {
+// migrate creates the schema of the first time on an empty server, and runs the script
+// from there to the second.
+func migrate(t *testing.T, empty *mongotest.ReplicaSet, variables, dbs []string, from, to recorded) {
 	client := mongotest.Connect(t, empty.URI())
 	clear(t, client)
 	first, second := from.at.Format(time.RFC3339Nano), to.at.Format(time.RFC3339Nano)

@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestHistoryTTL restarts `run` with a short memory, and sees that the schema as it is
-// stays known, and that answers about the time before say what they lack.
+// TestHistoryTTL restarts `run` with a short TTL, and checks that the current schema
+// remains known, and that queries of earlier times note what was removed.
 func TestHistoryTTL(t *testing.T) {
 	client := mongotest.Connect(t, set.URI())
 	at := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=forgetful"}

@@ -75,7 +75,8 @@ func TestStatus(t *testing.T) {
 	contains(t, out, "NOT HEALTHY", "watched.unseen", "\x1b[1;31m")
 }
 
-// healthy waits until status says so: the position is saved some seconds after a change.
+// healthy waits until status is healthy: the position is saved some seconds after a
+// change.
 func healthy(t *testing.T, variables []string) health.Report {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
@@ -89,7 +90,8 @@ func healthy(t *testing.T, variables []string) health.Report {
 	}
 }
 
-// TestStatusOfNothing names what cannot be reached, and hides the password.
+// TestStatusOfNothing checks that status names the unreachable servers, and hides the
+// password.
 func TestStatusOfNothing(t *testing.T) {
 	stdout, stderr, code := command{[]string{"status"}, []string{"DDLTAIL_MONGODB_URI=mongodb://user:hidden@127.0.0.1:1/db"}}.run(t)
 	if code != 1 {
@@ -99,8 +101,8 @@ func TestStatusOfNothing(t *testing.T) {
 	containsNot(t, stdout+stderr, "hidden")
 }
 
-// TestMissingPrivileges takes rights away, and sees that what status says brings them
-// back.
+// TestMissingPrivileges revokes privileges, and checks that the remedy in status restores
+// them.
 func TestMissingPrivileges(t *testing.T) {
 	secured := mongotest.NewReplicaSet(t, mongotest.Options{Auth: true})
 	script := filepath.Join("..", "..", "deploy", "replicaset", "create-user.js")
@@ -138,7 +140,7 @@ func TestMissingPrivileges(t *testing.T) {
 		t.Errorf("%+v is missing", r.Missing)
 	}
 
-	// A user with no role of ddltail's is given one.
+	// A user without ddltail's role gets it.
 	err = admin.RunCommand(t.Context(), bson.D{{Key: "createUser", Value: "other"}, {Key: "pwd", Value: "secret"},
 		{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "mine"}}}}}).Err()
 	if err != nil {

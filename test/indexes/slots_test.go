@@ -22,7 +22,8 @@ var binary string
 
 func TestMain(m *testing.M) { os.Exit(ddltailtest.WithBinary(&binary, m.Run)) }
 
-// slots is how many index builds a server runs at once (maxNumActiveUserIndexBuilds).
+// slots is the number of concurrent index builds of a server
+// (maxNumActiveUserIndexBuilds).
 const slots = 3
 
 type scene struct {
@@ -31,7 +32,8 @@ type scene struct {
 	client *mongo.Client
 }
 
-// TestSlotsTaken holds all of the server's slots for index builds: ddltail starts, creates its indexes, and reports changes.
+// TestSlotsTaken occupies all of the server's slots for index builds: ddltail must still start, create its indexes, and
+// report changes.
 func TestSlotsTaken(t *testing.T) {
 	set := mongotest.NewReplicaSet(t, mongotest.Options{Args: []string{"--setParameter", "enableTestCommands=1"}})
 	s := scene{T: t, uri: set.URIOf("", "", "audit"), client: mongotest.Connect(t, set.URI())}
@@ -73,7 +75,8 @@ func TestSlotsTaken(t *testing.T) {
 	s.refused("DDLTAIL_NAME=second")
 }
 
-// holdSlots starts as many index builds as the server runs at once, and lets none end until release is called.
+// holdSlots starts as many index builds as the server runs concurrently, and blocks them until release is
+// called.
 func (s scene) holdSlots() (release func()) {
 	hang := func(mode string) {
 		s.run("admin", bson.D{{Key: "configureFailPoint", Value: "hangAfterStartingIndexBuild"}, {Key: "mode", Value: mode}})
@@ -158,7 +161,8 @@ func (s scene) launch(args []string, variables ...string) *ddltailtest.Process {
 	return p
 }
 
-// start runs a command and waits until it is ready, for less than it would wait for a slot.
+// start runs a command and waits until it is ready, with a limit that is shorter than the
+// wait for a slot.
 func (s scene) start(args ...string) *ddltailtest.Process {
 	s.Helper()
 	p := s.launch(args)
@@ -202,7 +206,7 @@ func (s scene) until(what string, holds func() bool) {
 	s.Helper()
 	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			s.Fatalf("waited in vain until %s", what)
+			s.Fatalf("not in time: %s", what)
 		}
 	}
 }

@@ -3,7 +3,7 @@ package lax
 // Form is one form of a value, as canonical Extended JSON.
 type Form struct{ Name, JSON string }
 
-// Forms are what drivers, shells and people have written for booleans, numbers, names and documents alike.
+// Forms returns the values that clients have sent for booleans, numbers, names and documents.
 func Forms() []Form {
 	return []Form{
 		{"true", `true`},

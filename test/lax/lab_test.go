@@ -24,7 +24,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// lab is a server with the objects that it accepted.
+// lab is a server with the objects that were created on it.
 type lab struct {
 	*testing.T
 	set    *mongotest.ReplicaSet
@@ -32,14 +32,14 @@ type lab struct {
 	trials []trial
 }
 
-// trial is one option in one form. Of those that the server refused there is no collection.
+// trial is one option in one form. It has no collection if the server refused it.
 type trial struct {
 	version, option, form, collection string
 	accepted, unequal                 bool
 }
 
-// try makes a collection for every step-th trial on the server of the set's present version. Detectors read the entries, and
-// compare only afterwards: what is listed while it is made shows other things than forms.
+// try creates a collection for every step-th trial on the set's current version. Detectors read the entries, and compare
+// afterwards: a listing during the changes would differ for other reasons than forms.
 func (l *lab) try(version string, step int, detectors ...*detector) {
 	l.Helper()
 	for _, d := range detectors {
@@ -101,18 +101,18 @@ func (l *lab) must(err error) {
 	}
 }
 
-// detector is one ddltail with a database of its own.
+// detector is one ddltail with its own database.
 type detector struct {
 	*lab
 	name    string
 	process *ddltailtest.Process
-	// emitted is how many notifications there were when the users' last change had been reported.
+	// emitted is the number of notifications after the users' last change was reported.
 	emitted int
 	// shown counts the inferred changes of a collection that are in the test's output.
 	shown map[string]int
 }
 
-// compares is the DDLTAIL_RECONCILE of a detector that compares all the time.
+// compares is the DDLTAIL_RECONCILE of a detector that compares continuously.
 const compares = "1s"
 
 func (l *lab) detector(name string) *detector {
@@ -153,7 +153,7 @@ func (d *detector) stop() {
 	d.process = nil
 }
 
-// comparisons counts those that the log of the running process has.
+// comparisons counts the comparisons in the log of the running process.
 func (d *detector) comparisons() int {
 	log := d.process.Stderr()
 	return strings.Count(log, "catalog matches the server's") + strings.Count(log, "catalog drift found")
@@ -171,7 +171,7 @@ func (l *lab) compared(detectors ...*detector) {
 	}
 }
 
-// inferred returns what comparisons inferred, by collection.
+// inferred returns the inferred changes, by collection.
 func (d *detector) inferred() map[string][]string {
 	d.Helper()
 	all := map[string][]string{}
@@ -186,7 +186,7 @@ func (l *lab) until(what string, holds func() bool) {
 	l.Helper()
 	for end := time.Now().Add(5 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			l.Fatalf("waited in vain until %s", what)
+			l.Fatalf("not in time: %s", what)
 		}
 	}
 }
@@ -221,7 +221,7 @@ func (d *detector) healthy(when string) {
 	}
 }
 
-// output is what a command prints, whatever its exit code.
+// output returns the output of a command, regardless of its exit code.
 func (d *detector) output(args ...string) string {
 	d.Helper()
 	p, err := ddltailtest.Start(binary, args, d.variables()...)
@@ -235,7 +235,7 @@ func (d *detector) output(args ...string) string {
 	return p.Stdout()
 }
 
-// statements are the lines of a script that `ddltail history` writes, without its comments.
+// statements returns the lines of a script of `ddltail history`, without comments.
 func (d *detector) statements(args ...string) []string {
 	d.Helper()
 	var statements []string
@@ -247,7 +247,8 @@ func (d *detector) statements(args ...string) []string {
 	return statements
 }
 
-// script is a statement a line, each by itself: what fails prints its number and does not stop the rest.
+// script returns a script that runs each statement separately: a failed one prints its number, and the
+// others still run.
 func script(statements []string) string {
 	var b strings.Builder
 	for i, s := range statements {
@@ -283,7 +284,7 @@ func (l *lab) mongosh(on *mongotest.ReplicaSet, statements []string) []string {
 	return failed
 }
 
-// definitions lists a database, as if it were the one that is tried.
+// definitions lists a database under the name of the trials' database.
 func (l *lab) definitions(client *mongo.Client, name string) schema.Definitions {
 	l.Helper()
 	db := client.Database(name)
@@ -323,7 +324,8 @@ func (l *lab) indexes(db *mongo.Database, collection string) []bson.Raw {
 	})
 }
 
-// hide copies the option hidden from the indexes on buckets: servers do not show what a collMod made of it.
+// hide copies the option hidden from the indexes on buckets: the listing of a time series does not show a
+// change by collMod.
 func (l *lab) hide(specs, stored []bson.Raw) {
 	l.Helper()
 	for i, spec := range specs {
@@ -335,7 +337,7 @@ func (l *lab) hide(specs, stored []bson.Raw) {
 	}
 }
 
-// describe is what two definitions are, for a failure.
+// describe returns a definition as text for a failure.
 func describe(n *schema.Named) string {
 	if n == nil {
 		return "nothing"

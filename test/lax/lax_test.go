@@ -1,5 +1,5 @@
-// Package lax makes objects with every option in every form that a server accepts, and holds what ddltail says of them against
-// the server: after their entries, after a listing, after a restart, and after upgrades in place.
+// Package lax creates objects with every option in every form that a server accepts, and compares ddltail's definitions with
+// the server: after reading the entries, after a listing, after a restart, and after upgrades in place.
 package lax
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// quickStep is the share of the trials that `make test` makes. It is prime, so that each option and each form has its turn.
+// quickStep makes `make test` run every 11th trial. It is prime, so that each option and each form is included.
 const quickStep = 11
 
-// stepOf is 1, every trial, in `make matrix`, which names the server.
+// stepOf returns 1, for every trial, in `make matrix`, which sets MONGOD.
 func stepOf() int {
 	if os.Getenv("MONGOD") != "" {
 		return 1
@@ -40,7 +40,7 @@ func newLab(t *testing.T, version string) *lab {
 	return l
 }
 
-// TestLaxValues tries every form on one server.
+// TestLaxValues tests every form on one server.
 func TestLaxValues(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "")
@@ -59,7 +59,7 @@ func TestLaxValues(t *testing.T) {
 	l.table()
 }
 
-// upgrades are the versions that a set is upgraded to in place. The last one that `make test` reaches is the third.
+// upgrades are the versions to which a set is upgraded in place. `make test` ends with the third.
 func upgrades() []string {
 	if stepOf() == 1 {
 		return []string{"4.4.2", "5.0.4", "6.0.5", "6.0.27"}
@@ -67,8 +67,8 @@ func upgrades() []string {
 	return []string{"4.4.2", "5.0.4", "6.0.5"}
 }
 
-// TestLaxValuesUpgraded upgrades a 4.4 in place, by a ddltail that runs and one that is down meanwhile. On each version more
-// objects are made.
+// TestLaxValuesUpgraded upgrades a 4.4 in place, with one ddltail that runs and one that is stopped meanwhile. More objects
+// are created on each version.
 func TestLaxValuesUpgraded(t *testing.T) {
 	t.Parallel()
 	major, err := mongotest.ServerMajor(t.Context())
@@ -110,7 +110,7 @@ func TestLaxValuesUpgraded(t *testing.T) {
 	l.table()
 }
 
-// check wants that comparisons infer nothing.
+// check fails if a comparison infers a change.
 func (l *lab) check(when string, detectors ...*detector) {
 	l.Helper()
 	l.compared(detectors...)
@@ -126,7 +126,7 @@ func (l *lab) check(when string, detectors ...*detector) {
 	}
 }
 
-// reported waits for what users did, and remembers how much that is.
+// reported waits until all changes of users are reported, and stores their number.
 func (l *lab) reported(when string, detectors ...*detector) {
 	l.Helper()
 	l.check(when, detectors...)
@@ -135,7 +135,7 @@ func (l *lab) reported(when string, detectors ...*detector) {
 	}
 }
 
-// unchanged wants that nothing is reported, inferred or not: an upgrade is no change that a user made.
+// unchanged fails if anything was reported since: an upgrade is not a change.
 func (l *lab) unchanged(when string, detectors ...*detector) {
 	l.Helper()
 	l.check(when, detectors...)
@@ -255,7 +255,7 @@ func (r *replay) same(name string, want schema.Definitions) {
 	}
 }
 
-// undoes are the statements that take changes back, the last one first.
+// undoes returns the undo statements of changes, the last one first.
 func (r *replay) undoes(docs []bson.Raw) []string {
 	var undoes []string
 	for _, doc := range docs {
@@ -300,12 +300,12 @@ func (r *replay) dropIndexes(d *detector) []string {
 	return append(drops, undoes...)
 }
 
-// remains reports whether a collection was not dropped again, because the server refused its trial.
+// remains reports whether a collection was kept: those of refused trials are dropped.
 func (l *lab) remains(collection string) bool {
 	return slices.ContainsFunc(l.trials, func(t trial) bool { return t.collection == collection && t.accepted })
 }
 
-// table prints what was tried, by version and option.
+// table prints the trials, by version and option.
 func (l *lab) table() {
 	var b strings.Builder
 	const row = "%-6s %-50s %6d %9d %6d  %s\n"

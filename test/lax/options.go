@@ -2,19 +2,19 @@ package lax
 
 import "strings"
 
-// database is where the trials are made.
+// database is the database of the trials.
 const database = "lax"
 
-// Option is one option in the place where it is tried.
+// Option is one option with the commands that set it.
 type Option struct {
 	Name string
 	// Commands are run in turn, as Extended JSON; COLL stands for the collection, FORM for the value. The last one is the trial.
 	Commands []string
-	// More are forms beside Forms.
+	// More are forms in addition to Forms.
 	More []Form
 }
 
-// Options are all that are tried.
+// Options returns all options.
 func Options() []Option {
 	all := indexOptions()
 	all = append(all, collectionOptions()...)
@@ -109,7 +109,7 @@ func indexOptions() []Option {
 	}
 }
 
-// restored is an entry of the oplog, as tools apply it. Servers check less of it than of a command.
+// restored applies an oplog entry, as restore tools do. Servers validate it less than a command.
 func restored(name, entry string, more ...Form) Option {
 	return Option{"applyOps " + name, []string{`{"create":"COLL"}`, `{"applyOps":[{"op":"c","ns":"` + database + `.$cmd","ui":"UUID","o":{` + entry + `}}]}`}, more}
 }
@@ -175,12 +175,12 @@ func collectionOptions() []Option {
 	}
 }
 
-// modify is an option that a collMod changes, of a collection made so before.
+// modify changes an option with collMod, on a collection created by before.
 func modify(name, before, parameters string, more ...Form) Option {
 	return Option{"collMod " + name, []string{before, `{"collMod":"COLL",` + parameters + `}`}, more}
 }
 
-// replaced is a collection with an option, which $out then makes anew.
+// replaced creates a collection with an option, which $out then replaces.
 func replaced(name, create, index string, more ...Form) Option {
 	return Option{"$out over " + name, []string{create, index, `{"aggregate":"COLL","pipeline":[{"$out":"COLL"}],"cursor":{}}`}, more}
 }

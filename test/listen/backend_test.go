@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// backend is an HTTP server as teams have one: it notes what it is sent.
+// backend is an HTTP server that records the requests it receives.
 type backend struct {
 	*httptest.Server
 	t *testing.T
 
 	mu       sync.Mutex
 	requests []request
-	// answer decides about a request, under the lock; nil takes all. Its wait, if
-	// any, is waited for without the lock.
+	// answer returns the reply to a request, under the lock; nil accepts all. The reply's
+	// wait is without the lock.
 	answer func(request) reply
 }
 
-// request is one request, and how it was answered.
+// request is one request with its reply.
 type request struct {
 	at     time.Time
 	header http.Header
@@ -32,7 +32,7 @@ type request struct {
 	notification
 }
 
-// notification is what a consumer reads, by its own definition.
+// notification is a consumer's own definition of the body.
 type notification struct {
 	Operation  string  `json:"operation"`
 	Collection string  `json:"collection"`
@@ -45,16 +45,16 @@ type notification struct {
 	Number     float64 `json:"number"`
 }
 
-// reply is how a backend behaves. The zero value is a plain 200.
+// reply is a response of the backend. The zero value is 200.
 type reply struct {
 	status     int
 	retryAfter string
 	hang       time.Duration
-	// close ends the connection instead of an answer.
+	// close closes the connection without a response.
 	close bool
 }
 
-// taken reports whether the sender knows that the backend has it.
+// taken reports whether the sender has received a 2xx.
 func (r reply) taken() bool {
 	return !r.close && r.hang == 0 && (r.status == 0 || r.status/100 == 2)
 }
@@ -73,7 +73,7 @@ func (b *backend) stop() {
 	b.Close()
 }
 
-// again starts the server on the address it had.
+// again restarts the server on the same address.
 func (b *backend) again() {
 	b.t.Helper()
 	l, err := net.Listen("tcp", b.Listener.Addr().String())
@@ -91,7 +91,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	got := request{at: time.Now(), header: r.Header, raw: body}
 	if err := json.Unmarshal(body, &got.notification); err != nil {
-		b.t.Errorf("the body is no JSON: %v\n%s", err, body)
+		b.t.Errorf("the body is not JSON: %v\n%s", err, body)
 	}
 	b.mu.Lock()
 	if b.answer != nil {
@@ -129,14 +129,14 @@ func (b *backend) setAnswer(answer func(request) reply) {
 	b.answer = answer
 }
 
-// got returns the requests so far.
+// got returns the requests received so far.
 func (b *backend) got() []request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]request(nil), b.requests...)
 }
 
-// forget empties the list.
+// forget removes the recorded requests.
 func (b *backend) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// TestSideBySide types DDL in mongosh, beside `ddltail run` and `ddltail listen`, and
-// nobody notifies.
+// TestSideBySide runs DDL in mongosh with `ddltail run` and `ddltail listen`, without
+// manual notifications.
 func TestSideBySide(t *testing.T) {
 	s := newScene(t, "typed_db")
 	s.tail()
@@ -23,7 +23,7 @@ func TestSideBySide(t *testing.T) {
 	want := []string{
 		"CREATE_COLLECTION payments", "CREATE_COLLECTION transactions", "CREATE_INDEX transactions", "DROP_COLLECTION payments",
 	}
-	s.eventually("all is handed over", func() bool { return len(s.backend.got()) >= len(want) && s.done() })
+	s.eventually("all are delivered", func() bool { return len(s.backend.got()) >= len(want) && s.done() })
 	var got []string
 	var took []time.Duration
 	for _, r := range s.backend.got() {
@@ -38,8 +38,8 @@ func TestSideBySide(t *testing.T) {
 	t.Logf("from the change to the backend: %v", took)
 }
 
-// TestNotifiedToo has people notify by hand what `ddltail run` tells as well. The
-// backend must hear of each change once.
+// TestNotifiedToo writes notifications by hand for changes that `ddltail run` also
+// reports. The backend must receive each change once.
 func TestNotifiedToo(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "notified_db")
@@ -66,7 +66,7 @@ func TestNotifiedToo(t *testing.T) {
 		"createIndexWithNotify('helped', {a: 1}); dropCollectionWithNotify('helped')")
 	const all = changes + 3
 	s.eventually("all is in the queue", func() bool { return s.count(bson.M{"operation": bson.M{"$exists": true}}) == 2*all })
-	s.eventually("all is handed over", s.done)
+	s.eventually("all are delivered", s.done)
 	if n := s.count(bson.M{"duplicate_of": bson.M{"$exists": true}}); n != all {
 		t.Errorf("%d are marked as duplicates, want %d", n, all)
 	}
@@ -76,16 +76,16 @@ func TestNotifiedToo(t *testing.T) {
 	}
 	for what, n := range seen {
 		if n != 1 {
-			t.Errorf("%s reached the backend %d times", what, n)
+			t.Errorf("the backend received %s %d times", what, n)
 		}
 	}
 	if len(seen) != all {
-		t.Errorf("the backend heard of %d changes, want %d", len(seen), all)
+		t.Errorf("the backend received %d changes, want %d", len(seen), all)
 	}
 }
 
-// TestStoppedRun stops one of two detectors while changes are reported, handed over,
-// processed and cleaned up. What it does when it goes on must bring none of them back.
+// TestStoppedRun pauses one of two detectors while changes are reported, delivered and
+// cleaned up. It must not write them again when it continues.
 func TestStoppedRun(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "stopped_db")
@@ -97,7 +97,7 @@ func TestStoppedRun(t *testing.T) {
 	for i := range changes {
 		s.must(s.db.CreateCollection(t.Context(), fmt.Sprint("c", i)))
 	}
-	s.eventually("all is handed over", func() bool { return len(s.backend.got()) == changes && s.done() })
+	s.eventually("all are delivered", func() bool { return len(s.backend.got()) == changes && s.done() })
 	removed := 0
 	s.eventually("all is cleaned up", func() bool {
 		time.Sleep(200 * time.Millisecond)
@@ -105,7 +105,7 @@ func TestStoppedRun(t *testing.T) {
 		return s.count(bson.M{"operation": bson.M{"$exists": true}}) == 0
 	})
 	if removed != changes {
-		t.Errorf("cleanup says that %d went", removed)
+		t.Errorf("cleanup reports %d removed", removed)
 	}
 	s.must(stopped.Resume())
 	s.must(s.db.CreateCollection(t.Context(), "last"))
@@ -119,7 +119,7 @@ func TestStoppedRun(t *testing.T) {
 	}
 }
 
-// removed reads what cleanup says.
+// removed returns the number in the output of cleanup.
 func (s scene) removed(stdout, _ string) int {
 	s.Helper()
 	var n int
@@ -129,10 +129,9 @@ func (s scene) removed(stdout, _ string) int {
 	return n
 }
 
-// TestKilledRun kills a detector whose documents are written, handed over and
-// processed, while its checkpoint is not. Clean-up must leave them until the
-// checkpoint has passed. It is not parallel: what other tests change would be what
-// the checkpoint is held at.
+// TestKilledRun kills a detector whose documents are delivered and processed before its
+// checkpoint is saved. Cleanup must keep them until the checkpoint has passed them. It is
+// not parallel, because the checkpoint would also cover changes of other tests.
 func TestKilledRun(t *testing.T) {
 	s := newScene(t, "killed_run_db")
 	p := s.tail()
@@ -143,7 +142,7 @@ func TestKilledRun(t *testing.T) {
 		s.must(s.db.CreateCollection(t.Context(), fmt.Sprint("c", i)))
 	}
 	published := func() int64 { return s.count(bson.M{"operation": "CREATE_COLLECTION", "processed": true}) }
-	s.eventually("some are handed over", func() bool { return published() > 0 && s.done() })
+	s.eventually("some are delivered", func() bool { return published() > 0 && s.done() })
 	time.Sleep(1100 * time.Millisecond)
 	if n := s.removed(s.ddltail(0, "cleanup", "--older-than", "1s")); n != 0 {
 		t.Errorf("%d went that the checkpoint had not passed", n)
@@ -151,7 +150,7 @@ func TestKilledRun(t *testing.T) {
 	s.must(p.Kill())
 	s.failCheckpoints("off")
 	s.tail()
-	s.eventually("all are handed over", func() bool { return published() == changes && s.done() })
+	s.eventually("all are delivered", func() bool { return published() == changes && s.done() })
 	time.Sleep(1100 * time.Millisecond)
 	would, _ := s.ddltail(0, "cleanup", "--older-than", "1s", "--dry-run")
 	if !strings.HasPrefix(would, fmt.Sprint(changes)) || published() != changes {
@@ -165,7 +164,7 @@ func TestKilledRun(t *testing.T) {
 	}
 }
 
-// failCheckpoints makes every member refuse to move this scene's checkpoint.
+// failCheckpoints makes every member refuse updates of this scene's checkpoint.
 func (s scene) failCheckpoints(mode string) {
 	s.Helper()
 	for _, m := range set.Members() {

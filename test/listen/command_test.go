@@ -11,7 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// insert writes notifications by hand, one a statement, of one collection.
+// insert writes one notification by hand per statement, all for one collection.
 func (s scene) insert(statements ...string) {
 	s.Helper()
 	for i, text := range statements {
@@ -23,7 +23,7 @@ func (s scene) insert(statements ...string) {
 	}
 }
 
-// TestWrongUsage sees exit 2 and a line that says what would be right.
+// TestWrongUsage checks for exit 2 and a remedy.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "usage_db")
@@ -68,7 +68,7 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// TestDatabaseOfNotify sees which database a notification by hand names.
+// TestDatabaseOfNotify checks which database `notify` writes into a notification.
 func TestDatabaseOfNotify(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "words_db")
@@ -88,7 +88,8 @@ func TestDatabaseOfNotify(t *testing.T) {
 			t.Errorf("%s: %d", filter, got)
 		}
 	}
-	// Nothing names a database: the queue is in ddltail, which says nothing of the change.
+	// No database is configured: the queue is in the default database, which is not that of
+	// the change.
 	elsewhere := s
 	elsewhere.uri = set.URI()
 	elsewhere.ddltail(0, "notify", "CREATE_COLLECTION", "words_db_unnamed")
@@ -100,7 +101,7 @@ func TestDatabaseOfNotify(t *testing.T) {
 	elsewhere.ddltail(2, "notify", "DROP_DATABASE")
 }
 
-// TestStdout prints notifications for a pipe.
+// TestStdout prints notifications to a pipe.
 func TestStdout(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "stdout_db")
@@ -118,7 +119,8 @@ func TestStdout(t *testing.T) {
 	}
 }
 
-// TestBrokenPipe sees that what a pipe did not take is not marked.
+// TestBrokenPipe checks that a notification is not marked if the write to the pipe
+// failed.
 func TestBrokenPipe(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "pipe_db")
@@ -147,25 +149,25 @@ func TestStop(t *testing.T) {
 	s.backend.setAnswer(func(request) reply { return reply{hang: time.Minute} })
 	p := s.listen()
 	s.insert("1")
-	s.eventually("it is asked", func() bool { return len(s.backend.got()) == 1 })
+	s.eventually("the backend has a request", func() bool { return len(s.backend.got()) == 1 })
 	began := time.Now()
 	code, err := p.Stop(t.Context())
 	if took := time.Since(began); err != nil || code != 0 || took > 5*time.Second {
 		t.Errorf("exit %d after %s, %v", code, took, err)
 	}
 	if n := s.count(bson.M{"processed": false, "claim": bson.M{"$exists": false}}); n != 1 {
-		t.Error("the claim was not given back")
+		t.Error("the claim was not released")
 	}
 }
 
-// TestTakeover kills a listener in the midst of a request. Another must take over.
+// TestTakeover kills a listener during a request. Another listener must take over.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "takeover_db")
 	s.backend.setAnswer(func(request) reply { return reply{hang: time.Minute} })
 	p := s.listen()
 	s.insert("1", "2")
-	s.eventually("it is asked", func() bool { return len(s.backend.got()) == 1 })
+	s.eventually("the backend has a request", func() bool { return len(s.backend.got()) == 1 })
 	s.must(p.Kill())
 	began := time.Now()
 	s.backend.setAnswer(nil)
@@ -189,7 +191,7 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// TestCleansByItself sees that a listener removes what is old.
+// TestCleansByItself checks that a listener removes old notifications.
 func TestCleansByItself(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "clean_db")
@@ -200,11 +202,11 @@ func TestCleansByItself(t *testing.T) {
 	p := s.listen()
 	s.eventually("the old ones are gone", func() bool { return s.count(bson.M{"operation": "X", "timestamp": bson.M{"$lt": 2}}) == 0 })
 	s.eventually("the other is taken", s.done)
-	s.eventually("it is said", func() bool { return strings.Contains(p.Stderr(), `"number":2`) })
+	s.eventually("the removal is logged", func() bool { return strings.Contains(p.Stderr(), `"number":2`) })
 	if got, err := p.Metric(t.Context(), "ddltail_notifications_cleaned_total"); err != nil || got != 2 {
 		t.Errorf("%v, %v", got, err)
 	}
 	if s.count(bson.M{"operation": "X"}) != 1 {
-		t.Error("what was processed just now is gone")
+		t.Error("a notification that was just processed was removed")
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 )
 
-// TestDigest collects many changes in one message, and sends each of them alone where the
-// message is rejected.
+// TestDigest checks that many changes are collected in one message, and that each is sent
+// separately if the message is rejected.
 func TestDigest(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "digest_db")
@@ -43,7 +43,7 @@ func TestDigest(t *testing.T) {
 	s.checkTaken("chat", g, func(i int) bool { return i != 105 }, 110)
 }
 
-// TestDigestOfMany writes many changes in a minute: a handful of messages.
+// TestDigestOfMany writes many changes in a minute, which must be few messages.
 func TestDigestOfMany(t *testing.T) {
 	t.Parallel()
 	notifications, pause := 2000, time.Duration(0)
@@ -77,8 +77,8 @@ func TestDigestOfMany(t *testing.T) {
 	t.Logf("%d written in %s, %d messages, all processed after %s", notifications, written.Round(time.Second), len(g.got()), time.Since(began).Round(time.Second))
 }
 
-// TestDigestKilled kills listeners while they send digests. The notifications of a message
-// are marked all or none, nothing is lost, and what has to be sent again is not sent in pieces.
+// TestDigestKilled kills listeners while they send digests. All or none of a message's notifications must be marked, none
+// lost, and what has to be sent again is not sent in pieces.
 func TestDigestKilled(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "digest_killed_db")

@@ -16,37 +16,38 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// collections is how many take part; the notifications go round.
+// collections is the number of collections, to which the notifications are assigned in
+// turn.
 const collections = 10
 
-// storm is how bad the weather of TestFaults is.
-type storm struct {
+// faultLoad configures TestFaults.
+type faultLoad struct {
 	notifications int
 	// spread is the time over which they are written.
 	spread time.Duration
-	// away is how long there is no backend.
+	// away is how long the backend is stopped.
 	away time.Duration
-	// kills is how often a listener is killed, stepDowns how often a primary goes.
+	// kills is the number of killed listeners, stepDowns that of step-downs.
 	kills, stepDowns int
-	// hangs is how many requests find no answer within their time.
+	// hangs is the number of requests without a response within their timeout.
 	hangs int
 }
 
-func weather() storm {
+func newFaultLoad() faultLoad {
 	if full() {
-		return storm{notifications: 1000, spread: 90 * time.Second, away: time.Minute, kills: 30, stepDowns: 6, hangs: 10}
+		return faultLoad{notifications: 1000, spread: 90 * time.Second, away: time.Minute, kills: 30, stepDowns: 6, hangs: 10}
 	}
-	return storm{notifications: 200, spread: 10 * time.Second, away: 3 * time.Second, kills: 4, stepDowns: 1, hangs: 2}
+	return faultLoad{notifications: 200, spread: 10 * time.Second, away: 3 * time.Second, kills: 4, stepDowns: 1, hangs: 2}
 }
 
-// TestFaults lets three listeners work on a backend that fails in every way, while
-// listeners are killed and primaries step down. Nothing may be lost, and no
-// collection may get out of order.
+// TestFaults runs three listeners with a backend that fails in every way, while listeners
+// are killed and primaries step down. No notification may be lost or be out of order
+// within its collection.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	own := mongotest.NewReplicaSet(t, mongotest.Options{Members: 3, ElectionTimeout: 2 * time.Second})
 	s := sceneAt(t, mongotest.Connect(t, own.URI()), own.URIOf("", "", "storm_db"), "storm_db")
-	w := weather()
+	w := newFaultLoad()
 	bad := &badBackend{hangs: w.hangs}
 	s.backend.setAnswer(bad.answer)
 
@@ -78,7 +79,8 @@ func TestFaults(t *testing.T) {
 	s.account(w)
 }
 
-// patiently waits for claims of killed listeners and for pauses between attempts.
+// patiently is eventually with a longer limit, for claims of killed listeners and
+// backoffs.
 func (s scene) patiently(ok func() bool) {
 	s.Helper()
 	for deadline := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(100 * time.Millisecond) {
@@ -88,8 +90,9 @@ func (s scene) patiently(ok func() bool) {
 	}
 }
 
-// write inserts the notifications, each until it is there: a primary may step down.
-func (s scene) write(w storm) {
+// write inserts the notifications, and retries each until it is stored: a primary may
+// step down.
+func (s scene) write(w faultLoad) {
 	for i := range w.notifications {
 		doc := bson.M{
 			"_id": i, "operation": "MODIFY_COLLECTION", "collection": fmt.Sprint("c", i%collections), "number": i / collections,
@@ -106,8 +109,8 @@ func (s scene) write(w storm) {
 	}
 }
 
-// badBackend answers well half of the time. A request that hangs is noticed by its
-// sender after 15 s.
+// badBackend answers half of the requests with 2xx. A sender gives up a hanging request
+// after 15 s.
 type badBackend struct {
 	hangs int
 }
@@ -133,11 +136,11 @@ func (b *badBackend) answer(r request) reply {
 	return reply{}
 }
 
-// final reports whether the sender must not come again.
+// final reports whether the sender must not retry.
 func (r reply) final() bool { return r.taken() || r.status == 410 }
 
-// account goes through what the backend has had.
-func (s scene) account(w storm) {
+// account checks the requests that the backend received.
+func (s scene) account(w faultLoad) {
 	s.Helper()
 	got := s.backend.got()
 	next := map[string]float64{}
@@ -171,8 +174,9 @@ func (s scene) account(w storm) {
 	s.Logf("%d duplicates; %d refused for good", duplicates, gone)
 }
 
-// TestMisconfigured has a backend that at first answers to everything what a wrong URL
-// answers. Nothing may be marked, and all be delivered when it is well.
+// TestMisconfigured uses a backend that at first answers every request like a wrong URL.
+// No notification may be marked until then, and all must be delivered when it answers
+// 2xx.
 func TestMisconfigured(t *testing.T) {
 	for _, status := range []int{404, 400, 422} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -212,7 +216,7 @@ func testMisconfigured(t *testing.T, status int) {
 	}
 	s.backend.setAnswer(nil)
 	if !full() {
-		// A listener that starts does not wait for the minute to be over.
+		// A new listener does not wait for the rest of the minute.
 		code, err := p.Stop(t.Context())
 		if err != nil || code != 0 {
 			t.Errorf("exit %d, %v", code, err)
@@ -243,8 +247,8 @@ func (s scene) expectMetric(p *ddltailtest.Process, series string, want float64)
 	})
 }
 
-// TestOneRefused has a backend that answers 400 to some notifications: these are marked, and
-// can be delivered again.
+// TestOneRefused uses a backend that answers 400 to some notifications: these are marked,
+// and can be redelivered.
 func TestOneRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "refused_db")
@@ -276,7 +280,7 @@ func TestOneRefused(t *testing.T) {
 	}
 }
 
-// TestRedeliverRemoved delivers again what cleanup has removed.
+// TestRedeliverRemoved redelivers notifications that cleanup has removed.
 func TestRedeliverRemoved(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "again_db")

@@ -1,9 +1,8 @@
-// Package listen tests the manual half of ddltail from outside: the binary against
-// real servers, a real HTTP backend, and people's own tools, mongosh, Python and
-// Node.
+// Package listen tests notify, listen, redeliver and cleanup: the binary with real
+// servers, a real HTTP backend, and the users' tools mongosh, Python and Node.
 //
-// DDLTAIL_FAULTS=full makes the tests of faults as long as they can be: 1,000
-// notifications, a backend that is away for a minute.
+// DDLTAIL_FAULTS=full runs the long form of the fault tests: 1,000 notifications, a
+// backend that is unavailable for a minute.
 package listen
 
 import (
@@ -45,7 +44,7 @@ type scene struct {
 	backend *backend
 }
 
-// newScene works on the shared set.
+// newScene creates a scene on the shared set.
 func newScene(t *testing.T, name string) scene {
 	t.Helper()
 	return sceneAt(t, mongotest.Connect(t, set.URI()), set.URIOf("", "", name), name)
@@ -99,7 +98,7 @@ func (s scene) listen(variables ...string) *ddltailtest.Process {
 	return p
 }
 
-// tail starts `ddltail run`, for the scene's database alone: other tests share the set.
+// tail starts `ddltail run` for the scene's database only: other tests share the set.
 func (s scene) tail() *ddltailtest.Process {
 	s.Helper()
 	p := s.launch([]string{"run"}, "DDLTAIL_NAMESPACES="+s.db.Name()+".*")
@@ -107,7 +106,7 @@ func (s scene) tail() *ddltailtest.Process {
 	return p
 }
 
-// ddltail runs a command line to its end and gives what it printed.
+// ddltail runs a command line and returns its output.
 func (s scene) ddltail(wantExit int, args ...string) (stdout, stderr string) {
 	s.Helper()
 	p := s.launch(args)
@@ -135,7 +134,7 @@ func (s scene) count(filter bson.M) int64 {
 	return n
 }
 
-// done reports whether nothing waits to be handed over.
+// done reports whether no notification is unprocessed.
 func (s scene) done() bool {
 	return s.count(bson.M{"operation": bson.M{"$exists": true}, "processed": bson.M{"$ne": true}}) == 0
 }

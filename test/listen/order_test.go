@@ -72,11 +72,11 @@ func (c change) document(number int) bson.M {
 	return doc
 }
 
-// stubborn answers 500 at random, and always for some notifications until it is mended.
+// stubborn answers 500 at random, and always for some notifications until mend is called.
 type stubborn struct {
 	held map[float64]bool
 	mu   sync.Mutex
-	// mended is set when nothing is held any more.
+	// mended is set when every request is answered with 2xx.
 	mended bool
 }
 
@@ -97,8 +97,8 @@ func (s *stubborn) mend() {
 
 // TestOrder lets two listeners deliver notifications of two sources and by hand, one in five
 // a rename or a dropped database, to a backend that answers 500 at random, and to some
-// always. What then is left must wait for one of these. None may be delivered while an
-// earlier one is left in a partition of it.
+// always. Every undelivered notification must fail or wait for a failing one. None may be
+// delivered before an earlier one of the same partition.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	notifications := 600
@@ -153,7 +153,7 @@ func (s scene) writeChanges(number int) []change {
 	return changes
 }
 
-// settle waits until a count has not changed for some seconds.
+// settle waits until a count does not change for some seconds.
 func (s scene) settle(count func() int64) {
 	s.Helper()
 	last, since := count(), time.Now()
@@ -165,7 +165,7 @@ func (s scene) settle(count func() int64) {
 	}
 }
 
-// left returns the unprocessed numbers, and whether an attempt has failed.
+// left returns the unprocessed numbers, and for each whether an attempt has failed.
 func (s scene) left() map[int]bool {
 	s.Helper()
 	cursor, err := s.queue.Find(s.Context(), bson.M{"processed": false})
@@ -182,8 +182,8 @@ func (s scene) left() map[int]bool {
 	return left
 }
 
-// checkChains checks that each of those left fails itself, or waits for an earlier one that
-// is left: so a chain of them ends at a failing one.
+// checkChains checks that each unprocessed change fails, or waits for an earlier
+// unprocessed one.
 func (s scene) checkChains(changes []change, left map[int]bool) {
 	s.Helper()
 	for number, failing := range left {
@@ -197,7 +197,7 @@ func (s scene) checkChains(changes []change, left map[int]bool) {
 	}
 }
 
-// checkOrder checks every two that have a partition in common.
+// checkOrder checks the order of every two changes with a common partition.
 func (s scene) checkOrder(changes []change) {
 	s.Helper()
 	taken := make([]int, len(changes))
@@ -224,5 +224,5 @@ func (s scene) checkOrder(changes []change) {
 			}
 		}
 	}
-	s.Logf("%d requests, %d pairs out of position", len(s.backend.got()), wrong)
+	s.Logf("%d requests, %d pairs out of order", len(s.backend.got()), wrong)
 }

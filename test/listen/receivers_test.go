@@ -32,7 +32,7 @@ type target struct {
 
 	mu       sync.Mutex
 	messages []message
-	// answer decides about a message, outside the lock; nil takes all.
+	// answer returns the status for a message, without the lock; nil accepts all.
 	answer func(message) int
 }
 
@@ -156,8 +156,8 @@ func (s scene) numbered(from, to int) {
 	}
 }
 
-// checkTaken checks that a target has got each of the wanted numbers, and each collection in
-// order: the first time it gets one counts.
+// checkTaken checks that a target received each of the wanted numbers, in order within each
+// collection. Only the first receipt of a number counts.
 func (s scene) checkTaken(name string, g *target, want func(int) bool, total int) (again int) {
 	s.Helper()
 	seen := map[int]bool{}
@@ -184,16 +184,16 @@ func (s scene) checkTaken(name string, g *target, want func(int) bool, total int
 	return again
 }
 
-// nine is one of the receivers of TestNineReceivers.
+// nine is a receiver of TestNineReceivers.
 type nine struct {
 	*target
 	name, options string
 	want          func(int) bool
 }
 
-// TestNineReceivers has nine receivers, three of them down, hanging or answering 500, while
-// two listeners are killed in turns. The six that are well get everything that their filters
-// select, in order and without delay; the three get theirs when they are back.
+// TestNineReceivers uses nine receivers, three of them stopped, hanging or answering 500,
+// while two listeners are killed in turn. The other six must receive everything that their
+// filters select, in order and without delay, and the three when they recover.
 func TestNineReceivers(t *testing.T) {
 	t.Parallel()
 	notifications, kills := 200, 4
@@ -306,7 +306,7 @@ func TestNineReceivers(t *testing.T) {
 	t.Logf("all processed after %s", time.Since(began).Round(time.Millisecond))
 }
 
-// latencyOf measures a target without the receivers that are not well.
+// latencyOf measures the latency of a target without the failing receivers.
 func (s scene) latencyOf(g *target, notifications, listeners int, entries ...string) time.Duration {
 	s.Helper()
 	path := s.receiversFile(entries...)
@@ -349,8 +349,8 @@ func medianLatency(g *target, written []time.Time) time.Duration {
 	return all[len(all)/2].Round(time.Millisecond)
 }
 
-// TestReceiversChange adds and removes receivers by SIGHUP. One that is new gets what is
-// written from then on; one that is removed holds nothing back.
+// TestReceiversChange adds and removes receivers by SIGHUP. A new receiver gets
+// notifications written from then on; a removed one blocks nothing.
 func TestReceiversChange(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "change_db")
@@ -391,7 +391,8 @@ func (s scene) hangup(p *ddltailtest.Process, effect func() bool) {
 	s.eventually("SIGHUP has an effect", effect)
 }
 
-// TestExpired gives up what a receiver does not accept in time.
+// TestExpired checks that notifications expire if a receiver does not accept them in
+// time.
 func TestExpired(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "expired_db")
@@ -415,5 +416,5 @@ func TestExpired(t *testing.T) {
 	}
 }
 
-// newListener listens on an address that was in use.
+// newListener listens on an address that was in use before.
 func newListener(address string) (net.Listener, error) { return net.Listen("tcp", address) }

@@ -8,9 +8,9 @@ import (
 	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
-// TestLastRelease has a listener of the last release beside one of this on one queue. The old
-// one knows only the backend, and marks as processed what a receiver has not got yet: nothing
-// may be lost for it, and nothing be sent to the backend again.
+// TestLastRelease runs a listener of the last release and one of this release on one queue.
+// The old one knows only the backend, and marks notifications as processed that another
+// receiver has not got yet: these must not be lost, and the backend must get nothing twice.
 func TestLastRelease(t *testing.T) {
 	t.Parallel()
 	old := ddltailtest.BuildRelease(t, ddltailtest.LastRelease)

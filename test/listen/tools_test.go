@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// root is the repository's, as seen from this package.
+// root is the path of the repository's root from this package.
 const root = "../.."
 
-// script runs one of the repository's scripts that fetch tools, and gives the path it
-// prints.
+// script runs one of the repository's scripts that download tools, and returns the path
+// that it prints.
 func script(t *testing.T, name string) string {
 	t.Helper()
 	var errs bytes.Buffer
@@ -36,7 +36,7 @@ type tool struct {
 	stdin string
 }
 
-// run runs a tool to its good end and gives what it printed.
+// run runs a tool, which must succeed, and returns its output.
 func (s scene) run(x tool) string {
 	s.Helper()
 	cmd := exec.CommandContext(s.Context(), x.args[0], x.args[1:]...)
@@ -50,7 +50,7 @@ func (s scene) run(x tool) string {
 	return string(out)
 }
 
-// shell is the path of a mongosh.
+// shell returns the path of mongosh.
 func shell(t *testing.T) string {
 	t.Helper()
 	if path := os.Getenv("MONGOSH"); path != "" {
@@ -62,7 +62,7 @@ func shell(t *testing.T) string {
 	return script(t, "mongosh.sh")
 }
 
-// mongosh runs the shell on the scene's database, in a home folder of its own.
+// mongosh runs the shell on the scene's database, with a temporary home folder.
 func (s scene) mongosh(stdin string, args ...string) string {
 	s.Helper()
 	return s.mongoshAt(s.TempDir(), stdin, args...)
@@ -82,7 +82,7 @@ func (s scene) mongoshAt(home, stdin string, args ...string) string {
 	return out
 }
 
-// file is the absolute path of a file in docs.
+// file returns the absolute path of a file in docs.
 func (s scene) file(name string) string {
 	s.Helper()
 	path, err := filepath.Abs(filepath.Join(root, "docs", name))
@@ -90,7 +90,7 @@ func (s scene) file(name string) string {
 	return path
 }
 
-// example returns the code block of docs/manual-notifications.md that holds a certain text.
+// example returns the code block of docs/manual-notifications.md that contains a text.
 func (s scene) example(holds string) string {
 	s.Helper()
 	for _, path := range []string{s.file("manual-notifications.md")} {
@@ -102,6 +102,6 @@ func (s scene) example(holds string) string {
 			}
 		}
 	}
-	s.Fatalf("no example holds %q", holds)
+	s.Fatalf("no example contains %q", holds)
 	return ""
 }

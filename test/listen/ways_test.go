@@ -18,10 +18,10 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// secret is what backend and listener share.
+// secret is the signing secret of listener and backend.
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// way is one of the manual ways, and what the backend must get of it.
+// way is a way to write notifications by hand, and what the backend must receive.
 type way struct {
 	name string
 	do   func(s scene)
@@ -75,7 +75,8 @@ var allChanged = []string{
 	"DROP_COLLECTION made  DROP COLLECTION made",
 }
 
-// byMongoshrc types at the prompt of a shell whose .mongoshrc.js loads the helper.
+// byMongoshrc enters statements at the prompt of a shell whose .mongoshrc.js loads the
+// helper.
 func byMongoshrc(s scene) {
 	home := s.TempDir()
 	s.must(os.WriteFile(filepath.Join(home, ".mongoshrc.js"), []byte("load('"+s.file("mongosh-helper.js")+"')\n"), 0o600))
@@ -92,7 +93,7 @@ func byMongoshrc(s scene) {
 	}
 }
 
-// byMigrateMongo runs the documentation's migration, up and down.
+// byMigrateMongo runs the migration of the documentation, up and down.
 func byMigrateMongo(s scene) {
 	modules := filepath.Join(script(s.T, "node-deps.sh"), "node_modules")
 	dir := s.TempDir()
@@ -107,7 +108,7 @@ func byMigrateMongo(s scene) {
 	}
 }
 
-// setUp runs the setup script as people do, three times over.
+// setUp runs the setup script three times: it must be idempotent.
 func setUp(s scene) {
 	text, err := os.ReadFile(s.file("mongodb-trigger-setup.js"))
 	s.must(err)
@@ -128,7 +129,7 @@ func setUp(s scene) {
 	}
 }
 
-// TestWaysByStream hands over what every manual way has written, on a replica set.
+// TestWaysByStream delivers the notifications of every way on a replica set.
 func TestWaysByStream(t *testing.T) {
 	s := newScene(t, "banking_db")
 	setUp(s)
@@ -137,7 +138,7 @@ func TestWaysByStream(t *testing.T) {
 	latency(s, 0)
 }
 
-// TestWaysByPolling does so on a standalone server.
+// TestWaysByPolling delivers them on a standalone server.
 func TestWaysByPolling(t *testing.T) {
 	t.Parallel()
 	const interval = 300 * time.Millisecond
@@ -149,7 +150,7 @@ func TestWaysByPolling(t *testing.T) {
 	walk(s)
 	latency(s, interval)
 	if n := strings.Count(p.Stderr(), `"detecting new notifications by polling"`); n != 1 || !strings.Contains(p.Stderr(), "40573") {
-		t.Errorf("polling was said %d times\n%s", n, p.Stderr())
+		t.Errorf("polling was logged %d times\n%s", n, p.Stderr())
 	}
 	for _, sample := range []string{`ddltail_listen_mode{mode="polling"} 1`, `ddltail_listen_mode{mode="change_stream"} 0`} {
 		name, want, _ := strings.Cut(sample, "} ")
@@ -159,7 +160,7 @@ func TestWaysByPolling(t *testing.T) {
 	}
 }
 
-// walk goes every way and compares what arrives.
+// walk runs every way and compares the received notifications.
 func walk(s scene) {
 	s.Helper()
 	for _, w := range ways() {
@@ -172,7 +173,7 @@ func walk(s scene) {
 			texts = append(texts, fmt.Sprintf("%s %s %s %s", r.Operation, r.Collection, r.Index, r.Statement))
 			checkRequest(s, r)
 		}
-		// Those of different collections may pass each other.
+		// Only the order within a collection is guaranteed.
 		slices.Sort(texts)
 		if want := slices.Sorted(slices.Values(w.want)); !slices.Equal(texts, want) {
 			s.Errorf("%s: the backend got\n%q, want\n%q", w.name, texts, want)
@@ -180,7 +181,7 @@ func walk(s scene) {
 	}
 }
 
-// checkRequest sees what every request must have. The signature is verified by the
+// checkRequest checks the headers and body of a request. The signature is verified by the
 // library that backends use.
 func checkRequest(s scene, r request) {
 	s.Helper()
@@ -202,8 +203,8 @@ func checkRequest(s scene, r request) {
 	}
 }
 
-// latency measures from before an insert to its arrival, at moments spread over the
-// interval, if there is one.
+// latency measures the time from an insert to its delivery, at times spread over the
+// polling interval.
 func latency(s scene, interval time.Duration) {
 	s.Helper()
 	var took []time.Duration

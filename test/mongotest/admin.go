@@ -10,7 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// admin runs a command on the database admin of this very member, with all rights.
+// admin runs a command on the database admin of this member, as the internal user.
 func (m *Member) admin(ctx context.Context, command bson.D, result any) error {
 	return run(ctx, m.key.login(m.direct()), command, result)
 }
@@ -20,8 +20,8 @@ func (m *Member) RotateLog(ctx context.Context) error {
 	return m.admin(ctx, bson.D{{Key: "logRotate", Value: 1}}, nil)
 }
 
-// run opens a connection for one command on the database admin: nothing of it is left when it returns. A result that is nil is
-// not decoded.
+// run runs one command on the database admin over a new connection, which is closed when it returns. A nil result is not
+// decoded.
 func run(ctx context.Context, u uri, command bson.D, result any) (err error) {
 	o := options.Client().ApplyURI(u.String()).SetBSONOptions(&options.BSONOptions{DefaultDocumentM: true})
 	client, err := mongo.Connect(o)
@@ -36,7 +36,8 @@ func run(ctx context.Context, u uri, command bson.D, result any) (err error) {
 	return reply.Decode(result)
 }
 
-// disconnect does not wait long for the server, which may be down or paused, to hear that sessions end.
+// disconnect disconnects with a short timeout for endSessions, because the server may be stopped or
+// paused.
 func disconnect(client *mongo.Client) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()

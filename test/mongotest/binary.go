@@ -11,13 +11,14 @@ import (
 	"strings"
 )
 
-// ErrNoServer says that the wanted mongod cannot be had on this machine.
+// ErrNoServer is returned if the requested mongod is not available for this machine.
 var ErrNoServer = errors.New("no mongod of that version for this machine")
 
-// exitUnavailable is what scripts/mongod.sh exits with where the platform has no wheel.
+// exitUnavailable is the exit code of scripts/mongod.sh if there is no mongod for the
+// platform.
 const exitUnavailable = 3
 
-// binary is the path of the mongod to run. The script that also serves `make mongod` decides.
+// binary returns the path of the mongod to run, from the script that `make mongod` also uses.
 func binary(ctx context.Context, version string) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
@@ -38,7 +39,7 @@ func binary(ctx context.Context, version string) (string, error) {
 	return path, nil
 }
 
-// ServerMajor is the first number of the default server's version: what servers differ in, tests have to know.
+// ServerMajor returns the major version of the default server.
 func ServerMajor(ctx context.Context) (int, error) {
 	path, err := binary(ctx, "")
 	if err != nil {
@@ -46,7 +47,7 @@ func ServerMajor(ctx context.Context) (int, error) {
 	}
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
-		return 0, fmt.Errorf("ask %s for its version: %w", path, err)
+		return 0, fmt.Errorf("run %s --version: %w", path, err)
 	}
 	var major int
 	if _, err := fmt.Sscanf(string(out), "db version v%d.", &major); err != nil {
@@ -55,7 +56,7 @@ func ServerMajor(ctx context.Context) (int, error) {
 	return major, nil
 }
 
-// Mongosh is the path of the shell that `make mongosh` finds or fetches.
+// Mongosh returns the path of the shell that `make mongosh` finds or downloads.
 func Mongosh(ctx context.Context) (string, error) {
 	root, err := moduleRoot()
 	if err != nil {
@@ -68,7 +69,8 @@ func Mongosh(ctx context.Context) (string, error) {
 	return path, nil
 }
 
-// lastLine runs a script, its progress on stderr, for the last line of its stdout.
+// lastLine runs a script and returns the last line of its stdout; its stderr is passed
+// through.
 func lastLine(ctx context.Context, script string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, script, args...)
 	cmd.Stderr = os.Stderr

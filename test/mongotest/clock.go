@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Clock is the wall clock of servers, which a test can set. The monotonic clock is the machine's: timeouts keep their length.
+// Clock is the wall clock of servers, which a test can set. The monotonic clock is not changed, so that timeouts keep their
+// length.
 type Clock struct{ library, file string }
 
 // NewClock returns a clock that shows the machine's time.
@@ -30,7 +31,7 @@ func NewClock(t *testing.T) Clock {
 // Set makes the clock show the machine's time plus an offset. Servers read it again within a second.
 func (c Clock) Set(t *testing.T, offset time.Duration) {
 	t.Helper()
-	// A rename: a server must not read half of it.
+	// Renamed into place, so that a server never reads a partial file.
 	if err := os.WriteFile(c.file+".new", fmt.Appendf(nil, "%+d\n", int(offset.Seconds())), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,20 +10,20 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Codes of reconfigurations that come too early after another one.
+// Error codes of a reconfiguration that is too early after another one.
 const (
 	codeConfigurationInProgress      = 109
 	codeCurrentConfigNotCommittedYet = 308
 )
 
-// Initiate returns the members their configuration and makes the first of them primary, waits as StartReplicaSet does, and creates
-// the root user where there is to be one. Only a set that was left uninitiated needs it.
+// Initiate initiates a set that was started with Uninitiated, with the first member as primary, waits like StartReplicaSet, and
+// creates the root user if Auth is set.
 func (s *ReplicaSet) Initiate(ctx context.Context) error {
 	first := s.members[0]
 	if err := first.admin(ctx, bson.D{{Key: "replSetInitiate", Value: s.firstConfig()}}, nil); err != nil {
 		return fmt.Errorf("initiate: %w", err)
 	}
-	// Left alone, a set of several members waits a whole election timeout for its first primary.
+	// Otherwise a set of several members waits an election timeout for its first primary.
 	err := poll(ctx, "the first primary", func(ctx context.Context) error {
 		if state, err := first.hello(ctx); err == nil && state.Primary {
 			return nil
@@ -45,8 +45,8 @@ func (s *ReplicaSet) Initiate(ctx context.Context) error {
 	return s.createRoot(ctx, first)
 }
 
-// note writes an entry in the oplog and waits until so many members have it. A secondary that is new says so before it has found
-// a member to sync from, and one that is paused at that moment keeps it from another for a minute.
+// note writes an oplog entry and waits until the given number of members have it. A new secondary reports its state before it
+// has found a sync source; if that is paused meanwhile, it needs a minute to choose another.
 func (m *Member) note(ctx context.Context, acknowledgements int) error {
 	err := m.admin(ctx, bson.D{
 		{Key: "appendOplogNote", Value: 1},
@@ -68,9 +68,10 @@ func (s *ReplicaSet) firstConfig() bson.D {
 	if t := s.options.ElectionTimeout; t > 0 {
 		config = append(config, bson.E{Key: "settings", Value: bson.D{
 			{Key: "electionTimeoutMillis", Value: t.Milliseconds()},
-			// The server's own interval of 2 s would let a shorter timeout pass between two heartbeats.
+			// With the default interval of 2 s, a shorter timeout could expire between two heartbeats.
 			{Key: "heartbeatIntervalMillis", Value: t.Milliseconds() / 4},
-			// A new primary hears out every member before it takes writes, a paused one until this is over.
+			// A new primary waits for every member before it accepts writes; for a paused one until this
+			// timeout.
 			{Key: "heartbeatTimeoutSecs", Value: int64(max(1, math.Ceil(t.Seconds())))},
 		}})
 	}
@@ -101,8 +102,8 @@ func (m *Member) createRoot(ctx context.Context, acknowledgements int) error {
 	return nil
 }
 
-// Reconfig changes the set's configuration as edit does, and tries again while an earlier change is under way. Documents in the
-// configuration are of type [bson.M], arrays [bson.A]; its version is raised by itself.
+// Reconfig changes the set's configuration as edit does, and retries while an earlier change is in progress. Documents in the
+// configuration are of type [bson.M], arrays [bson.A]; its version is incremented automatically.
 func (s *ReplicaSet) Reconfig(ctx context.Context, edit func(config bson.M)) error {
 	return poll(ctx, "a reconfiguration", func(ctx context.Context) error {
 		primary, err := s.Primary(ctx)

@@ -11,18 +11,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// ErrNoPrimary says that no member is primary now.
+// ErrNoPrimary is returned if no member is primary.
 var ErrNoPrimary = errors.New("no member is primary")
 
-// helloTimeout bounds the wait for the answer of a member that may be paused.
+// helloTimeout bounds the wait for the reply of a member that may be paused.
 const helloTimeout = time.Second
 
-// hello is what is used of the server's answer of that name.
+// hello is the used part of the reply to the command hello.
 type hello struct {
 	Primary    bool          `bson:"isWritablePrimary"`
 	Secondary  bool          `bson:"secondary"`
 	Arbiter    bool          `bson:"arbiterOnly"`
-	ElectionID bson.ObjectID `bson:"electionId"` // the higher, the later
+	ElectionID bson.ObjectID `bson:"electionId"` // increases with each election
 }
 
 func (m *Member) hello(ctx context.Context) (hello, error) {
@@ -33,7 +33,7 @@ func (m *Member) hello(ctx context.Context) (hello, error) {
 	return h, err
 }
 
-// hellos are the answers of all members, the zero value for those that gave none.
+// hellos returns the replies of all members; the zero value for a member without a reply.
 func (s *ReplicaSet) hellos(ctx context.Context) []hello {
 	answers := make([]hello, len(s.members))
 	var asked sync.WaitGroup
@@ -48,7 +48,7 @@ func (s *ReplicaSet) hellos(ctx context.Context) []hello {
 	return answers
 }
 
-// Primary is the member that says now that it is primary; of two, the one elected later.
+// Primary returns the member that reports to be primary; of two, the one elected later.
 func (s *ReplicaSet) Primary(ctx context.Context) (*Member, error) {
 	var primary *Member
 	var elected bson.ObjectID
@@ -92,8 +92,8 @@ func (s *ReplicaSet) WaitReady(ctx context.Context) error {
 	})
 }
 
-// StepDown makes the primary hand over, and waits for the next one: another member if there is one that can be, else the same
-// again after a second.
+// StepDown steps the primary down and waits for the next one: another member if one is electable, otherwise the same one
+// after a second.
 func (s *ReplicaSet) StepDown(ctx context.Context) (*Member, error) {
 	old, err := s.WaitPrimary(ctx)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
 )
 
-// key is the secret by which the members of a set know each other; the zero value is none. Who has it may log in as the system
-// itself, before there is any user.
+// key is the keyFile with which members authenticate to each other; the zero value is none. It also permits to authenticate as
+// the internal user, before any user exists.
 type key struct {
 	secret string
 	file   string
@@ -23,7 +23,7 @@ func makeKey(group *procgroup.Group, o Options) (key, error) {
 	return k, os.WriteFile(k.file, []byte(k.secret), 0o400)
 }
 
-// args demand authentication, of clients too.
+// args returns the arguments that enable authentication, for clients too.
 func (k key) args() []string {
 	if k.file == "" {
 		return nil
@@ -31,7 +31,7 @@ func (k key) args() []string {
 	return []string{"--keyFile", k.file}
 }
 
-// login puts the system's credentials in a connection string.
+// login adds the credentials of the internal user to a connection string.
 func (k key) login(u uri) uri {
 	if k.file != "" {
 		u.user, u.password, u.authSource = "__system", k.secret, "local"

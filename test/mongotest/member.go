@@ -16,19 +16,19 @@ import (
 type Member struct {
 	group   *procgroup.Group
 	binary  string
-	args    []string // but for the port and the folder
+	args    []string // without port and folder
 	clock   Clock
 	key     key
 	port    Port
 	dir     string
-	login   bool // whether there is the root user to log in as
+	login   bool // whether the root user exists
 	arbiter bool
-	logFile bool // whether the server opens its log itself
+	logFile bool // whether the server has a --logpath
 	process *procgroup.Process
 }
 
-// newMember starts a server with the template's group, program, key and arguments, on a port and in a folder of its own, and waits
-// until it accepts connections, whatever state it is in then.
+// newMember starts a server with the template's group, program, key and arguments, on its own port and in its own folder, and
+// waits until it accepts connections, in any state.
 func newMember(ctx context.Context, template Member) (*Member, error) {
 	for {
 		m := template
@@ -53,10 +53,10 @@ func (m *Member) settle() (err error) {
 	return os.MkdirAll(m.DBPath(), 0o700)
 }
 
-// Addr is the member's host and port.
+// Addr returns the member's host and port.
 func (m *Member) Addr() string { return fmt.Sprintf("127.0.0.1:%d", m.port.Number) }
 
-// URI is the connection string of a direct connection to this member alone.
+// URI returns the connection string of a direct connection to this member.
 func (m *Member) URI() string {
 	if m.login {
 		return m.direct().as(RootUser, RootPassword).String()
@@ -66,25 +66,25 @@ func (m *Member) URI() string {
 
 func (m *Member) direct() uri { return uri{hosts: m.Addr(), query: directQuery} }
 
-// DBPath is the member's data folder.
+// DBPath returns the member's data folder.
 func (m *Member) DBPath() string { return filepath.Join(m.dir, "db") }
 
-// Log is the path of the file with all that the server has written.
+// Log returns the path of the server's log file.
 func (m *Member) Log() string { return filepath.Join(m.dir, "log") }
 
-// Pid is the id of the server's process, or of its last one where it is down.
+// Pid returns the id of the server's process, or of its last one if it is stopped.
 func (m *Member) Pid() int { return m.process.Pid() }
 
-// Kill ends the server at once (SIGKILL), a paused one too. One that is down already is no error.
+// Kill kills the server (SIGKILL), even if it is paused. It is idempotent.
 func (m *Member) Kill() error { return m.process.Kill() }
 
-// Pause stops the server (SIGSTOP) until Resume: its connections stay open and nothing answers.
+// Pause stops the server (SIGSTOP) until Resume: its connections stay open without replies.
 func (m *Member) Pause() error { return m.process.Pause() }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server.
 func (m *Member) Resume() error { return m.process.Resume() }
 
-// Shutdown ends the server in good order and waits for its end. A primary hands over first.
+// Shutdown shuts the server down cleanly and waits for its end. A primary steps down first.
 func (m *Member) Shutdown(ctx context.Context) error {
 	if err := m.process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("shut down %s: %w", m.Addr(), err)
@@ -97,15 +97,15 @@ func (m *Member) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Restart ends the server where it still runs (SIGKILL), and starts it on the same port and data with further arguments. It
-// returns when the server accepts connections; [ReplicaSet.WaitReady] waits for its state in the set.
+// Restart kills the server if it is running, and starts it on the same port and data with additional arguments. It returns
+// when the server accepts connections; [ReplicaSet.WaitReady] waits for its state in the set.
 func (m *Member) Restart(ctx context.Context, args ...string) error {
 	return m.restart(ctx, append(m.args[:len(m.args):len(m.args)], args...))
 }
 
-// RestartStandalone is Restart without the options that make the server a member and demand authentication: how people repair a
-// member, or build an index on it alone. Shutdown must come first: a standalone server does not replay the oplog, so that after a
-// SIGKILL it has only what the last checkpoint held.
+// RestartStandalone is Restart without the options for replication and authentication, as for a repair or a rolling index build.
+// Call Shutdown first: a standalone does not replay the oplog, so that after a SIGKILL it has only the data of the last
+// checkpoint.
 func (m *Member) RestartStandalone(ctx context.Context, args ...string) error {
 	return m.restart(ctx, append(standaloneArgs(m.args), args...))
 }
@@ -117,7 +117,7 @@ func (m *Member) restart(ctx context.Context, args []string) error {
 	return m.start(ctx, args)
 }
 
-// Backup copies the data folder of a server that is down to the folder to, which must not exist.
+// Backup copies the data folder of a stopped server to the folder to, which must not exist.
 func (m *Member) Backup(to string) error {
 	if err := m.mustBeDown(); err != nil {
 		return err
@@ -125,7 +125,7 @@ func (m *Member) Backup(to string) error {
 	return os.CopyFS(to, os.DirFS(m.DBPath()))
 }
 
-// Restore puts a copy that Backup made in the place of the data of a server that is down.
+// Restore replaces the data of a stopped server by a copy that Backup created.
 func (m *Member) Restore(from string) error {
 	if err := m.Wipe(); err != nil {
 		return err
@@ -133,7 +133,8 @@ func (m *Member) Restore(from string) error {
 	return os.CopyFS(m.DBPath(), os.DirFS(from))
 }
 
-// Wipe deletes the data of a server that is down. Restarted, a member syncs afresh.
+// Wipe deletes the data of a stopped server. After a restart the member does an initial
+// sync.
 func (m *Member) Wipe() error {
 	if err := m.mustBeDown(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 // Package mongotest runs real MongoDB servers on loopback, for tests and for the demo.
 //
-// A test asks for a replica set or a standalone server and gets one that is ready; it is gone when the test ends:
+// A test starts a replica set or a standalone server, which is ready when the call returns and stopped at the end
+// of the test:
 //
 //	set := mongotest.NewReplicaSet(t, mongotest.Options{Members: 3})
 //	client := mongotest.Connect(t, set.URI())
@@ -13,14 +14,14 @@
 //
 // or, without goleak, os.Exit(mongotest.Main{Tests: m, Set: &set}.Run()).
 //
-// Programs that are no tests use [StartReplicaSet] and [StartStandalone] and call Stop. Should Stop never come, because the
-// program panics or is killed, the servers and their folder vanish all the same (see procgroup).
+// Other programs use [StartReplicaSet] and [StartStandalone] and call Stop. If the program panics or is killed before Stop,
+// the servers and their folder are removed anyway (see procgroup).
 //
-// The server is $MONGOD, else mongod on PATH, else one from .cache at the module's root, which scripts/mongod.sh fetches with its
-// progress on stderr. [Options].Version asks for a certain one from .cache.
+// The server is $MONGOD, else mongod on PATH, else one from .cache at the module's root, which scripts/mongod.sh downloads.
+// [Options].Version selects another version from .cache.
 //
-// Every wait has the caller's context for its end, and one of two minutes besides. The methods of one set and of its members are
-// for one goroutine at a time, but for Kill, Pause and Resume.
+// Every wait ends with the caller's context, or after two minutes. The methods of a set and of its members, except Kill, Pause
+// and Resume, must not be called concurrently.
 package mongotest
 
 import (
@@ -29,36 +30,39 @@ import (
 	"time"
 )
 
-// RootUser and RootPassword are the credentials of the user that Options.Auth makes. The password needs escaping in a URI.
+// RootUser and RootPassword are the credentials of the user that Options.Auth creates. The password needs escaping in a
+// URI.
 const (
 	RootUser     = "root"
 	RootPassword = "p@ss/w:rd%é" //nolint:gosec // of a server on loopback that lives as long as a test
 )
 
-// patience is how long any single wait may last.
+// patience bounds every wait.
 const patience = 2 * time.Minute
 
-// Options say what to start. The zero value is a replica set of one member without authentication, or such a standalone server.
+// Options configures the servers. The zero value is a replica set of one member, or a standalone server, without
+// authentication.
 type Options struct {
 	// Members is the number of data-bearing members; 0 is 1.
 	Members int
 	// Arbiter adds an arbiter to the members.
 	Arbiter bool
-	// Auth makes the servers demand authentication (members among each other with a keyFile) and creates the root user, who is
-	// then the user of every URI.
+	// Auth enables authentication (a keyFile between members) and creates the root user, which is then the user of every URI.
 	Auth bool
 	// OplogSizeMB is the oplog's size in MB; 0 is the server's default, at least 990. 16 rolls over in seconds.
 	OplogSizeMB int
-	// Version asks for a server from .cache, such as "4.4.2"; empty is the default server. The names of the files in
-	// scripts/mongod are the versions to be had.
+	// Version selects a server from .cache, such as "4.4.2"; empty is the default server. The available versions are
+	// the names of the files in scripts/mongod.
 	Version string
-	// Args are further arguments of every mongod, such as "--setParameter", "enableTestCommands=1".
+	// Args are additional arguments of every mongod, such as "--setParameter",
+	// "enableTestCommands=1".
 	Args []string
-	// LogFile makes every mongod open its log itself, so that [Member.RotateLog] can rename it.
+	// LogFile makes every mongod write its log with --logpath, so that [Member.RotateLog] can
+	// rename it.
 	LogFile bool
 	// Uninitiated leaves the members running without a configuration, as they are before rs.initiate.
 	Uninitiated bool
-	// ElectionTimeout is how long a lost primary goes unnoticed; 0 is the server's default of 10 s. 2 s suits tests of failover.
+	// ElectionTimeout is electionTimeoutMillis; 0 is the server's default of 10 s. 2 s is suitable for tests of failovers.
 	ElectionTimeout time.Duration
 	// Clock is the wall clock of the members of a set; the zero value is the machine's.
 	Clock Clock

@@ -7,15 +7,15 @@ import (
 	"net"
 )
 
-// Ports lie below the range from which systems take those of outgoing connections: a client that knocks at the port of a server
-// that is down may otherwise be given that very port, and so connect to itself or keep the server from coming back.
+// Ports are below the ephemeral range: otherwise a client that connects to the port of a stopped server could get the same port
+// for its side, and connect to itself or block the server's restart.
 const (
 	firstPort = 20000
 	lastPort  = 32000
 )
 
-// Port is a TCP port on loopback that no other set has, in this process or another. The reservation is a UDP socket bound to the
-// same number, which nothing else uses: the system frees it when this process ends, however it ends.
+// Port is a TCP port on loopback that is reserved across processes. The reservation is a UDP socket bound to the same number,
+// which the kernel closes when this process ends, even by a crash.
 type Port struct {
 	// Number is the port's number.
 	Number      int

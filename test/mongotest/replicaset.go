@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
 )
 
-// folderPrefix begins the name of every temporary folder.
+// folderPrefix is the prefix of the names of temporary folders.
 const folderPrefix = "mongotest"
 
 // ReplicaSet is a set of servers that this program started.
@@ -23,8 +23,8 @@ type ReplicaSet struct {
 	members []*Member
 }
 
-// StartReplicaSet starts a set and waits until it has a primary and all other members are secondaries or arbiters, or, where it
-// is to stay uninitiated, until its members accept connections. The caller must Stop it.
+// StartReplicaSet starts a set and waits until it has a primary and all other members are secondaries or arbiters, or, with
+// Uninitiated, until its members accept connections. The caller must call Stop.
 func StartReplicaSet(ctx context.Context, o Options) (*ReplicaSet, error) {
 	path, err := binary(ctx, o.Version)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *ReplicaSet) startMembers(ctx context.Context) error {
 	}
 	err := starts.Wait()
 	for _, m := range members {
-		if m != nil { // those that did start, so that Stop frees their ports
+		if m != nil { // includes only started members, so that Stop frees their ports
 			s.members = append(s.members, m)
 		}
 	}
@@ -86,7 +86,7 @@ func (s *ReplicaSet) newMember(ctx context.Context) (*Member, error) {
 	})
 }
 
-// Stop kills all servers and removes their data. A set that has been stopped is of no further use.
+// Stop kills all servers and removes their data. A stopped set cannot be used again.
 func (s *ReplicaSet) Stop() error {
 	err := s.group.Close()
 	for _, m := range s.members {
@@ -95,13 +95,14 @@ func (s *ReplicaSet) Stop() error {
 	return err
 }
 
-// Members are the set's servers in the order of their start, an arbiter last, those that Add added after it.
+// Members returns the set's servers in the order of their start: data-bearing members, the arbiter, those
+// that Add added.
 func (s *ReplicaSet) Members() []*Member { return s.members }
 
-// Name is the set's name.
+// Name returns the set's name.
 func (s *ReplicaSet) Name() string { return s.options.name() }
 
-// Hosts are the addresses of all members, separated by commas.
+// Hosts returns the addresses of all members, separated by commas.
 func (s *ReplicaSet) Hosts() string {
 	addrs := make([]string, len(s.members))
 	for i, m := range s.members {
@@ -110,7 +111,7 @@ func (s *ReplicaSet) Hosts() string {
 	return strings.Join(addrs, ",")
 }
 
-// URI is the connection string of the set, as the root user where there is one.
+// URI returns the connection string of the set, with the root user if Auth is set.
 func (s *ReplicaSet) URI() string {
 	if s == nil {
 		return "" // under -short, where Connect skips the test
@@ -121,8 +122,8 @@ func (s *ReplicaSet) URI() string {
 	return s.URIOf("", "", "")
 }
 
-// URIOf is the connection string of the set for a user of the database admin (no credentials if empty), with a database as its
-// path (none if empty).
+// URIOf returns the connection string of the set for a user of the database admin (no credentials if empty), with a database
+// as its path (none if empty).
 func (s *ReplicaSet) URIOf(user, password, database string) string {
 	u := uri{hosts: s.Hosts(), database: database, query: "replicaSet=" + s.Name()}
 	return u.as(user, password).String()

@@ -8,13 +8,13 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
 )
 
-// Standalone is a server that is no member of a set.
+// Standalone is a server without replication.
 type Standalone struct {
 	*Member
 }
 
-// StartStandalone starts a server and waits until it accepts connections. Of the options, those that concern sets mean nothing.
-// The caller must Stop it.
+// StartStandalone starts a server and waits until it accepts connections. Options for replica sets are ignored. The caller must
+// call Stop.
 func StartStandalone(ctx context.Context, o Options) (Standalone, error) {
 	path, err := binary(ctx, o.Version)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
-// childVariable makes this test binary, started again, a program that starts a set and waits to be killed.
+// childVariable is the environment variable that makes this test binary start a set and wait to be killed.
 const childVariable = "MONGOTEST_TEST_CHILD"
 
 var shared *mongotest.ReplicaSet
@@ -124,7 +124,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestTalkativeStart logs more before it accepts connections than is read at once.
+// TestTalkativeStart starts a server that logs more before it accepts connections than is
+// read at once.
 func TestTalkativeStart(t *testing.T) {
 	t.Parallel()
 	server := mongotest.NewStandalone(t, mongotest.Options{})

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// errPortTaken says that another process took the port between its choice and the server's start.
+// errPortTaken is returned if another process has taken the port before the server could bind it.
 var errPortTaken = errors.New("port taken")
 
 // exitNetwork is mongod's exit code when it cannot bind its port.
 const exitNetwork = 48
 
-// start runs the server with the arguments and waits until its log says that it accepts connections. The log is what cannot be
-// mistaken: a port that answers may be another process's, and the driver will not talk to every version.
+// start runs the server and waits until its log shows that it accepts connections. The log is reliable: an open port may
+// belong to another process, and the driver does not support every version.
 func (m *Member) start(ctx context.Context, args []string) error {
 	log, err := os.OpenFile(m.Log(), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -59,7 +59,8 @@ func (m *Member) start(ctx context.Context, args []string) error {
 	return nil
 }
 
-// listening judges the log of a server that has been started. Versions differ in the case of the first letter.
+// listening returns nil if the log shows that the server accepts connections. Versions differ in the case of
+// the first letter.
 func (m *Member) listening(log []byte) error {
 	if bytes.Contains(log, []byte("aiting for connections")) {
 		return nil
@@ -74,7 +75,7 @@ func (m *Member) listening(log []byte) error {
 	if errors.As(err, &exit) && exit.ExitCode() == exitNetwork {
 		return giveUp{errPortTaken}
 	}
-	return giveUp{fmt.Errorf("mongod ended: %w; the last it wrote:\n%s", err, lastLines(log))}
+	return giveUp{fmt.Errorf("mongod ended: %w; end of its log:\n%s", err, lastLines(log))}
 }
 
 func lastLines(log []byte) []byte {
@@ -82,7 +83,7 @@ func lastLines(log []byte) []byte {
 	return log[max(0, len(log)-most):]
 }
 
-// standaloneArgs leaves out what makes a server a member and what makes it demand authentication. All of these take a value.
+// standaloneArgs removes the arguments for replication and authentication, each of which has a value.
 func standaloneArgs(args []string) []string {
 	var kept []string
 	for i := 0; i < len(args); i++ {
@@ -97,12 +98,13 @@ func standaloneArgs(args []string) []string {
 	return kept
 }
 
-// giveUp is an error that further polling cannot mend.
+// giveUp is an error that ends polling.
 type giveUp struct{ error }
 
 func (g giveUp) Unwrap() error { return g.error }
 
-// poll calls ready until it returns nil, and says what it waited for if that never comes.
+// poll calls ready until it returns nil. The error after a timeout names what it waited
+// for.
 func poll(ctx context.Context, what string, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -11,7 +11,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// TB is what is used of [testing.TB], so that programs which are no tests do not link the package testing.
+// TB is the part of [testing.TB] that this package uses, so that other programs do not link the package
+// testing.
 type TB interface {
 	Helper()
 	Context() context.Context
@@ -21,8 +22,8 @@ type TB interface {
 	Skipf(format string, args ...any)
 }
 
-// NewReplicaSet is StartReplicaSet for a test, at whose end the set is stopped. A test that asks for a version this machine cannot
-// have is skipped.
+// NewReplicaSet is StartReplicaSet for a test: it stops the set at the end of the test, and skips the test if the version is not
+// available.
 func NewReplicaSet(tb TB, o Options) *ReplicaSet {
 	tb.Helper()
 	skipIfShort(tb)
@@ -32,8 +33,8 @@ func NewReplicaSet(tb TB, o Options) *ReplicaSet {
 	return s
 }
 
-// NewStandalone is StartStandalone for a test, at whose end the server is stopped. A test that asks for a version this machine
-// cannot have is skipped.
+// NewStandalone is StartStandalone for a test: it stops the server at the end of the test, and skips the test if the version
+// is not available.
 func NewStandalone(tb TB, o Options) Standalone {
 	tb.Helper()
 	skipIfShort(tb)
@@ -43,7 +44,7 @@ func NewStandalone(tb TB, o Options) Standalone {
 	return s
 }
 
-// Connect makes a client that is disconnected at the end of the test.
+// Connect returns a client that is disconnected at the end of the test.
 func Connect(tb TB, uri string) *mongo.Client {
 	tb.Helper()
 	skipIfShort(tb)
@@ -90,13 +91,13 @@ func atEnd(tb TB, step string, do func() error) {
 	})
 }
 
-// Main runs a package's tests beside one replica set. It is what goleak.VerifyTestMain takes in the place of a [testing.M].
+// Main runs a package's tests with one replica set. It can replace [testing.M] in goleak.VerifyTestMain.
 type Main struct {
 	// Tests is the [testing.M].
 	Tests interface{ Run() int }
-	// Set is where the tests find the set while they run.
+	// Set is set to the running set.
 	Set **ReplicaSet
-	// Options are the set's.
+	// Options configures the set.
 	Options Options
 }
 

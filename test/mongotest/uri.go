@@ -2,10 +2,10 @@ package mongotest
 
 import "net/url"
 
-// directQuery keeps the driver to the one server that the connection string names.
+// directQuery makes the driver use only the server in the connection string.
 const directQuery = "directConnection=true"
 
-// uri puts a connection string together; user and password are escaped.
+// uri builds a connection string; user and password are escaped.
 type uri struct {
 	user, password string
 	authSource     string

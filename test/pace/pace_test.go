@@ -1,5 +1,5 @@
-// Package pace tests on a real server how often the oplog is read while much and while
-// little is written.
+// Package pace tests on a real server how often the oplog is read at high and low write
+// rates.
 package pace
 
 import (
@@ -22,10 +22,10 @@ import (
 )
 
 const (
-	// often and seldom are reads in a second: a pause of 40 ms makes up to 25, waiting for
-	// data one or two.
+	// often and seldom are limits for the reads per second: with a pause of 40 ms there are
+	// up to 25, when waiting for data one or two.
 	often, seldom = 5, 3
-	// limit is how long a loaded machine may take for a change of the pace.
+	// limit is how long a change of the pace may take on a loaded machine.
 	limit = time.Minute
 )
 
@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	os.Exit(mongotest.Main{Tests: m, Set: &set}.Run())
 }
 
-// TestPace reads at a head that is quiet, written to, and quiet again. In each phase every
-// change is read.
+// TestPace reads at the head while the set is idle, under load, and idle again. In each
+// phase every change must be read.
 func TestPace(t *testing.T) {
 	client := mongotest.Connect(t, set.URI())
 	r := follow(t, client, 50*time.Millisecond)
@@ -52,7 +52,7 @@ func TestPace(t *testing.T) {
 	r.wantChange(t, client, "quietAgain")
 }
 
-// TestNoTarget waits for data however much is written.
+// TestNoTarget checks that without a latency target the reader always waits for data.
 func TestNoTarget(t *testing.T) {
 	client := mongotest.Connect(t, set.URI())
 	r := follow(t, client, 0)
@@ -66,7 +66,7 @@ func TestNoTarget(t *testing.T) {
 	r.wantChange(t, client, "untargeted")
 }
 
-// TestPauseEndsWithTheContext ends a reader that pauses for long.
+// TestPauseEndsWithTheContext cancels a reader during a long pause.
 func TestPauseEndsWithTheContext(t *testing.T) {
 	client := mongotest.Connect(t, set.URI())
 	stop := write(t, client)
@@ -80,7 +80,7 @@ func TestPauseEndsWithTheContext(t *testing.T) {
 	}
 }
 
-// follower is a reader at the head, in a goroutine of its own.
+// follower is a reader at the head, in its own goroutine.
 type follower struct {
 	reads atomic.Int64
 	seen  chan string
@@ -122,7 +122,7 @@ func follow(t *testing.T, client *mongo.Client, target time.Duration) *follower 
 	return f
 }
 
-// wantRate waits for a second with such a number of reads.
+// wantRate waits for a second in which the number of reads satisfies ok.
 func (f *follower) wantRate(t *testing.T, when string, ok func(int64) bool) {
 	t.Helper()
 	var n int64
@@ -157,7 +157,7 @@ func (f *follower) wantChange(t *testing.T, client *mongo.Client, name string) {
 	}
 }
 
-// write inserts without a pause until it is stopped.
+// write inserts without a pause until stop is called.
 func write(t *testing.T, client *mongo.Client) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	docs := client.Database("load").Collection("docs", options.Collection().SetWriteConcern(writeconcern.W1()))

@@ -1,5 +1,5 @@
-// Package past writes the history of a replica set as a detector would have, for tests of what
-// reads and removes it.
+// Package past inserts the history of a replica set as a detector would have written it, for
+// tests of queries and retention.
 package past
 
 import (
@@ -12,10 +12,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// Span is how many seconds of history there are, ending now.
+// Span is the length of the history in seconds; it ends now.
 const Span = 400
 
-// Past is a random catalog: a few namespaces, made, changed and dropped.
+// Past is a random history of a few namespaces that are created, changed and dropped.
 type Past struct {
 	DB    *mongo.Database
 	begin time.Time

@@ -1,5 +1,5 @@
-// Package property makes random DDL on a real server and compares what the
-// notifications say with what the server has.
+// Package property runs random DDL on a real server and compares the schema that follows
+// from the notifications with the server's.
 package property
 
 import (
@@ -15,14 +15,14 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 1, "how many random seeds, beside the fixed ones")
+	seeds = flag.Int("seeds", 1, "the number of random seeds, in addition to the fixed ones")
 	steps = flag.Int("steps", 1200, "how many operations are tried for one seed; the server refuses some")
-	short = flag.Duration("shrinktime", 3*time.Minute, "how long a shorter list of operations that fails too is looked for")
-	only  = flag.Uint64("seed", 0, "run this seed alone")
+	short = flag.Duration("shrinktime", 3*time.Minute, "how long to search for a shorter list of operations that also fails")
+	only  = flag.Uint64("seed", 0, "run only this seed")
 )
 
-// TestRandomDDL runs fixed seeds and fresh ones. A failure names its seed, and prints
-// a list of operations that was made as short as time allowed.
+// TestRandomDDL runs fixed and random seeds. A failure prints its seed and a list of
+// operations, shortened as far as time allows.
 func TestRandomDDL(t *testing.T) {
 	binary, err := ddltailtest.Build(t.Context(), t.TempDir())
 	if err != nil {
@@ -36,7 +36,8 @@ func TestRandomDDL(t *testing.T) {
 		all = []uint64{*only}
 	}
 	for _, seed := range all {
-		// Each on servers of its own: one keeps the files of thousands of dropped tables open.
+		// Each seed has its own servers, because a server keeps the files of dropped tables
+		// open.
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { newLaboratory(t, binary).randomDDL(seed) })
 	}
 }
@@ -56,7 +57,7 @@ func (l *laboratory) randomDDL(seed uint64) {
 	}
 	l.Errorf("seed %d:\n%s", seed, strings.Join(o.wrong, "\n"))
 	ops = shrink(ops, time.Now().Add(*short), func(ops []ddlgen.Operation) bool { return l.alive() == nil && len(l.try(ops).wrong) > 0 })
-	l.Errorf("%d of the operations do not work together:", len(ops))
+	l.Errorf("shortest failing list, %d operations:", len(ops))
 	for _, op := range ops {
 		l.Errorf("%s", op)
 	}

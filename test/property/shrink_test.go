@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// shrink leaves out operations, first many at once and then fewer, as long as what
-// is left still fails and there is time.
+// shrink removes operations, first many at once and then fewer, while the rest still
+// fails and there is time.
 func shrink[T any](ops []T, until time.Time, fails func([]T) bool) []T {
 	for size := len(ops) / 2; size > 0; {
 		shorter := false

@@ -22,8 +22,8 @@ import (
 
 func databases() []string { return []string{"one", "it's"} }
 
-// laboratory is where trials are made: a server that ddltail follows, and one to run
-// the statements on.
+// laboratory has the servers of all trials: one that ddltail follows, and one on which
+// the statements are replayed.
 type laboratory struct {
 	*testing.T
 	binary, shell  string
@@ -44,15 +44,14 @@ func newLaboratory(t *testing.T, binary string) *laboratory {
 	return l
 }
 
-// outcome is what came of a list of operations.
+// outcome is the result of a list of operations.
 type outcome struct {
-	// wrong says what ought not to be; empty is well.
+	// wrong holds the failures; empty if there are none.
 	wrong                                  []string
 	refused, published, namespaces, undone int
 }
 
-// try runs operations beside a ddltail of their own, on servers that are empty of
-// them, and compares.
+// try runs operations on empty servers with a new ddltail, and compares.
 func (l *laboratory) try(ops []ddlgen.Operation) outcome {
 	*l.trials++
 	l.empty(l.client)
@@ -97,8 +96,8 @@ func (l *laboratory) empty(client *mongo.Client) {
 	}
 }
 
-// compare holds the notifications against the server, and against what their
-// statements make of an empty one.
+// compare compares the server with the schema that follows from the notifications, and
+// with a server on which their statements were run.
 func (l *laboratory) compare(docs []bson.Raw, o *outcome) {
 	folded := ddlgen.Schema{}
 	for _, doc := range docs {
@@ -123,7 +122,8 @@ func (l *laboratory) compare(docs []bson.Raw, o *outcome) {
 	o.wrong = append(o.wrong, ddlgen.Differences("undone and done again", ddlgen.Listed(l.Context(), l.T, l.replay, databases()), have)...)
 }
 
-// notifications waits for one last change, and gives all before it.
+// notifications makes a last change, waits until it is reported, and returns all
+// notifications before it.
 func (l *laboratory) notifications(queue string) ([]bson.Raw, error) {
 	if err := l.client.Database("one").CreateCollection(l.Context(), "the_last"); err != nil {
 		return nil, err
@@ -155,8 +155,8 @@ func statements(docs []bson.Raw) string {
 	return script.String()
 }
 
-// mongosh runs a script by the real mongosh on the second server. What it prints is
-// what is wrong.
+// mongosh runs a script with mongosh on the second server. Each line of its output is a
+// failure.
 func (l *laboratory) mongosh(script string) []string {
 	home := l.TempDir()
 	file := filepath.Join(home, "replay.js")

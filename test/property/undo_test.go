@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/mongosh"
 )
 
-// looking is JavaScript that compares what the server has at two moments. Of options
-// and specs it compares what [canonical] does.
+// looking is JavaScript that compares the server's schema at two times, in the form of
+// ddlgen.Canonical.
 const looking = `
 const canonical = (doc) => Object.entries(doc)
   .filter(([k, v]) => !(k === 'validationLevel' && v === 'strict') && !(k === 'validationAction' && v === 'error'))
@@ -32,10 +32,10 @@ const compare = (what, got, want) => {
 let before;
 `
 
-// undoing makes a script that runs every statement; and where it can be taken back,
-// takes it back, looks whether all of the database is as it was before, and runs it
-// again. No document is written, so that every new collection is still empty. It gives
-// the number of statements taken back.
+// undoing returns a script that runs every statement and, if it has an undo, runs that,
+// compares the database with its previous state, and runs the statement again. No
+// documents are inserted, so that new collections are empty. It also returns the number
+// of undo statements.
 func undoing(docs []bson.Raw) (string, int) {
 	var script strings.Builder
 	script.WriteString(looking)

@@ -1,4 +1,5 @@
-// Package queue tests ddltail with a queue, and other own collections, that have options of a team.
+// Package queue tests ddltail with a queue, and other own collections, to which users added
+// options, indexes or validators.
 package queue
 
 import (
@@ -26,10 +27,10 @@ func TestMain(m *testing.M) {
 	os.Exit(ddltailtest.WithBinary(&binary, func() int { return mongotest.Main{Tests: m, Set: &set}.Run() }))
 }
 
-// changes is how many notifications are written and delivered.
+// changes is the number of notifications that are written and delivered.
 const changes = 17
 
-// scene is a queue in a database of its own.
+// scene is a queue in its own database.
 type scene struct {
 	*testing.T
 	name  string
@@ -108,12 +109,12 @@ func (s scene) until(what string, holds func() bool) {
 	s.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			s.Fatalf("waited in vain until %s", what)
+			s.Fatalf("not in time: %s", what)
 		}
 	}
 }
 
-// names waits until /readyz and the log of a process name all of these.
+// names waits until /readyz and the log of a process contain the texts.
 func (s scene) names(p *ddltailtest.Process, want ...string) {
 	s.Helper()
 	for place, text := range map[string]func() string{
@@ -134,7 +135,8 @@ func major(t *testing.T) int {
 	return m
 }
 
-// TestCapped: documents of a capped collection cannot grow before 6.0. The command that the error names helps.
+// TestCapped checks that before 6.0, where documents of a capped collection cannot grow, the error names a
+// command that helps.
 func TestCapped(t *testing.T) {
 	s := newScene(t, "capped", bson.E{Key: "capped", Value: true}, bson.E{Key: "size", Value: 1 << 20})
 	p := s.write()
@@ -166,7 +168,8 @@ func TestCapped(t *testing.T) {
 	s.deliver()
 }
 
-// TestUniqueIndex: a unique index of a team's own refuses a second notification with the same value. Without it all goes on.
+// TestUniqueIndex checks a user's unique index that refuses a second notification with the same value: after its drop
+// ddltail continues.
 func TestUniqueIndex(t *testing.T) {
 	s := newScene(t, "unique_index")
 	index := mongo.IndexModel{Keys: bson.D{{Key: "operation", Value: 1}}, Options: options.Index().SetName("one each").SetUnique(true)}
@@ -197,7 +200,7 @@ func TestUniqueIndexOfListener(t *testing.T) {
 		SetPartialFilterExpression(bson.D{{Key: "claim.by", Value: bson.D{{Key: "$exists", Value: true}}}})}
 	_, err := s.queue.Indexes().CreateOne(t.Context(), index)
 	s.must(err)
-	// A claim of another listener that ended without a trace.
+	// A claim of a listener that crashed.
 	_, err = s.queue.InsertOne(t.Context(), bson.D{{Key: "_id", Value: "old"}, {Key: "processed", Value: true}, {Key: "claim", Value: bson.D{{Key: "by", Value: "gone"}}}})
 	s.must(err)
 	s.write()
@@ -297,7 +300,7 @@ func (s scene) repeated() {
 }
 
 // TestOwnCollections: each own collection that is written refuses a document, by a validator or by a unique index. Without it
-// all goes on.
+// ddltail continues.
 func TestOwnCollections(t *testing.T) {
 	for _, c := range []struct{ coll, by, selects string }{
 		{"schema_history", "validator", ""}, {"schema_history", "index", "ns"},

@@ -151,7 +151,7 @@ func (a *alertmanager) received() []group {
 	return slices.Clone(a.groups)
 }
 
-// listed is an alert as Alertmanager's API lists it.
+// listed is an alert as returned by Alertmanager's API.
 type listed struct {
 	Labels map[string]string
 	Status struct{ State string }
@@ -205,7 +205,8 @@ func dropped(t *testing.T, database, collection string) receivers.Notification {
 	return receivers.Notification{ID: id, Document: doc}
 }
 
-// TestAlertmanager has a real Alertmanager receive, group, silence and resolve.
+// TestAlertmanager checks with a real Alertmanager that alerts are received, grouped,
+// silenced and resolved.
 func TestAlertmanager(t *testing.T) {
 	t.Parallel()
 	a := startAlertmanager(t)

@@ -75,8 +75,8 @@ func renderCards(t *testing.T, messages [][]receivers.Notification) []rendered {
 	return results
 }
 
-// TestCards has Microsoft's renderer show the cards of every operation and every hostile
-// name: as text, without an element that the card did not ask for.
+// TestCards renders the cards of every operation and every hostile name with Microsoft's
+// renderer: names must appear as text, without unexpected elements.
 func TestCards(t *testing.T) {
 	t.Parallel()
 	var messages [][]receivers.Notification

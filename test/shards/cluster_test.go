@@ -1,6 +1,5 @@
-// Package shards runs ddltail beside the shards of a real cluster. A mongos only
-// forwards what is asked of it: here the tests themselves send the config server
-// and the shards what it would send.
+// Package shards runs ddltail on the shards of a real cluster without a mongos: the tests
+// send the commands of a mongos to the config server and the shards.
 package shards
 
 import (
@@ -16,8 +15,8 @@ import (
 // wire60 is 6.0's wire version.
 const wire60 = 17
 
-// cluster is a config server and two shards, each a set of one member. The database
-// shop lives on the first.
+// cluster is a config server and two shards, each a set of one member. The first is the
+// primary shard of the database shop.
 type cluster struct {
 	config  *mongo.Client
 	shards  []shard
@@ -36,7 +35,7 @@ func newCluster(t *testing.T) cluster {
 	if newest := hello.Lookup("maxWireVersion").Int32(); newest < wire60 {
 		t.Skipf("the commands of a router that are sent here are those of 6.0, and no-ops tell of sharding from 6.0 on; wire version %d", newest)
 	}
-	// Resharding otherwise takes five minutes, however little there is to copy.
+	// By default resharding takes at least five minutes.
 	command(t, c.config, "admin", bson.D{{Key: "setParameter", Value: 1}, {Key: "reshardingMinimumOperationDurationMillis", Value: 0}})
 	for _, name := range []string{"sh0", "sh1"} {
 		s := start(t, "--shardsvr", name, nil)
@@ -67,7 +66,7 @@ func majority() bson.E {
 	return bson.E{Key: "writeConcern", Value: bson.D{{Key: "w", Value: writeconcern.WCMajority}}}
 }
 
-// command runs what must work, and gives the answer.
+// command runs a command, which must succeed, and returns the reply.
 func command(t *testing.T, client *mongo.Client, db string, cmd bson.D) bson.Raw {
 	t.Helper()
 	raw, err := client.Database(db).RunCommand(t.Context(), cmd).Raw()

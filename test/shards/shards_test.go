@@ -42,7 +42,7 @@ func TestShards(t *testing.T) {
 
 	wantReported(t, c.shards[0], "CREATE COLLECTION orders", "db.orders.createIndex({k: 1}, {name: 'k_1'})",
 		"SHARD COLLECTION orders", "DROP COLLECTION orders", "db.getSiblingDB('shop').dropDatabase()")
-	// Up to 8.0 every shard writes a dropDatabase of its own, without the mark.
+	// Up to 8.0 every shard writes its own dropDatabase, without fromMigrate.
 	wantReported(t, c.shards[1], "db.getSiblingDB('shop').dropDatabase()")
 }
 
@@ -88,8 +88,8 @@ func TestOtherNoops(t *testing.T) {
 	wantReported(t, s, "REFINE SHARD KEY orders", "RESHARD COLLECTION orders")
 }
 
-// stable waits until a checkpoint of the server holds all up to a moment: a standalone
-// server does not replay the oplog, and what it lacks then is lost.
+// stable waits until a checkpoint of the server includes a timestamp: a standalone does
+// not replay the oplog, so that later writes would be lost.
 func stable(t *testing.T, client *mongo.Client, at bson.Timestamp) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {

@@ -2,7 +2,8 @@
 //
 //	go run ./test/faults/check FILE...
 //
-// It prints a verdict for each and exits with 1 if a guarantee is violated, with 2 if a file is none.
+// It prints a verdict for each and exits with 1 if a guarantee is violated, with 2 if a file is not a
+// record.
 package main
 
 import (

@@ -14,10 +14,12 @@ import (
 	"github.com/ddltail/ddltail/test/faults/verdict"
 )
 
-// corpus holds entries as a server wrote them, each case with the documents that ddltail makes of it.
+// corpus is the folder of recorded oplog entries, each case with the documents that ddltail derives
+// from it.
 const corpus = "../../../internal/detector/testdata/corpus/6.0.5/*.txtar"
 
-// beyond are cases of what the load never does, so that the ledger need not know it.
+// beyond are cases that the load never produces, with the reason why the ledger does not
+// support them.
 func beyond() map[string]string {
 	return map[string]string{
 		"rename-cross-db":                     "goes through a collection under a generated name that is not marked as temporary",
@@ -34,7 +36,7 @@ type corpusCase struct {
 	documents []bson.Raw
 }
 
-// TestCorpus reads the same entries as ddltail's own tests: two readers that were written apart must agree on what happened.
+// TestCorpus decodes the corpus of the detector's tests: both independent readers must return the same changes.
 func TestCorpus(t *testing.T) {
 	paths, err := filepath.Glob(corpus)
 	if err != nil || len(paths) == 0 {
@@ -44,7 +46,7 @@ func TestCorpus(t *testing.T) {
 	for _, path := range paths {
 		cases = append(cases, readCase(t, path))
 	}
-	// They were made one after the other on one server.
+	// The cases were recorded one after the other on one server.
 	slices.SortFunc(cases, func(a, b corpusCase) int { return placeOf(a).Compare(placeOf(b)) })
 	decoder := ledger.NewDecoder("banking_db")
 	changes := 0
@@ -92,7 +94,7 @@ func readCase(t *testing.T, path string) corpusCase {
 	}
 }
 
-// section is what stands below a line with its name; nothing where there is none.
+// section returns the file with a name in the archive; nil if there is none.
 func section(a *txtar.Archive, name string) []byte {
 	for _, f := range a.Files {
 		if f.Name == name {
@@ -102,7 +104,7 @@ func section(a *txtar.Archive, name string) []byte {
 	return nil
 }
 
-// parse reads documents that follow each other, each up to this end.
+// parse parses consecutive documents, each of which ends with the text end.
 func parse(t *testing.T, path string, text []byte, end string) []bson.Raw {
 	var all []bson.Raw
 	for _, one := range bytes.SplitAfter(text, []byte(end)) {

@@ -10,8 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// effects returns what the user sees of one operation: a time series under its own name, nothing of collections that the server made
-// for itself.
+// effects returns the effects of one operation that a user sees: a time series has its own name, and collections that the server
+// creates for itself are omitted.
 func (d *Decoder) effects(op operation) ([]Effect, error) {
 	db, coll, _ := strings.Cut(op.NS, ".")
 	if db == "admin" || db == "config" || db == "local" {
@@ -40,14 +40,14 @@ func (d *Decoder) effects(op operation) ([]Effect, error) {
 			d.temporary[ns] = true
 		}
 	}
-	// Of ddltail's own collections a drop is the one change that is reported.
+	// Of ddltail's own collections only drops are reported.
 	if d.own[ns] && name != "drop" || d.temporary[ns] || target == "system.views" {
 		return nil, nil
 	}
 	return collectionEffects(name, ns, op.O)
 }
 
-// collectionEffects says what a command does to one collection.
+// collectionEffects returns the effects of a command on one collection.
 func collectionEffects(name, ns string, o bson.Raw) ([]Effect, error) {
 	indexName, _ := o.Lookup("name").StringValueOK()
 	switch name {
@@ -70,7 +70,7 @@ func collectionEffects(name, ns string, o bson.Raw) ([]Effect, error) {
 		index, _ := o.Lookup("index", "name").StringValueOK()
 		return []Effect{{Operation: "MODIFY_COLLECTION", NS: ns, Index: index}}, nil
 	}
-	return nil, fmt.Errorf("the command %q is none that these tests give", name)
+	return nil, fmt.Errorf("unexpected command %q", name)
 }
 
 var errNoIndexes = errors.New("an index build without indexes")
@@ -94,8 +94,8 @@ func indexes(operation, ns string, o bson.Raw) ([]Effect, error) {
 	return effects, nil
 }
 
-// rename tells renames that users asked for from those that end a $out and a convertToCapped. One over an existing collection
-// holds that one's UUID, and is the only trace of its end.
+// rename distinguishes renames by users from those that end a $out or a convertToCapped. A rename over an existing collection
+// contains the UUID of the target; its drop has no other entry.
 func (d *Decoder) rename(o bson.Raw) []Effect {
 	from, to := o.Lookup("renameCollection").StringValue(), o.Lookup("to").StringValue()
 	_, _, replaces := o.Lookup("dropTarget").BinaryOK()
@@ -113,7 +113,8 @@ func (d *Decoder) rename(o bson.Raw) []Effect {
 	}
 }
 
-// view is a write to system.views: views are documents there, and so are time series, which count as the collections they look like.
+// view returns the effects of a write to system.views, which has a document for each view and each time series. A time series counts
+// as a collection.
 func (d *Decoder) view(db string, op operation) []Effect {
 	ns, _ := op.O.Lookup("_id").StringValueOK()
 	if on, _ := op.O.Lookup("viewOn").StringValueOK(); strings.HasPrefix(on, "system.buckets.") {
@@ -136,7 +137,7 @@ func (d *Decoder) view(db string, op operation) []Effect {
 	}
 }
 
-// dropViews is a drop of system.views, which takes all views along.
+// dropViews returns the effects of a drop of system.views, which drops all views.
 func (d *Decoder) dropViews(db string) []Effect {
 	var effects []Effect
 	for _, ns := range slices.Sorted(maps.Keys(d.views[db])) {

@@ -1,9 +1,9 @@
-// Package ledger records a fault test: what the client did and was answered, what the oplog says, what each sink received, and what
-// the server lists at the end. None of it shares code with ddltail. A Run holds all of that; it is stored as a file of JSON lines.
-// Package verdict judges it.
+// Package ledger records a fault test as a Run: the client's statements with the server's replies, the changes in the oplog, the
+// writes to each sink, and the server's listing at the end. It shares no code with ddltail. A Run is stored as a file of JSON
+// lines; package verdict judges it.
 //
-// The oplog is read as a whole from the primary that survived, majority-committed, by a plain reader. A statement whose
-// acknowledgement was lost in a failover is settled by it, not guessed.
+// The majority-committed oplog is read completely from the last primary, by an independent reader. It shows whether a
+// statement took effect whose acknowledgement was lost in a failover.
 package ledger
 
 import (
@@ -18,9 +18,9 @@ import (
 // Effect is one schema change without its position in the oplog.
 type Effect struct {
 	Operation string `bson:"operation"`
-	// NS is the full namespace; of DROP_DATABASE the database alone.
+	// NS is the full namespace; for DROP_DATABASE only the database.
 	NS string `bson:"ns"`
-	// Index is the index's name, of index operations only.
+	// Index is the index's name, for index operations only.
 	Index string `bson:"index,omitempty"`
 	// To is a rename's target, a full namespace.
 	To string `bson:"to,omitempty"`
@@ -60,13 +60,13 @@ func (c Change) ID(source string) string {
 	return fmt.Sprintf("%s:%010d:%010d:%06d", source, c.OpTime.TS.T, c.OpTime.TS.I, c.N)
 }
 
-// Statement is what the client asked for and what it was answered.
+// Statement is a statement of the client with its result.
 type Statement struct {
-	// At is when the answer came.
+	// At is when the client received the reply.
 	At time.Time `bson:"at"`
-	// Effects are what it does if it takes place; an insert may have none.
+	// Effects are the changes that it makes if it succeeds; an insert may have none.
 	Effects []Effect `bson:"effects,omitempty"`
-	// Doubt says why it is not known whether it took place; empty if the server acknowledged it for a majority.
+	// Doubt is the reason why its result is not known; empty if it was acknowledged with w: majority.
 	Doubt string `bson:"doubt,omitempty"`
 }
 
@@ -76,10 +76,11 @@ type Ledger struct {
 	statements []Statement
 }
 
-// Acknowledged records a statement that the server acknowledged for a majority.
+// Acknowledged records a statement that was acknowledged with w: majority.
 func (l *Ledger) Acknowledged(effects ...Effect) { l.record(Statement{Effects: effects}) }
 
-// Doubtful records a statement that ended with this error: each of its effects may have taken place or not.
+// Doubtful records a statement that failed with an error after which each of its effects may have taken
+// place or not.
 func (l *Ledger) Doubtful(reason error, effects ...Effect) {
 	l.record(Statement{Effects: effects, Doubt: reason.Error()})
 }
@@ -91,7 +92,7 @@ func (l *Ledger) record(s Statement) {
 	l.statements = append(l.statements, s)
 }
 
-// Statements returns what was recorded so far.
+// Statements returns the statements recorded so far.
 func (l *Ledger) Statements() []Statement {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()

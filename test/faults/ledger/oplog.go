@@ -12,20 +12,20 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 )
 
-// Oplog reads what happened on a replica set. It remembers which views exist: one entry can drop them all, and names none.
+// Oplog reads the changes of a replica set. It tracks the existing views, because one entry can drop all of them without
+// naming any.
 type Oplog struct {
 	client  *mongo.Client
 	decoder *Decoder
 }
 
-// NewOplog returns the reader of a set that has no views so far. Database is the one that holds ddltail's own collections, which do
-// not count.
+// NewOplog returns the reader of a set without views. The database is that of ddltail's own collections, which are ignored.
 func NewOplog(client *mongo.Client, database string) *Oplog {
 	return &Oplog{client: client, decoder: NewDecoder(database)}
 }
 
-// Read reads what happened behind one moment and up to another, in the order in which it took effect, from the primary and
-// majority-committed.
+// Read returns the majority-committed changes after one timestamp and up to another, in the order in which they took
+// effect, read from the primary.
 func (o *Oplog) Read(ctx context.Context, after, upTo bson.Timestamp) ([]Change, error) {
 	oplog := o.client.Database("local").Collection("oplog.rs",
 		options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
@@ -54,7 +54,7 @@ func (o *Oplog) Read(ctx context.Context, after, upTo bson.Timestamp) ([]Change,
 	return changes, nil
 }
 
-// operation is what an entry, or one element of an applyOps, does.
+// operation is the content of an entry, or one element of an applyOps.
 type operation struct {
 	Op string   `bson:"op"`
 	NS string   `bson:"ns"`
@@ -73,18 +73,18 @@ type entry struct {
 // transaction names the transaction that an entry belongs to.
 func (e entry) transaction() string { return fmt.Sprintf("%s %d", e.Session, e.Number) }
 
-// Decoder reads the changes from an oplog's entries, from a moment at which no transaction was open.
+// Decoder derives changes from oplog entries. It must begin where no transaction is open.
 type Decoder struct {
 	own map[string]bool
-	// temporary are collections that the server made for itself.
+	// temporary are collections that the server created for itself.
 	temporary map[string]bool
 	// views are those of each database: one entry can drop them all.
 	views map[string]map[string]bool
-	// open are the operations of transactions that have not committed so far.
+	// open are the operations of transactions that have not committed yet.
 	open map[string][]operation
 }
 
-// NewDecoder returns a decoder. Database is the one that holds ddltail's own collections.
+// NewDecoder returns a decoder. The database is that of ddltail's own collections.
 func NewDecoder(database string) *Decoder {
 	d := &Decoder{own: map[string]bool{}, temporary: map[string]bool{}, views: map[string]map[string]bool{}, open: map[string][]operation{}}
 	for _, name := range []string{"notifications", "history", "catalog", "checkpoints"} {
@@ -93,10 +93,10 @@ func NewDecoder(database string) *Decoder {
 	return d
 }
 
-// Decode returns what took effect with one entry, the next one of the oplog.
+// Decode returns the changes that take effect with the next entry of the oplog.
 //
-// A transaction is a chain of applyOps: all but the last have partialTxn. A prepared one ends in a commitTransaction or an
-// abortTransaction instead. It takes effect, as a whole, at its last entry.
+// A transaction is a chain of applyOps entries, all but the last with partialTxn; a prepared one ends with a
+// commitTransaction or an abortTransaction. All of its operations take effect at the last entry.
 func (d *Decoder) Decode(raw bson.Raw) ([]Change, error) {
 	var e entry
 	if err := bson.Unmarshal(raw, &e); err != nil {
@@ -147,7 +147,7 @@ func (d *Decoder) changes(e entry, operations ...operation) ([]Change, error) {
 	return changes, nil
 }
 
-// command is the name of a command entry's command.
+// command returns the name of the command in an entry.
 func command(o bson.Raw) string {
 	first, err := o.IndexErr(0)
 	if err != nil {

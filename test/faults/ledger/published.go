@@ -20,10 +20,10 @@ type Document struct {
 	Raw    bson.Raw
 }
 
-// FromOplog reports whether the document reports an oplog entry, and not a gap or what a comparison inferred.
+// FromOplog reports whether the document is from an oplog entry, not a gap or inferred by a comparison.
 func (d Document) FromOplog() bool { return d.Source == "oplog" }
 
-// ReadPublished reads all notifications that a collection holds.
+// ReadPublished returns all notifications in a collection.
 func ReadPublished(ctx context.Context, coll *mongo.Collection) ([]Document, error) {
 	coll = coll.Clone(options.Collection().SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
 	cursor, err := coll.Find(ctx, bson.D{{Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}},
@@ -47,11 +47,11 @@ func ReadPublished(ctx context.Context, coll *mongo.Collection) ([]Document, err
 // Decode decodes a notification.
 func Decode(raw bson.Raw) (Document, error) {
 	var d struct {
-		ID        any    `bson:"_id"` // of one written by hand an ObjectId
+		ID        any    `bson:"_id"` // an ObjectId if written by hand
 		Operation string `bson:"operation"`
 		NS        string `bson:"ns"`
 		Index     string `bson:"index_name"`
-		To        any    `bson:"to"` // of a gap a document
+		To        any    `bson:"to"` // a document in a HISTORY_GAP
 		OpTime    OpTime `bson:"optime"`
 		Source    string `bson:"source"`
 	}

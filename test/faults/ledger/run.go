@@ -9,24 +9,24 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Lost is what a fault takes away for good, so that not every change can be reported from the oplog.
+// Lost is what a fault removed permanently, so that some changes cannot be reported from the oplog.
 type Lost string
 
-// What can be lost.
+// The kinds of loss.
 const (
 	// Nothing: every change is reported from the oplog, and nothing is inferred.
 	Nothing Lost = ""
-	// Truncated: the oplog rolled over before it was read.
+	// Truncated: oplog entries were truncated before they were read.
 	Truncated Lost = "truncated"
-	// Replaced: another history took the place of the known one, a restored backup or a recreated set.
+	// Replaced: the set has another history than before, from a restored backup or a recreated set.
 	Replaced Lost = "replaced"
 	// Position: the checkpoint document was deleted; the oplog still holds every change.
 	Position Lost = "position"
-	// Unlogged: some changes are in no oplog, an index built member by member.
+	// Unlogged: some changes are in no oplog, such as an index built member by member.
 	Unlogged Lost = "unlogged"
 )
 
-// Header says what was run.
+// Header describes the run.
 type Header struct {
 	Test   string    `bson:"test"`
 	At     time.Time `bson:"at"`
@@ -34,21 +34,21 @@ type Header struct {
 	// Source is the first part of every _id; Database holds ddltail's own collections.
 	Source   string `bson:"source"`
 	Database string `bson:"database"`
-	// After and UpTo bound the part of the oplog that the run is about.
+	// After and UpTo bound the part of the oplog that belongs to the run.
 	After bson.Timestamp `bson:"after"`
 	UpTo  bson.Timestamp `bson:"up_to"`
 	Lost  Lost           `bson:"lost,omitempty"`
 	Sinks []Sink         `bson:"sinks"`
 	// Unrecorded are databases in which the client changed something without recording it.
 	Unrecorded []string `bson:"unrecorded,omitempty"`
-	// Listing is true if the run has what the server lists at its end.
+	// Listing is true if the run contains the server's listing at its end.
 	Listing bool `bson:"listing,omitempty"`
 	// Halves are time series of which only the buckets exist, as after a step-down between the two halves of their creation. The
 	// server does not list them.
 	Halves []string `bson:"halves,omitempty"`
 }
 
-// Names of the sinks that are collections of ddltail's own database, and of what it keeps beside them.
+// Names of ddltail's own collections in a Run.
 const (
 	Queue       = "queue"
 	History     = "history"
@@ -56,7 +56,7 @@ const (
 	Checkpoints = "checkpoints"
 )
 
-// Sink is one place to which notifications are written.
+// Sink is a destination of notifications.
 type Sink struct {
 	Name string `bson:"name"`
 	// Repeats is true if a consumer may receive a notification again, with its successors, after it received later ones.
@@ -65,7 +65,7 @@ type Sink struct {
 	Partial bool `bson:"partial,omitempty"`
 }
 
-// Action is what a write does.
+// Action is the kind of a write.
 type Action string
 
 // The actions.
@@ -86,18 +86,18 @@ const (
 type Write struct {
 	Sink   string `bson:"sink"`
 	Action Action `bson:"action"`
-	// Written is its optime in the oplog of the deployment that holds the sink; zero where there is none, or where that part has been
-	// truncated. Writes without one come first, in the order in which the sink returns them.
+	// Written is its timestamp in the oplog of the sink's deployment; zero if it has no oplog, or if the entry was truncated. Writes
+	// without one are first, in the order in which the sink returns them.
 	Written bson.Timestamp `bson:"written,omitempty"`
 	At      time.Time      `bson:"at,omitempty"`
 	ID      string         `bson:"id,omitempty"`
-	// Position is a checkpoint's or a catalog version's optime.
+	// Position is the optime of a checkpoint or of a catalog version.
 	Position OpTime `bson:"position,omitempty"`
 	// Inclusive is true if the entry at the checkpoint's position is still to be published.
 	Inclusive bool `bson:"inclusive,omitempty"`
-	// Listed is true for a catalog version that a listing found.
+	// Listed is true for a catalog version from a listing.
 	Listed bool `bson:"listed,omitempty"`
-	// Document is what was inserted; nil where only the _id is known.
+	// Document is the inserted document; nil if only the _id is known.
 	Document bson.Raw `bson:"document,omitempty"`
 }
 
@@ -105,7 +105,7 @@ func (w Write) String() string {
 	return fmt.Sprintf("%s %s %s at %v, inclusive %t, listed %t", w.Sink, w.Action, w.ID, w.Position, w.Inclusive, w.Listed)
 }
 
-// Namespace is what the server lists of one collection or view.
+// Namespace is a collection or view as the server lists it.
 type Namespace struct {
 	NS      string            `bson:"ns"`
 	Options string            `bson:"options"`
@@ -116,15 +116,15 @@ type Namespace struct {
 type Run struct {
 	Header
 	Statements []Statement
-	// Changes are what the oplog says happened, in its order.
+	// Changes are those in the oplog, in its order.
 	Changes []Change
-	// Writes are in the order of writing, as far as it is known.
+	// Writes are in the order in which they were made, as far as it is known.
 	Writes []Write
 	// Listed is the server's catalog at the end.
 	Listed []Namespace
 }
 
-// line is one line of the file; one of its fields is set.
+// line is one line of the file; exactly one field is set.
 type line struct {
 	Run    *Header    `bson:"run,omitempty"`
 	Client *Statement `bson:"client,omitempty"`
@@ -133,7 +133,7 @@ type line struct {
 	Listed *Namespace `bson:"listed,omitempty"`
 }
 
-// WriteTo writes the run, a JSON document a line, in MongoDB's relaxed Extended JSON.
+// WriteTo writes the run as lines of relaxed Extended JSON.
 func (r Run) WriteTo(w io.Writer) (int64, error) {
 	out := &counter{w: bufio.NewWriter(w)}
 	out.put(line{Run: &r.Header})
@@ -158,7 +158,7 @@ func (r Run) WriteTo(w io.Writer) (int64, error) {
 	return out.n, nil
 }
 
-// counter writes lines until one fails.
+// counter writes lines and counts their bytes, until one fails.
 type counter struct {
 	w   *bufio.Writer
 	n   int64
@@ -180,7 +180,7 @@ func (c *counter) put(l line) {
 // maxLine bounds a line: a notification has at most 16 MB, which JSON multiplies.
 const maxLine = 128 << 20
 
-// ReadRun reads the file of a run. The order of its lines counts only among lines of one kind.
+// ReadRun reads the file of a run. Only the order of lines of the same kind matters.
 func ReadRun(r io.Reader) (Run, error) {
 	var run Run
 	lines := bufio.NewScanner(r)
@@ -214,7 +214,7 @@ func ReadRun(r io.Reader) (Run, error) {
 		return Run{}, fmt.Errorf("read a run: %w", err)
 	}
 	if headers != 1 {
-		return Run{}, fmt.Errorf("%d lines say what was run, want 1", headers)
+		return Run{}, fmt.Errorf("%d header lines, want 1", headers)
 	}
 	return run, nil
 }

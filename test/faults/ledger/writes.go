@@ -13,9 +13,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 )
 
-// ReadWrites returns all writes to ddltail's own collections behind a moment, in the order of the oplog of the deployment that
-// holds them: a secondary applies writes of one batch in any order, and may be the primary later. Notifications whose insert is in
-// no oplog, that of a standalone server or a truncated one, come first in the order in which the collection returns them.
+// ReadWrites returns all writes to ddltail's own collections after a timestamp, in the order of their deployment's oplog; the
+// order in a collection can differ, because secondaries apply a batch in any order. Notifications whose insert is in no oplog (on
+// a standalone, or truncated) are first, in the order in which the collection returns them.
 func ReadWrites(ctx context.Context, client *mongo.Client, database string, after bson.Timestamp) ([]Write, error) {
 	logged, err := loggedWrites(ctx, client, database, after)
 	if err != nil {
@@ -42,7 +42,7 @@ func ReadWrites(ctx context.Context, client *mongo.Client, database string, afte
 	return append(writes, logged...), nil
 }
 
-// collectionOf is the name of the collection of a sink.
+// collectionOf returns the name of a sink's collection.
 func collectionOf(sink string) string {
 	if sink == Queue {
 		return "schema_notifications"
@@ -50,7 +50,7 @@ func collectionOf(sink string) string {
 	return "schema_" + sink
 }
 
-// sinkOf is the sink of a collection; empty for another collection.
+// sinkOf returns the sink of a collection; empty if it has none.
 func sinkOf(collection string) string {
 	for _, sink := range []string{Queue, History, Catalog, Checkpoints} {
 		if collection == collectionOf(sink) {
@@ -99,7 +99,7 @@ type logged struct {
 	Wall time.Time      `bson:"wall"`
 }
 
-// writesOf returns what one entry writes to ddltail's own collections.
+// writesOf returns the writes of one entry to ddltail's own collections.
 func writesOf(raw bson.Raw, database string) ([]Write, error) {
 	var e logged
 	if err := bson.Unmarshal(raw, &e); err != nil {
@@ -129,7 +129,7 @@ func writesOf(raw bson.Raw, database string) ([]Write, error) {
 	return writes, nil
 }
 
-// write reports whether the operation is one that counts: an insert, a position, a mark as processed, a removal or a drop.
+// write returns the operation as a Write; ok is false if it is none of the Actions.
 func (l logged) write(coll string) (Write, bool) {
 	if l.Op == "c" {
 		return l.drop()
@@ -157,7 +157,7 @@ func (l logged) write(coll string) (Write, bool) {
 	return w, err == nil
 }
 
-// drop is a command that ends a collection.
+// drop returns the Write of a command that drops or renames a collection.
 func (l logged) drop() (Write, bool) {
 	name := command(l.O)
 	target, _ := l.O.Lookup(name).StringValueOK()
@@ -170,7 +170,7 @@ func (l logged) drop() (Write, bool) {
 	return Write{Sink: sink, Action: Drop}, sink != ""
 }
 
-// update is an update, or the insert of a checkpoint.
+// update returns the Write of an update, or of the insert of a checkpoint.
 func (w Write) update(o bson.Raw) (Write, bool) {
 	if w.Sink == Checkpoints {
 		at := position(updated(o, "optime"))

@@ -6,7 +6,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// TestWrites reads entries as servers write them: up to 4.4 an update has a $set, from 5.0 on a diff.
+// TestWrites decodes entries of all server versions: updates have a $set up to 4.4, and a diff from
+// 5.0 on.
 func TestWrites(t *testing.T) {
 	at := OpTime{TS: bson.Timestamp{T: 7, I: 2}, Term: 3}
 	for _, c := range []struct {

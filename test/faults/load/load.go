@@ -1,4 +1,4 @@
-// Package load writes random DDL and documents on a replica set, through every failover, and enters each statement in a ledger.
+// Package load runs random DDL and inserts on a replica set, also during failovers, and records each statement in a ledger.
 package load
 
 import (
@@ -16,67 +16,67 @@ import (
 )
 
 const (
-	// writers give DDL at the same time.
+	// writers is the number of concurrent clients that run DDL.
 	writers = 2
-	// patience bounds one statement: a majority that is away would hold it for ever.
+	// patience bounds one statement, which would otherwise wait forever without a majority.
 	patience = 20 * time.Second
-	// pause lies between two statements of one writer, and of the documents' writer.
-	pause = 15 * time.Millisecond
+	// interval is the pause between two statements of a writer.
+	interval = 15 * time.Millisecond
 )
 
-// Load is a client at work.
+// Load is a running load.
 type Load struct {
 	client *mongo.Client
-	book   *ledger.Ledger
+	ledger *ledger.Ledger
 	prefix string
 	stop   chan struct{}
 	ended  sync.WaitGroup
-	// whole is done when every writer has told every story.
-	whole sync.WaitGroup
+	// allKinds is done when every writer has run every scenario.
+	allKinds sync.WaitGroup
 }
 
-// Start begins to write. The names of all databases begin with prefix, which no other load of the same set may have.
-func Start(uri string, book *ledger.Ledger, prefix string) (*Load, error) {
-	// A retried statement would be no trouble, but the ledger is to say what one attempt did.
+// Start starts a load. The names of all its databases begin with prefix, which no other load on the set may use.
+func Start(uri string, record *ledger.Ledger, prefix string) (*Load, error) {
+	// No retries, because the ledger records the result of each attempt.
 	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetRetryWrites(false).SetServerSelectionTimeout(patience))
 	if err != nil {
 		return nil, err
 	}
-	l := &Load{client: client, book: book, prefix: prefix, stop: make(chan struct{})}
+	l := &Load{client: client, ledger: record, prefix: prefix, stop: make(chan struct{})}
 	for i := range writers {
 		w := &writer{load: l, number: i, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
-		l.whole.Add(1)
+		l.allKinds.Add(1)
 		l.ended.Go(w.write)
 	}
 	l.ended.Go(l.writeDocuments)
 	return l, nil
 }
 
-// Stop lets statements under way come to their end.
+// Stop waits for running statements and ends the load.
 func (l *Load) Stop(ctx context.Context) error {
 	close(l.stop)
 	l.ended.Wait()
 	return l.client.Disconnect(ctx)
 }
 
-// WaitWhole waits until there has been every kind of DDL.
-func (l *Load) WaitWhole() { l.whole.Wait() }
+// WaitAllKinds waits until every kind of DDL has been run.
+func (l *Load) WaitAllKinds() { l.allKinds.Wait() }
 
-// rest waits a little, and says whether to go on.
-func (l *Load) rest() bool {
+// pause waits for the interval, and reports whether the load continues.
+func (l *Load) pause() bool {
 	select {
 	case <-l.stop:
 		return false
-	case <-time.After(pause):
+	case <-time.After(interval):
 		return true
 	}
 }
 
-// writeDocuments writes what is no DDL, single documents and transactions of them. What fails in a failover is not missed.
+// writeDocuments inserts documents, alone and in transactions. Errors during failovers are ignored.
 func (l *Load) writeDocuments() {
 	coll := l.client.Database(l.prefix + "_documents").Collection("documents")
 	created := l.create(coll.Database(), "documents")
-	for n := 0; l.rest() && created; n++ {
+	for n := 0; l.pause() && created; n++ {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		_, _ = coll.InsertOne(ctx, bson.D{{Key: "_id", Value: n}, {Key: "n", Value: n}})
 		_, _ = coll.UpdateOne(ctx, bson.D{{Key: "_id", Value: n}}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: 1}}}})
@@ -95,26 +95,27 @@ func (l *Load) writeDocuments() {
 	}
 }
 
-// create creates a collection however often it takes.
+// create creates a collection, and retries until it succeeds.
 func (l *Load) create(db *mongo.Database, name string) bool {
 	effect := ledger.Effect{Operation: "CREATE_COLLECTION", NS: db.Name() + "." + name}
 	for {
 		err := l.run(db, bson.D{{Key: "create", Value: name}})
 		switch {
 		case err == nil:
-			l.book.Acknowledged(effect)
+			l.ledger.Acknowledged(effect)
 			return true
 		case mongo.IsDuplicateKeyError(err) || exists(err):
 			return true
 		}
-		l.book.Doubtful(err, effect)
-		if !l.rest() {
+		l.ledger.Doubtful(err, effect)
+		if !l.pause() {
 			return false
 		}
 	}
 }
 
-// run returns one command and returns no error only if a majority has what it did.
+// run runs a command with w: majority. It returns nil only if the effect is
+// majority-committed.
 func (l *Load) run(db *mongo.Database, cmd bson.D) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

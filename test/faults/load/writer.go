@@ -20,8 +20,8 @@ const (
 	codeNamespaceExists = 48
 )
 
-// writer tells stories: short sequences of statements about names that nobody else uses and that no story uses again. So whether a
-// statement whose acknowledgement was lost took place can be seen by its names alone.
+// writer runs scenarios: short sequences of statements on names that are used only once. The names alone then show whether a
+// statement without acknowledgement took place.
 type writer struct {
 	load   *Load
 	number int
@@ -29,70 +29,71 @@ type writer struct {
 	serial int
 }
 
-// write tells all stories in a random order, and again in another.
+// write runs all scenarios in random order, repeatedly.
 func (w *writer) write() {
-	all := stories()
-	told := sync.OnceFunc(w.load.whole.Done)
-	defer told()
+	all := scenarios()
+	finished := sync.OnceFunc(w.load.allKinds.Done)
+	defer finished()
 	for {
 		w.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		for _, tell := range all {
-			if !w.load.rest() {
+		for _, run := range all {
+			if !w.load.pause() {
 				return
 			}
-			tell(w.newStory())
+			run(w.newScenario())
 		}
-		told()
+		finished()
 	}
 }
 
-// story is one sequence. It ends at the first statement that is not acknowledged: what stands then is not known any more.
-type story struct {
+// scenario is one sequence. It ends at the first statement without acknowledgement, because the state is not known after
+// it.
+type scenario struct {
 	*writer
 	db   *mongo.Database
 	name string
 	over bool
 }
 
-func (w *writer) newStory() *story {
+func (w *writer) newScenario() *scenario {
 	w.serial++
-	return &story{writer: w, db: w.load.client.Database(w.load.prefix), name: fmt.Sprintf("s%d_%06d", w.number, w.serial)}
+	return &scenario{writer: w, db: w.load.client.Database(w.load.prefix), name: fmt.Sprintf("s%d_%06d", w.number, w.serial)}
 }
 
-// ns is the full name of a collection of the story.
-func (s *story) ns(collection string) string { return s.db.Name() + "." + collection }
+// ns returns the full name of a collection of the scenario.
+func (s *scenario) ns(collection string) string { return s.db.Name() + "." + collection }
 
-// do returns one statement, enters what came of it, and says whether that is in doubt.
-func (s *story) do(cmd bson.D, effects ...ledger.Effect) (doubtful bool) {
+// do runs one statement, records its result, and reports whether it is doubtful.
+func (s *scenario) do(cmd bson.D, effects ...ledger.Effect) (doubtful bool) {
 	if s.over {
 		return false
 	}
-	if s.over = !s.load.rest(); s.over {
+	if s.over = !s.load.pause(); s.over {
 		return false
 	}
 	return s.enter(s.load.run(s.db, cmd), effects...)
 }
 
-func (s *story) enter(err error, effects ...ledger.Effect) (doubtful bool) {
+func (s *scenario) enter(err error, effects ...ledger.Effect) (doubtful bool) {
 	if err == nil {
-		s.load.book.Acknowledged(effects...)
+		s.load.ledger.Acknowledged(effects...)
 		return false
 	}
 	s.over = true
-	s.load.book.Doubtful(err, effects...)
+	s.load.ledger.Doubtful(err, effects...)
 	return true
 }
 
-// fill writes documents into a collection that is there.
-func (s *story) fill(collection string, documents ...any) {
+// fill inserts documents into an existing collection.
+func (s *scenario) fill(collection string, documents ...any) {
 	if len(documents) == 0 {
 		documents = []any{bson.D{{Key: "a", Value: 1}}, bson.D{{Key: "a", Value: 2}}}
 	}
 	s.do(bson.D{{Key: "insert", Value: collection}, {Key: "documents", Value: documents}})
 }
 
-// failing builds an index that cannot be: the oplog has its start, and an abort if the server got so far as to log one.
-func (s *story) failing(cmd bson.D, aborted ledger.Effect) {
+// failing builds an index that must fail: the oplog has its start, and an abort if the server logged one.
+func (s *scenario) failing(cmd bson.D, aborted ledger.Effect) {
 	if s.over {
 		return
 	}
@@ -101,11 +102,11 @@ func (s *story) failing(cmd bson.D, aborted ledger.Effect) {
 	if err == nil {
 		err = errors.New("an index build that should fail did not")
 	}
-	s.load.book.Doubtful(err, aborted)
+	s.load.ledger.Doubtful(err, aborted)
 }
 
-// transaction returns statements in one transaction. Where it was not asked to commit, nothing happened.
-func (s *story) transaction(commit bool, commands []bson.D, effects ...ledger.Effect) {
+// transaction runs statements in one transaction. Without commit it has no effect.
+func (s *scenario) transaction(commit bool, commands []bson.D, effects ...ledger.Effect) {
 	if s.over {
 		return
 	}

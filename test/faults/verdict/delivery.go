@@ -10,20 +10,20 @@ import (
 	"github.com/ddltail/ddltail/test/faults/ledger"
 )
 
-// receipt is one notification that a sink received.
+// receipt is one notification received by a sink.
 type receipt struct {
 	ledger.Document
-	// decoded is false where the _id is all that is known.
+	// decoded is false if only the _id is known.
 	decoded bool
 	// again is true for a further copy of one _id; removed if it was removed before.
 	again, removed bool
 }
 
-// delivery is what one sink received since it was dropped the last time.
+// delivery holds what a sink received since it was last dropped.
 type delivery struct {
 	sink     ledger.Sink
 	receipts []receipt
-	// dropped is when that was; zero for never.
+	// dropped is when it was last dropped; zero for never.
 	dropped bson.Timestamp
 	gaps    []gap
 }
@@ -34,7 +34,7 @@ type gap struct {
 	from, to bson.Timestamp
 }
 
-// delivered collects what a sink received.
+// delivered collects the receipts of a sink.
 func (j *judge) delivered(sink ledger.Sink) delivery {
 	d := delivery{sink: sink}
 	seen := map[string]bool{}
@@ -75,7 +75,7 @@ func moment(doc bson.Raw, field string) bson.Timestamp {
 	return bson.Timestamp{T: t, I: i}
 }
 
-// excused reports whether a change was lost before it could be read, as a gap says, so that it need not be reported from the oplog.
+// excused reports whether a change is within a gap, so that it does not have to be reported from the oplog.
 func (d delivery) excused(lost ledger.Lost, at bson.Timestamp) bool {
 	return slices.ContainsFunc(d.gaps, func(g gap) bool {
 		switch lost {
@@ -88,13 +88,14 @@ func (d delivery) excused(lost ledger.Lost, at bson.Timestamp) bool {
 	})
 }
 
-// content is what makes two documents report the same change.
+// content identifies a change: documents with equal content report the same one.
 type content struct {
 	ledger.Effect
 	OpTime ledger.OpTime
 }
 
-// places finds the place of a change in the oplog's order. Where a content is there several times, its documents are in order.
+// places finds the place of a change in the oplog. If several changes have the same content, their documents are in oplog
+// order.
 type places struct {
 	ofContent map[content][]int
 	ofID      map[string]int
@@ -111,7 +112,7 @@ func (j *judge) places() places {
 	return p
 }
 
-// take returns the first place of the receipt that no other one has, and how many places it could have.
+// take returns the first free place of a receipt, and the number of its candidates.
 func (p places) take(r receipt) (place, candidates int) {
 	all := p.ofContent[content{r.Effect, r.OpTime}]
 	if i, ok := p.ofID[r.ID]; ok && !r.decoded {
@@ -126,13 +127,13 @@ func (p places) take(r receipt) (place, candidates int) {
 	return -1, len(all)
 }
 
-// placed is a receipt with the place in the oplog's order of the change that it reports.
+// placed is a receipt with the place of its change in the oplog.
 type placed struct {
 	id    string
 	place int
 }
 
-// delivery compares what a sink received with what happened.
+// delivery compares what a sink received with the changes in the oplog.
 func (j *judge) delivery(sink ledger.Sink) delivery {
 	d := j.delivered(sink)
 	p := j.places()
@@ -195,7 +196,7 @@ func (j *judge) place(d delivery, p places, r receipt) (int, bool) {
 	return 0, false
 }
 
-// at is the moment of the change that a receipt reports; zero for what is not from the oplog.
+// at returns the timestamp of the receipt's change; zero if it is not from the oplog.
 func (r receipt) at(source string) bson.Timestamp {
 	if r.decoded {
 		if !r.FromOplog() {

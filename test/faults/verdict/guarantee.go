@@ -15,16 +15,16 @@ const (
 	Replayable Name = "replayable"
 )
 
-// Guarantee is what a run is judged by.
+// Guarantee is one criterion of a verdict.
 type Guarantee struct {
 	Name Name
-	// Numbers are those of the guarantees in the design that it tests, the first one above all.
+	// Numbers are those of the guarantees in the design that it tests, most important first.
 	Numbers []int
-	// States is what must hold.
+	// States is the condition that must hold.
 	States string
 }
 
-// Guarantees lists all, in the order in which a verdict names them.
+// Guarantees lists all guarantees in the order of a verdict.
 func Guarantees() []Guarantee {
 	return []Guarantee{
 		{Unique, []int{1, 3, 6},

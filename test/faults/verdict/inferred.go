@@ -7,7 +7,7 @@ import (
 	"github.com/ddltail/ddltail/test/faults/ledger"
 )
 
-// inferred judges what is not from the oplog: gaps, and what comparisons of the catalog found.
+// inferred judges gaps and inferred changes.
 func (j *judge) inferred(d delivery) {
 	count := &j.verdict.Received[len(j.verdict.Received)-1]
 	sink := d.sink.Name
@@ -17,7 +17,7 @@ func (j *judge) inferred(d delivery) {
 			continue
 		}
 		if j.run.Lost == ledger.Nothing {
-			j.violated(Committed, sink, "inferred, and nothing was lost: %s %s", r.ID, r.Effect)
+			j.violated(Committed, sink, "inferred although nothing was lost: %s %s", r.ID, r.Effect)
 		}
 		if r.again {
 			j.violated(Unique, sink, "stored twice: %s %s", r.ID, r.Effect)
@@ -41,7 +41,7 @@ func (j *judge) inferred(d delivery) {
 func (j *judge) gaps(d delivery) {
 	lost := j.run.Lost == ledger.Truncated || j.run.Lost == ledger.Replaced
 	if lost && len(d.gaps) == 0 && !d.sink.Partial && d.documents() {
-		j.violated(Complete, d.sink.Name, "history was lost, and no HISTORY_GAP says so")
+		j.violated(Complete, d.sink.Name, "history was lost without a HISTORY_GAP")
 	}
 	for i, g := range d.gaps {
 		for _, other := range d.gaps[:i] {
@@ -52,7 +52,7 @@ func (j *judge) gaps(d delivery) {
 	}
 }
 
-// documents reports whether the sink's notifications are known, and not their _ids alone.
+// documents reports whether the sink's notifications are known, not only their _ids.
 func (d delivery) documents() bool { return len(d.receipts) == 0 || d.receipts[0].decoded }
 
 // gapForm judges the form of a HISTORY_GAP: its _id and the clock times of both ends.
@@ -63,12 +63,12 @@ func (j *judge) gapForm(sink string, r receipt) {
 	}
 	for _, end := range []string{"from", "to"} {
 		if _, ok := r.Raw.Lookup(end, "wall").DateTimeOK(); !ok {
-			j.violated(Ordered, sink, "the gap %s does not say when its %s was", r.ID, end)
+			j.violated(Ordered, sink, "the gap %s has no time of its %s", r.ID, end)
 		}
 	}
 }
 
-// inferredForm judges the form of an inferred change, which says between which moments it happened, and not when.
+// inferredForm judges the form of an inferred change, which has an interval instead of a time.
 func (j *judge) inferredForm(sink string, r receipt) {
 	_, after := r.Raw.Lookup("not_before").DateTimeOK()
 	_, before := r.Raw.Lookup("not_after").DateTimeOK()
@@ -78,8 +78,8 @@ func (j *judge) inferredForm(sink string, r receipt) {
 	}
 }
 
-// repeats reports whether an inferred change repeats one that was written from the oplog before a crash, and whose entry was
-// truncated before the checkpoint had passed it: the known limit of guarantee 1.
+// repeats reports whether an inferred change was already written from the oplog, before a crash, and its entry was truncated
+// before the checkpoint passed it: the known limit of guarantee 1.
 func (d delivery) repeats(run ledger.Run, inferred receipt) bool {
 	for _, r := range d.receipts {
 		if r.decoded && r.FromOplog() && r.Effect == inferred.Effect && run.Lost == ledger.Truncated && d.excused(run.Lost, r.OpTime.TS) {

@@ -10,8 +10,8 @@ import (
 	"github.com/ddltail/ddltail/test/faults/ledger"
 )
 
-// replay folds all notifications of a sink, in the order of what they report, and compares the result with what the server lists.
-// An inferred notification that changes nothing reports what did not happen.
+// replay applies all notifications of a sink, in the order of their changes, and compares the result with the server's listing.
+// An inferred notification without an effect reports a change that did not happen.
 func (j *judge) replay(d delivery) {
 	switch {
 	case d.sink.Partial || !d.documents():
@@ -72,12 +72,13 @@ func (j *judge) fold(d delivery, folded ddlgen.Schema, r receipt) {
 	}
 }
 
-// own reports whether a namespace is of ddltail's own database.
+// own reports whether a namespace is in ddltail's own database.
 func (j *judge) own(ns string) bool {
 	return ns == j.run.Database || strings.HasPrefix(ns, j.run.Database+".")
 }
 
-// inOrder sorts a gap before what was inferred at its end, and that before the entry at that position.
+// inOrder sorts a gap before the changes inferred at its end, and those before the entry at that
+// position.
 func inOrder(source string) func(a, b receipt) int {
 	return func(a, b receipt) int { return cmp.Compare(reported(a.ID, source), reported(b.ID, source)) }
 }

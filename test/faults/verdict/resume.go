@@ -12,21 +12,23 @@ import (
 type stored struct {
 	*judge
 	sinks []string
-	// documents are the _ids that a sink ever received since it was dropped, with whether they are processed.
+	// documents are, for each sink, the _ids received since it was last dropped, and whether they are
+	// processed.
 	documents map[string]map[string]bool
-	// dropped is when a sink was dropped the last time: what happened before needs not be in it.
+	// dropped is when a sink was last dropped: earlier changes do not have to be in it.
 	dropped map[string]bson.Timestamp
-	// position is the checkpoint's; zero while it is lost.
+	// position is that of the checkpoint; zero while the checkpoint is lost.
 	position bson.Timestamp
 	// passed is the number of changes that a checkpoint has passed.
 	passed int
 	// shared is true if detectors of another NAME write to the same catalog, each after its own sinks.
 	shared bool
-	// changes have to be reported from the oplog.
+	// changes are those that must be reported from the oplog.
 	changes []ledger.Change
 }
 
-// resume replays the writes in their order: at each moment a process may end, and the next one starts with what is stored.
+// resume replays the writes in their order and checks that a process could crash after each: the next one starts with the
+// stored state.
 func (j *judge) resume() {
 	s := stored{judge: j, documents: map[string]map[string]bool{}, dropped: map[string]bson.Timestamp{}}
 	var gaps delivery
@@ -76,7 +78,7 @@ func (s *stored) replay(w ledger.Write) {
 	}
 }
 
-// missing returns the first sink that must hold a change and does not.
+// missing returns the first of the sinks that lacks a change; empty if none does.
 func (s *stored) missing(c ledger.Change, sinks ...string) string {
 	for _, sink := range sinks {
 		_, ok := s.documents[sink][c.ID(s.run.Source)]
@@ -87,7 +89,7 @@ func (s *stored) missing(c ledger.Change, sinks ...string) string {
 	return ""
 }
 
-// checkpoint is a position that was stored, or the loss of the checkpoint.
+// checkpoint handles a stored position, or the loss of the checkpoint.
 func (s *stored) checkpoint(w ledger.Write) {
 	if w.Action == ledger.Drop || w.Action == ledger.Remove {
 		s.position = bson.Timestamp{}
@@ -107,27 +109,28 @@ func (s *stored) checkpoint(w ledger.Write) {
 			return
 		}
 		if sink := s.missing(c, s.sinks...); sink != "" {
-			s.violated(Resumable, sink, "the checkpoint passed it before it was written: %s %s", c.ID(s.run.Source), c.Effect)
+			s.violated(Resumable, sink, "passed by the checkpoint before it was written: %s %s", c.ID(s.run.Source), c.Effect)
 		}
 	}
 }
 
-// checkpointID is the _id of the checkpoint of the NAME that has the queue.
+// checkpointID returns the _id of the checkpoint of the NAME that writes the queue.
 func (s *stored) checkpointID() string { return s.run.Source + ":default" }
 
-// version is a version of the catalog, from which a lost checkpoint is derived.
+// version handles a new version of the catalog, from which a lost checkpoint would be
+// derived.
 func (s *stored) version(w ledger.Write) {
 	if s.shared {
 		return
 	}
 	for _, c := range s.at(w.Position.TS) {
 		if sink := s.missing(c, s.sinks...); sink != "" {
-			s.violated(Resumable, sink, "the catalog had its version before it was written: %s %s", c.ID(s.run.Source), c.Effect)
+			s.violated(Resumable, sink, "in the catalog before it was written: %s %s", c.ID(s.run.Source), c.Effect)
 		}
 	}
 }
 
-// at returns the changes of a moment.
+// at returns the changes of a timestamp.
 func (s *stored) at(ts bson.Timestamp) []ledger.Change {
 	first, _ := slices.BinarySearchFunc(s.changes, ts, func(c ledger.Change, ts bson.Timestamp) int { return c.OpTime.TS.Compare(ts) })
 	last := first
@@ -137,7 +140,8 @@ func (s *stored) at(ts bson.Timestamp) []ledger.Change {
 	return s.changes[first:last]
 }
 
-// queued is a notification that consumers see from now on: the history must have it.
+// queued handles a notification that consumers can see from now on: the history must have
+// it.
 func (s *stored) queued(w ledger.Write) {
 	if w.Document == nil {
 		return
@@ -153,7 +157,7 @@ func (s *stored) queued(w ledger.Write) {
 	}
 }
 
-// removed is a notification that cleanup removed.
+// removed handles a notification that cleanup removed.
 func (s *stored) removed(w ledger.Write) {
 	processed, known := s.documents[w.Sink][w.ID]
 	at := receipt{Document: ledger.Document{ID: w.ID}}.at(s.run.Source)
@@ -161,7 +165,7 @@ func (s *stored) removed(w ledger.Write) {
 		return
 	}
 	if !processed {
-		s.violated(Resumable, w.Sink, "removed, and was not processed: %s", w.ID)
+		s.violated(Resumable, w.Sink, "removed but not processed: %s", w.ID)
 	}
 	if at.After(s.position) {
 		s.violated(Resumable, w.Sink, "removed before the checkpoint had passed it: %s", w.ID)

@@ -14,7 +14,7 @@ import (
 // Violation is one breach of a guarantee.
 type Violation struct {
 	Guarantee Name
-	// Sink is where it shows; empty if that is not in one sink.
+	// Sink is the affected sink; empty if it is not a single one.
 	Sink string
 	What string
 }
@@ -26,26 +26,27 @@ func (v Violation) String() string {
 	return v.Sink + ": " + v.What
 }
 
-// Received says how much a sink received.
+// Received counts what a sink received.
 type Received struct {
 	Sink string
-	// Required changes had to be there. Notified are the distinct ones that are; Repeated are further copies of them.
+	// Required counts the changes that the sink must have, Notified those that it has, and Repeated their further
+	// copies.
 	Required, Notified, Repeated int
-	// Gaps are HISTORY_GAPs, Inferred what comparisons found.
+	// Gaps counts HISTORY_GAPs, Inferred the changes found by comparisons.
 	Gaps, Inferred int
 }
 
-// Verdict is what a run is found to be.
+// Verdict is the result of judging a run.
 type Verdict struct {
 	Run      ledger.Header
 	Client   Client
 	Received []Received
-	// Violations name the first of each guarantee, Counts count all.
+	// Violations holds the first violations of each guarantee; Counts counts all.
 	Violations []Violation
 	Counts     map[Name]int
-	// Limits are known limits of a guarantee that the run reached. They are no violations.
+	// Limits are known limits of a guarantee that the run reached. They are not violations.
 	Limits []string
-	// NotJudged says why a guarantee could not be judged, in all or in one sink.
+	// NotJudged holds why a guarantee could not be judged, for the run or for one sink.
 	NotJudged map[Name][]string
 }
 
@@ -62,13 +63,13 @@ func Judge(run ledger.Run) Verdict {
 	return j.verdict
 }
 
-// judge is a verdict under way.
+// judge builds a verdict.
 type judge struct {
 	run     ledger.Run
 	verdict Verdict
 }
 
-// manyViolations of one guarantee are enough to see what is wrong.
+// manyViolations bounds the stored violations of one guarantee.
 const manyViolations = 40
 
 func (j *judge) violated(name Name, sink, format string, args ...any) {
@@ -100,7 +101,8 @@ func (v Verdict) Violated() []Name {
 	return names
 }
 
-// Summary says in one line how much was received, and of each guarantee how it was found.
+// Summary returns one line with the numbers of received notifications and the finding for
+// each guarantee.
 func (v Verdict) Summary() string {
 	var parts []string
 	for _, r := range v.Received {
@@ -134,7 +136,7 @@ func (v Verdict) finding(name Name) string {
 	return "holds"
 }
 
-// String is the whole verdict, with the first violations of each guarantee.
+// String returns the complete verdict with the first violations of each guarantee.
 func (v Verdict) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s: %s\n", v.Run.Test, v.Summary())
@@ -166,10 +168,10 @@ func numbers(all []int) string {
 	return "guarantees " + text
 }
 
-// Client says what became of the client's statements.
+// Client counts the client's statements and their results.
 type Client struct {
 	Statements int
-	// Doubtful effects had no acknowledgement; Happened is how many of them took place all the same.
+	// Doubtful counts the effects without acknowledgement, Happened those of them that took place.
 	Doubtful, Happened int
 }
 
@@ -177,7 +179,7 @@ func (c Client) String() string {
 	return fmt.Sprintf("%d statements, %d effects in doubt of which %d happened", c.Statements, c.Doubtful, c.Happened)
 }
 
-// client compares what the client did with what the oplog says, so that an oplog reader that overlooks entries is noticed too.
+// client compares the client's statements with the oplog, so that entries missed by the oplog reader are detected too.
 func (j *judge) client() {
 	c := &j.verdict.Client
 	c.Statements = len(j.run.Statements)
@@ -203,19 +205,19 @@ func (j *judge) client() {
 	}
 	for _, e := range slices.SortedFunc(maps.Keys(acknowledged), compareEffects) {
 		for range acknowledged[e] - happened[e] {
-			j.violated(Complete, "", "acknowledged to the client, and not in the oplog: %s", e)
+			j.violated(Complete, "", "acknowledged to the client but not in the oplog: %s", e)
 		}
 	}
 	for _, e := range slices.SortedFunc(maps.Keys(happened), compareEffects) {
 		beyond := happened[e] - acknowledged[e]
 		c.Happened += max(0, min(beyond, doubtful[e]))
 		for range beyond - doubtful[e] {
-			j.violated(Committed, "", "in the oplog, and the client never asked for it: %s", e)
+			j.violated(Committed, "", "in the oplog but not requested by the client: %s", e)
 		}
 	}
 }
 
 func compareEffects(a, b ledger.Effect) int { return strings.Compare(a.String(), b.String()) }
 
-// within reports whether a moment is in the part of the oplog that the run is about.
+// within reports whether a timestamp is in the run's part of the oplog.
 func (j *judge) within(at bson.Timestamp) bool { return at.After(j.run.After) && !at.After(j.run.UpTo) }

@@ -15,7 +15,7 @@ import (
 // recordings are real runs, as DDLTAIL_LEDGER_DIR keeps them.
 func recordings() []string { return []string{"killed", "stopped", "step-down", "rolled-over"} }
 
-// TestRecordings passes the recordings as they are.
+// TestRecordings checks that unchanged recordings violate no guarantee.
 func TestRecordings(t *testing.T) {
 	for _, name := range recordings() {
 		t.Run(name, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-// TestFaults judges recordings with one fault put in by hand: a guarantee that cannot be found violated proves nothing.
+// TestFaults judges recordings into which one fault was edited by hand: each guarantee must be able to fail.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -40,15 +40,15 @@ func TestFaults(t *testing.T) {
 		{"stopped-written-again", "written again after it was removed", []verdict.Name{verdict.Unique}},
 		{"killed-second-id", "reported twice", []verdict.Name{verdict.Unique}},
 		{"killed-lost", "lost", []verdict.Name{verdict.Complete, verdict.Resumable, verdict.Replayable}},
-		{"killed-not-in-the-oplog", "acknowledged to the client, and not in the oplog", []verdict.Name{verdict.Complete}},
-		{"rolled-over-no-gap", "history was lost, and no HISTORY_GAP", []verdict.Name{verdict.Complete, verdict.Replayable}},
+		{"killed-not-in-the-oplog", "acknowledged to the client but not in the oplog", []verdict.Name{verdict.Complete}},
+		{"rolled-over-no-gap", "history was lost without a HISTORY_GAP", []verdict.Name{verdict.Complete, verdict.Replayable}},
 		{"killed-swapped", "out of order, written", []verdict.Name{verdict.Ordered}},
 		{"step-down-rolled-back", "did not happen", []verdict.Name{verdict.Committed}},
-		{"killed-checkpoint-first", "the checkpoint passed it before it was written", []verdict.Name{verdict.Resumable}},
+		{"killed-checkpoint-first", "passed by the checkpoint before it was written", []verdict.Name{verdict.Resumable}},
 		{"step-down-queue-first", "in the queue before it was in the history", []verdict.Name{verdict.Resumable}},
 		{"stopped-moved-back", "the checkpoint moved back", []verdict.Name{verdict.Resumable}},
-		{"killed-catalog-first", "the catalog had its version before it was written", []verdict.Name{verdict.Resumable}},
-		{"stopped-unprocessed", "removed, and was not processed", []verdict.Name{verdict.Resumable}},
+		{"killed-catalog-first", "in the catalog before it was written", []verdict.Name{verdict.Resumable}},
+		{"stopped-unprocessed", "removed but not processed", []verdict.Name{verdict.Resumable}},
 		{"killed-definition", "by the notifications", []verdict.Name{verdict.Replayable}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,7 +63,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestHalves: what the server does not list is a violation, except half of a time series.
+// TestHalves checks that an unlisted namespace is a violation, except half of a time
+// series.
 func TestHalves(t *testing.T) {
 	run := read(t, "killed")
 	last := run.Listed[len(run.Listed)-1]
@@ -77,7 +78,7 @@ func TestHalves(t *testing.T) {
 	}
 }
 
-// TestRoundTrip writes a run that was read as it was.
+// TestRoundTrip checks that a run is written as it was read.
 func TestRoundTrip(t *testing.T) {
 	for _, name := range recordings() {
 		var out bytes.Buffer

@@ -1,15 +1,14 @@
 // Package procgroup runs processes that cannot outlive the program that started them.
 //
-// A [Group] is a temporary folder and the processes that work in it. Both are gone after Close, and both are gone soon after
-// this program has died, however it died: SIGKILL and a panic included, processes stopped by SIGSTOP included. No other program
-// has to be asked and nothing is left for a next start to clean up:
+// A [Group] is a temporary folder and the processes that use it. Close removes both. If this program ends without Close, even
+// by SIGKILL or a panic, both are removed soon after, including processes stopped by SIGSTOP:
 //
 //   - the processes share one process group, whose leader, a shell, waits for the end of a pipe that this program holds open,
 //     and then kills the group;
 //   - every process holds the write end of a second pipe; at its end, which comes when the last of them is gone, a second shell
 //     removes the folder.
 //
-// It needs a Unix.
+// It requires Unix.
 package procgroup
 
 import (
@@ -25,7 +24,7 @@ const (
 	removerScript = `trap "" HUP INT QUIT TERM; read -r _; rm -rf "$1"`
 )
 
-// Group is a temporary folder and the processes that live in it. Its methods may be called by several goroutines at once.
+// Group is a temporary folder and the processes that use it. It is safe for concurrent use.
 type Group struct {
 	dir     string
 	killer  watchdog
@@ -35,7 +34,7 @@ type Group struct {
 	processes []*Process
 }
 
-// watchdog is a shell that acts when the last holder of its pipe is gone.
+// watchdog is a shell that acts when the last writer of its pipe has closed it.
 type watchdog struct {
 	process *Process
 	pipe    *os.File
@@ -57,11 +56,11 @@ func New(prefix string) (*Group, error) {
 	return g, nil
 }
 
-// Dir is the group's folder, an absolute path.
+// Dir returns the absolute path of the group's folder.
 func (g *Group) Dir() string { return g.dir }
 
-// Start starts cmd in the group. It replaces cmd's SysProcAttr and adds to its ExtraFiles, and waits for its end by itself: the
-// caller must not.
+// Start starts cmd in the group. It replaces cmd's SysProcAttr and adds to its ExtraFiles, and calls cmd.Wait: the caller must
+// not.
 func (g *Group) Start(cmd *exec.Cmd) (*Process, error) {
 	joinGroup(cmd, g.killer.process.Pid())
 	cmd.ExtraFiles = append(cmd.ExtraFiles, g.remover.pipe)
@@ -113,7 +112,7 @@ func (w watchdog) release() error {
 	return err
 }
 
-// Process is one started process. Its methods may be called by several goroutines at once.
+// Process is one started process. It is safe for concurrent use.
 type Process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -132,22 +131,22 @@ func start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// Pid is the process's id.
+// Pid returns the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Exited is closed when the process has ended.
+// Exited returns a channel that is closed when the process has ended.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
 
-// Wait waits for the end of the process and returns what [exec.Cmd.Wait] said of it.
+// Wait waits for the end of the process and returns the result of [exec.Cmd.Wait].
 func (p *Process) Wait() error {
 	<-p.exited
 	return p.err
 }
 
-// Signal sends a signal. A process that has ended is [os.ErrProcessDone].
+// Signal sends a signal. It returns [os.ErrProcessDone] if the process has ended.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
-// Kill sends SIGKILL and waits for the end of the process. One that has ended already is no error.
+// Kill sends SIGKILL and waits for the end of the process. It is idempotent.
 func (p *Process) Kill() error {
 	if err := p.Signal(os.Kill); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill process %d: %w", p.Pid(), err)
@@ -168,5 +167,5 @@ func (p *Process) Pause() error {
 	return nil
 }
 
-// Resume lets a paused process go on (SIGCONT).
+// Resume continues a paused process (SIGCONT).
 func (p *Process) Resume() error { return p.Signal(continueSignal) }

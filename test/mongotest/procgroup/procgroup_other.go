@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Without process groups there is no /bin/sh either: New fails before any of these matters.
+// Never used: without /bin/sh New fails.
 const (
 	stopSignal     = syscall.SIGTERM
 	continueSignal = syscall.SIGTERM

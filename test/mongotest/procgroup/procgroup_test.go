@@ -23,7 +23,8 @@ import (
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
 )
 
-// childVariable says, in the environment of this test binary started again, how that child is to end.
+// childVariable is the environment variable that makes this test binary a child process; its value is
+// how the child ends.
 const childVariable = "PROCGROUP_TEST_CHILD"
 
 // busyChild is the child that uses more threads than there are processors.
@@ -60,7 +61,7 @@ func child(end string) {
 		// Not before the test has seen the processes.
 		_, err = os.Stdin.Read(make([]byte, 1))
 		check(err)
-		panic("as the test asks")
+		panic("requested by the test")
 	}
 	select {}
 }
@@ -110,7 +111,7 @@ func TestNothingOutlivesTheProgram(t *testing.T) {
 			words := strings.Fields(line)
 			for _, pid := range words[1:] {
 				if !alive(t, pid) {
-					t.Fatalf("process %s is not there to begin with", pid)
+					t.Fatalf("process %s was not started", pid)
 				}
 			}
 			endChild(t, cmd, stdin, end)
@@ -156,7 +157,7 @@ func TestClose(t *testing.T) {
 		t.Error("the process ended by itself")
 	}
 	if exists(g.Dir()) {
-		t.Error("the folder is still there")
+		t.Error("the folder still exists")
 	}
 	if _, err := g.Start(exec.Command("true")); err == nil {
 		t.Error("a closed group started a process")
@@ -231,5 +232,5 @@ func eventually(t *testing.T, ok func() bool) {
 			return
 		}
 	}
-	t.Fatal("did not come about within 10 s")
+	t.Fatal("not within 10 s")
 }

@@ -2,5 +2,5 @@
 
 package procgroup
 
-// waitStopped does nothing where the kernel does not report the end of a stop without the status of the child.
+// waitStopped does nothing: only Linux reports that a child has stopped without reaping it.
 func waitStopped(int) error { return nil }

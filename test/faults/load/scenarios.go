@@ -8,9 +8,9 @@ import (
 	"github.com/ddltail/ddltail/test/faults/ledger"
 )
 
-// stories are all kinds of DDL that a user can give.
-func stories() []func(*story) {
-	return []func(*story){
+// scenarios returns one scenario for each kind of DDL.
+func scenarios() []func(*scenario) {
+	return []func(*scenario){
 		plain, capped, validated, timeSeries, view, implicit, indexed, built, failed, renamed, renamedOver, modified,
 		out, outOver, toCapped, committed, aborted, database,
 	}
@@ -22,70 +22,71 @@ func create(name string, options ...bson.E) bson.D {
 
 func drop(name string) bson.D { return bson.D{{Key: "drop", Value: name}} }
 
-// createIndex waits for a majority alone: a member that is down would hold it up.
+// createIndex requires only a majority to build the index: a stopped member would block
+// it.
 func createIndex(collection, index string, options ...bson.E) bson.D {
 	spec := append(bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: index}}, options...)
 	return bson.D{{Key: "createIndexes", Value: collection}, {Key: "indexes", Value: bson.A{spec}}, {Key: "commitQuorum", Value: "majority"}}
 }
 
-// indexEmpty leaves out the quorum, which a transaction does not take.
+// indexEmpty omits the commit quorum, which a transaction does not accept.
 func indexEmpty(collection, index string) bson.D { return createIndex(collection, index)[:2] }
 
-func (s *story) create(name string, options ...bson.E) {
+func (s *scenario) create(name string, options ...bson.E) {
 	s.do(create(name, options...), ledger.Effect{Operation: "CREATE_COLLECTION", NS: s.ns(name)})
 }
 
-func (s *story) drop(name string) {
+func (s *scenario) drop(name string) {
 	s.do(drop(name), ledger.Effect{Operation: "DROP_COLLECTION", NS: s.ns(name)})
 }
 
-func (s *story) createIndex(collection, index string) {
+func (s *scenario) createIndex(collection, index string) {
 	s.do(createIndex(collection, index), ledger.Effect{Operation: "CREATE_INDEX", NS: s.ns(collection), Index: index})
 }
 
-func (s *story) createView(name, on string) {
+func (s *scenario) createView(name, on string) {
 	s.do(create(name, bson.E{Key: "viewOn", Value: on}, bson.E{Key: "pipeline", Value: bson.A{}}),
 		ledger.Effect{Operation: "CREATE_VIEW", NS: s.ns(name)})
 }
 
-func plain(s *story) {
+func plain(s *scenario) {
 	s.create(s.name)
 	s.drop(s.name)
 }
 
-func capped(s *story) {
+func capped(s *scenario) {
 	s.create(s.name, bson.E{Key: "capped", Value: true}, bson.E{Key: "size", Value: 4096})
 	s.drop(s.name)
 }
 
-func validated(s *story) {
+func validated(s *scenario) {
 	s.create(s.name, bson.E{Key: "validator", Value: bson.D{{Key: "a", Value: bson.D{{Key: "$gt", Value: 0}}}}})
 	s.do(bson.D{{Key: "collMod", Value: s.name}, {Key: "validator", Value: bson.D{{Key: "a", Value: bson.D{{Key: "$gt", Value: 1}}}}}},
 		ledger.Effect{Operation: "MODIFY_COLLECTION", NS: s.ns(s.name)})
 	s.drop(s.name)
 }
 
-func timeSeries(s *story) {
+func timeSeries(s *scenario) {
 	s.create(s.name, bson.E{Key: "timeseries", Value: bson.D{{Key: "timeField", Value: "t"}, {Key: "metaField", Value: "a"}}})
 	s.createIndex(s.name, "by_a")
 	s.drop(s.name)
 }
 
-func view(s *story) {
+func view(s *scenario) {
 	s.createView(s.name, "anything")
 	s.do(bson.D{{Key: "collMod", Value: s.name}, {Key: "viewOn", Value: "another"}, {Key: "pipeline", Value: bson.A{}}},
 		ledger.Effect{Operation: "MODIFY_VIEW", NS: s.ns(s.name)})
 	s.do(drop(s.name), ledger.Effect{Operation: "DROP_VIEW", NS: s.ns(s.name)})
 }
 
-func implicit(s *story) {
+func implicit(s *scenario) {
 	s.do(bson.D{{Key: "insert", Value: s.name}, {Key: "documents", Value: bson.A{bson.D{{Key: "a", Value: 1}}}}},
 		ledger.Effect{Operation: "CREATE_COLLECTION", NS: s.ns(s.name)})
 	s.drop(s.name)
 }
 
-// indexed makes an index on an empty collection, one entry.
-func indexed(s *story) {
+// indexed creates an index on an empty collection: one oplog entry.
+func indexed(s *scenario) {
 	s.create(s.name)
 	s.createIndex(s.name, "by_a")
 	s.do(bson.D{{Key: "dropIndexes", Value: s.name}, {Key: "index", Value: "by_a"}},
@@ -93,23 +94,23 @@ func indexed(s *story) {
 	s.drop(s.name)
 }
 
-// built makes an index in two phases, which a failover can complete or abort.
-func built(s *story) {
+// built builds an index in two phases; a failover can complete or abort it.
+func built(s *scenario) {
 	s.create(s.name)
 	s.fill(s.name)
 	s.build("by_a")
 	s.drop(s.name)
 }
 
-func (s *story) build(index string) {
+func (s *scenario) build(index string) {
 	done := ledger.Effect{Operation: "CREATE_INDEX", NS: s.ns(s.name), Index: index}
 	if doubtful := s.do(createIndex(s.name, index), done); doubtful {
-		s.load.book.Doubtful(fmt.Errorf("the build of %s was cut off", index),
+		s.load.ledger.Doubtful(fmt.Errorf("the build of %s was interrupted", index),
 			ledger.Effect{Operation: "ABORT_INDEX_BUILD", NS: s.ns(s.name), Index: index})
 	}
 }
 
-func failed(s *story) {
+func failed(s *scenario) {
 	s.create(s.name)
 	s.fill(s.name, bson.D{{Key: "a", Value: 1}}, bson.D{{Key: "a", Value: 1}})
 	s.failing(createIndex(s.name, "by_a", bson.E{Key: "unique", Value: true}),
@@ -117,14 +118,14 @@ func failed(s *story) {
 	s.drop(s.name)
 }
 
-func renamed(s *story) {
+func renamed(s *scenario) {
 	to := s.name + "_renamed"
 	s.create(s.name)
 	s.rename(to, false, ledger.Effect{Operation: "RENAME_COLLECTION", NS: s.ns(s.name), To: s.ns(to)})
 	s.drop(to)
 }
 
-func renamedOver(s *story) {
+func renamedOver(s *scenario) {
 	to := s.name + "_target"
 	s.create(s.name)
 	s.create(to)
@@ -133,14 +134,14 @@ func renamedOver(s *story) {
 	s.drop(to)
 }
 
-func (s *story) rename(to string, over bool, effects ...ledger.Effect) {
+func (s *scenario) rename(to string, over bool, effects ...ledger.Effect) {
 	in := *s
 	in.db = s.load.client.Database("admin")
 	in.do(bson.D{{Key: "renameCollection", Value: s.ns(s.name)}, {Key: "to", Value: s.ns(to)}, {Key: "dropTarget", Value: over}}, effects...)
 	s.over = in.over
 }
 
-func modified(s *story) {
+func modified(s *scenario) {
 	s.create(s.name)
 	s.createIndex(s.name, "by_a")
 	s.do(bson.D{{Key: "collMod", Value: s.name}, {Key: "index", Value: bson.D{{Key: "name", Value: "by_a"}, {Key: "hidden", Value: true}}}},
@@ -148,12 +149,12 @@ func modified(s *story) {
 	s.drop(s.name)
 }
 
-func (s *story) out(to, operation string) {
+func (s *scenario) out(to, operation string) {
 	s.do(bson.D{{Key: "aggregate", Value: s.name}, {Key: "pipeline", Value: bson.A{bson.D{{Key: "$out", Value: to}}}}, {Key: "cursor", Value: bson.D{}}},
 		ledger.Effect{Operation: operation, NS: s.ns(to)})
 }
 
-func out(s *story) {
+func out(s *scenario) {
 	s.create(s.name)
 	s.fill(s.name)
 	s.out(s.name+"_out", "CREATE_COLLECTION")
@@ -161,7 +162,7 @@ func out(s *story) {
 	s.drop(s.name)
 }
 
-func outOver(s *story) {
+func outOver(s *scenario) {
 	s.create(s.name)
 	s.fill(s.name)
 	s.create(s.name + "_out")
@@ -171,15 +172,15 @@ func outOver(s *story) {
 	s.drop(s.name)
 }
 
-func toCapped(s *story) {
+func toCapped(s *scenario) {
 	s.create(s.name)
 	s.do(bson.D{{Key: "convertToCapped", Value: s.name}, {Key: "size", Value: 8192}},
 		ledger.Effect{Operation: "CONVERT_TO_CAPPED", NS: s.ns(s.name)})
 	s.drop(s.name)
 }
 
-// inTransaction makes a collection, an index of it, and another collection by a first write.
-func (s *story) inTransaction(commit bool) {
+// inTransaction creates a collection with an index, and another collection by a first write.
+func (s *scenario) inTransaction(commit bool) {
 	other := s.name + "_implicit"
 	s.transaction(commit, []bson.D{
 		create(s.name), indexEmpty(s.name, "by_a"),
@@ -190,16 +191,16 @@ func (s *story) inTransaction(commit bool) {
 		ledger.Effect{Operation: "CREATE_COLLECTION", NS: s.ns(other)})
 }
 
-func committed(s *story) {
+func committed(s *scenario) {
 	s.inTransaction(true)
 	s.drop(s.name)
 	s.drop(s.name + "_implicit")
 }
 
-func aborted(s *story) { s.inTransaction(false) }
+func aborted(s *scenario) { s.inTransaction(false) }
 
-// database makes a whole database and drops it: a time series, a view and an indexed collection go with it.
-func database(s *story) {
+// database creates a database with a time series, a view and an indexed collection, and drops it.
+func database(s *scenario) {
 	s.db = s.load.client.Database(s.load.prefix + "_" + s.name)
 	s.create("one")
 	s.createIndex("one", "by_a")
