@@ -51,7 +51,7 @@ func (l *Log) connection(line Line) {
 	}
 }
 
-// numbers are those of the connections that one process accepted. It counts them and uses none twice; listeners of their own threads
+// numbers are those of the connections that one process accepted. It counts them and never reuses one; listeners with their own threads
 // may log a few out of order. The zero value has none.
 type numbers struct {
 	highest uint64
@@ -73,7 +73,7 @@ func (n *numbers) add(number uint64) bool {
 	return true
 }
 
-// mix ends the use of a log in which two processes write: nothing in a line tells which connection of a number it is.
+// mix ends the use of a log in which two processes write: no line shows which of two connections with one number it belongs to.
 func (l *Log) mix() { *l = Log{mixed: true, role: l.role, version: l.version, last: l.last} }
 
 // Mixed reports whether more than one process writes the log. Then it has no actors.

@@ -2,5 +2,5 @@ package boottime
 
 import "golang.org/x/sys/unix"
 
-// clock continues while the system sleeps, other than CLOCK_UPTIME_RAW: clock_gettime(3) of macOS.
+// clock continues while the system sleeps, unlike CLOCK_UPTIME_RAW: clock_gettime(3) of macOS.
 const clock = unix.CLOCK_MONOTONIC

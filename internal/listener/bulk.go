@@ -82,7 +82,7 @@ func (r Receiver) openAmong(ids bson.A) bson.D {
 	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, isPending(), r.notEnded()}
 }
 
-// counterparts reads what can decide whether claimed notifications are duplicates.
+// counterparts reads the records that decide whether claimed notifications are duplicates.
 func (q queue) counterparts(ctx context.Context, all map[string]claimed, receivers []Receiver) (counterparts, error) {
 	filter, ok := counterpartsFilter(all)
 	if !ok {
@@ -95,8 +95,8 @@ func (q queue) counterparts(ctx context.Context, all map[string]claimed, receive
 	return found, err
 }
 
-// counterpartsFilter selects the possible counterparts of claimed notifications, and what is
-// marked as a duplicate of these; false if none of them can have one.
+// counterpartsFilter selects the possible counterparts of claimed notifications, and their
+// duplicates. It reports whether any of the notifications can have a counterpart.
 func counterpartsFilter(all map[string]claimed) (bson.D, bool) {
 	from, to := math.Inf(1), math.Inf(-1)
 	origins := map[origin]bool{}

@@ -46,8 +46,8 @@ func (o origin) counterpartSource() bson.D {
 	return bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}
 }
 
-// counterparts holds what can decide whether notifications are duplicates, by the
-// notifications that it can decide about. So each of many is compared with few.
+// counterparts holds the records that decide whether notifications are duplicates, by the key
+// of those notifications, so that each notification is compared with few records.
 type counterparts map[counterpartKey][]record
 
 type counterpartKey struct {
@@ -55,10 +55,10 @@ type counterpartKey struct {
 	origin                       origin
 }
 
-// of returns what can decide about a notification.
+// of returns the records that decide whether a notification is a duplicate.
 func (c counterparts) of(n record) []record { return c[n.counterpartKey(n.origin)] }
 
-// add adds a record that is not a notification to send, or not any more.
+// add adds a record that is not, or no longer, to be sent.
 func (c counterparts) add(o record) {
 	opposite := byHand
 	if o.origin == byHand {

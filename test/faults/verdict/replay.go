@@ -30,7 +30,7 @@ func (j *judge) replay(d delivery) {
 			continue
 		}
 		if r.FromOplog() && !r.OpTime.TS.After(j.run.After) && folded[r.Effect.NS] == nil && r.Effect.Operation != "CREATE_COLLECTION" && r.Effect.Operation != "CREATE_VIEW" {
-			continue // of another scenario on the same servers, which created it before ddltail ran
+			continue // by another scenario on the same servers, before this one
 		}
 		if strings.Contains(r.Raw.Lookup("truncated").String(), `"after"`) {
 			incomplete[r.Effect.NS] = true

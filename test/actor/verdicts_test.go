@@ -1,0 +1,158 @@
+package actor_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+)
+
+// verdicts count the results of changes, by operation.
+type verdicts map[string]map[string]int
+
+const (
+	exact   = "exact"
+	byName  = "by name"
+	session = "lsid"
+	noActor = "none"
+	wrong   = "wrong"
+)
+
+// judge compares the actors of all notifications with those in the names of the changes.
+func (w world) judge(database string) verdicts {
+	w.Helper()
+	cursor, err := w.root.Database(database).Collection("schema_history").Aggregate(w.Context(), mongo.Pipeline{
+		{{Key: "$match", Value: bson.D{{Key: "database", Value: bson.D{{Key: "$regex", Value: "^of_"}}}}}},
+		{{Key: "$lookup", Value: bson.D{{Key: "from", Value: "schema_actors"}, {Key: "localField", Value: "_id"}, {Key: "foreignField", Value: "_id"}, {Key: "as", Value: "late"}}}},
+	})
+	w.must(err)
+	var docs []struct {
+		ID        string `bson:"_id"`
+		Operation string `bson:"operation"`
+		Database  string `bson:"database"`
+		Statement string `bson:"operation_statement"`
+		Actor     *found `bson:"actor"`
+		Late      []struct {
+			Actor found `bson:"actor"`
+		} `bson:"late"`
+	}
+	w.must(cursor.All(w.Context(), &docs))
+	counts := verdicts{}
+	late := 0
+	for _, d := range docs {
+		var person int
+		if _, err := fmt.Sscanf(d.Database, "of_%d_", &person); err != nil {
+			continue
+		}
+		actor := d.Actor
+		if actor == nil && len(d.Late) > 0 {
+			actor = &d.Late[0].Actor
+			late++
+		}
+		if counts[d.Operation] == nil {
+			counts[d.Operation] = map[string]int{}
+		}
+		app := appOf(person)
+		if strings.HasSuffix(d.Database, switching) {
+			app = switching
+		}
+		verdict := actor.verdict(userOf(person), app)
+		counts[d.Operation][verdict]++
+		if verdict == wrong {
+			w.Errorf("%s %s of %s: %+v", d.ID, d.Statement, userOf(person), actor)
+		}
+		if verdict == noActor && testing.Verbose() && hasLine(d.Operation) {
+			w.Logf("none: %s %s", d.ID, d.Statement)
+			w.explain(d.ID)
+		}
+	}
+	w.Logf("%d notifications, %d actors found late\n%s", len(docs), late, counts)
+	return counts
+}
+
+// explain logs the lines of the servers that have the optime of a notification, and all of the same connection.
+func (w world) explain(id string) {
+	var t, i int
+	if _, err := fmt.Sscanf(id[strings.IndexByte(id, ':')+1:], "%d:%d:", &t, &i); err != nil {
+		return
+	}
+	for _, m := range w.set.Members() {
+		raw, _ := os.ReadFile(m.Log())
+		for line := range strings.Lines(string(raw)) {
+			if strings.Contains(line, fmt.Sprintf(`{"t":%d,"i":%d}`, t, i)) {
+				w.Logf("    %s", line)
+			}
+		}
+	}
+}
+
+type found struct {
+	User     string `bson:"user"`
+	App      string `bson:"app"`
+	Evidence string `bson:"evidence"`
+	Exact    bool   `bson:"exact"`
+}
+
+func (f *found) verdict(user, app string) string {
+	switch {
+	case f == nil:
+		return noActor
+	case f.User != user, f.Evidence == "log" && strings.ReplaceAll(f.App, `\u001b`, "\x1b") != app: // newer servers escape it
+		return wrong
+	case f.Evidence == "lsid":
+		return session
+	case f.Exact:
+		return exact
+	}
+	return byName
+}
+
+// hasLine reports whether a log line of the operation can be joined by optime or UUID.
+func hasLine(operation string) bool {
+	return !slices.Contains([]string{"MODIFY_COLLECTION", "CREATE_VIEW", "MODIFY_VIEW", "DROP_VIEW", "DROP_DATABASE"}, operation)
+}
+
+// share returns the share of changes with an exactly joined line that have an exact
+// actor.
+func (v verdicts) share() float64 {
+	have, all := 0, 0
+	for operation, counts := range v {
+		if !hasLine(operation) {
+			continue
+		}
+		for verdict, n := range counts {
+			all += n
+			if verdict == exact || verdict == session {
+				have += n
+			}
+		}
+	}
+	return float64(have) / float64(max(all, 1))
+}
+
+func (v verdicts) String() string {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	columns := []string{exact, session, byName, noActor, wrong}
+	_, _ = fmt.Fprintln(table, "\t"+strings.Join(columns, "\t"))
+	for _, operation := range slices.Sorted(func(yield func(string) bool) {
+		for o := range v {
+			if !yield(o) {
+				return
+			}
+		}
+	}) {
+		_, _ = fmt.Fprint(table, operation)
+		for _, c := range columns {
+			_, _ = fmt.Fprintf(table, "\t%d", v[operation][c])
+		}
+		_, _ = fmt.Fprintln(table)
+	}
+	_ = table.Flush()
+	return text.String()
+}
