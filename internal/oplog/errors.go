@@ -68,7 +68,7 @@ func ReasonOf(err error) Reason {
 	if errors.As(err, &position) || errors.As(err, &chain) {
 		return ReasonPosition
 	}
-	if errors.Is(err, ErrNotReadable) || errors.Is(err, ErrOvertaken) || errors.Is(err, ErrOutsidePreference) {
+	if errors.Is(err, ErrNotReadable) || errors.Is(err, ErrHeadUnknown) || errors.Is(err, ErrOvertaken) || errors.Is(err, ErrOutsidePreference) {
 		return ReasonMemberState
 	}
 	var ce mongo.CommandError

@@ -32,8 +32,8 @@ type Member struct {
 
 // State is the state that a member reports.
 type State struct {
-	// Majority is the newest majority-committed entry on this member, Newest its newest entry,
-	// which may roll back.
+	// Majority is the newest majority-committed entry on this member, zero if it is not known.
+	// Newest is its newest entry, which may roll back.
 	Majority, Newest OpTime
 	// Primary is true if it is the primary.
 	Primary bool
@@ -81,9 +81,17 @@ func (m Member) State(ctx context.Context) (State, error) {
 	}, nil
 }
 
-// Head returns the newest majority-committed entry on this member, with State's errors.
+// ErrHeadUnknown is returned for a member that does not know yet what is majority-committed: it
+// was restarted, and has not learned it from the others. Its hello has a majorityOpTime of zero.
+var ErrHeadUnknown = errors.New("the majority-committed position is not known yet")
+
+// Head returns the newest majority-committed entry on this member. The error wraps
+// ErrHeadUnknown, or is one of State's.
 func (m Member) Head(ctx context.Context) (OpTime, error) {
 	state, err := m.State(ctx)
+	if err == nil && state.Majority.IsZero() {
+		err = fmt.Errorf("read the state of %s: %w", m.Host, ErrHeadUnknown)
+	}
 	return state.Majority, err
 }
 
