@@ -195,7 +195,7 @@ func (w world) cost(database, source string, lines int) string {
 	began, own, other := time.Now(), processorTime(w, p.Pid()), processorTime(w, server)
 	var latencies []float64
 	for i := 0; time.Since(began) < *flood; i++ {
-		w.must(client.Database("of_0_" + database).CreateCollection(w.Context(), fmt.Sprintf("of_0_%d", i)))
+		w.must(client.Database("of_0_"+database).CreateCollection(w.Context(), fmt.Sprintf("of_0_%d", i)))
 		changed := time.Now()
 		if !stream.Next(w.Context()) {
 			w.Fatal(stream.Err())
