@@ -20,6 +20,7 @@ import (
 	"github.com/ddltail/ddltail/internal/drift"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/replicaset"
 	"github.com/ddltail/ddltail/internal/schema"
 	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/store"
@@ -190,10 +191,28 @@ func listServer(ctx context.Context, opts *options.ClientOptions, scope schema.S
 	return listing.List(ctx, scope)
 }
 
+// liveOptions are those of MONGODB_URI, with the members that `ddltail run` recorded: the URI may
+// name only one, which may be down.
+func (h *driftHistory) liveOptions(ctx context.Context) *options.ClientOptions {
+	opts := h.cfg.MongoDB.Options()
+	if h.db == nil || h.cfg.MongoDB.Direct() {
+		return opts
+	}
+	known := &replicaset.Known{}
+	// Without the record the URI's hosts remain.
+	_ = restoreMembers(ctx, h.cfg, h.db, known)
+	for _, host := range known.Hosts() {
+		if !slices.Contains(opts.Hosts, host) {
+			opts.Hosts = append(opts.Hosts, host)
+		}
+	}
+	return opts
+}
+
 // readLive lists the server or, with --at, reads the catalog at that time.
 func (q driftQuery) readLive(ctx context.Context, h *driftHistory) (schema.Listed, error) {
 	if q.at.IsZero() {
-		listed, err := listServer(ctx, q.cfg.MongoDB.Options(), schema.Scope{Own: store.Collections(q.cfg.Database)})
+		listed, err := listServer(ctx, h.liveOptions(ctx), schema.Scope{Own: store.Collections(q.cfg.Database)})
 		return listed, usererror.Listing(err, q.cfg.MongoDB.PathIsAuthSource())
 	}
 	reader, err := h.reader()

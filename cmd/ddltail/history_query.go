@@ -21,6 +21,9 @@ func (q historyQuery) run(ctx context.Context, h historySession) error {
 	}
 	q.query.Source = h.source
 	sources, err := h.sources(ctx)
+	if err == nil {
+		err = h.reader.RequireHistory(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -166,6 +169,9 @@ func (q historyQuery) printAsOf(ctx context.Context, h historySession) error {
 		return q.printAsOfScript(ctx, h)
 	}
 	sources, err := h.sources(ctx)
+	if err == nil {
+		err = h.reader.RequireCatalog(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -198,6 +204,9 @@ func (q historyQuery) printAsOf(ctx context.Context, h historySession) error {
 
 func (q historyQuery) printAsOfScript(ctx context.Context, h historySession) error {
 	source, err := h.soleSource(ctx)
+	if err == nil {
+		err = h.reader.RequireCatalog(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -211,7 +220,11 @@ func (q historyQuery) printAsOfScript(ctx context.Context, h historySession) err
 
 // find returns the change with an ID. An ID without a source is of the selected one.
 func (h historySession) find(ctx context.Context, id string) (history.Change, error) {
-	if _, err := h.sources(ctx); err != nil {
+	_, err := h.sources(ctx)
+	if err == nil {
+		err = h.reader.RequireHistory(ctx)
+	}
+	if err != nil {
 		return history.Change{}, err
 	}
 	if h.source != "" {
@@ -242,6 +255,9 @@ func (h historySession) show(ctx context.Context, id, format string) error {
 
 func (h historySession) diff(ctx context.Context, from, to time.Time, format string, policy migration.Policy) error {
 	source, err := h.soleSource(ctx)
+	if err == nil {
+		err = h.reader.RequireCatalog(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -120,31 +120,44 @@ func (r *Rotation) Connect(ctx context.Context, step func(context.Context) error
 func (r *Rotation) Reread() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reread() {
+	switch r.reread() {
+	case changed:
 		r.end(errRotated)
-		return
+	case unchanged:
+		r.Log.Info("credentials reread; they have not changed")
+	case kept: // reread has logged why
 	}
-	r.Log.Info("credentials reread; they have not changed")
 }
 
-// reread reads the credentials again, and reports whether they have changed.
-func (r *Rotation) reread() bool {
+// outcome is the result of reading the credentials again.
+type outcome int
+
+const (
+	unchanged outcome = iota
+	// changed: the new credentials are used from the next session on.
+	changed
+	// kept: the new credentials cannot be read or used; the current ones remain in use.
+	kept
+)
+
+// reread reads the credentials again, and logs why new ones are not used.
+func (r *Rotation) reread() outcome {
 	mongoDB, sink, err := r.Read()
 	if err != nil {
 		r.Log.Warn("credentials cannot be reread; the current ones are kept", zap.Error(err))
-		return false
+		return kept
 	}
 	now := digestOf(mongoDB, sink)
 	if now == r.seen {
-		return false
+		return unchanged
 	}
 	r.seen = now
 	if err := errors.Join(checked("MONGODB_URI", r.mongoDB, mongoDB), checked("SINK_URI", r.sink, sink)); err != nil {
 		r.Log.Warn("the current URI is kept; restart ddltail to apply the new one", zap.Error(err))
-		return false
+		return kept
 	}
 	r.mongoDB, r.sink = mongoDB, sink
-	return true
+	return changed
 }
 
 func checked(variable string, current, next config.URI) error {
@@ -176,7 +189,7 @@ func (u Use) Failed(err error) {
 	r := u.rotation
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reread() {
+	if r.reread() == changed {
 		r.end(errRotated)
 		return
 	}

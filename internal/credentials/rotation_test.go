@@ -7,7 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/replicaset"
@@ -81,6 +83,31 @@ func TestRotates(t *testing.T) {
 				t.Errorf("sessions with %q", sessions)
 			}
 		})
+	}
+}
+
+// TestRereadLogs checks that a request logs once what came of it.
+func TestRereadLogs(t *testing.T) {
+	const before = "mongodb://ann:old@a:1/db"
+	for name, c := range map[string]struct {
+		after string
+		err   error
+		want  string
+	}{
+		"the same":                 {before, nil, "credentials reread; they have not changed"},
+		"another host":             {"mongodb://ann:new@b:1/db", nil, "the current URI is kept; restart ddltail to apply the new one"},
+		"the file cannot be read":  {before, errors.New("no such file"), "credentials cannot be reread; the current ones are kept"},
+		"the file is only partial": {before, errors.New("want mongodb://"), "credentials cannot be reread; the current ones are kept"},
+	} {
+		f := &files{uri: uri(t, before)}
+		r := rotation(t, f)
+		core, logs := observer.New(zap.InfoLevel)
+		r.Log = zap.New(core)
+		f.uri, f.err = uri(t, c.after), c.err
+		r.Reread()
+		if logs.Len() != 1 || logs.All()[0].Message != c.want {
+			t.Errorf("%s: %v", name, logs.All())
+		}
 	}
 }
 

@@ -33,7 +33,8 @@ func (b bounds) listNotes(source string, q Query, now time.Time) []string {
 	case until.After(b.position.Add(staleAfter)):
 		notes = append(notes, fmt.Sprintf("the oplog of %s has been read only up to %s: later changes are not known", source, stamp(b.position)))
 	}
-	if !q.Since.IsZero() && q.Since.Before(b.baseline) {
+	early := func(at time.Time) bool { return !at.IsZero() && at.Before(b.baseline) }
+	if early(q.Since) || early(q.Until) {
 		notes = append(notes, fmt.Sprintf("the recording of %s began at %s: earlier changes are not known", source, stamp(b.baseline)))
 	}
 	if q.Limit == 0 && q.Since.Before(b.horizon) {

@@ -35,6 +35,23 @@ func (r Reader) Sources(ctx context.Context) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
+// ErrDropped is returned if a collection that an output is read from does not exist.
+var ErrDropped = errors.New("it was dropped, or no ddltail run writes it: what it held is not known")
+
+// RequireCatalog returns ErrDropped if there is no catalog: the schema would read as empty.
+func (r Reader) RequireCatalog(ctx context.Context) error { return r.require(ctx, store.Catalog) }
+
+// RequireHistory returns ErrDropped if there is no history: it would read as no changes.
+func (r Reader) RequireHistory(ctx context.Context) error { return r.require(ctx, store.History) }
+
+func (r Reader) require(ctx context.Context, collection string) error {
+	exists, err := store.Exists(ctx, r.db, collection)
+	if err == nil && !exists {
+		err = fmt.Errorf("the database %s has no %s: %w", r.db.Name(), collection, ErrDropped)
+	}
+	return err
+}
+
 // maxNamespaces bounds the namespaces for shell completion.
 const maxNamespaces = 1000
 

@@ -1,8 +1,6 @@
 package mongosh
 
 import (
-	"strings"
-
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/schema/option"
@@ -25,7 +23,7 @@ func minimalOptions(options bson.Raw) (minimal object, ok bool) {
 		if row.Origin == option.Server || timeSeries && row.Origin == option.Buckets {
 			continue
 		}
-		if f.key == "storageEngine" && isAppMetadata(v) {
+		if f.key == "storageEngine" && row.IsDefault(v) {
 			continue
 		}
 		minimal = append(minimal, field{f.key, collectionOption(f.key, v)})
@@ -47,21 +45,6 @@ func collectionOption(key string, v bson.RawValue) node {
 		return raw(v)
 	}
 	return relax(row.Accepted(v))
-}
-
-// isAppMetadata recognises a storageEngine in which the server stores internal metadata:
-// {wiredTiger: {configString: "app_metadata=…"}}.
-func isAppMetadata(v bson.RawValue) bool {
-	engine, ok := v.DocumentOK()
-	if !ok {
-		return false
-	}
-	config, err := engine.LookupErr("wiredTiger", "configString")
-	if err != nil {
-		return false
-	}
-	s, ok := config.StringValueOK()
-	return ok && strings.HasPrefix(s, "app_metadata=")
 }
 
 // minimalTimeSeries omits the bucket span that the granularity implies.

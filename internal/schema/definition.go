@@ -8,6 +8,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/rawdoc"
+	"github.com/ddltail/ddltail/internal/schema/option"
 )
 
 // Kind is the kind of a namespace.
@@ -130,5 +131,9 @@ func (v Version) Clone() Version {
 // TimeSeriesOptions returns the options of a bucket collection without those that the server
 // adds: the options that listCollections shows for the time series.
 func TimeSeriesOptions(options bson.Raw) (bson.Raw, error) {
-	return rawdoc.Without(options, "validator", "clusteredIndex", "uuid", "storageEngine")
+	servers := []string{"validator", "clusteredIndex", "uuid"}
+	if engine, err := options.LookupErr("storageEngine"); err == nil && option.Collection("storageEngine").IsDefault(engine) {
+		servers = append(servers, "storageEngine")
+	}
+	return rawdoc.Without(options, servers...)
 }

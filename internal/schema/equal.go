@@ -42,7 +42,18 @@ func EquivalentOptions(a, b bson.Raw) bool {
 			return mongosh.CreateView("db", "view", options)
 		}
 		return mongosh.CreateCollection("db", "collection", options)
-	})
+	}, omitted(a, b)...)
+}
+
+// omitted lists the options that versions written by earlier releases lack: the storageEngine of a
+// time series. No collMod changes it.
+func omitted(a, b bson.Raw) []string {
+	_, aErr := a.LookupErr("storageEngine")
+	_, bErr := b.LookupErr("storageEngine")
+	if _, err := a.LookupErr("timeseries"); err == nil && (aErr == nil) != (bErr == nil) {
+		return []string{"storageEngine"}
+	}
+	return nil
 }
 
 // EquivalentIndex is Equivalent for two index specs, without the ignored fields.

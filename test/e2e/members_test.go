@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,12 @@ func TestOneSeed(t *testing.T) {
 	begin()
 	wantStatements(t, s.documents("schema_notifications", 3),
 		"CREATE COLLECTION before", "CREATE COLLECTION after", "CREATE COLLECTION while_down")
+	for _, args := range [][]string{{"status"}, {"drift", "--write", filepath.Join(t.TempDir(), "live.json")}} {
+		s.until(args[0]+" reads the other members", func() bool {
+			code, err := s.launch(args, uris...).Wait(t.Context())
+			return err == nil && code == 0
+		})
+	}
 }
 
 // hide makes the last member of a set hidden, and delayed if seconds are given.

@@ -243,6 +243,35 @@ func TestUnknownSource(t *testing.T) {
 	askEverything(t, withGap(t).variables, []string{"--source", "nosuch"}, 2, `"nosuch"`, `"rs0"`)
 }
 
+// TestCollectionDropped checks that a catalog or a history that was dropped is an error: what it
+// held is not known.
+func TestCollectionDropped(t *testing.T) {
+	a := some(t)
+	wantDropped := func(collection string, args ...string) {
+		t.Helper()
+		stdout, stderr, code := command{append(append([]string{"history"}, args...), "--source", "rs0"), a.variables}.run(t)
+		if code != 1 || stdout != "" || !strings.Contains(stderr, "has no "+collection+": it was dropped") {
+			t.Errorf("%q: exit %d: %s%s", args, code, stdout, stderr)
+		}
+	}
+	if err := a.db.Collection("schema_catalog").Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"table", "json", "mongosh"} {
+		wantDropped("schema_catalog", "--as-of", "now", "--format", format)
+		wantDropped("schema_catalog", "diff", "1h", "now", "--format", format)
+	}
+	a.ask("--source", "rs0")
+	a.insert("schema_catalog", version("rs0", 20, 1, "bank.payments", bson.D{}))
+	if err := a.db.Collection("schema_history").Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{}, {"--format", "json"}, {"--format", "csv"}, {"--since", "1h"}, {"--follow"}, {"show", "1:1"}} {
+		wantDropped("schema_history", args...)
+	}
+	a.ask("--as-of", "now", "--source", "rs0")
+}
+
 func askEverything(t *testing.T, variables, more []string, wantCode int, wants ...string) {
 	for _, args := range [][]string{
 		{}, {"--format", "json"}, {"--format", "csv"}, {"--format", "mongosh"}, {"--since", "1h"},

@@ -166,6 +166,7 @@ func collectionOptions() []Option {
 		series("granularity", texts("seconds", "minutes", "hours")...),
 		series("metaField", texts("m")...),
 		series("bucketMaxSpanSeconds", numbers("3600", "3600.5", "100")...),
+		create("storageEngine of a time series", `"timeseries":{"timeField":"t"},"storageEngine":FORM`, documents(`{}`, `{"wiredTiger":{}}`, `{"wiredTiger":{"configString":"block_compressor=zlib"}}`)...),
 		series("bucketRoundingSeconds", numbers("3600", "100")...),
 		create("viewOn", `"viewOn":FORM,"pipeline":[]`),
 		create("pipeline", `"viewOn":"COLL.source","pipeline":FORM`, documents(`[]`, `[{"$match":{"a":{"$numberDouble":"NaN"}}}]`)...),

@@ -2,6 +2,7 @@ package option
 
 import (
 	"math"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -42,6 +43,17 @@ func isUnlimited(v bson.RawValue) bool {
 func isString(v bson.RawValue) bool {
 	_, ok := v.StringValueOK()
 	return ok
+}
+
+// isAppMetadata recognises a storageEngine in which the server stores internal metadata:
+// {wiredTiger: {configString: "app_metadata=…"}}.
+func isAppMetadata(v bson.RawValue) bool {
+	engine, ok := v.DocumentOK()
+	if !ok {
+		return false
+	}
+	s, ok := engine.Lookup("wiredTiger", "configString").StringValueOK()
+	return ok && strings.Contains(s, "app_metadata=")
 }
 
 // anyValue returns true: every value means the same as no value.
