@@ -10,9 +10,9 @@ import (
 
 	"github.com/ddltail/ddltail/internal/age"
 	"github.com/ddltail/ddltail/internal/retention"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
-// defaultAge is when a processed notification is old.
 func cleanupCommand() *cobra.Command {
 	older := "24h"
 	var atLeast time.Duration
@@ -49,6 +49,9 @@ func cleanupCommand() *cobra.Command {
 }
 
 func cleaned(ctx context.Context, db *mongo.Database, atLeast time.Duration, dryRun bool) (string, error) {
+	if err := checkQueue(ctx, db, store.Notifications); err != nil {
+		return "", err
+	}
 	if dryRun {
 		n, err := retention.CountQueue(ctx, db, atLeast)
 		return fmt.Sprintf("%d notifications would be removed", n), err

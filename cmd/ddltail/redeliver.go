@@ -12,6 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/listener"
+	"github.com/ddltail/ddltail/internal/store"
 )
 
 func redeliverCommand() *cobra.Command {
@@ -65,6 +66,9 @@ func redeliverCommand() *cobra.Command {
 }
 
 func redelivered(ctx context.Context, db *mongo.Database, cfg config.Config, r listener.Redelivery, dryRun bool) (string, error) {
+	if err := checkQueue(ctx, db, store.Notifications, store.History); err != nil {
+		return "", err
+	}
 	sources, err := redeliverySources(ctx, db, cfg, r)
 	if err != nil {
 		return "", err

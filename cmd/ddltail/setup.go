@@ -43,6 +43,16 @@ func consumer(cfg config.Config, command string) privileges.Use {
 	return privileges.Use{Role: privileges.Listen, Command: command, Database: cfg.Database}
 }
 
+// checkQueue returns an error if none of the collections that a command reads exists: that
+// nothing was found would read as if there were nothing to do.
+func checkQueue(ctx context.Context, db *mongo.Database, collections ...string) error {
+	exists, err := store.Exists(ctx, db, collections...)
+	if err == nil && !exists {
+		err = fmt.Errorf("no queue of ddltail in the database %s: set DDLTAIL_DATABASE and DDLTAIL_SINK_URI as for ddltail run", db.Name())
+	}
+	return err
+}
+
 // withSink runs a command that needs only ddltail's own collections.
 func withSink(ctx context.Context, cfg config.Config, log *zap.Logger, use privileges.Use, work func(context.Context, *mongo.Database) error) error {
 	client, err := store.Connect(cfg.Sink.Options())

@@ -95,16 +95,11 @@ func (c Check) read(ctx context.Context, m oplog.Member, source string) (compari
 	if err != nil {
 		return comparison{}, err
 	}
+	listed.Versions = schema.NewGeneratedNames().Classify(known, listed.Versions)
 	d := schema.NewUpdate(known, listed, oplog.Moment{})
 	out := comparison{known: permanent(known.All()), listed: permanent(listed.Versions), unlisted: d.Unlisted, server: permanent(listed.Versions)}
 	for _, v := range d.Kept {
 		delete(out.known, v.Namespace)
-	}
-	generated := schema.NewGeneratedNames()
-	for _, v := range known.All() {
-		if generated.StaysTemporary(v.Namespace.Collection, *v.Definition, out.listed[v.Namespace]) {
-			delete(out.listed, v.Namespace)
-		}
 	}
 	return out, nil
 }

@@ -82,30 +82,45 @@ func (r Receiver) openAmong(ids bson.A) bson.D {
 	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, isPending(), r.notEnded()}
 }
 
-// counterparts reads all records that may be counterparts of claimed notifications, or
-// duplicates of such counterparts.
-func (q queue) counterparts(ctx context.Context, all map[string]claimed, receivers []Receiver) ([]record, error) {
-	from, to := math.Inf(1), math.Inf(-1)
-	byHandOnly := true
-	for _, c := range all {
-		if !c.timed || c.origin == fromSnapshot {
-			continue
-		}
-		from, to = min(from, c.seconds), max(to, c.seconds)
-		byHandOnly = byHandOnly && c.origin == fromOplog
-	}
-	if from > to {
-		return nil, nil
+// counterparts reads what can decide whether claimed notifications are duplicates.
+func (q queue) counterparts(ctx context.Context, all map[string]claimed, receivers []Receiver) (counterparts, error) {
+	filter, ok := counterpartsFilter(all)
+	if !ok {
+		return counterparts{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	filter := bson.D{{Key: "$or", Value: timestampsNear((from+to)/2, (to-from)/2+2*dedupWindow)}}
-	if byHandOnly {
-		filter = append(filter, bson.E{Key: "source", Value: bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}})
-	}
-	var found []record
-	err := q.each(ctx, filter, func(o record, doc bson.Raw) { found = append(found, o.excludedBy(receivers, doc)) })
+	found := counterparts{}
+	err := q.each(ctx, filter, func(o record, doc bson.Raw) { found.add(o.excludedBy(receivers, doc)) })
 	return found, err
+}
+
+// counterpartsFilter selects the possible counterparts of claimed notifications, and what is
+// marked as a duplicate of these; false if none of them can have one.
+func counterpartsFilter(all map[string]claimed) (bson.D, bool) {
+	from, to := math.Inf(1), math.Inf(-1)
+	origins := map[origin]bool{}
+	for _, c := range all {
+		if c.timed && c.origin != fromSnapshot {
+			from, to, origins[c.origin] = min(from, c.seconds), max(to, c.seconds), true
+		}
+	}
+	if from > to {
+		return nil, false
+	}
+	sources := bson.A{}
+	for _, o := range []origin{byHand, fromOplog} {
+		if origins[o] {
+			sources = append(sources, bson.D{{Key: "source", Value: o.counterpartSource()}})
+		}
+	}
+	sources = append(sources, bson.D{{Key: fieldDuplicateOf, Value: bson.D{{Key: "$exists", Value: true}}}})
+	return bson.D{
+		{Key: "$and", Value: bson.A{
+			bson.D{{Key: "$or", Value: timestampsNear((from+to)/2, (to-from)/2+2*dedupWindow)}},
+			bson.D{{Key: "$or", Value: sources}},
+		}},
+	}, true
 }
 
 // codeIllegalOperation is the error of a standalone server for a transaction.
@@ -115,7 +130,7 @@ const codeIllegalOperation = 20
 // server aborts an update midway if the client disconnects. A standalone server does not
 // support transactions; there the update may be applied in part.
 func (q queue) applyToMany(ctx context.Context, t transition) error {
-	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
 	update := func(ctx context.Context) (any, error) { return q.coll.UpdateMany(ctx, t.filter, t.update) }
 	session, err := q.coll.Database().Client().StartSession()

@@ -38,6 +38,45 @@ func sameChangeFilter(n record, window float64) bson.D {
 	}
 }
 
+// counterpartSource matches the field source of the other notification of a change.
+func (o origin) counterpartSource() bson.D {
+	if o == byHand {
+		return bson.D{{Key: "$eq", Value: "oplog"}}
+	}
+	return bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}
+}
+
+// counterparts holds what can decide whether notifications are duplicates, by the
+// notifications that it can decide about. So each of many is compared with few.
+type counterparts map[counterpartKey][]record
+
+type counterpartKey struct {
+	operation, collection, index string
+	origin                       origin
+}
+
+// of returns what can decide about a notification.
+func (c counterparts) of(n record) []record { return c[n.counterpartKey(n.origin)] }
+
+// add adds a record that is not a notification to send, or not any more.
+func (c counterparts) add(o record) {
+	opposite := byHand
+	if o.origin == byHand {
+		opposite = fromOplog
+	}
+	keys := []counterpartKey{o.counterpartKey(opposite)}
+	if !o.duplicateOf.IsZero() {
+		keys = append(keys, o.counterpartKey(o.origin))
+	}
+	for _, key := range keys {
+		c[key] = append(c[key], o)
+	}
+}
+
+func (n record) counterpartKey(of origin) counterpartKey {
+	return counterpartKey{n.operation, n.collection, n.index, of}
+}
+
 // sameText matches a name, or its absence.
 func sameText(name string) any {
 	if name == "" {
@@ -100,9 +139,12 @@ func decide(n record, candidates []record, queue string) (decision, record) {
 // findDuplicate returns the counterpart of n: a notification of the same change that has no
 // duplicate yet, preferably a processed one, else the first in order.
 func findDuplicate(n record, candidates []record, queue string) (record, bool) {
-	free := slices.DeleteFunc(slices.Clone(candidates), func(other record) bool {
-		return !sameChange(n, other, queue) || other.neverSent || !other.processed && !other.pending || hasDuplicate(other, n, candidates)
-	})
+	var free []record
+	for _, other := range candidates {
+		if sameChange(n, other, queue) && !other.neverSent && (other.processed || other.pending) && !hasDuplicate(other, n, candidates) {
+			free = append(free, other)
+		}
+	}
 	if len(free) == 0 {
 		return record{}, false
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/delivery"
+	"github.com/ddltail/ddltail/internal/refusal"
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
@@ -45,6 +46,10 @@ func (w worker) collect(ctx, stopping context.Context, records []record) pause {
 	w.releaseAll(ctx, rest)
 	if len(all) == 0 {
 		return pause{length: counterpartBackoff, fixed: true}
+	}
+	if err := w.queue.addActors(ctx, all); err != nil {
+		w.releaseAll(ctx, all)
+		return w.queueUnavailable(err)
 	}
 	request, cancel := w.requestContext(stopping, began)
 	defer cancel()
@@ -86,11 +91,14 @@ func (w worker) sendable(ctx context.Context, records []record, all map[string]c
 
 // isDuplicate ends a notification whose counterpart was delivered. It sets open to false if
 // the counterpart is still to be delivered first.
-func (w worker) isDuplicate(ctx context.Context, c claimed, counterparts []record, open *bool) bool {
-	switch what, counterpart := decide(c.record, counterparts, w.Database); what {
+func (w worker) isDuplicate(ctx context.Context, c claimed, known counterparts, open *bool) bool {
+	switch what, counterpart := decide(c.record, known.of(c.record), w.Database); what {
 	case skip:
 		if w.getsCounterpart(counterpart) {
 			w.skip(ctx, c, counterpart)
+			// A counterpart has one duplicate: the next notification of the same change is sent.
+			c.duplicateOf = counterpart.id
+			known.add(c.record)
 			return true
 		}
 	case waitForCounterpart:
@@ -104,12 +112,7 @@ func (w worker) isDuplicate(ctx context.Context, c claimed, counterparts []recor
 func (w worker) send(ctx, request context.Context, all []claimed) pause {
 	notifications := make([]Notification, 0, len(all))
 	for _, c := range all {
-		doc, err := w.queue.withActor(ctx, c.doc)
-		if err != nil {
-			w.releaseAll(ctx, all)
-			return w.queueUnavailable(err)
-		}
-		n, err := newNotification(doc)
+		n, err := newNotification(c.doc)
 		if err != nil {
 			w.releaseAll(ctx, all)
 			return w.queueUnavailable(err)
@@ -219,21 +222,33 @@ func (w worker) concludeAll(ctx context.Context, all []claimed, e ending) pause 
 	return pause{} // the next scan marks notifications that have ended for all as processed
 }
 
-// endTogether marks notifications with one command. If that fails they are marked one by one,
-// with retries.
+// maxTogether is the number of attempts to mark the notifications of a message with one
+// transaction before they are marked one by one.
+const maxTogether = 5
+
+// endTogether marks notifications with one transaction, with retries. It marks them one by one
+// if the server refuses to update one of them, or after maxTogether attempts.
 func (w worker) endTogether(ctx context.Context, all []claimed, ids bson.A, e ending) error {
-	err := w.queue.applyToMany(ctx, w.receiver.toEndedTogether(ids, e))
 	b := retry.NewBackOff(maxBackoff)
-	for err != nil && ctx.Err() == nil {
+	for attempt := 1; ; attempt++ {
+		err := w.queue.applyToMany(ctx, w.receiver.toEndedTogether(ids, e))
+		if err != nil && (refusal.Is(err) || notViable(err) || attempt >= maxTogether) {
+			err = w.endEach(ctx, all, e)
+		}
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
 		w.queueFailed(err)
-		endings := make([]transition, len(all))
-		for i, c := range all {
-			endings[i] = w.receiver.toEnded(c.record, e)
-		}
-		if _, err = w.queue.applyAll(ctx, endings); err != nil {
-			retry.Sleep(ctx, b.NextBackOff())
-		}
+		retry.Sleep(ctx, b.NextBackOff())
 	}
+}
+
+func (w worker) endEach(ctx context.Context, all []claimed, e ending) error {
+	endings := make([]transition, len(all))
+	for i, c := range all {
+		endings[i] = w.receiver.toEnded(c.record, e)
+	}
+	_, err := w.queue.applyAll(ctx, endings)
 	return err
 }
 

@@ -21,6 +21,8 @@ type dispatcher struct {
 	// nextSend is when the receiver accepts the next message; dueAt is when the digest that
 	// is collected is sent, zero if none is.
 	nextSend, dueAt time.Time
+	// gathered is set if dueAt includes the wait for records whose backoffs end soon.
+	gathered bool
 	// successor has replaced this dispatcher; nil if none has.
 	successor *dispatcher
 	// loop has the other receivers.
@@ -65,10 +67,14 @@ func (d *dispatcher) start(ctx context.Context, now time.Time, run func(func() e
 	}
 }
 
+// gatherWindow is how long a digest that is due waits for records whose claims or backoffs
+// end. Those of one message do not end in the same millisecond, but are sent again as one.
+const gatherWindow = time.Second
+
 // startDigest starts a worker for all ready records, if the digest is due.
 func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(func() end)) {
 	if len(d.scheduler.ready) == 0 {
-		d.dueAt = time.Time{}
+		d.dueAt, d.gathered = time.Time{}, false
 		return
 	}
 	if d.dueAt.IsZero() {
@@ -82,7 +88,11 @@ func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(fu
 	if d.running > 0 || limit == 0 || d.dueAt.After(now) || d.nextSend.After(now) {
 		return
 	}
-	d.dueAt = time.Time{}
+	if last := d.scheduler.lastWake(now.Add(gatherWindow)); !d.gathered && !last.IsZero() {
+		d.dueAt, d.gathered = last, true
+		return
+	}
+	d.dueAt, d.gathered = time.Time{}, false
 	batch := d.scheduler.batch(maxDigest, now)
 	d.begin(now)
 	w := d.worker()

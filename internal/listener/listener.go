@@ -2,9 +2,9 @@
 // in order of position within each affected collection. Any number of listeners can share a
 // queue.
 //
-// The queue is the only source of work: a change stream or a timer only triggers a scan.
-// So nothing is lost if a stream, a listener or a primary fails. The state of a
-// notification is stored in its document.
+// The queue is the only source of work: a change stream or a timer only triggers a scan, or
+// the read of new notifications. So nothing is lost if a stream, a listener or a primary fails.
+// The state of a notification is stored in its document.
 package listener
 
 import (
@@ -29,8 +29,10 @@ const (
 	// scanInterval is the time between two scans without a wakeup: the expiry of a crashed
 	// listener's claim causes no event.
 	scanInterval = 10 * time.Second
-	// settleDelay is the delay between the last worker and the scan that updates the metrics.
-	settleDelay = time.Second
+	// settleDelay is the minimum delay of a scan that only updates the metrics, and
+	// settleFactor the minimum in durations of a scan: a long scan delays deliveries.
+	settleDelay  = time.Second
+	settleFactor = 10
 	// warnInterval is the time after which an unchanged warning is logged again.
 	warnInterval = time.Minute
 )
@@ -82,6 +84,7 @@ type Listener struct {
 	queue queue
 	// replaced holds receivers that the loop has not adopted yet; nil if there are none.
 	replaced []Receiver
+	changes  changes
 	wake     chan struct{}
 	// lastWarning is the last warning of each kind.
 	lastWarning map[string]warning
@@ -104,7 +107,7 @@ func (l *Listener) Run(ctx context.Context, db *mongo.Database) error {
 	l.id = bson.NewObjectID().Hex()
 	l.use(db)
 	var group sync.WaitGroup
-	group.Go(func() { l.watch(ctx, db.Client(), l.wakeUp) })
+	group.Go(func() { l.watch(ctx, db.Client()) })
 	group.Go(func() { l.work(ctx) })
 	group.Wait()
 	var refused *refusal.Error
@@ -150,14 +153,6 @@ func (l *Listener) currentReceivers() []Receiver {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.Receivers
-}
-
-// wakeUp makes the loop scan the queue soon.
-func (l *Listener) wakeUp() {
-	select {
-	case l.wakeups() <- struct{}{}:
-	default: // a wakeup is pending already
-	}
 }
 
 func (l *Listener) wakeups() chan struct{} {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -30,7 +31,9 @@ import (
 
 var set *mongotest.ReplicaSet
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(mongotest.Main{Tests: m, Set: &set}) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(mongotest.Main{Tests: m, Set: &set, Options: mongotest.Options{Args: []string{"--setParameter", "enableTestCommands=1"}}})
+}
 
 // received is a target that notes what it gets, and answers as configured.
 type received struct {
@@ -118,6 +121,21 @@ func newScene(t *testing.T, uri string) scene {
 	s.must(err)
 	s.queue = s.db.Collection(store.Notifications)
 	s.must(Setup(t.Context(), s.db, ownindex.Create))
+	return s
+}
+
+// monitored returns the scene with a client of its own, whose commands are observed.
+func (s scene) monitored(app string, observe func(*event.CommandSucceededEvent)) scene {
+	s.Helper()
+	uri, err := config.ParseURI(set.URI())
+	s.must(err)
+	client, err := store.Connect(uri.Options().SetAppName(app).SetMonitor(&event.CommandMonitor{
+		Succeeded: func(_ context.Context, e *event.CommandSucceededEvent) { observe(e) },
+	}))
+	s.must(err)
+	s.Cleanup(func() { _ = client.Disconnect(context.Background()) })
+	s.db, err = store.Database(s.Context(), client, s.db.Name())
+	s.must(err)
 	return s
 }
 

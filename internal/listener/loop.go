@@ -21,12 +21,18 @@ type loop struct {
 	registered registered
 	workers    sync.WaitGroup
 	results    chan end
-	// updated receives a value when the updates of a scan are done; updating is set until then.
-	updated  chan struct{}
+	// updated receives whether another scan is needed when the updates of a scan are done;
+	// updating is set until then.
+	updated  chan bool
 	updating bool
 	// scanAt is when the next scan is due; notBefore delays it, so that a queue that takes
 	// long to scan is not scanned continuously.
 	scanAt, notBefore time.Time
+	// took is the duration of the last scan.
+	took time.Duration
+	// incomplete is set if there may be notifications that only a scan finds.
+	incomplete bool
+	reads      reads
 	// scanned is the server's time before the last scan, zero before the first.
 	scanned time.Time
 	pause   interface {
@@ -37,7 +43,7 @@ type loop struct {
 
 // work runs the loop until the context is canceled, and returns when all workers have ended.
 func (l *Listener) work(ctx context.Context) {
-	w := &loop{Listener: l, results: make(chan end), updated: make(chan struct{}, 1), pause: retry.NewBackOff(maxBackoff)}
+	w := &loop{Listener: l, results: make(chan end), updated: make(chan bool, 1), pause: retry.NewBackOff(maxBackoff)}
 	w.adopt(l.currentReceivers())
 	for ctx.Err() == nil {
 		if replaced := l.takeReplaced(); replaced != nil {
@@ -52,6 +58,7 @@ func (l *Listener) work(ctx context.Context) {
 		w.report()
 		w.wait(ctx)
 	}
+	w.reads.end(ctx)
 	go func() {
 		w.workers.Wait()
 		close(w.results)
@@ -70,12 +77,16 @@ func (w *loop) wait(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-w.wakeups():
-		w.scanBy(time.Now())
+		w.extend(ctx)
 	case e := <-w.results:
 		w.end(e)
-	case <-w.updated:
+	case scan := <-w.updated:
 		w.updating = false
-		w.scanBy(time.Now())
+		if now := time.Now(); scan {
+			w.scanBy(now)
+		} else {
+			w.settleAfter(now)
+		}
 	case <-timer.C:
 	}
 }
@@ -93,7 +104,7 @@ func (w *loop) adopt(receivers []Receiver) {
 		}
 		w.dispatchers = append(w.dispatchers, d)
 	}
-	w.registered = registered{}
+	w.registered, w.incomplete = registered{}, true
 	w.scanAt, w.notBefore = time.Time{}, time.Time{}
 	w.Metrics.SetReceivers(names(receivers))
 }
@@ -123,13 +134,17 @@ func (w *loop) scan(ctx context.Context) {
 		if ctx.Err() == nil {
 			w.queueFailed(err)
 		}
+		w.reads.end(ctx)
+		w.incomplete = true
 		w.scanAt = now.Add(w.pause.NextBackOff())
 		w.notBefore = w.scanAt
 		return
 	}
 	w.pause.Reset()
+	w.incomplete = false
 	w.Credentials.Worked()
-	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*now.Sub(began))
+	w.took = now.Sub(began)
+	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*w.took)
 	w.Status.queueRead(found.total)
 	w.Metrics.Queue(found.total, found.oldest)
 	held := map[sourcePartition]bool{}
@@ -156,7 +171,19 @@ func (w *loop) read(ctx context.Context) (*scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := scanner{
+	since := w.scanned.Add(-lookBack)
+	if w.scanned.IsZero() {
+		since = w.registered.now.Add(-maxLookBack)
+	}
+	found, err := w.scanner(queue).run(w.reads.context(ctx, queue), since)
+	if err == nil {
+		w.scanned = w.registered.now
+	}
+	return found, err
+}
+
+func (w *loop) scanner(queue queue) scanner {
+	return scanner{
 		queue: queue, database: w.Database, receivers: w.receivers(), registered: w.registered,
 		failing: func(receiver string) bool {
 			return slices.ContainsFunc(w.dispatchers, func(d *dispatcher) bool {
@@ -164,16 +191,10 @@ func (w *loop) read(ctx context.Context) (*scan, error) {
 			})
 		},
 	}
-	since := w.scanned.Add(-lookBack)
-	if w.scanned.IsZero() {
-		since = w.registered.now.Add(-maxLookBack)
-	}
-	found, err := s.run(ctx, since)
-	if err == nil {
-		w.scanned = w.registered.now
-	}
-	return found, err
 }
+
+// settleAfter schedules a scan that is not urgent: it updates the metrics.
+func (w *loop) settleAfter(now time.Time) { w.scanBy(now.Add(max(settleDelay, settleFactor*w.took))) }
 
 // update executes the transitions that a scan found, concurrently. A later scan finds those
 // that fail again.
@@ -197,7 +218,7 @@ func (w *loop) update(ctx context.Context, found *scan) {
 			n := w.apply(ctx, queue, transitions)
 			w.Metrics.Deliveries.WithLabelValues(result).Add(float64(n))
 		}
-		w.updated <- struct{}{}
+		w.updated <- len(found.reopened)+len(found.expired) > 0
 	})
 }
 
@@ -230,7 +251,7 @@ func (w *loop) end(e end) {
 		w.scanBy(now.Add(e.length))
 	case e.current().running == 0:
 		// The queue metrics are from before these workers.
-		w.scanBy(now.Add(settleDelay))
+		w.settleAfter(now)
 	}
 }
 

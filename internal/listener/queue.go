@@ -233,13 +233,9 @@ func (q queue) candidates(ctx context.Context, n record, receivers []Receiver) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	other := bson.D{{Key: "$nin", Value: bson.A{"oplog", "snapshot"}}}
-	if n.origin == byHand {
-		other = bson.D{{Key: "$eq", Value: "oplog"}}
-	}
 	var found []record
 	var ids bson.A
-	err := q.each(ctx, append(sameChangeFilter(n, dedupWindow), bson.E{Key: "source", Value: other}), func(o record, doc bson.Raw) {
+	err := q.each(ctx, append(sameChangeFilter(n, dedupWindow), bson.E{Key: "source", Value: n.origin.counterpartSource()}), func(o record, doc bson.Raw) {
 		found = append(found, o.excludedBy(receivers, doc))
 		ids = append(ids, o.id)
 	})
@@ -275,18 +271,33 @@ func (q queue) explain(err error, id bson.RawValue) error {
 
 func (q queue) namespace() string { return q.coll.Database().Name() + "." + q.coll.Name() }
 
-// withActor adds the actor that was found after a notification was written, if there is one and the notification has none.
-func (q queue) withActor(ctx context.Context, doc bson.Raw) (bson.Raw, error) {
-	id, isText := doc.Lookup("_id").StringValueOK()
-	if _, err := doc.LookupErr(store.FieldActor); err == nil || !isText {
-		return doc, nil
+// addActors adds the actors that were found after the notifications were written, to those
+// that have none.
+func (q queue) addActors(ctx context.Context, all []claimed) error {
+	var ids []string
+	without := map[string]int{}
+	for i, c := range all {
+		id, isText := c.doc.Lookup("_id").StringValueOK()
+		if _, err := c.doc.LookupErr(store.FieldActor); err != nil && isText {
+			ids, without[id] = append(ids, id), i
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	late, err := store.LateActors(ctx, q.coll.Database(), []string{id})
-	if err != nil || late[id] == nil {
-		return doc, err
+	late, err := store.LateActors(ctx, q.coll.Database(), ids)
+	if err != nil {
+		return err
 	}
+	for id, actor := range late {
+		c := &all[without[id]]
+		if c.doc, err = withActor(c.doc, actor); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func withActor(doc, actor bson.Raw) (bson.Raw, error) {
 	elements, err := doc.Elements()
 	if err != nil {
 		return doc, nil //nolint:nilerr // the encoding of the message reports it
@@ -295,7 +306,7 @@ func (q queue) withActor(ctx context.Context, doc bson.Raw) (bson.Raw, error) {
 	for _, e := range elements {
 		fields = append(fields, bson.E{Key: e.Key(), Value: e.Value()})
 	}
-	whole, err := bson.Marshal(append(fields, bson.E{Key: store.FieldActor, Value: late[id]}))
+	whole, err := bson.Marshal(append(fields, bson.E{Key: store.FieldActor, Value: actor}))
 	if err != nil {
 		return doc, fmt.Errorf("add the actor to a notification: %w", err)
 	}

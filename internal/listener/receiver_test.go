@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 
 	"github.com/ddltail/ddltail/internal/delivery"
 )
@@ -163,5 +165,41 @@ func TestResetByHand(t *testing.T) {
 		}
 		_, err := s.queue.UpdateOne(t.Context(), bson.M{"operation_statement": "1"}, bson.M{"$set": bson.M{"processed": false}})
 		s.must(err)
+	}
+}
+
+// TestBacklogOfAnother delivers to one receiver while another accepts nothing. What is pending
+// for the other is not read again for each new notification.
+func TestBacklogOfAnother(t *testing.T) {
+	const backlog, notifications = 2000, 100
+	s := newScene(t, set.URI())
+	var read atomic.Int64
+	own := s.monitored("", func(e *event.CommandSucceededEvent) {
+		for _, batch := range []string{"firstBatch", "nextBatch"} {
+			if docs, ok := e.Reply.Lookup("cursor", batch).ArrayOK(); ok {
+				values, _ := docs.Values()
+				read.Add(int64(len(values)))
+			}
+		}
+	})
+	well := &collected{}
+	own.listenTo(
+		Receiver{Name: "well", Target: well, Includes: func(doc bson.Raw) bool { return text(doc, "collection") == "c" }},
+		Receiver{Name: "down", Target: &collected{answer: unavailable}},
+	)
+	s.eventually("both are registered", func() bool { return s.count(bson.M{"_id": "init", "receivers.down": bson.M{"$type": "date"}}) == 1 })
+	var docs []bson.M
+	for i := range backlog {
+		docs = append(docs, hand(fmt.Sprint("other", i%20), fmt.Sprint(i), now()))
+	}
+	s.insert(docs...)
+	s.eventually("the other was tried", func() bool { return s.count(bson.M{"deliveries.down.attempts": bson.M{"$gte": 2}}) == 20 })
+	read.Store(0)
+	for i := range notifications {
+		s.insert(hand("c", fmt.Sprint("new ", i), now()))
+		s.eventually("it is delivered", func() bool { return len(well.got()) == i+1 })
+	}
+	if n := read.Load(); n > notifications*backlog/4 {
+		t.Errorf("%d documents were read for %d notifications", n, notifications)
 	}
 }

@@ -53,10 +53,7 @@ type scanner struct {
 func (s scanner) run(ctx context.Context, since time.Time) (*scan, error) {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
-	found := &scan{backlogs: map[string]*backlog{}, seen: map[string]bool{}, complete: map[string][]transition{}, expired: map[string][]transition{}}
-	for _, r := range s.receivers {
-		found.backlogs[r.Name] = newBacklog(s.database)
-	}
+	found := s.newScan()
 	if err := s.queue.each(ctx, unprocessed(), func(n record, doc bson.Raw) { s.unprocessed(found, n, doc) }); err != nil {
 		return nil, err
 	}
@@ -67,6 +64,24 @@ func (s scanner) run(ctx context.Context, since time.Time) (*scan, error) {
 		return nil, err
 	}
 	return found, nil
+}
+
+// runAmong reads those of some notifications that are unprocessed.
+func (s scanner) runAmong(ctx context.Context, ids []bson.RawValue) (*scan, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	defer cancel()
+	found := s.newScan()
+	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, isPending(), {Key: "operation", Value: bson.D{{Key: "$exists", Value: true}}}}
+	err := s.queue.each(ctx, filter, func(n record, doc bson.Raw) { s.unprocessed(found, n, doc) })
+	return found, err
+}
+
+func (s scanner) newScan() *scan {
+	found := &scan{backlogs: map[string]*backlog{}, seen: map[string]bool{}, complete: map[string][]transition{}, expired: map[string][]transition{}}
+	for _, r := range s.receivers {
+		found.backlogs[r.Name] = newBacklog(s.database)
+	}
+	return found
 }
 
 func (s scanner) unprocessed(found *scan, n record, doc bson.Raw) {

@@ -5,18 +5,25 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/ddltail/ddltail/internal/notification"
 )
 
 // scheduler tracks which records are ready, in progress or backing off, and which wait for
 // others. It does no I/O and is not safe for concurrent use.
 type scheduler struct {
 	nodes map[string]*node
+	// last holds the last position of each source; manual records have no source.
+	last map[string]notification.Position
 	// ready holds the records to deliver in order of position, waiting those that are backing
 	// off. A record that is busy or waits for another is in neither.
 	ready   readyQueue
 	waiting map[*node]bool
 	// misconfigured holds the records whose response indicates a misconfiguration.
 	misconfigured map[*node]bool
+	// partial is set if nodes lacks pending records, or holds records that may have ended, until
+	// the next scan.
+	partial bool
 	// blocked holds the partitions with a notification that was failing, or waiting for a
 	// failing one, at the last scan.
 	blocked map[sourcePartition]bool
@@ -26,29 +33,74 @@ func newScheduler() *scheduler {
 	return &scheduler{nodes: map[string]*node{}, waiting: map[*node]bool{}, misconfigured: map[*node]bool{}}
 }
 
+// maxExtended is the maximum number of records of a scheduler that extend adds to.
+const maxExtended = 1000
+
 // update applies the result of a scan. The state of a record that is busy, or in a fixed
 // backoff, is kept.
 func (b *scheduler) update(s *backlog, now time.Time) {
-	before := b.nodes
-	b.nodes = map[string]*node{}
+	found := s.nodes()
+	for _, n := range found {
+		n.resume(b.nodes[n.key()], now)
+	}
+	b.partial = len(s.omitted) > 0
+	b.link(found, now)
+	b.blocked = blockedOf(found)
+}
+
+// extend adds records that were inserted after the last scan. It does not if it lacks records
+// of that scan, or has too many: then the next scan adds them. It reports whether that scan is
+// urgent, because known records have to wait for one that was not added.
+func (b *scheduler) extend(s *backlog, now time.Time) (urgent bool) {
+	added := s.nodes()
+	if len(added) == 0 {
+		return false
+	}
+	if b.partial = b.partial || len(s.omitted) > 0 || len(b.nodes)+len(added) > maxExtended; b.partial {
+		return slices.ContainsFunc(added, b.precedes)
+	}
+	all := slices.Collect(maps.Values(b.nodes))
+	for _, n := range added {
+		if b.nodes[n.key()] == nil {
+			n.resume(nil, now)
+			all = append(all, n)
+		}
+	}
+	slices.SortFunc(all, func(x, y *node) int { return x.compare(y.record) })
+	b.link(all, now)
+	return false
+}
+
+// precedes reports whether a known record may have to wait for n.
+func (b *scheduler) precedes(n *node) bool {
+	for source, last := range b.last {
+		related := source == n.position.Source || source == "" || n.position.Source == ""
+		if related && n.position.Compare(last) < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// link replaces the records, which are in order of position, and links them.
+func (b *scheduler) link(all []*node, now time.Time) {
+	b.nodes, b.last = map[string]*node{}, map[string]notification.Position{}
 	b.ready = b.ready[:0]
 	clear(b.waiting)
 	clear(b.misconfigured)
 	order := newGraph()
-	found := s.nodes()
-	for _, n := range found {
+	for _, n := range all {
+		n.after, n.blockers, n.ready = nil, 0, false
 		order.add(n)
 		if n.omitted {
 			continue
 		}
-		n.resume(before[n.key()], now)
-		b.nodes[n.key()] = n
+		b.nodes[n.key()], b.last[n.position.Source] = n, n.position
 		b.note(n)
 	}
-	for _, n := range found {
+	for _, n := range all {
 		b.place(n, now)
 	}
-	b.blocked = blockedOf(found)
 }
 
 // resume copies the state that the same record had before the scan.
@@ -160,6 +212,7 @@ func (b *scheduler) batch(limit int, now time.Time) []record {
 
 // returned ends a batch. The next scan reads the state of its records.
 func (b *scheduler) returned(e result, now time.Time) {
+	b.partial = true
 	for _, key := range e.digest {
 		n := b.nodes[key]
 		if n == nil {
@@ -202,6 +255,17 @@ func (b *scheduler) nextWake() time.Time {
 		}
 	}
 	return first
+}
+
+// lastWake returns when the last backoff ends that ends until a time; zero if there is none.
+func (b *scheduler) lastWake(until time.Time) time.Time {
+	var last time.Time
+	for n := range b.waiting {
+		if n.until.After(last) && !n.until.After(until) {
+			last = n.until
+		}
+	}
+	return last
 }
 
 func (b *scheduler) note(n *node) {

@@ -174,18 +174,23 @@ func touch(doc bson.M, names []string) {
 
 // TestSchedulerOrder delivers random backlogs with random failures, and compares each delivery
 // with the definition: nothing unprocessed with an earlier position is left in a partition
-// of it. Every record is delivered in the end, so that no two wait for each other.
+// of it. Every record is delivered in the end, so that no two wait for each other. Some are
+// written between two scans.
 func TestSchedulerOrder(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		pending := map[string]record{}
+		var unwritten []record
 		for i := range 60 {
 			n := randomRecord(t, r, i)
-			pending[n.key()] = n
+			if unwritten = append(unwritten, n); i < 30 {
+				pending[n.key()] = n
+			}
 		}
+		unwritten = unwritten[30:]
 		b := newScheduler()
 		now := noon
-		for round := 0; len(pending) > 0; round++ {
+		for round := 0; len(pending)+len(unwritten) > 0; round++ {
 			if round > 2000 {
 				t.Fatalf("seed %d: %d records wait for ever", seed, len(pending))
 			}
@@ -198,6 +203,15 @@ func TestSchedulerOrder(t *testing.T) {
 			for step := 0; step < 10; step++ {
 				now = now.Add(time.Second)
 				b.wake(now)
+				if len(unwritten) > 0 && r.IntN(3) == 0 {
+					n := unwritten[0]
+					unwritten, pending[n.key()] = unwritten[1:], n
+					written := newBacklog("queue_db")
+					written.add(n)
+					if b.extend(written, now) {
+						break // a scan is urgent
+					}
+				}
 				n, ok := b.next("")
 				if !ok {
 					break

@@ -25,12 +25,12 @@ const (
 	codeOnlyOnReplicaSets  = 40573
 )
 
-// watch calls wake when there may be new notifications: by change stream if the server
+// watch wakes up the loop when there may be new notifications: by change stream if the server
 // supports it, else each PollInterval. It returns when the context is canceled.
-func (l *Listener) watch(ctx context.Context, client *mongo.Client, wake func()) {
+func (l *Listener) watch(ctx context.Context, client *mongo.Client) {
 	pause := retry.NewBackOff(maxBackoff)
 	for ctx.Err() == nil {
-		err := l.follow(ctx, client, wake, pause.Reset)
+		err := l.follow(ctx, client, pause.Reset)
 		if ctx.Err() != nil {
 			return
 		}
@@ -40,11 +40,11 @@ func (l *Listener) watch(ctx context.Context, client *mongo.Client, wake func())
 				l.Log.Info("detecting new notifications by polling",
 					zap.Duration("interval", l.PollInterval), zap.String("reason", reason), zap.Error(err))
 			}
-			l.poll(ctx, max(streamRetryInterval, l.PollInterval), wake)
+			l.poll(ctx, max(streamRetryInterval, l.PollInterval))
 			continue
 		}
 		l.Log.Debug("change stream failed, reopening", zap.Error(err))
-		l.poll(ctx, pause.NextBackOff(), wake)
+		l.poll(ctx, pause.NextBackOff())
 	}
 }
 
@@ -66,21 +66,21 @@ func noStream(err error) string {
 	return ""
 }
 
-// poll calls wake each PollInterval for the given time.
-func (l *Listener) poll(ctx context.Context, length time.Duration, wake func()) {
+// poll wakes up the loop each PollInterval for the given time.
+func (l *Listener) poll(ctx context.Context, length time.Duration) {
 	end := time.Now().Add(length)
 	for {
 		left := time.Until(end)
 		if left <= 0 || !retry.Sleep(ctx, min(left, l.PollInterval)) {
 			return
 		}
-		wake()
+		l.wakeUp()
 	}
 }
 
-// follow calls wake at every event of a change stream until that fails. It creates the
-// queue first, which may have been dropped.
-func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healthy func()) error {
+// follow notes every event of a change stream until that fails. It creates the queue first,
+// which may have been dropped.
+func (l *Listener) follow(ctx context.Context, client *mongo.Client, healthy func()) error {
 	db, err := store.Database(ctx, client, l.Database)
 	if err != nil {
 		return err
@@ -103,16 +103,16 @@ func (l *Listener) follow(ctx context.Context, client *mongo.Client, wake, healt
 		l.Metrics.SetMode(string(Streaming))
 		l.Log.Info("detecting new notifications by change stream")
 	}
-	wake()
-	for stream.Next(ctx) {
+	l.streamOpened()
+	for first := true; stream.Next(ctx); first = false {
 		healthy()
-		wake()
+		l.noteEvent(stream.Current, first)
 	}
 	return stream.Err()
 }
 
 // wakeupEvents selects the events after which there can be notifications to deliver, and
-// projects only the resume token.
+// projects only the resume token, the operation, the time and the _id of the document.
 func wakeupEvents() mongo.Pipeline {
 	return mongo.Pipeline{
 		{{Key: "$match", Value: bson.D{{Key: "$or", Value: bson.A{
@@ -121,6 +121,6 @@ func wakeupEvents() mongo.Pipeline {
 			bson.D{{Key: "updateDescription.removedFields", Value: "processed"}},
 			bson.D{{Key: "operationType", Value: bson.D{{Key: "$in", Value: bson.A{"drop", "rename", "dropDatabase", "invalidate"}}}}},
 		}}}}},
-		{{Key: "$project", Value: bson.D{{Key: "_id", Value: 1}}}},
+		{{Key: "$project", Value: bson.D{{Key: "operationType", Value: 1}, {Key: "clusterTime", Value: 1}, {Key: "documentKey._id", Value: 1}}}},
 	}
 }

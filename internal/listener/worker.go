@@ -128,11 +128,11 @@ func (w worker) malformed(ctx context.Context, c claimed, what string) pause {
 
 // attempt sends one request. The request has its own context.
 func (w worker) attempt(ctx, request context.Context, c claimed) pause {
-	doc, err := w.queue.withActor(ctx, c.doc)
-	if err != nil {
+	one := []claimed{c}
+	if err := w.queue.addActors(ctx, one); err != nil {
 		return w.release(ctx, c, w.queueUnavailable(err))
 	}
-	n, err := newNotification(doc)
+	n, err := newNotification(one[0].doc)
 	if err != nil {
 		return w.malformed(ctx, c, err.Error())
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/ddltail/ddltail/internal/oplog"
 )
 
 // Catalog is the known definitions of all namespaces at one optime. It is a fold over versions:
@@ -44,6 +46,15 @@ func (c *Catalog) In(db string, kind Kind) []Namespace {
 		}
 	}
 	slices.SortFunc(out, func(a, b Namespace) int { return strings.Compare(a.Collection, b.Collection) })
+	return out
+}
+
+// temporary returns whether a collection is temporary, by UUID.
+func (c *Catalog) temporary() map[oplog.UUID]bool {
+	out := make(map[oplog.UUID]bool, len(c.current))
+	for _, d := range c.current {
+		out[d.UUID] = d.Temporary
+	}
 	return out
 }
 

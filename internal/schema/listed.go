@@ -112,8 +112,7 @@ type Update struct {
 func NewUpdate(known *Catalog, l Listed, at oplog.Moment) Update {
 	var d Update
 	moved := map[oplog.UUID]bool{}
-	generated := NewGeneratedNames()
-	for _, v := range l.Versions {
+	for _, v := range NewGeneratedNames().Classify(known, l.Versions) {
 		if !v.Definition.Known() {
 			if !v.Definition.Temporary {
 				d.Undefined = append(d.Undefined, v)
@@ -122,11 +121,6 @@ func NewUpdate(known *Catalog, l Listed, at oplog.Moment) Update {
 		}
 		moved[v.Definition.UUID] = !v.Definition.UUID.IsZero()
 		old, ok := known.Lookup(v.Namespace)
-		if generated.StaysTemporary(v.Namespace.Collection, old, *v.Definition) {
-			def := *v.Definition
-			def.Temporary = true
-			v.Definition = &def
-		}
 		if !ok || !old.EquivalentIdentity(*v.Definition) {
 			v.OpTime, v.Wall = at.OpTime, at.Wall
 			d.Versions = append(d.Versions, v)

@@ -70,6 +70,8 @@ func versionOf(t *testing.T, text string) schema.Version {
 			def.UUID = oplog.UUID{byte(n)}
 		case "on":
 			options = append(options, bson.E{Key: "viewOn", Value: value})
+		case "temp":
+			def.Temporary = true
 		case "index":
 			def.Indexes = []bson.Raw{raw(t, bson.D{{Key: "key", Value: bson.D{{Key: "a", Value: 1}}}, {Key: "name", Value: "a_1"}})}
 		}
@@ -90,11 +92,14 @@ func raw(t *testing.T, doc bson.D) bson.Raw {
 func describe(d schema.Update) string {
 	var versions, kept, unlisted []string
 	for _, v := range d.Versions {
-		sign := "+"
-		if v.Definition == nil {
-			sign = "-"
+		text := "+" + v.Namespace.Collection
+		switch {
+		case v.Definition == nil:
+			text = "-" + v.Namespace.Collection
+		case v.Definition.Temporary:
+			text += "/temp"
 		}
-		versions = append(versions, sign+v.Namespace.Collection)
+		versions = append(versions, text)
 	}
 	for _, v := range d.Kept {
 		kept = append(kept, v.Namespace.Collection)

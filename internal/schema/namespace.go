@@ -8,6 +8,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/rawdoc"
 )
 
 const (
@@ -74,9 +77,26 @@ func (n GeneratedNames) CreatedByServer(coll string) bool {
 	return n.Match(coll) && !n.displaced.MatchString(coll)
 }
 
-// StaysTemporary reports whether a listed collection is a temporary one that was renamed to
-// a displaced name. It is known as temporary from the name it was created with, which a
-// listing does not contain.
-func (n GeneratedNames) StaysTemporary(coll string, known, listed Definition) bool {
-	return known.Temporary && known.UUID == listed.UUID && n.displaced.MatchString(coll)
+// Classify returns listed versions with the names that the server generates classified by what the
+// collection was: one of a known UUID stays temporary, or a user's, whatever its name is now. A
+// listing contains only the name.
+func (n GeneratedNames) Classify(known *Catalog, listed []Version) []Version {
+	out := slices.Clone(listed)
+	var before map[oplog.UUID]bool
+	for i, v := range out {
+		if !v.Definition.Known() || v.Definition.UUID.IsZero() || !n.Match(v.Namespace.Collection) {
+			continue
+		}
+		if before == nil {
+			before = known.temporary()
+		}
+		temporary, ok := before[v.Definition.UUID]
+		if temporary = temporary || rawdoc.Truthy(v.Definition.Options.Lookup("temp")); !ok || temporary == v.Definition.Temporary {
+			continue
+		}
+		def := *v.Definition
+		def.Temporary = temporary
+		out[i].Definition = &def
+	}
+	return out
 }

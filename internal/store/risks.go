@@ -7,6 +7,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/ddltail/ddltail/internal/rawdoc"
 )
 
 // QueueRisks describes the indexes and options that may remove or refuse notifications in a
@@ -47,8 +49,8 @@ func queueRisks(options bson.Raw, indexes []bson.Raw) []string {
 		if _, err := spec.LookupErr("expireAfterSeconds"); err == nil {
 			risks = append(risks, fmt.Sprintf("the index %s removes documents (expireAfterSeconds), processed or not", name))
 		}
-		unique, _ := spec.Lookup("unique").BooleanOK()
-		if clustered, _ := spec.Lookup("clustered").BooleanOK(); unique && !clustered {
+		unique := rawdoc.Truthy(spec.Lookup("unique")) || rawdoc.Truthy(spec.Lookup("prepareUnique"))
+		if unique && !rawdoc.Truthy(spec.Lookup("clustered")) {
 			risks = append(risks, fmt.Sprintf("the unique index %s may refuse notifications", name))
 		}
 	}

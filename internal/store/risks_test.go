@@ -17,6 +17,8 @@ func TestQueueRisks(t *testing.T) {
 		{`{"collation": {"locale": "en"}}`, `{"name": "_id_"}`, ""},
 		{`{}`, `{"name": "ttl", "expireAfterSeconds": 3600}`, "the index ttl removes"},
 		{`{}`, `{"name": "once", "unique": true}`, "the unique index once"},
+		{`{}`, `{"name": "soon", "prepareUnique": true}`, "the unique index soon"},
+		{`{}`, `{"name": "lax", "unique": 1}`, "the unique index lax"},
 	} {
 		var options, index bson.Raw
 		for text, into := range map[string]*bson.Raw{c.options: &options, c.index: &index} {

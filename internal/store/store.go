@@ -3,9 +3,13 @@
 package store
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // The names of ddltail's own collections.
@@ -41,4 +45,15 @@ func Unauthorized(err error) bool { return hasCode(err, codeUnauthorized) }
 func hasCode(err error, code int) bool {
 	var se mongo.ServerError
 	return errors.As(err, &se) && se.HasErrorCode(code)
+}
+
+// Exists reports whether one of the named collections exists. It needs no privilege but one on
+// the collection.
+func Exists(ctx context.Context, db *mongo.Database, collections ...string) (bool, error) {
+	found, err := db.ListCollectionNames(ctx, bson.D{{Key: "name", Value: bson.D{{Key: "$in", Value: collections}}}},
+		options.ListCollections().SetNameOnly(true).SetAuthorizedCollections(true))
+	if err != nil {
+		return false, fmt.Errorf("list the collections of %s: %w", db.Name(), err)
+	}
+	return len(found) > 0, nil
 }

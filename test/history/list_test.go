@@ -228,7 +228,14 @@ func TestUsage(t *testing.T) {
 // TestEmptyDatabase and TestUnknownSource check that what is not known is an error, in
 // every form of the question: an empty answer would read as "no changes".
 func TestEmptyDatabase(t *testing.T) {
-	askEverything(t, newArchive(t).variables, nil, 1, "no history of ddltail in the database")
+	a := newArchive(t)
+	askEverything(t, a.variables, nil, 1, "no history of ddltail in the database")
+	for _, args := range [][]string{{"cleanup"}, {"cleanup", "--dry-run"}, {"redeliver", "--rejected"}, {"redeliver", "--since", "1h", "--dry-run"}} {
+		stdout, stderr, code := command{args, a.variables}.run(t)
+		if code != 1 || stdout != "" || !strings.Contains(stderr, "no queue of ddltail in the database") {
+			t.Errorf("%q: exit %d: %s%s", args, code, stdout, stderr)
+		}
+	}
 }
 
 func TestUnknownSource(t *testing.T) {

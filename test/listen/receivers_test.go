@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ import (
 type target struct {
 	*httptest.Server
 	t *testing.T
+	// active counts the requests that are not answered yet.
+	active atomic.Int64
 
 	mu       sync.Mutex
 	messages []message
@@ -53,6 +56,8 @@ func newTarget(t *testing.T) *target {
 }
 
 func (g *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.active.Add(1)
+	defer g.active.Add(-1)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -83,6 +88,12 @@ func (g *target) setAnswer(answer func(message) int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.answer = answer
+}
+
+func (g *target) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.messages = nil
 }
 
 func (g *target) got() []message {
@@ -229,7 +240,11 @@ func TestNineReceivers(t *testing.T) {
 
 	path := s.receiversFile(entries...)
 	alone := newTarget(t)
-	median1 := s.latencyAlone(alone, notifications/4)
+	medianAlone := s.latencyOf(alone, notifications/4, 1, "name: alone, url: "+alone.URL)
+	medianWell := s.latencyOf(all[0].target, notifications/4, 2, entries[:6]...)
+	for _, c := range all {
+		c.forget()
+	}
 	var listeners [2]*ddltailtest.Process
 	for i := range listeners {
 		listeners[i] = s.listenTo(path)
@@ -245,7 +260,7 @@ func TestNineReceivers(t *testing.T) {
 	}
 	write(0, notifications/2)
 	s.eventually("the first has got what is written", func() bool { return len(all[0].taken()) >= notifications/2 })
-	t.Logf("median of a receiver that is well: %s, alone %s", medianLatency(all[0].target, written), median1)
+	t.Logf("median of a receiver that is well: %s; without those that are not %s, alone %s", medianLatency(all[0].target, written), medianWell, medianAlone)
 	// A listener that is killed keeps its claims for 20 s.
 	var writer sync.WaitGroup
 	writer.Go(func() { write(notifications/2, notifications) })
@@ -291,19 +306,25 @@ func TestNineReceivers(t *testing.T) {
 	t.Logf("all processed after %s", time.Since(began).Round(time.Millisecond))
 }
 
-// latencyAlone measures one receiver without any other.
-func (s scene) latencyAlone(g *target, notifications int) time.Duration {
+// latencyOf measures a target without the receivers that are not well.
+func (s scene) latencyOf(g *target, notifications, listeners int, entries ...string) time.Duration {
 	s.Helper()
-	p := s.listenTo(s.receiversFile("name: alone, url: " + g.URL))
+	path := s.receiversFile(entries...)
+	var all []*ddltailtest.Process
+	for range listeners {
+		all = append(all, s.listenTo(path))
+	}
 	written := make([]time.Time, notifications)
 	for i := range written {
 		written[i] = time.Now()
 		s.numbered(i, i+1)
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
 	}
 	s.eventually("all are delivered", s.done)
-	if code, err := p.Stop(s.Context()); err != nil || code != 0 {
-		s.Errorf("exit %d, %v", code, err)
+	for _, p := range all {
+		if code, err := p.Stop(s.Context()); err != nil || code != 0 {
+			s.Errorf("exit %d, %v", code, err)
+		}
 	}
 	_, err := s.queue.DeleteMany(s.Context(), bson.M{"number": bson.M{"$exists": true}})
 	s.must(err)
