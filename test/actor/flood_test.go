@@ -57,16 +57,21 @@ func (w world) written() int64 {
 	return reply.Total
 }
 
-// logEverything makes the server log every command, and sends commands without a pause until stop is closed.
-func (w world) logEverything(stop <-chan struct{}) {
+// logEverything makes the server log every command, and sends commands at a rate until stop is closed; 0 is as fast as it answers.
+func (w world) logEverything(perSecond int, stop <-chan struct{}) {
 	w.must(w.root.Database("admin").RunCommand(w.Context(), bson.D{{Key: "profile", Value: 0}, {Key: "slowms", Value: -1}}).Err())
-	client, err := mongo.Connect(options.Client().ApplyURI(w.set.URI()).SetMaxPoolSize(16))
+	const senders = 16
+	client, err := mongo.Connect(options.Client().ApplyURI(w.set.URI()).SetMaxPoolSize(senders))
 	w.must(err)
+	began := time.Now()
 	var all sync.WaitGroup
-	for range 16 {
+	for range senders {
 		all.Go(func() {
-			for !isClosed(stop) {
+			for sent := 0; !isClosed(stop); sent++ {
 				_ = client.Database("admin").RunCommand(context.Background(), bson.D{{Key: "ping", Value: 1}}).Err()
+				if perSecond > 0 {
+					time.Sleep(time.Duration(sent)*senders*time.Second/time.Duration(perSecond) - time.Since(began))
+				}
 			}
 		})
 	}
@@ -97,7 +102,7 @@ func TestFlood(t *testing.T) {
 			if source == "file" {
 				load.Go(func() { lines, err = appended(w.set.Members()[0].Log(), 20_000, stop) })
 			} else {
-				load.Go(func() { w.logEverything(stop) })
+				load.Go(func() { w.logEverything(0, stop) })
 			}
 			time.AfterFunc(*flood, func() { close(stop) })
 			w.load(20*int(flood.Seconds()), 20, stop)
@@ -171,7 +176,8 @@ func TestCost(t *testing.T) {
 		for range 2 {
 			for _, source := range []string{"off", "file:" + server.Log(), "getlog"} {
 				phase++
-				t.Logf("%5d lines/s, %-6.6s %s", lines, source, w.cost(fmt.Sprintf("audit_%d", phase), source, lines))
+				name, _, _ := strings.Cut(source, ":")
+				t.Logf("%4d lines/s, %-6s %s", lines, name, w.cost(fmt.Sprintf("audit_%d", phase), source, lines))
 			}
 		}
 	}
@@ -186,7 +192,7 @@ func (w world) cost(database, source string, lines int) string {
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	if lines > 0 {
-		load.Go(func() { _, _ = appended(w.set.Members()[0].Log(), lines, stop) })
+		load.Go(func() { w.logEverything(lines, stop) })
 	}
 	client := w.connect(0)
 	defer func() { _ = client.Disconnect(context.Background()) }()
@@ -194,6 +200,7 @@ func (w world) cost(database, source string, lines int) string {
 	w.must(err)
 	defer stream.Close(context.Background())
 	server := w.set.Members()[0].Pid()
+	logged := w.written()
 	began, own, other := time.Now(), processorTime(w, p.Pid()), processorTime(w, server)
 	var latencies []float64
 	for i := 0; time.Since(began) < *flood; i++ {
@@ -207,10 +214,12 @@ func (w world) cost(database, source string, lines int) string {
 	}
 	took := time.Since(began)
 	own, other = processorTime(w, p.Pid())-own, processorTime(w, server)-other
+	logged = w.written() - logged
 	close(stop)
 	load.Wait()
 	percent := func(d time.Duration) float64 { return 100 * d.Seconds() / took.Seconds() }
-	return fmt.Sprintf("ddltail %.1f %% CPU, mongod %.1f %% CPU, %d changes: %s", percent(own), percent(other), len(latencies), spread(latencies))
+	return fmt.Sprintf("(%.0f) ddltail %.1f %% CPU, mongod %.1f %% CPU, %d changes: %s",
+		float64(logged)/took.Seconds(), percent(own), percent(other), len(latencies), spread(latencies))
 }
 
 // processorTime returns the CPU time of a process.
