@@ -182,28 +182,44 @@ func (l *lab) replays(read, listed *detector, newest string) {
 	}
 	again := read.statements("history", "--ns", database+".*")
 	undoes := r.undoes(read.notifications(bson.D{}))
-	var all []string
-	for _, in := range []struct {
+	sets := []struct {
 		database   string
-		statements [][]string
+		statements []string
+		// undone is true where nothing is left to compare.
+		undone bool
 	}{
-		{"listed", [][]string{listed.statements("history", "--as-of", "now", "--ns", database+".*")}},
-		{"read", [][]string{read.statements("history", "--as-of", "now", "--ns", database+".*")}},
-		{"replayed", [][]string{again}},
-		{"indexed", [][]string{again, r.dropIndexes(read)}},
-		{"undone", [][]string{again, undoes}},
-	} {
-		for _, s := range r.accepted(slices.Concat(in.statements...)) {
-			all = append(all, strings.ReplaceAll(s, "getSiblingDB('"+database+"')", "getSiblingDB('"+in.database+"')"))
+		{database: "listed", statements: listed.statements("history", "--as-of", "now", "--ns", database+".*")},
+		{database: "read", statements: read.statements("history", "--as-of", "now", "--ns", database+".*")},
+		{database: "replayed", statements: again},
+		{database: "indexed", statements: slices.Concat(again, r.dropIndexes(read))},
+		{database: "undone", statements: slices.Concat(again, undoes), undone: true},
+	}
+	run := 0
+	for i, in := range sets {
+		sets[i].statements = r.accepted(in.statements)
+		run += len(sets[i].statements)
+	}
+	for _, in := range sets {
+		r.runIn(in.database, in.statements)
+		if !in.undone {
+			r.same(in.database, made)
 		}
+		// A mongod with the files of all databases reaches its limit of open files, and ends.
+		l.must(r.client.Database(in.database).Drop(l.Context()))
 	}
-	if failed := l.mongosh(other, all); len(failed) > 0 {
-		l.Errorf("statements failed:\n%s", strings.Join(failed, "\n"))
+	l.Logf("%d statements run, %d of them undo, %d collections refused by this version", run, len(undoes), len(r.refused))
+}
+
+// runIn runs statements in another database than theirs. Nothing fails.
+func (r *replay) runIn(name string, statements []string) {
+	r.Helper()
+	moved := make([]string, len(statements))
+	for i, s := range statements {
+		moved[i] = strings.ReplaceAll(s, "getSiblingDB('"+database+"')", "getSiblingDB('"+name+"')")
 	}
-	for _, name := range []string{"listed", "read", "replayed", "indexed"} {
-		r.same(name, made)
+	if failed := r.mongosh(r.other, moved); len(failed) > 0 {
+		r.Errorf("statements failed:\n%s", strings.Join(failed, "\n"))
 	}
-	l.Logf("%d statements run, %d of them undo, %d collections refused by this version", len(all), len(undoes), len(r.refused))
 }
 
 // replay is another server on which statements are run.

@@ -15,6 +15,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
@@ -52,7 +54,9 @@ func newScene(t *testing.T, name string) scene {
 
 func sceneAt(t *testing.T, client *mongo.Client, uri, name string) scene {
 	t.Helper()
-	s := scene{T: t, uri: uri, db: client.Database(name), backend: newBackend(t)}
+	// As ddltail does: what a test has seen, the next command sees.
+	majority := options.Database().SetReadConcern(readconcern.Majority())
+	s := scene{T: t, uri: uri, db: client.Database(name, majority), backend: newBackend(t)}
 	s.queue = s.db.Collection("schema_notifications")
 	t.Cleanup(func() {
 		if err := s.db.Drop(context.Background()); err != nil {

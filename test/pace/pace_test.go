@@ -90,6 +90,10 @@ type follower struct {
 func follow(t *testing.T, client *mongo.Client, target time.Duration) *follower {
 	member := oplog.Member{Host: set.Hosts(), Client: client}
 	head, err := member.Head(t.Context())
+	for errors.Is(err, oplog.ErrHeadUnknown) { // as on a set that has just been started
+		time.Sleep(10 * time.Millisecond)
+		head, err = member.Head(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
