@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/ddltail/ddltail/internal/migration"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -144,7 +146,12 @@ func (f driftFlags) parse(args []string) (driftQuery, error) {
 	return q, err
 }
 
+// includes reports whether a namespace is compared. ddltail's own collections are not, which a
+// declared server or its dump may have too.
 func (q driftQuery) includes(ns schema.Namespace) bool {
+	if slices.Contains(store.Collections(q.cfg.Database), ns.String()) {
+		return false
+	}
 	return q.filter.Passes(notification.Change{Operation: notification.ModifyCollection, Database: ns.Database, Collection: ns.Collection})
 }
 
@@ -172,7 +179,7 @@ func (q driftQuery) run(ctx context.Context, out, notes io.Writer) error {
 	if len(unknown) > 0 {
 		return fmt.Errorf("not compared: %s", strings.Join(unknown, "; "))
 	}
-	if err := hist.causes(ctx, report.Open); err != nil {
+	if err := hist.causes(ctx, report.Open, q.at); err != nil {
 		return err
 	}
 	if err := q.print(out, report, declared, live); err != nil {
@@ -206,15 +213,12 @@ func (q driftQuery) selected(all schema.Definitions) schema.Definitions {
 	return out
 }
 
-// compare also returns the declared namespaces that the server cannot list.
+// compare also returns the namespaces to compare that the server cannot list.
 func (q driftQuery) compare(declared schema.Definitions, live schema.Listed) (drift.Report, []string) {
 	var unknown []string
 	for _, u := range live.Unlisted {
-		for ns, def := range declared {
-			if u.Covers(ns, def.Kind) && q.includes(ns) {
-				unknown = append(unknown, fmt.Sprintf("the server cannot list %s: %s", u, u.Reason))
-				break
-			}
+		if q.concerns(u, declared) {
+			unknown = append(unknown, fmt.Sprintf("the server cannot list %s: %s", u, u.Reason))
 		}
 	}
 	have := definitionsOf(live)
@@ -223,6 +227,19 @@ func (q driftQuery) compare(declared schema.Definitions, live schema.Listed) (dr
 	report.Open, report.Accepted = q.ignored.Split(all)
 	report.Compared = len(q.selected(declared))
 	return report, unknown
+}
+
+// concerns reports whether the comparison includes what the server cannot list.
+func (q driftQuery) concerns(u schema.Unlisted, declared schema.Definitions) bool {
+	if q.exact && q.includes(u.Namespace) {
+		return true
+	}
+	for ns, def := range declared {
+		if u.Covers(ns, def.Kind) && q.includes(ns) {
+			return true
+		}
+	}
+	return false
 }
 
 func definitionsOf(l schema.Listed) schema.Definitions {

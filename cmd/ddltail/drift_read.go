@@ -169,7 +169,7 @@ func serverDefinitions(ctx context.Context, uri string) (schema.Definitions, err
 	}
 	listed, err := listServer(ctx, parsed.Options(), schema.Scope{})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the declared server %s: %w", strings.Join(parsed.Options().Hosts, ","), usererror.Listing(err, parsed.PathIsAuthSource()))
 	}
 	if len(listed.Unlisted) > 0 {
 		return nil, fmt.Errorf("the declared server cannot list %s: %s", listed.Unlisted[0], listed.Unlisted[0].Reason)
@@ -231,9 +231,12 @@ func (q driftQuery) readLive(ctx context.Context, h *driftHistory) (schema.Liste
 	return listed, nil
 }
 
-// causes finds the change that caused each difference.
-func (h *driftHistory) causes(ctx context.Context, differences []drift.Difference) error {
+// causes finds the change that caused each difference that was observed at a time; zero for now.
+func (h *driftHistory) causes(ctx context.Context, differences []drift.Difference, at time.Time) error {
 	if h.db == nil {
+		if len(differences) > 0 {
+			historySession{notes: h.notes}.note([]string{fmt.Sprintf("the changes that caused the differences are not known: %v", h.reason)})
+		}
 		return nil
 	}
 	reader := history.NewReader(h.db)
@@ -241,7 +244,7 @@ func (h *driftHistory) causes(ctx context.Context, differences []drift.Differenc
 		drift.Missing: history.Dropped, drift.Unexpected: history.Created, drift.Different: history.Altered,
 	}
 	for i, d := range differences {
-		sought := history.Sought{Namespace: d.Namespace, Index: d.LiveIndex(), Effect: effects[d.Kind]}
+		sought := history.Sought{Namespace: d.Namespace, Index: d.LiveIndex(), Effect: effects[d.Kind], Until: at}
 		for _, detail := range d.Details {
 			sought.Options = append(sought.Options, detail.Option)
 		}

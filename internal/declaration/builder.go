@@ -115,9 +115,21 @@ func (b builder) createIndex(ns schema.Namespace, key bson.D, options bson.D) er
 	return nil
 }
 
-// isIDKey recognises the index on _id, which every collection has.
+// isIDKey recognises the index on _id, which every collection has: the server compares the
+// direction as an integer. A text or hashed index on _id is another one.
 func isIDKey(key bson.D) bool {
-	return len(key) == 1 && key[0].Key == "_id" && key[0].Value != "hashed"
+	if len(key) != 1 || key[0].Key != "_id" {
+		return false
+	}
+	switch direction := key[0].Value.(type) {
+	case int32:
+		return direction == 1 || direction == -1
+	case int64:
+		return direction == 1 || direction == -1
+	case float64:
+		return int(direction) == 1 || int(direction) == -1
+	}
+	return false
 }
 
 // indexSpec returns the spec that the server stores for a createIndex.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ddltail/ddltail/internal/schema"
@@ -86,8 +87,24 @@ func readFolder(folder string, into builder) error {
 	return nil
 }
 
-// eachFile visits the declarations at or below a path.
+// eachFile visits the declarations at or below a path. It follows links to folders.
 func eachFile(root string, visit func(string, fs.FileInfo) error) error {
+	return walk(root, nil, visit)
+}
+
+// walk is eachFile below folders, to which a link would lead without end.
+func walk(root string, within []string, visit func(string, fs.FileInfo) error) error {
+	target, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(within, target) {
+		return fmt.Errorf("%s is a link to a folder that contains it", root)
+	}
+	within = append(slices.Clip(within), target)
+	if isFolder(root) {
+		root += string(filepath.Separator) // WalkDir follows no link but this one
+	}
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -98,6 +115,8 @@ func eachFile(root string, visit func(string, fs.FileInfo) error) error {
 				return filepath.SkipDir
 			}
 			return nil
+		case entry.Type()&fs.ModeSymlink != 0 && isFolder(path):
+			return walk(path, within, visit)
 		case kindOf(path) == unreadable || kindOf(path) == alongside:
 			return nil
 		}

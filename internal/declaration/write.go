@@ -2,6 +2,7 @@ package declaration
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -78,9 +79,17 @@ func writeFolder(folder string, all schema.Definitions) error {
 	return nil
 }
 
-// fileName escapes a name, also if it ends like a file of mongodump.
+// maxFileName is the length in bytes above which the name of a file is shortened: file systems
+// allow 255.
+const maxFileName = 200
+
+// fileName escapes a name, also if it ends like a file of mongodump. The name of the collection is
+// also in the file.
 func fileName(collection string) string {
 	name := url.PathEscape(collection)
+	if len(name) > maxFileName {
+		name = fmt.Sprintf("%s-%x", name[:maxFileName], sha256.Sum256([]byte(collection)))[:maxFileName+13]
+	}
 	if strings.HasPrefix(name, ".") || name == "prelude" || strings.HasSuffix(name, ".metadata") {
 		name = "%" + fmt.Sprintf("%02X", name[0]) + name[1:]
 	}

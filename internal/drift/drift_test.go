@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,8 +150,25 @@ func TestIgnore(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if err := drift.Accept(file, []string{"unexpected:d.a:two\nlines"}, "because"); err == nil {
-		t.Error("an ID of two lines was written")
+	for _, id := range []string{"unexpected:d.a:two\nlines", "unexpected:d.a:ends ", "unexpected:d.a:x # y"} {
+		if err := drift.Accept(file, []string{id}, "because"); err == nil {
+			t.Errorf("%q was written", id)
+		}
+	}
+}
+
+// TestAcceptUnfinishedLine appends to a file whose last line has no line break.
+func TestAcceptUnfinishedLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "accepted.txt")
+	if err := os.WriteFile(file, []byte("missing:d.a # why"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := drift.Accept(file, []string{"missing:d.b"}, "because"); err != nil {
+		t.Fatal(err)
+	}
+	want := drift.Ignore{{Pattern: "missing:d.a", Reason: "why"}, {Pattern: "missing:d.b", Reason: "because"}}
+	if got, err := drift.ReadIgnore(file); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

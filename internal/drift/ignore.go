@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -106,23 +107,44 @@ func (list Ignore) accepts(d Difference) bool {
 func Accept(file string, ids []string, reason string) error {
 	var text strings.Builder
 	for _, id := range ids {
-		one := Ignored{Pattern: escapeGlob(id), Reason: reason}
+		one := Ignored{Pattern: escapeGlob(id), Reason: strings.TrimSpace(reason)}
 		if err := one.check(); err != nil {
 			return fmt.Errorf("%q: %w", id, err)
 		}
-		if strings.ContainsAny(id, "\r\n") || strings.Contains(id, " #") || strings.ContainsAny(reason, "\r\n") {
-			return fmt.Errorf("%q cannot be written as one line", id)
+		line := one.Pattern + " # " + one.Reason + "\n"
+		// A line break, " #" or a space at the end of a name would read as something else.
+		if read, err := parseIgnore(strings.NewReader(line)); err != nil || !slices.Equal(read, Ignore{one}) {
+			return fmt.Errorf("%q, with its reason, cannot be written as one line; accept it with a glob", id)
 		}
-		text.WriteString(one.Pattern + " # " + one.Reason + "\n")
+		text.WriteString(line)
 	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644)
 	if err != nil {
 		return fmt.Errorf("write the accepted differences: %w", err)
 	}
-	if _, err := f.WriteString(text.String()); err != nil {
+	if err := appendLines(f, text.String()); err != nil {
 		return errors.Join(fmt.Errorf("write the accepted differences: %w", err), f.Close())
 	}
 	return f.Close()
+}
+
+// appendLines appends lines to a file, whose last line may lack its line break.
+func appendLines(f *os.File, lines string) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > 0 {
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, info.Size()-1); err != nil {
+			return err
+		}
+		if last[0] != '\n' {
+			lines = "\n" + lines
+		}
+	}
+	_, err = f.WriteString(lines)
+	return err
 }
 
 // escapeGlob returns a glob that matches only this ID.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -34,6 +35,8 @@ type Sought struct {
 	Effect Effect
 	// Options are the altered options; none for the whole definition.
 	Options []string
+	// Until is when the effect was observed; zero for now.
+	Until time.Time
 }
 
 // Cause returns the newest change that had an effect on an object; ok is false if the history
@@ -42,7 +45,7 @@ func (r Reader) Cause(ctx context.Context, source string, s Sought) (found Chang
 	// A leading ! would exclude.
 	glob := strings.Replace(s.Namespace.String(), "!", "*", 1)
 	t := tracker{Sought: s}
-	_, err = r.Each(ctx, Query{Source: source, Namespaces: []string{glob}, Limit: maxCauses}, func(c Change) error {
+	_, err = r.Each(ctx, Query{Source: source, Namespaces: []string{glob}, Until: s.Until, Limit: maxCauses}, func(c Change) error {
 		// A * in the name also matches other names.
 		if c.Namespace == s.Namespace.String() || c.To == s.Namespace.String() {
 			t.step(c)

@@ -44,7 +44,7 @@ func changeIndexes(to schema.Named, from schema.Definition) indexChanges {
 			continue
 		}
 		drop := dropIndex(to.Namespace, nameOf(old))
-		if i := slices.IndexFunc(created, func(spec bson.Raw) bool { return sameKey(old, spec) }); i >= 0 {
+		if i := slices.IndexFunc(created, func(spec bson.Raw) bool { return excludes(old, spec) }); i >= 0 {
 			c.first = append(c.first, drop)
 			c.needsDrop(nameOf(created[i]), to)
 			continue
@@ -64,10 +64,13 @@ func (c *indexChanges) needsDrop(name string, to schema.Named) {
 	}
 }
 
-func sameKey(a, b bson.Raw) bool {
-	one, _ := a.Lookup("key").DocumentOK()
-	other, _ := b.Lookup("key").DocumentOK()
-	return string(one) == string(other)
+// excludes reports whether the server refuses an index while another one exists: that of the same
+// key and collation. From 5.0 on it also accepts another partialFilterExpression; a script runs on
+// older servers too.
+func excludes(old, spec bson.Raw) bool {
+	one, _ := old.Lookup("key").DocumentOK()
+	other, _ := spec.Lookup("key").DocumentOK()
+	return string(one) == string(other) && !slices.Contains(schema.DifferingIndex(old, spec), "collation")
 }
 
 func dropIndex(ns schema.Namespace, name string) Step {

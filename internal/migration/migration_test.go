@@ -135,6 +135,35 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestReplacedIndex creates an index before it drops the one that it replaces, where every server
+// accepts both.
+func TestReplacedIndex(t *testing.T) {
+	index := func(name string, more ...bson.E) bson.D {
+		return append(bson.D{{Key: "key", Value: bson.D{{Key: "x", Value: 1}}}, {Key: "name", Value: name}}, more...)
+	}
+	collation := func(locale string) bson.E {
+		return bson.E{Key: "collation", Value: bson.D{{Key: "locale", Value: locale}}}
+	}
+	for _, c := range []struct {
+		name     string
+		old, new bson.D
+		first    string
+	}{
+		{"another name", index("a"), index("b"), "dropIndex"},
+		{"the same collation", index("a", collation("de")), index("b", collation("de")), "dropIndex"},
+		{"another collation", index("a", collation("de")), index("b", collation("en")), "createIndex"},
+		{"a collation, none before", index("a"), index("b", collation("en")), "createIndex"},
+		{"another filter, refused before 5.0", index("a"), index("b", bson.E{Key: "partialFilterExpression", Value: bson.D{{Key: "x", Value: 1}}}), "dropIndex"},
+	} {
+		from, to := collection(t, 1, nil, c.old), collection(t, 1, nil, c.new)
+		script := Lead(schema.Definitions{ns("d.c"): from}, schema.Definitions{ns("d.c"): to}, AllowDestructive).String()
+		drop, create := strings.Index(script, "dropIndex"), strings.Index(script, "createIndex")
+		if drop < 0 || create < 0 || (drop < create) != (c.first == "dropIndex") {
+			t.Errorf("%s: want %s first in\n%s", c.name, c.first, script)
+		}
+	}
+}
+
 // TestKeepDocuments checks that without permission no collection is dropped in order to
 // change it, that the comment names what differs, and that everything else is changed.
 func TestKeepDocuments(t *testing.T) {

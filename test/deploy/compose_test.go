@@ -24,6 +24,7 @@ type composeService struct {
 	Environment map[string]string
 	Ports       []string
 	Volumes     []string
+	Build       map[string]any
 	MemLimit    string `yaml:"mem_limit"`
 	ReadOnly    bool   `yaml:"read_only"`
 }
@@ -40,12 +41,17 @@ func compose(t *testing.T) composeFile {
 func TestComposeServices(t *testing.T) {
 	t.Parallel()
 	file := compose(t)
+	builtBy := map[string]string{}
 	for name, s := range file.Services {
 		if s.MemLimit == "" || !s.ReadOnly {
 			t.Errorf("%s: memory limit %q, read-only %t", name, s.MemLimit, s.ReadOnly)
 		}
-		if s.Image == "" || s.Image != "ddltail" && !strings.Contains(s.Image, ":") {
+		if built := s.Build != nil; s.Image == "" || !built && !strings.Contains(s.Image, ":") {
 			t.Errorf("%s: the image %q has no tag", name, s.Image)
+		} else if other := builtBy[s.Image]; built && other != "" {
+			t.Errorf("%s and %s build the image %s at once", name, other, s.Image)
+		} else if built {
+			builtBy[s.Image] = name
 		}
 		for _, port := range s.Ports {
 			if !strings.HasPrefix(port, "127.0.0.1:") {

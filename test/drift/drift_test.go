@@ -194,6 +194,7 @@ func TestHistoryRange(t *testing.T) {
 		t.Fatal(err)
 	}
 	settled(t, variables, "range.x")
+	causeUntil(t, variables)
 	ddltail(t, variables, "drift", "history:", "--ns", "range.*").want(t, 0)
 	ddltail(t, variables, "drift", "history:rs0@now", "--at", "now").want(t, 0)
 	reject(2, `no history of the source "rs7": let history:SOURCE name one of ["rs0"]`, "history:rs7")
@@ -203,15 +204,59 @@ func TestHistoryRange(t *testing.T) {
 	}
 }
 
+// causeUntil checks that a comparison with a moment names no change after it.
+func causeUntil(t *testing.T, variables []string) {
+	t.Helper()
+	db := mongotest.Connect(t, set.URI()).Database("range")
+	schema := write(t, "x.js", "db = db.getSiblingDB('range')\ndb.createCollection('x', {validationLevel: 'off'})")
+	causes := func(args ...string) string {
+		t.Helper()
+		r := ddltail(t, variables, append([]string{"drift", schema, "--format", "json"}, args...)...)
+		r.want(t, 3)
+		differences := r.report(t).Differences
+		if len(differences) != 1 || differences[0].Change == nil {
+			t.Fatalf("want one difference with its change: %s", r.stdout)
+		}
+		return differences[0].Change.Operation
+	}
+	time.Sleep(1100 * time.Millisecond) // a moment of whole seconds between the changes
+	moment := time.Now().UTC().Format(time.RFC3339)
+	time.Sleep(1100 * time.Millisecond)
+	if err := db.RunCommand(t.Context(), bson.D{{Key: "collMod", Value: "x"}, {Key: "validationLevel", Value: "moderate"}}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); causes() != "MODIFY_COLLECTION"; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the collMod is not the cause")
+		}
+	}
+	if got := causes("--at", moment); got != "CREATE_COLLECTION" {
+		t.Errorf("at %s, before the collMod, the cause is %s", moment, got)
+	}
+}
+
 // TestServers compares two servers, one of them a standalone without oplog and history.
 func TestServers(t *testing.T) {
 	alone := mongotest.NewStandalone(t, mongotest.Options{})
 	shell(t, alone.URI(), strings.ReplaceAll(declared, "shop", "staging"))
 	variables := []string{"DDLTAIL_MONGODB_URI=" + alone.URI(), "DDLTAIL_DATABASE=none"}
-	ddltail(t, variables, "drift", alone.URI()).want(t, 0)
+	a := ddltail(t, variables, "drift", alone.URI())
+	a.want(t, 0)
+	if strings.Contains(a.stderr, "not known") {
+		t.Errorf("without a difference: %q", a.stderr)
+	}
 	variables[0] = "DDLTAIL_MONGODB_URI=" + set.URI()
-	if ids := ddltail(t, variables, "drift", alone.URI(), "--format", "json").report(t).ids(); !slices.Contains(ids, "missing:staging.orders") {
+	a = ddltail(t, variables, "drift", alone.URI(), "--format", "json")
+	if ids := a.report(t).ids(); !slices.Contains(ids, "missing:staging.orders") {
 		t.Errorf("compared with a set without the index: %v", ids)
+	}
+	if !strings.Contains(a.stderr, "the changes that caused the differences are not known: ") {
+		t.Errorf("no history, and no word on it: %q", a.stderr)
+	}
+	// A declared server can have a ddltail of its own.
+	shell(t, alone.URI(), "db = db.getSiblingDB('none')\ndb.createCollection('schema_history')")
+	if ids := ddltail(t, variables, "drift", alone.URI(), "--ns", "none.*", "--format", "json").report(t).ids(); len(ids) > 0 {
+		t.Errorf("ddltail's own collections: %v", ids)
 	}
 }
 

@@ -2,6 +2,8 @@ package unlisted
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +131,21 @@ func (s *scene) checkStatus(ownViewKnown bool) {
 	}
 	if len(r.Catalog.Differences) != 0 || !r.Catalog.Compared {
 		s.Errorf("the catalog is %+v", r.Catalog)
+	}
+	s.checkDrift()
+}
+
+// checkDrift sees `drift --exact` fail with each part: what cannot be listed is not known to be
+// undeclared.
+func (s *scene) checkDrift() {
+	s.Helper()
+	file := filepath.Join(s.TempDir(), "declared.js")
+	s.must(os.WriteFile(file, []byte("use declared\ndb.createCollection('x')"), 0o600))
+	p := s.launch([]string{"drift", file, "--exact"})
+	code, err := p.Wait(s.Context())
+	s.must(err)
+	if code != 1 || p.Stdout() != "" || !strings.Contains(p.Stderr(), "not compared: the server cannot list ") {
+		s.Errorf("drift --exact exits with %d: %s%s", code, p.Stdout(), p.Stderr())
 	}
 }
 
