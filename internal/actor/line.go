@@ -87,7 +87,9 @@ func ParseLine(raw []byte) (Line, bool) {
 	if err != nil {
 		return Line{}, false
 	}
-	return Line{Time: at, ID: id, Context: root.text("ctx"), attr: root.object("attr"), cut: cut}, true
+	// A server leaves out elements of a long attribute, and names them here.
+	_, truncated := root["truncated"]
+	return Line{Time: at, ID: id, Context: root.text("ctx"), attr: root.object("attr"), cut: cut || truncated}, true
 }
 
 var errCut = errors.New("the line is truncated")

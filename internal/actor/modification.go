@@ -25,8 +25,12 @@ func parseModification(raw string) modification {
 	return modification{parameters: parameters, cut: err != nil}
 }
 
-// allows reports whether a line's command can have written an entry: they have common parameters, and those do not differ.
+// allows reports whether a line's command can have written an entry: they have common parameters, and those do not differ. In what is
+// truncated, a parameter and its value can be incomplete: it counts as any.
 func (m modification) allows(entry modification) bool {
+	if m.cut || entry.cut {
+		return true
+	}
 	shared := 0
 	for name, want := range entry.parameters {
 		have, exists := m.parameters[name]
@@ -38,7 +42,7 @@ func (m modification) allows(entry modification) bool {
 		}
 		shared++
 	}
-	return shared > 0 || m.cut || entry.cut || len(entry.parameters) <= 1
+	return shared > 0 || len(entry.parameters) <= 1
 }
 
 // mayEqual reports whether two values can be the same. The log and the entry have different forms of some types, and the server adds
