@@ -11,8 +11,11 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 )
 
-// requestTimeout bounds one request to a member.
-const requestTimeout = 5 * time.Second
+// requestTimeout bounds one request to a member, otherTimeout one to a member that is not the primary.
+const (
+	requestTimeout = 5 * time.Second
+	otherTimeout   = 500 * time.Millisecond
+)
 
 // confirmEvery is the minimum interval between two reads of a member's connections.
 const confirmEvery = 250 * time.Millisecond
@@ -23,6 +26,22 @@ type member struct {
 	client  *mongo.Client
 	primary bool
 	ring    ring
+}
+
+// timeout bounds one read of the member.
+func (m *member) timeout() time.Duration {
+	if m.primary {
+		return 2 * requestTimeout // a confirmation is two requests
+	}
+	return otherTimeout
+}
+
+// retryAfter is the interval after which a failed member is read again.
+func (m *member) retryAfter() time.Duration {
+	if m.primary {
+		return failedEvery
+	}
+	return failedOtherEvery
 }
 
 // ring is the log of a member, read by getLog.

@@ -27,8 +27,12 @@ const (
 	// discoverEvery is the minimum interval between discoveries of the members, usersEvery that of reading the users' names.
 	discoverEvery = time.Second
 	usersEvery    = time.Minute
-	// failedEvery is how often a failed member is retried.
-	failedEvery = 2 * time.Second
+	// failedEvery is how often a failed primary is retried, failedOtherEvery how often another member: one that does not respond
+	// delays all searches by otherTimeout.
+	failedEvery      = 2 * time.Second
+	failedOtherEvery = 30 * time.Second
+	// othersEvery is the minimum interval between two reads of the members other than the primary.
+	othersEvery = 5 * time.Second
 	// warnEvery is the minimum interval between two equal warnings.
 	warnEvery = time.Minute
 )
@@ -39,6 +43,7 @@ type worker struct {
 	members      []*member
 	files        []*file
 	discoveredAt time.Time
+	discovery    discovery
 	users        actor.Directory
 	usersReadAt  time.Time
 	started      bool
@@ -87,6 +92,7 @@ func (a *Attributor) Run(ctx context.Context) {
 }
 
 func (w *worker) close() {
+	w.discovery.Wait()
 	for _, m := range w.members {
 		disconnect(m.client)
 	}
@@ -129,6 +135,9 @@ func (w *worker) next() time.Duration {
 // round reads the sources once and resolves pending searches.
 func (w *worker) round(ctx context.Context) {
 	open := w.open()
+	if last := w.discovery.result(); last != nil {
+		w.adopt(ctx, *last)
+	}
 	w.readFiles(ctx)
 	first := !w.started
 	w.started = true
@@ -173,25 +182,20 @@ func (w *worker) readFiles(ctx context.Context) {
 // readRings reads the log of the primary, and those of the other members if a search is not resolved by it.
 func (w *worker) readRings(ctx context.Context, open []*search) {
 	if w.primary() == nil {
-		w.discover(ctx)
+		w.discoverLater(ctx)
 	}
-	others := time.Since(w.others) > lateInterval && slices.ContainsFunc(open, func(s *search) bool { return time.Since(s.since) > lateInterval })
+	others := time.Since(w.others) > othersEvery && slices.ContainsFunc(open, func(s *search) bool { return time.Since(s.since) > lateInterval })
 	if others {
 		w.others = time.Now()
-		w.discover(ctx)
+		w.discoverLater(ctx)
 	}
 	for _, m := range w.members {
 		if m.primary || others || !m.ring.began {
 			w.readRing(ctx, m, m.ring.read)
 		}
 	}
-	old := w.primary()
-	if old == nil || !old.ring.log.IsSecondary() {
-		return
-	}
-	w.discover(ctx)
-	if m := w.primary(); m != nil && m != old {
-		w.readRing(ctx, m, m.ring.read)
+	if old := w.primary(); old != nil && old.ring.log.IsSecondary() {
+		w.discoverLater(ctx)
 	}
 }
 
@@ -199,10 +203,12 @@ func (w *worker) readRing(ctx context.Context, m *member, read func(context.Cont
 	if m.ring.reader.Client == nil {
 		m.ring.reader = getlog.Reader{Client: m.client}
 	}
-	if m.ring.err != nil && time.Since(m.ring.failedAt) < failedEvery {
+	if m.ring.err != nil && time.Since(m.ring.failedAt) < m.retryAfter() {
 		return
 	}
-	missed, err := read(ctx)
+	bounded, cancel := context.WithTimeout(ctx, m.timeout())
+	missed, err := read(bounded)
+	cancel()
 	if missed > 0 {
 		w.Metrics.Missed.Add(float64(missed))
 		w.missed += missed
@@ -272,11 +278,25 @@ func (w *worker) discover(ctx context.Context) {
 	}
 	w.discoveredAt = time.Now()
 	view, err := replicaset.Discover(ctx, w.Seeds)
-	if err != nil {
-		w.warn("members cannot be found", "discover", zap.Error(err))
+	w.adopt(ctx, lookup{view, err})
+}
+
+// discoverLater is discover in the background: a member that does not respond delays it by seconds.
+func (w *worker) discoverLater(ctx context.Context) {
+	if time.Since(w.discoveredAt) < discoverEvery {
 		return
 	}
-	for _, found := range view.Members {
+	w.discoveredAt = time.Now()
+	w.discovery.start(ctx, w.Seeds)
+}
+
+// adopt connects to the members that a lookup found.
+func (w *worker) adopt(ctx context.Context, found lookup) {
+	if found.err != nil {
+		w.warn("members cannot be found", "discover", zap.Error(found.err))
+		return
+	}
+	for _, found := range found.view.Members {
 		at := slices.IndexFunc(w.members, func(m *member) bool { return m.host == found.Host })
 		if at < 0 {
 			client, err := replicaset.Connect(ctx, w.Seeds.Options, found.Host)
