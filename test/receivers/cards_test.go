@@ -21,10 +21,12 @@ type rendered struct {
 	Paragraphs, Elements, Events []string
 }
 
-// script returns the last line that a script of the project prints: a path.
+// script runs a script of the project and returns the last line of its output: a path.
 func script(t *testing.T, name string) string {
 	t.Helper()
-	found, err := exec.CommandContext(t.Context(), "../../scripts/"+name).Output()
+	cmd := exec.CommandContext(t.Context(), "../../scripts/"+name)
+	cmd.Stderr = os.Stderr
+	found, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("scripts/%s: %v", name, err)
 	}

@@ -129,6 +129,9 @@ func (b browser) show(name string, card json.RawMessage) string {
 	if !strings.Contains(dom, `data-events="0"`) {
 		b.Errorf("%s: the renderer reports events, or did not end", name)
 	}
+	if !strings.Contains(dom, "background-color") {
+		b.Errorf("%s: the header has no colour", name)
+	}
 	height := regexp.MustCompile(`data-height="(\d+)"`).FindStringSubmatch(dom)
 	if height == nil {
 		b.Fatalf("%s has no height:\n%s", name, dom)
