@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults alerts lint vuln fuzz bench bench-page bench-parts matrix dashboard release release-check release-tools clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit faults alerts lint vuln fuzz bench bench-page bench-parts matrix dashboard cards release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -42,6 +42,9 @@ faults: deps ## break everything around ddltail, ROUNDS times (20), and count wh
 
 alerts: deps ## trigger every alert with a real Prometheus, the times of the rules divided by FACTOR (12); about 10 min
 	go test -timeout 1h -count=1 -v ./test/alerts -run TestAlerts -parallel 20 -factor $(or $(FACTOR),12)
+
+cards: ## render the cards for Teams in chromium, check their texts and write pictures to bin/cards; fetches 140 MB
+	go test -count=1 -v ./test/receivers -run TestCardsInChromium -pictures $(CURDIR)/bin/cards
 
 deps: mongod mongosh
 	@scripts/node-deps.sh

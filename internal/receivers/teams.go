@@ -81,7 +81,7 @@ func teamsChange(c Change, l limits) teamsMessageBody {
 	m.code("undo", terminal.Escape(c.Undo), l.statement)
 	m.code("before", terminal.Escape(string(c.Before)), l.before)
 	m.code("after", terminal.Escape(string(c.After)), l.after)
-	m.text(teamsSubtle(cut(terminal.Escape(c.ID), l.statement)))
+	m.paragraph("Medium", []teamsRun{teamsSubtle(cut(terminal.Escape(c.ID), l.statement))})
 	return m
 }
 
@@ -89,16 +89,18 @@ func teamsDigest(d digest, level risk.Level) teamsMessageBody {
 	m := newTeamsMessage(d.title, d.title+": "+d.risks, level)
 	m.text(teamsBold(d.risks))
 	m.text(teamsSubtle(d.span))
+	spacing := "Medium" // before the first line
 	for _, l := range d.lines {
-		m.text(teamsPlain(l.risk+" "), teamsBold(l.operation+" "+l.subject+" "), teamsCode(l.statement))
+		m.paragraph(spacing, []teamsRun{teamsPlain(l.risk + " "), teamsBold(l.operation + " " + l.subject + " "), teamsCode(l.statement)})
+		spacing = "Small"
 	}
 	if d.rest > 0 {
-		m.text(teamsBold("and " + number(d.rest) + " more"))
+		m.paragraph("Medium", []teamsRun{teamsBold("and " + number(d.rest) + " more")})
 		for _, group := range d.groups {
 			m.text(teamsPlain(group))
 		}
 	}
-	m.text(teamsSubtle("all of them: "), teamsCode(d.command))
+	m.paragraph("Medium", []teamsRun{teamsSubtle("all of them: "), teamsCode(d.command)})
 	return m
 }
 

@@ -21,17 +21,22 @@ type rendered struct {
 	Paragraphs, Elements, Events []string
 }
 
-// renderCards renders the cards of the messages for Teams.
-func renderCards(t *testing.T, messages [][]receivers.Notification) []rendered {
+// script runs a script of the project and returns the last line of its output: a path.
+func script(t *testing.T, name string) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Node")
-	}
-	found, err := exec.CommandContext(t.Context(), "../../scripts/node-deps.sh").Output()
+	cmd := exec.CommandContext(t.Context(), "../../scripts/"+name)
+	cmd.Stderr = os.Stderr
+	found, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("the packages for Node: %v", err)
+		t.Fatalf("scripts/%s: %v", name, err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(found)), "\n")
+	return lines[len(lines)-1]
+}
+
+// teamsCards returns the cards of the messages for Teams.
+func teamsCards(t *testing.T, messages [][]receivers.Notification) []json.RawMessage {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "receivers.yaml")
 	if err := os.WriteFile(path, []byte("receivers: [{name: a, template: teams, url: 'http://127.0.0.1:1'}]"), 0o600); err != nil {
 		t.Fatal(err)
@@ -55,12 +60,23 @@ func renderCards(t *testing.T, messages [][]receivers.Notification) []rendered {
 		}
 		cards = append(cards, message.Attachments[0].Content)
 	}
+	return cards
+}
+
+// renderCards renders the cards of the messages for Teams in jsdom.
+func renderCards(t *testing.T, messages [][]receivers.Notification) []rendered {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs Node")
+	}
+	packages := script(t, "node-deps.sh")
+	cards := teamsCards(t, messages)
 	input, err := json.Marshal(cards)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "node", "testdata/cards.cjs")
-	cmd.Env = append(os.Environ(), "NODE_PATH="+filepath.Join(lines[len(lines)-1], "node_modules"))
+	cmd.Env = append(os.Environ(), "NODE_PATH="+filepath.Join(packages, "node_modules"))
 	cmd.Stdin = bytes.NewReader(input)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
