@@ -57,7 +57,7 @@ func (r real) compareStored(t *testing.T, coll string, docs []bson.Raw, statemen
 func (r real) testRegularExpressions(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	g := newGenerator(seed)
-	pieces := []string{"a", "b", "a-z", " ", "0", ",", "{2}", "{,3}", "{3,1}", "{1,2}", "{", "}", "(", ")", "[", "[^", "]", "*", "+", "?",
+	pieces := []string{"a", "b", "a-z", " ", "0", ",", "{2}", "{,3}", "{3,1}", "{1,2}", "{00}", "{1,02}", "{", "}", "(", ")", "[", "[^", "]", "*", "+", "?",
 		"^", "$", "|", ".", "-", ":", `\d`, `\W`, `\b`, `\B`, `\.`, `\[`, `\-`, `\\`, `\z`, `\1`, `\`, "/"}
 	var script strings.Builder
 	plain := 0

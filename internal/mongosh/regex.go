@@ -44,8 +44,9 @@ func repeats(options string) bool {
 
 // unplainPattern matches constructs that Go's parser accepts and JavaScript does not, or that
 // have another meaning there: groups with (?, escapes by letter other than the common classes,
-// POSIX classes, a class whose first character is ], and a repetition of ^, $, \b or \B.
-var unplainPattern = regexp.MustCompile(`\(\?|\[:|\[\^?\]|\\[^dDwWsSbB.^$*+?()\[\]{}|\-]|(?:\^|\$|\\[bB])[*+?{]`)
+// POSIX classes, a class whose first character is ], a repetition of ^, $, \b or \B, and a number
+// of repetitions with a leading zero, which Go reads as text.
+var unplainPattern = regexp.MustCompile(`\(\?|\[:|\[\^?\]|\\[^dDwWsSbB.^$*+?()\[\]{}|\-]|(?:\^|\$|\\[bB])[*+?{]|\{(?:[0-9]+,)?0[0-9]`)
 
 // isPlainPattern is conservative: a pattern for which it returns false is written as a string.
 func isPlainPattern(pattern string) bool {
