@@ -17,6 +17,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
@@ -55,7 +56,8 @@ func newScene(t *testing.T, name string) scene {
 func sceneAt(t *testing.T, client *mongo.Client, uri, name string) scene {
 	t.Helper()
 	// As ddltail does: what a test has seen, the next command sees.
-	majority := options.Database().SetReadConcern(readconcern.Majority())
+	// Up to 4.4 the default write concern is w: 1.
+	majority := options.Database().SetReadConcern(readconcern.Majority()).SetWriteConcern(writeconcern.Majority())
 	s := scene{T: t, uri: uri, db: client.Database(name, majority), backend: newBackend(t)}
 	s.queue = s.db.Collection("schema_notifications")
 	t.Cleanup(func() {
