@@ -9,13 +9,12 @@ import (
 	"context"
 	"flag"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/fetch"
 )
 
 const (
@@ -63,12 +62,11 @@ func script(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	found, err := exec.CommandContext(ctx, filepath.Join(root, "scripts", name), args...).Output()
+	path, err := fetch.Path(ctx, name, args...)
 	if err != nil {
 		t.Skipf("no %s: %v", name, err)
 	}
-	lines := strings.Split(strings.TrimSpace(string(found)), "\n")
-	return lines[len(lines)-1]
+	return path
 }
 
 // launch runs ddltail until the end of the test.

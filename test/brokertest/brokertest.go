@@ -3,17 +3,15 @@
 package brokertest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"time"
 
+	"github.com/ddltail/ddltail/test/fetch"
 	"github.com/ddltail/ddltail/test/mongotest"
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
 )
@@ -23,9 +21,6 @@ const (
 	// machine.
 	startLimit = 90 * time.Second
 	poll       = 100 * time.Millisecond
-	// exitUnavailable is the exit code of a script if the broker cannot be installed on this
-	// machine.
-	exitUnavailable = 3
 )
 
 // Server is one broker on loopback.
@@ -131,20 +126,15 @@ func start(tb mongotest.TB, s *Server) {
 	}
 }
 
-// script runs a script of the project and returns the last line of its output.
+// script returns the path that a script which fetches a broker prints.
 func script(tb mongotest.TB, name string) string {
 	tb.Helper()
-	_, file, _, _ := runtime.Caller(0)
-	cmd := exec.CommandContext(tb.Context(), filepath.Join(filepath.Dir(file), "..", "..", "scripts", name))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == exitUnavailable {
+	path, err := fetch.Path(tb.Context(), name)
+	if errors.Is(err, fetch.ErrUnavailable) {
 		tb.Skipf("scripts/%s: the broker cannot be installed on this machine", name)
 	}
 	if err != nil {
-		tb.Fatalf("scripts/%s: %v", name, err)
+		tb.Fatalf("%v", err)
 	}
-	lines := strings.Split(string(bytes.TrimSpace(out)), "\n")
-	return lines[len(lines)-1]
+	return path
 }

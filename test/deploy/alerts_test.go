@@ -2,7 +2,6 @@ package deploytest
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,17 +10,16 @@ import (
 	"time"
 
 	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/fetch"
 )
 
 // TestAlerts tests the rules with promtool.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	found, err := exec.CommandContext(bounded(t), filepath.Join(root, "scripts", "prometheus.sh"), "promtool").Output()
+	promtool, err := fetch.Path(bounded(t), "prometheus.sh", "promtool")
 	if err != nil {
 		t.Skipf("no promtool: %v", err)
 	}
-	lines := strings.Split(strings.TrimSpace(string(found)), "\n")
-	promtool := lines[len(lines)-1]
 	for _, args := range [][]string{
 		{"check", "rules", filepath.Join(deploy, "prometheus-alerts.yml")},
 		{"check", "config", filepath.Join(deploy, "prometheus.yml")},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ddltail/ddltail/test/fetch"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -50,7 +51,11 @@ mongoose.model('Log', new mongoose.Schema({text: String}, {collection: 'log', ca
 // live one with five changes by hand. An index created by hand is dropped only with
 // --allow-destructive.
 func TestTools(t *testing.T) {
-	modules := filepath.Join(nodeFolder(t), "node_modules")
+	packages, err := fetch.Path(t.Context(), "node-deps.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := filepath.Join(packages, "node_modules")
 	empty := mongotest.NewStandalone(t, mongotest.Options{})
 	variables := []string{"DDLTAIL_MONGODB_URI=" + set.URI(), "DDLTAIL_DATABASE=none"}
 	for _, tool := range []struct {
@@ -87,17 +92,6 @@ func TestTools(t *testing.T) {
 			drift().want(t, 0)
 		})
 	}
-}
-
-// nodeFolder returns the folder into which scripts/node-deps.sh installs.
-func nodeFolder(t *testing.T) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "scripts", "node-deps.sh")).Output()
-	if err != nil {
-		t.Fatalf("node-deps.sh: %v", err)
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1]
 }
 
 func migrateMongo(t *testing.T, modules, uri, db string) {

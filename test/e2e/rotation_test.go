@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/test/ddltailtest"
+	"github.com/ddltail/ddltail/test/fetch"
 )
 
 // rotatedChanges is how many changes are made while their file is rotated.
@@ -94,20 +95,14 @@ func (r rotator) rotate() error {
 
 func logrotateBinary(t *testing.T) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join("..", "..", "scripts", "logrotate.sh")).Output()
+	path, err := fetch.Path(t.Context(), "logrotate.sh")
 	if err != nil {
 		t.Skipf("no logrotate: %v", err)
 	}
-	path, err := filepath.Abs(lastLine(string(out)))
-	if err != nil {
+	if path, err = filepath.Abs(path); err != nil {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return lines[len(lines)-1]
 }
 
 // fileIDs returns the _ids of all complete lines in a folder. A copy made during a write can

@@ -1,32 +1,17 @@
 package listen
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"testing"
+
+	"github.com/ddltail/ddltail/test/fetch"
 )
 
 // root is the path of the repository's root from this package.
 const root = "../.."
-
-// script runs one of the repository's scripts that download tools, and returns the path
-// that it prints.
-func script(t *testing.T, name string) string {
-	t.Helper()
-	var errs bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "scripts", name))
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, errs.String())
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1]
-}
 
 // tool is a program with its environment and its input.
 type tool struct {
@@ -50,16 +35,12 @@ func (s scene) run(x tool) string {
 	return string(out)
 }
 
-// shell returns the path of mongosh.
-func shell(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("MONGOSH"); path != "" {
-		return path
-	}
-	if path, err := exec.LookPath("mongosh"); err == nil {
-		return path
-	}
-	return script(t, "mongosh.sh")
+// script returns the path that a script which fetches something prints.
+func (s scene) script(name string) string {
+	s.Helper()
+	path, err := fetch.Path(s.Context(), name)
+	s.must(err)
+	return path
 }
 
 // mongosh runs the shell on the scene's database, with a temporary home folder.
@@ -74,7 +55,7 @@ func (s scene) mongoshAt(home, stdin string, args ...string) string {
 	s.must(os.MkdirAll(config, 0o700))
 	s.must(os.WriteFile(filepath.Join(config, "config"), []byte(`{"enableTelemetry": false}`), 0o600))
 	out := s.run(tool{
-		args: append([]string{shell(s.T), s.uri, "--quiet"}, args...), env: []string{"HOME=" + home}, stdin: stdin,
+		args: append([]string{s.script("mongosh.sh"), s.uri, "--quiet"}, args...), env: []string{"HOME=" + home}, stdin: stdin,
 	})
 	if strings.Contains(out, "Error") {
 		s.Errorf("mongosh %q: %s", args, out)

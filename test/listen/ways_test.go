@@ -45,7 +45,7 @@ func ways() []way {
 		{"the helper by load", func(s scene) { s.mongosh("", "--eval", "load('"+s.file("mongosh-helper.js")+"'); "+notifyAll) }, allNotified},
 		{"the helper in .mongoshrc.js", byMongoshrc, allChanged},
 		{"Python", func(s scene) {
-			env := []string{"PYTHONPATH=" + script(s.T, "python-deps.sh") + ":" + filepath.Dir(s.file("notify_schema_change.py")), "PYTHONDONTWRITEBYTECODE=1", "DDLTAIL_MONGODB_URI=" + s.uri}
+			env := []string{"PYTHONPATH=" + s.script("python-deps.sh") + ":" + filepath.Dir(s.file("notify_schema_change.py")), "PYTHONDONTWRITEBYTECODE=1", "DDLTAIL_MONGODB_URI=" + s.uri}
 			s.run(tool{args: []string{"python3", "-c", "from notify_schema_change import notify_schema_change\n" + s.example("notify_schema_change(\"")}, env: env})
 			s.run(tool{args: []string{"python3", s.file("notify_schema_change.py"), "DROP_INDEX", "transactions", "amount_idx"}, env: env})
 		}, []string{"CREATE_COLLECTION payments  CREATE COLLECTION payments", "CREATE_INDEX transactions amount_idx CREATE INDEX transactions amount_idx",
@@ -95,7 +95,7 @@ func byMongoshrc(s scene) {
 
 // byMigrateMongo runs the migration of the documentation, up and down.
 func byMigrateMongo(s scene) {
-	modules := filepath.Join(script(s.T, "node-deps.sh"), "node_modules")
+	modules := filepath.Join(s.script("node-deps.sh"), "node_modules")
 	dir := s.TempDir()
 	s.must(os.Symlink(modules, filepath.Join(dir, "node_modules")))
 	s.must(os.Mkdir(filepath.Join(dir, "migrations"), 0o700))

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/ddltail/ddltail/test/fetch"
 )
 
 // Clock is the wall clock of servers, which a test can set. The monotonic clock is not changed, so that timeouts keep their
@@ -15,11 +17,7 @@ type Clock struct{ library, file string }
 // NewClock returns a clock that shows the machine's time.
 func NewClock(t *testing.T) Clock {
 	t.Helper()
-	root, err := moduleRoot()
-	if err != nil {
-		t.Fatalf("find scripts/faketime.sh: %v", err)
-	}
-	library, err := lastLine(t.Context(), filepath.Join(root, "scripts", "faketime.sh"))
+	library, err := fetch.Path(t.Context(), "faketime.sh")
 	if err != nil {
 		t.Fatalf("find or fetch libfaketime: %v", err)
 	}

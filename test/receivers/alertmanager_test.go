@@ -26,6 +26,7 @@ import (
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/receivers"
 	"github.com/ddltail/ddltail/internal/terminal"
+	"github.com/ddltail/ddltail/test/fetch"
 	"github.com/ddltail/ddltail/test/hostile"
 )
 
@@ -55,11 +56,10 @@ func startAlertmanager(t *testing.T) *alertmanager {
 	if testing.Short() {
 		t.Skip("needs an Alertmanager")
 	}
-	found, err := exec.CommandContext(t.Context(), "../../scripts/alertmanager.sh").Output()
+	binary, err := fetch.Path(t.Context(), "alertmanager.sh")
 	if err != nil {
 		t.Skipf("no Alertmanager: %v", err)
 	}
-	lines := strings.Split(strings.TrimSpace(string(found)), "\n")
 	a := &alertmanager{T: t}
 	hook := httptest.NewServer(http.HandlerFunc(a.receive))
 	t.Cleanup(hook.Close)
@@ -71,7 +71,6 @@ receivers: [{name: hook, webhook_configs: [{url: '`+hook.URL+`', send_resolved: 
 `), 0o600))
 	address := freeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	binary := lines[len(lines)-1]
 	cmd := exec.CommandContext(ctx, binary, "--config.file="+config, "--storage.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address, "--cluster.listen-address=")
 	cmd.Dir = filepath.Dir(binary) // where Debian's reads its templates, see the script

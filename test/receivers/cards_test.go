@@ -7,12 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/ddltail/ddltail/internal/receivers"
 	"github.com/ddltail/ddltail/internal/terminal"
+	"github.com/ddltail/ddltail/test/fetch"
 	"github.com/ddltail/ddltail/test/hostile"
 )
 
@@ -21,17 +21,14 @@ type rendered struct {
 	Paragraphs, Elements, Events []string
 }
 
-// script runs a script of the project and returns the last line of its output: a path.
+// script returns the path that a script which fetches something prints.
 func script(t *testing.T, name string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "../../scripts/"+name)
-	cmd.Stderr = os.Stderr
-	found, err := cmd.Output()
+	path, err := fetch.Path(t.Context(), name)
 	if err != nil {
-		t.Fatalf("scripts/%s: %v", name, err)
+		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(string(found)), "\n")
-	return lines[len(lines)-1]
+	return path
 }
 
 // teamsCards returns the cards of the messages for Teams.
