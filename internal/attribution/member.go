@@ -11,7 +11,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 )
 
-// requestTimeout bounds one request to a member, otherTimeout one to a member that is not the primary.
+// requestTimeout bounds one request to a member, otherTimeout all requests of one read of a member that is not the primary.
 const (
 	requestTimeout = 5 * time.Second
 	otherTimeout   = 500 * time.Millisecond
@@ -26,14 +26,6 @@ type member struct {
 	client  *mongo.Client
 	primary bool
 	ring    ring
-}
-
-// timeout bounds one read of the member.
-func (m *member) timeout() time.Duration {
-	if m.primary {
-		return 2 * requestTimeout // a confirmation is two requests
-	}
-	return otherTimeout
 }
 
 // retryAfter is the interval after which a failed member is read again.

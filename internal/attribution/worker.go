@@ -43,7 +43,7 @@ type worker struct {
 	members      []*member
 	files        []*file
 	discoveredAt time.Time
-	discovery    discovery
+	discovering  chan lookup // the result of a discovery in the background; nil if none runs
 	users        actor.Directory
 	usersReadAt  time.Time
 	started      bool
@@ -92,7 +92,9 @@ func (a *Attributor) Run(ctx context.Context) {
 }
 
 func (w *worker) close() {
-	w.discovery.Wait()
+	if w.discovering != nil {
+		<-w.discovering
+	}
 	for _, m := range w.members {
 		disconnect(m.client)
 	}
@@ -135,8 +137,11 @@ func (w *worker) next() time.Duration {
 // round reads the sources once and resolves pending searches.
 func (w *worker) round(ctx context.Context) {
 	open := w.open()
-	if last := w.discovery.result(); last != nil {
-		w.adopt(ctx, *last)
+	select {
+	case found := <-w.discovering:
+		w.discovering = nil
+		w.adopt(ctx, found)
+	default:
 	}
 	w.readFiles(ctx)
 	first := !w.started
@@ -206,9 +211,12 @@ func (w *worker) readRing(ctx context.Context, m *member, read func(context.Cont
 	if m.ring.err != nil && time.Since(m.ring.failedAt) < m.retryAfter() {
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, m.timeout())
-	missed, err := read(bounded)
-	cancel()
+	if !m.primary {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, otherTimeout)
+		defer cancel()
+	}
+	missed, err := read(ctx)
 	if missed > 0 {
 		w.Metrics.Missed.Add(float64(missed))
 		w.missed += missed
@@ -273,21 +281,39 @@ func (w *worker) primary() *member {
 
 // discover looks up the members of the set and which is the primary.
 func (w *worker) discover(ctx context.Context) {
-	if time.Since(w.discoveredAt) < discoverEvery {
-		return
+	if w.discoveryDue() {
+		w.adopt(ctx, discover(ctx, w.Seeds))
 	}
-	w.discoveredAt = time.Now()
-	view, err := replicaset.Discover(ctx, w.Seeds)
-	w.adopt(ctx, lookup{view, err})
 }
 
 // discoverLater is discover in the background: a member that does not respond delays it by seconds.
 func (w *worker) discoverLater(ctx context.Context) {
-	if time.Since(w.discoveredAt) < discoverEvery {
+	if w.discovering != nil || !w.discoveryDue() {
 		return
 	}
-	w.discoveredAt = time.Now()
-	w.discovery.start(ctx, w.Seeds)
+	result := make(chan lookup, 1)
+	w.discovering = result
+	go func() { result <- discover(ctx, w.Seeds) }()
+}
+
+// discoveryDue reports whether the members may be looked up again, which is then counted as done.
+func (w *worker) discoveryDue() bool {
+	due := time.Since(w.discoveredAt) >= discoverEvery
+	if due {
+		w.discoveredAt = time.Now()
+	}
+	return due
+}
+
+// lookup is the result of a discovery.
+type lookup struct {
+	view replicaset.View
+	err  error
+}
+
+func discover(ctx context.Context, seeds replicaset.Seeds) lookup {
+	view, err := replicaset.Discover(ctx, seeds)
+	return lookup{view, err}
 }
 
 // adopt connects to the members that a lookup found.
