@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -118,7 +117,9 @@ func (f driftFlags) check(args []string) error {
 // driftQuery is the query that the flags of `drift` describe.
 type driftQuery struct {
 	driftFlags
-	cfg     config.Config
+	cfg config.Config
+	// own are ddltail's own collections, which are not compared.
+	own     schema.Scope
 	at      time.Time
 	filter  notification.Filter
 	ignored drift.Ignore
@@ -143,16 +144,14 @@ func (f driftFlags) parse(args []string) (driftQuery, error) {
 		return q, err
 	}
 	q.cfg, err = config.Load(time.Now())
+	q.own = schema.Scope{Own: store.Collections(q.cfg.Database)}
 	return q, err
 }
 
-// includes reports whether a namespace is compared. ddltail's own collections are not, which a
-// declared server or its dump may have too.
+// includes reports whether a namespace is compared. A declared server or its dump may have a ddltail
+// of its own.
 func (q driftQuery) includes(ns schema.Namespace) bool {
-	if slices.Contains(store.Collections(q.cfg.Database), ns.String()) {
-		return false
-	}
-	return q.filter.Passes(notification.Change{Operation: notification.ModifyCollection, Database: ns.Database, Collection: ns.Collection})
+	return !q.own.IsOwn(ns.String()) && q.filter.Passes(notification.Change{Operation: notification.ModifyCollection, Database: ns.Database, Collection: ns.Collection})
 }
 
 func (q driftQuery) run(ctx context.Context, out, notes io.Writer) error {

@@ -212,7 +212,7 @@ func (h *driftHistory) liveOptions(ctx context.Context) *options.ClientOptions {
 // readLive lists the server or, with --at, reads the catalog at that time.
 func (q driftQuery) readLive(ctx context.Context, h *driftHistory) (schema.Listed, error) {
 	if q.at.IsZero() {
-		listed, err := listServer(ctx, h.liveOptions(ctx), schema.Scope{Own: store.Collections(q.cfg.Database)})
+		listed, err := listServer(ctx, h.liveOptions(ctx), q.own)
 		return listed, usererror.Listing(err, q.cfg.MongoDB.PathIsAuthSource())
 	}
 	reader, err := h.reader()

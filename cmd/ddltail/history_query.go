@@ -9,6 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/history"
 	"github.com/ddltail/ddltail/internal/migration"
+	"github.com/ddltail/ddltail/internal/store"
 	"github.com/ddltail/ddltail/internal/terminal"
 )
 
@@ -20,10 +21,7 @@ func (q historyQuery) run(ctx context.Context, h historySession) error {
 		return q.printAsOf(ctx, h)
 	}
 	q.query.Source = h.source
-	sources, err := h.sources(ctx)
-	if err == nil {
-		err = h.reader.RequireHistory(ctx)
-	}
+	sources, err := h.sources(ctx, store.History)
 	if err != nil {
 		return err
 	}
@@ -132,8 +130,18 @@ func follow(ctx context.Context, f *history.Follower, out history.Output) error 
 	}
 }
 
-// sources returns the sources that the output is built from.
-func (h historySession) sources(ctx context.Context) ([]string, error) {
+// sources returns the sources that the output is built from. The collections that it is read from
+// have to exist.
+func (h historySession) sources(ctx context.Context, collections ...string) ([]string, error) {
+	selected, err := h.selected(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return selected, h.reader.Require(ctx, collections...)
+}
+
+// selected returns the source that is set, which has to exist, else all.
+func (h historySession) selected(ctx context.Context) ([]string, error) {
 	known, err := h.reader.Sources(ctx)
 	switch {
 	case err != nil:
@@ -151,16 +159,16 @@ func (h historySession) sources(ctx context.Context) ([]string, error) {
 	return []string{h.source}, nil
 }
 
-// soleSource returns the source of an output that can have only one.
-func (h historySession) soleSource(ctx context.Context) (string, error) {
-	sources, err := h.sources(ctx)
+// soleSource is sources for an output that can have only one.
+func (h historySession) soleSource(ctx context.Context, collections ...string) (string, error) {
+	selected, err := h.selected(ctx)
 	if err != nil {
 		return "", err
 	}
-	if len(sources) == 1 {
-		return sources[0], nil
+	if len(selected) > 1 {
+		return "", &config.Error{Reason: fmt.Sprintf("several sources share the database: %q", selected), Remedy: "name one with --source"}
 	}
-	return "", &config.Error{Reason: fmt.Sprintf("several sources share the database: %q", sources), Remedy: "name one with --source"}
+	return selected[0], h.reader.Require(ctx, collections...)
 }
 
 // printAsOf prints the schema at a time.
@@ -168,10 +176,7 @@ func (q historyQuery) printAsOf(ctx context.Context, h historySession) error {
 	if q.format == "mongosh" {
 		return q.printAsOfScript(ctx, h)
 	}
-	sources, err := h.sources(ctx)
-	if err == nil {
-		err = h.reader.RequireCatalog(ctx)
-	}
+	sources, err := h.sources(ctx, store.Catalog)
 	if err != nil {
 		return err
 	}
@@ -203,10 +208,7 @@ func (q historyQuery) printAsOf(ctx context.Context, h historySession) error {
 }
 
 func (q historyQuery) printAsOfScript(ctx context.Context, h historySession) error {
-	source, err := h.soleSource(ctx)
-	if err == nil {
-		err = h.reader.RequireCatalog(ctx)
-	}
+	source, err := h.soleSource(ctx, store.Catalog)
 	if err != nil {
 		return err
 	}
@@ -220,11 +222,7 @@ func (q historyQuery) printAsOfScript(ctx context.Context, h historySession) err
 
 // find returns the change with an ID. An ID without a source is of the selected one.
 func (h historySession) find(ctx context.Context, id string) (history.Change, error) {
-	_, err := h.sources(ctx)
-	if err == nil {
-		err = h.reader.RequireHistory(ctx)
-	}
-	if err != nil {
+	if _, err := h.sources(ctx, store.History); err != nil {
 		return history.Change{}, err
 	}
 	if h.source != "" {
@@ -254,10 +252,7 @@ func (h historySession) show(ctx context.Context, id, format string) error {
 }
 
 func (h historySession) diff(ctx context.Context, from, to time.Time, format string, policy migration.Policy) error {
-	source, err := h.soleSource(ctx)
-	if err == nil {
-		err = h.reader.RequireCatalog(ctx)
-	}
+	source, err := h.soleSource(ctx, store.Catalog)
 	if err != nil {
 		return err
 	}

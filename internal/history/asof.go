@@ -100,7 +100,7 @@ func (r Reader) Schema(ctx context.Context, a AsOf) (schema.Definitions, []strin
 
 // CompleteSchema is like [Reader.Schema], but returns an error if the schema at that time is not completely known.
 func (r Reader) CompleteSchema(ctx context.Context, a AsOf) (schema.Definitions, []string, error) {
-	if err := r.RequireCatalog(ctx); err != nil {
+	if err := r.Require(ctx, store.Catalog); err != nil {
 		return nil, nil, err
 	}
 	b, err := r.bounds(ctx, a.Source)

@@ -38,18 +38,19 @@ func (r Reader) Sources(ctx context.Context) ([]string, error) {
 // ErrDropped is returned if a collection that an output is read from does not exist.
 var ErrDropped = errors.New("it was dropped, or no ddltail run writes it: what it held is not known")
 
-// RequireCatalog returns ErrDropped if there is no catalog: the schema would read as empty.
-func (r Reader) RequireCatalog(ctx context.Context) error { return r.require(ctx, store.Catalog) }
-
-// RequireHistory returns ErrDropped if there is no history: it would read as no changes.
-func (r Reader) RequireHistory(ctx context.Context) error { return r.require(ctx, store.History) }
-
-func (r Reader) require(ctx context.Context, collection string) error {
-	exists, err := store.Exists(ctx, r.db, collection)
-	if err == nil && !exists {
-		err = fmt.Errorf("the database %s has no %s: %w", r.db.Name(), collection, ErrDropped)
+// Require returns ErrDropped if one of the collections does not exist: without a catalog the schema
+// would read as empty, without a history as never changed.
+func (r Reader) Require(ctx context.Context, collections ...string) error {
+	for _, c := range collections {
+		exists, err := store.Exists(ctx, r.db, c)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			return fmt.Errorf("the database %s has no %s: %w", r.db.Name(), c, ErrDropped)
+		}
 	}
-	return err
+	return nil
 }
 
 // maxNamespaces bounds the namespaces for shell completion.
