@@ -12,15 +12,6 @@ target=$(dirname "$scripts")/.cache/alertmanager/debian
 say() { printf 'alertmanager: %s\n' "$*" >&2; }
 unavailable() { say "$*; have an Alertmanager of your own and set ALERTMANAGER=/path/to/alertmanager"; exit 3; }
 
-fetch() {
-	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		unavailable "no Alertmanager, and no apt to fetch it"
-	fi
-	[[ -n $(apt-cache show prometheus-alertmanager 2>/dev/null) ]] || unavailable "no Alertmanager, and apt knows no package of it (apt-get update)"
-	say "fetching Debian's package prometheus-alertmanager into .cache"
-	once "$target" unpack
-}
-
 unpack() {
 	(cd "$1" && apt-get download prometheus-alertmanager && dpkg-deb -x prometheus-alertmanager_*.deb unpacked)
 	"$1/unpacked/usr/bin/prometheus-alertmanager" --version >/dev/null || unavailable "Debian's Alertmanager does not start here"
@@ -34,12 +25,6 @@ unpack() {
 	rm -r "$1"/prometheus-alertmanager_*.deb "$1/unpacked"
 }
 
-if [[ -n ${ALERTMANAGER:-} ]]; then
-	[[ -x $ALERTMANAGER ]] || { say "ALERTMANAGER=$ALERTMANAGER is no program that can be run"; exit 1; }
-	echo "$ALERTMANAGER"
-elif command -v alertmanager || command -v prometheus-alertmanager; then
-	:
-else
-	[[ -d $target ]] || fetch
-	echo "$target/alertmanager"
-fi
+own_program ALERTMANAGER alertmanager prometheus-alertmanager && exit
+[[ -d $target ]] || fetch_debian Alertmanager prometheus-alertmanager
+echo "$target/alertmanager"

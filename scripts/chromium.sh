@@ -14,15 +14,6 @@ fonts=(fonts-liberation fonts-dejavu-core fonts-wqy-microhei fonts-noto-color-em
 say() { printf 'chromium: %s\n' "$*" >&2; }
 unavailable() { say "$*; have a chromium of your own and set CHROMIUM=/path/to/chromium"; exit 3; }
 
-fetch() {
-	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		unavailable "no chromium, and no apt to fetch it"
-	fi
-	[[ -n $(apt-cache show chromium "${fonts[@]}" 2>/dev/null) ]] || unavailable "no chromium, and apt knows no package chromium (apt-get update)"
-	say "fetching Debian's package chromium and fonts into .cache, about 140 MB"
-	once "$target" unpack
-}
-
 # missing: the packages that apt would install for chromium.
 missing() { apt-get install --simulate --no-install-recommends chromium | awk '$1 == "Inst" {print $2}'; }
 
@@ -53,12 +44,9 @@ FONTS
 	"$1/chromium" --version >/dev/null || unavailable "Debian's chromium does not start here"
 }
 
-if [[ -n ${CHROMIUM:-} ]]; then
-	[[ -x $CHROMIUM ]] || { say "CHROMIUM=$CHROMIUM is no program that can be run"; exit 1; }
-	echo "$CHROMIUM"
-elif command -v chromium; then
-	:
-else
-	[[ -d $target ]] || fetch
-	echo "$target/chromium"
+own_program CHROMIUM chromium && exit
+if [[ ! -d $target ]]; then
+	say "this fetches about 140 MB"
+	fetch_debian chromium chromium "${fonts[@]}"
 fi
+echo "$target/chromium"

@@ -12,15 +12,6 @@ target=$(dirname "$scripts")/.cache/faketime/debian
 say() { printf 'faketime: %s\n' "$*" >&2; }
 unavailable() { say "$*; have a libfaketime of your own and set LIBFAKETIME=/path/to/libfaketimeMT.so.1"; exit 3; }
 
-fetch() {
-	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		unavailable "no libfaketime, and no apt to fetch it"
-	fi
-	[[ -n $(apt-cache show libfaketime 2>/dev/null) ]] || unavailable "apt knows no package libfaketime (apt-get update)"
-	say "fetching Debian's package libfaketime into .cache"
-	once "$target" unpack
-}
-
 unpack() {
 	(cd "$1" && apt-get download libfaketime && dpkg-deb -x libfaketime_*.deb unpacked)
 	# The variant for programs with threads.
@@ -32,6 +23,6 @@ if [[ -n ${LIBFAKETIME:-} ]]; then
 	[[ -r $LIBFAKETIME ]] || { say "LIBFAKETIME=$LIBFAKETIME cannot be read"; exit 1; }
 	echo "$LIBFAKETIME"
 else
-	[[ -d $target ]] || fetch
+	[[ -d $target ]] || fetch_debian libfaketime libfaketime
 	echo "$target/libfaketimeMT.so.1"
 fi

@@ -12,15 +12,6 @@ target=$(dirname "$scripts")/.cache/logrotate/debian
 say() { printf 'logrotate: %s\n' "$*" >&2; }
 unavailable() { say "$*; have a logrotate of your own and set LOGROTATE=/path/to/logrotate"; exit 3; }
 
-fetch() {
-	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		unavailable "no logrotate, and no apt to fetch it"
-	fi
-	[[ -n $(apt-cache show logrotate libpopt0 2>/dev/null) ]] || unavailable "no logrotate, and apt knows no package logrotate (apt-get update)"
-	say "fetching Debian's package logrotate into .cache"
-	once "$target" unpack
-}
-
 # The library is logrotate's alone: it is found by a wrapper.
 unpack() {
 	(cd "$1" && apt-get download logrotate libpopt0 && for deb in *.deb; do dpkg-deb -x "$deb" unpacked; done && rm ./*.deb)
@@ -33,12 +24,6 @@ WRAPPER
 	"$1/logrotate" --version >/dev/null 2>&1 || unavailable "Debian's logrotate does not start here"
 }
 
-if [[ -n ${LOGROTATE:-} ]]; then
-	[[ -x $LOGROTATE ]] || { say "LOGROTATE=$LOGROTATE is no program that can be run"; exit 1; }
-	echo "$LOGROTATE"
-elif command -v logrotate; then
-	:
-else
-	[[ -d $target ]] || fetch
-	echo "$target/logrotate"
-fi
+own_program LOGROTATE logrotate && exit
+[[ -d $target ]] || fetch_debian logrotate logrotate libpopt0
+echo "$target/logrotate"

@@ -17,12 +17,6 @@ fetch() {
 	once "$target" npm_packages
 }
 
-if [[ -n ${MONGOSH:-} ]]; then
-	[[ -x $MONGOSH ]] || fail "MONGOSH=$MONGOSH is no program"
-	echo "$MONGOSH"
-elif command -v mongosh; then
-	:
-else
-	[[ -d $target ]] || fetch
-	echo "$target/node_modules/.bin/mongosh"
-fi
+own_program MONGOSH mongosh && exit
+[[ -d $target ]] || fetch
+echo "$target/node_modules/.bin/mongosh"

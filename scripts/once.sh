@@ -18,6 +18,34 @@ once() {
 	mv -T "$staging" "$target"
 }
 
+# own_program VARIABLE NAME...: prints $VARIABLE, else the first of the programs on PATH. It fails if there is none.
+own_program() {
+	local variable=$1 name
+	shift
+	if [[ -n ${!variable:-} ]]; then
+		[[ -x ${!variable} ]] || { say "$variable=${!variable} is no program that can be run"; exit 1; }
+		echo "${!variable}"
+		return
+	fi
+	for name; do
+		command -v "$name" && return
+	done
+	return 1
+}
+
+# fetch_debian WHAT PACKAGE...: the folder $target, filled by the script's unpack; apt has to know one of the packages.
+fetch_debian() {
+	local what=$1
+	shift
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+		unavailable "no $what, and no apt to fetch it"
+	fi
+	[[ -n $(apt-cache show "$@" 2>/dev/null) ]] || unavailable "no $what, and apt knows no package $1 (apt-get update)"
+	say "fetching Debian's package $1 into .cache"
+	# shellcheck disable=SC2154 # the script that sources this sets it
+	once "$target" unpack
+}
+
 # npm_packages FOLDER: what the lockfile of the folder $lock pins, installed into FOLDER/node_modules.
 npm_packages() {
 	# shellcheck disable=SC2154 # the script that sources this sets it

@@ -17,15 +17,6 @@ target=$(dirname "$scripts")/.cache/prometheus/debian
 say() { printf 'prometheus: %s\n' "$*" >&2; }
 unavailable() { say "$*; have a $program of your own and set $variable=/path/to/$program"; exit 3; }
 
-fetch() {
-	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		unavailable "no $program, and no apt to fetch it"
-	fi
-	[[ -n $(apt-cache show prometheus 2>/dev/null) ]] || unavailable "no $program, and apt knows no package prometheus (apt-get update)"
-	say "fetching Debian's package prometheus into .cache"
-	once "$target" unpack
-}
-
 unpack() {
 	(cd "$1" && apt-get download prometheus && dpkg-deb -x prometheus_*.deb unpacked)
 	"$1/unpacked/usr/bin/$program" --version >/dev/null || unavailable "Debian's $program does not start here"
@@ -37,12 +28,6 @@ case $program in
 prometheus | promtool) ;;
 *) say "usage: prometheus.sh prometheus|promtool"; exit 1 ;;
 esac
-if [[ -n ${!variable:-} ]]; then
-	[[ -x ${!variable} ]] || { say "$variable=${!variable} is no program that can be run"; exit 1; }
-	echo "${!variable}"
-elif command -v "$program"; then
-	:
-else
-	[[ -d $target ]] || fetch
-	echo "$target/$program"
-fi
+own_program "$variable" "$program" && exit
+[[ -d $target ]] || fetch_debian "$program" prometheus
+echo "$target/$program"
