@@ -284,10 +284,10 @@ func (l *lab) mongosh(on *mongotest.ReplicaSet, statements []string) []string {
 	return failed
 }
 
-// definitions lists a database under the name of the trials' database.
-func (l *lab) definitions(client *mongo.Client, name string) schema.Definitions {
+// definitions lists the database of the trials on a server.
+func (l *lab) definitions(client *mongo.Client) schema.Definitions {
 	l.Helper()
-	db := client.Database(name)
+	db := client.Database(database)
 	cur, err := db.ListCollections(l.Context(), bson.D{})
 	l.must(err)
 	var infos []bson.Raw

@@ -166,7 +166,7 @@ func (r *replay) refuses(statement string) bool {
 	return false
 }
 
-// replays runs statements on another server, of the version newest if the set was upgraded, else of the version under test: what
+// replays runs statements on other servers, of the version newest if the set was upgraded, else of the version under test: what
 // was listed and what was read, made by one script each; what was read, made again; the same with all indexes dropped and made
 // again; the same taken back. Nothing fails, and the definitions are equal.
 func (l *lab) replays(read, listed *detector, newest string) {
@@ -174,7 +174,7 @@ func (l *lab) replays(read, listed *detector, newest string) {
 	r := &replay{lab: l, version: newest, refused: map[string]bool{}}
 	r.start()
 	r.major = r.firstNumber()
-	made := l.definitions(l.client, database)
+	made := l.definitions(l.client)
 	for n, def := range made {
 		if slices.ContainsFunc(def.Indexes, negative) {
 			r.refused[n.Collection] = true
@@ -183,16 +183,16 @@ func (l *lab) replays(read, listed *detector, newest string) {
 	again := read.statements("history", "--ns", database+".*")
 	undoes := r.undoes(read.notifications(bson.D{}))
 	sets := []struct {
-		database   string
+		name       string
 		statements []string
 		// undone is true where nothing is left to compare.
 		undone bool
 	}{
-		{database: "listed", statements: listed.statements("history", "--as-of", "now", "--ns", database+".*")},
-		{database: "read", statements: read.statements("history", "--as-of", "now", "--ns", database+".*")},
-		{database: "replayed", statements: again},
-		{database: "indexed", statements: slices.Concat(again, r.dropIndexes(read))},
-		{database: "undone", statements: slices.Concat(again, undoes), undone: true},
+		{name: "listed", statements: listed.statements("history", "--as-of", "now", "--ns", database+".*")},
+		{name: "read", statements: read.statements("history", "--as-of", "now", "--ns", database+".*")},
+		{name: "replayed", statements: again},
+		{name: "indexed", statements: slices.Concat(again, r.dropIndexes(read))},
+		{name: "undone", statements: slices.Concat(again, undoes), undone: true},
 	}
 	run := 0
 	for i, in := range sets {
@@ -200,32 +200,23 @@ func (l *lab) replays(read, listed *detector, newest string) {
 		run += len(sets[i].statements)
 	}
 	for i, in := range sets {
-		// A mongod with the files of all sets, also of dropped ones, reaches its limit of open files and ends.
+		// Each set has a server of its own: one with the files of all sets, also of dropped ones, reaches its limit of open files and
+		// ends.
 		if i > 0 {
 			l.must(r.other.Members()[0].Kill())
 			r.start()
 		}
-		r.runIn(in.database, in.statements)
+		if failed := r.mongosh(r.other, in.statements); len(failed) > 0 {
+			r.Errorf("%s: statements failed:\n%s", in.name, strings.Join(failed, "\n"))
+		}
 		if !in.undone {
-			r.same(in.database, made)
+			r.same(in.name, made)
 		}
 	}
 	l.Logf("%d statements run, %d of them undo, %d collections refused by this version", run, len(undoes), len(r.refused))
 }
 
-// runIn runs statements in another database than theirs. Nothing fails.
-func (r *replay) runIn(name string, statements []string) {
-	r.Helper()
-	moved := make([]string, len(statements))
-	for i, s := range statements {
-		moved[i] = strings.ReplaceAll(s, "getSiblingDB('"+database+"')", "getSiblingDB('"+name+"')")
-	}
-	if failed := r.mongosh(r.other, moved); len(failed) > 0 {
-		r.Errorf("statements failed:\n%s", strings.Join(failed, "\n"))
-	}
-}
-
-// replay is another server on which statements are run.
+// replay runs statements on other servers, one after the other.
 type replay struct {
 	*lab
 	// version is that of the other servers; empty for the one under test.
@@ -276,7 +267,7 @@ var collectionName = regexp.MustCompile(`c[0-9]*_[0-9]{4}`)
 
 func (r *replay) same(name string, want schema.Definitions) {
 	r.Helper()
-	for _, diff := range schema.Diff(want, r.definitions(r.client, name), schema.ByName) {
+	for _, diff := range schema.Diff(want, r.definitions(r.client), schema.ByName) {
 		if diff.From == nil || !r.refused[diff.From.Namespace.Collection] {
 			r.Errorf("%s:\n%s\nis\n%s", name, describe(diff.From), describe(diff.To))
 		}
@@ -302,7 +293,7 @@ func (r *replay) undoes(docs []bson.Raw) []string {
 func (r *replay) dropIndexes(d *detector) []string {
 	r.Helper()
 	before, dropped := len(d.notifications(bson.D{})), 0
-	for n, def := range r.definitions(r.lab.client, database) {
+	for n, def := range r.definitions(r.lab.client) {
 		for _, spec := range def.Indexes {
 			command := bson.D{{Key: "dropIndexes", Value: n.Collection}, {Key: "index", Value: schema.IndexName(spec)}}
 			r.must(r.lab.client.Database(database).RunCommand(r.Context(), command).Err())
