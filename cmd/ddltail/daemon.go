@@ -28,7 +28,7 @@ import (
 	"github.com/ddltail/ddltail/internal/web"
 )
 
-// daemon is what `run` does in addition to serving HTTP.
+// daemon holds the state of `run`, but for its HTTP server.
 type daemon struct {
 	cfg     config.Config
 	log     *zap.Logger
@@ -57,7 +57,7 @@ func (d *daemon) rows() []web.Row {
 	}
 }
 
-// detect opens the sinks, then runs sessions until the process ends.
+// detect opens the sinks, then runs sessions until the context ends.
 func (d *daemon) detect(ctx context.Context) error {
 	outputs, err := openSinks(d.cfg, sinkReport{d.log, d.metrics})
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // privilegesEvery is how often `run` reads its user's privileges.
 const privilegesEvery = 10 * time.Minute
 
-// use returns what `run` needs privileges for with a configuration.
+// use returns the features of a configuration that need privileges.
 func use(cfg config.Config) privileges.Use {
 	return privileges.Use{Database: cfg.Database, HistoryTTL: cfg.HistoryTTL > 0, Actor: cfg.Actor.On(), GetLog: cfg.Actor.GetLog, NoQueue: !writesQueue(cfg)}
 }
@@ -43,7 +43,7 @@ func (d *daemon) checkPrivileges(ctx context.Context, db *mongo.Database, source
 	return missingError(missing, privileges.RequiredOnce)
 }
 
-// checkConsumer is the same check for a command that connects only to the sink. It returns
+// checkConsumer checks the privileges of a command that connects only to the sink. It returns
 // the missing privileges that are optional for the command.
 func checkConsumer(ctx context.Context, db *mongo.Database, use privileges.Use) (privileges.Missing, error) {
 	user, err := privileges.Read(ctx, db.Client())

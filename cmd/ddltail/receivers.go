@@ -78,7 +78,7 @@ func receiversRenderCommand() *cobra.Command {
 	}
 }
 
-// findReceiver returns the receiver with this name; "backend" is that of BACKEND_URL.
+// findReceiver returns the receiver with this name; "backend" is that of DDLTAIL_BACKEND_URL.
 func findReceiver(name string) (receivers.Receiver, error) {
 	cfg, err := config.Load(time.Now())
 	if err != nil {
@@ -101,7 +101,7 @@ func findReceiver(name string) (receivers.Receiver, error) {
 	return receivers.Receiver{}, &config.Error{Reason: fmt.Sprintf("no receiver %q", name), Remedy: "want one of " + strings.Join(names, ", ")}
 }
 
-// allReceivers returns the receivers of the file, and that of BACKEND_URL.
+// allReceivers returns the receivers of the file, and that of DDLTAIL_BACKEND_URL.
 func allReceivers(cfg config.Config) ([]receivers.Receiver, error) {
 	var all []receivers.Receiver
 	var wrong config.Errors
@@ -149,7 +149,7 @@ func printExchanges(out io.Writer, name string, exchanges []receivers.Exchange) 
 	return nil
 }
 
-// render prints the body of a stored change, JSON indented.
+// render prints the message that a receiver gets for a stored change, indented if it is JSON.
 func (h historySession) render(ctx context.Context, r receivers.Receiver, id string) error {
 	c, err := h.find(ctx, id)
 	if err != nil {

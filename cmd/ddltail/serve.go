@@ -22,7 +22,7 @@ import (
 // memoryShare is the part of the cgroup's limit that Go's heap may use.
 const memoryShare = 0.9
 
-// service is what `run` and `listen` have in common: they serve HTTP while they work.
+// service serves HTTP while `run` or `listen` works.
 type service struct {
 	cfg      config.Config
 	log      *zap.Logger

@@ -8,7 +8,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// renameWindow is the maximum time between the line of a rename and its entry: both belong to one storage transaction.
+// renameWindow is the maximum time between a line and its entry where the join depends on the time. The line and the entry of a rename
+// belong to one storage transaction.
 const renameWindow = 2 * time.Second
 
 // namedBefore is how long before an entry another line with the same name makes a join by name ambiguous; modifiedBefore is how much
@@ -30,8 +31,8 @@ type Entry struct {
 	Build      UUID // indexBuildUUID
 	// Change, for a collMod, is the entry's o as Extended JSON.
 	Change string
-	// Logged reports that the log was read after the entry could be read: a line that is written before its entry has then been
-	// read.
+	// Logged is true if the log was read to its end after the entry had become readable: a line that is written before its entry is
+	// then known.
 	Logged bool
 	// LastDrop, for a dropDatabase, is the ts of the database's last drop since its previous dropDatabase, zero if there was none.
 	LastDrop bson.Timestamp
@@ -97,7 +98,7 @@ func (l *Log) first(candidates []*evidence, entry Entry) []*evidence {
 	return first
 }
 
-// Find returns who wrote an entry.
+// Find returns the actor of an entry.
 func (l *Log) Find(entry Entry) (Actor, Outcome) {
 	var s search
 	candidates := l.store.candidates(entry.keys()...)

@@ -1,6 +1,6 @@
 // Package actor finds out who made a schema change, from lines of the server's structured log.
 //
-// It is pure: a [Log] accepts lines and states of one server process, and finds the actor of an oplog entry. If the evidence is not
+// It is pure: a [Log] accepts lines and states of one member, and finds the actor of an oplog entry. If the evidence is not
 // sufficient, or two connections are candidates, there is no actor.
 package actor
 

@@ -52,14 +52,14 @@ type State struct {
 	Version     int // the major version of the server
 }
 
-// Log is the log of one server process, in order. The zero value is an empty log.
+// Log is the log of one member, in order, also over restarts. The zero value is an empty log.
 type Log struct {
 	seq         int
 	termSince   int   // position since which the term cannot have changed
 	term        int64 // 0: not known, or not primary
 	gap         int   // position of the last missed line or restart
 	connections map[string]*known
-	ended       map[string]int // position of the end of each connection that ended since the last Confirm
+	ended       map[string]int // position of the end of each connection that ended after the mark of the last Confirm
 	forgotten   int            // position up to which ends are no longer known
 	gaps        []interval     // the times of lines that were not read
 	last        time.Time      // how far the log was read
@@ -103,7 +103,7 @@ func (l *Log) Missed() {
 	}
 }
 
-// restart begins a new process, whose connections are numbered from 1. No line of it is older than this one.
+// restart records that a new process was started, whose connections are numbered from 1. No line of it is older than this one.
 func (l *Log) restart(at time.Time) {
 	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
 	l.connections, l.ended, l.numbers = nil, nil, numbers{}
@@ -138,7 +138,7 @@ func (l *Log) complete(from, to time.Time) bool {
 	return len(l.gaps) > 0
 }
 
-// Add reads one raw line.
+// Add adds one raw line.
 func (l *Log) Add(raw []byte) {
 	if l.mixed {
 		return
@@ -285,7 +285,7 @@ func (l *Log) collect(line Line) {
 	}
 	switch {
 	case e.term == 0 && l.role == roleSecondary:
-		return // in no entry
+		return // the line of a secondary belongs to no entry
 	case line.ID == idRegistering && !isConnection(line.Context):
 		return // from the applier, or a resumed build
 	}
@@ -293,7 +293,7 @@ func (l *Log) collect(line Line) {
 }
 
 // CanHave reports whether the log can have, or still get, a line for an entry: its time was not missed, and the member is not known to
-// have been a secondary then.
+// be a secondary now.
 func (l *Log) CanHave(entry Entry) bool {
 	if l.mixed {
 		return false

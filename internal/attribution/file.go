@@ -18,9 +18,9 @@ import (
 const (
 	// maxAhead is how many lines a file is read ahead of the oplog: the Log keeps a bounded number.
 	maxAhead = 10_000
-	// markTimeout is how long a mark is searched for in a file.
+	// markTimeout is the time after which a mark that was not found in a file is discarded.
 	markTimeout = 30 * time.Second
-	// markPatience is how long a round waits for a mark: servers write the log with little delay.
+	// markPatience is how long confirm waits for a mark: servers write the log with little delay.
 	markPatience = 200 * time.Millisecond
 	markPoll     = 5 * time.Millisecond
 )
@@ -66,7 +66,7 @@ func (f *file) missed() {
 }
 
 // read adds the lines that were written since the last call. It stops when it is far ahead of the newest entry that is searched for.
-// It reports whether lines were missed.
+// It reports whether the follower missed lines.
 func (f *file) read(ctx context.Context, newest time.Time) (missed bool, err error) {
 	f.behind = true
 	for ctx.Err() == nil && f.log.Ahead(newest) < maxAhead {

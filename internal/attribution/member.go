@@ -43,9 +43,9 @@ type ring struct {
 	readAt      time.Time
 	began       bool
 	confirmedAt time.Time
-	// unconfirmed reports that a line was found whose connection or term is not known.
+	// unconfirmed is true if a line was found whose connection or term is not known.
 	unconfirmed bool
-	// fast reports that the ring buffer was overwritten in less than fastEvery.
+	// fast is true if the ring buffer, at the last measured rate, is overwritten within fastEvery.
 	fast     bool
 	err      error
 	failedAt time.Time

@@ -18,7 +18,7 @@ import (
 const recentTimeout = time.Minute
 
 // recent searches for the actors of notifications that were written shortly before this process started: by a process that was killed
-// before it stored them, or by one without a source.
+// before it stored them, or by one that could read no log.
 func (w *worker) recent(ctx context.Context) {
 	if w.History == nil || len(w.members) == 0 {
 		return
@@ -56,7 +56,7 @@ func (w *worker) withoutActor(ctx context.Context) ([]Subject, error) {
 		}
 		unit, err := oplog.Assemble(ctx, e, m)
 		if err != nil {
-			continue // its beginning is no longer in the oplog
+			continue // its beginning is no longer in the oplog, or cannot be read
 		}
 		subject := drops.Subject(unit)
 		subject.IDs = of.ids

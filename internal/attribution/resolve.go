@@ -12,7 +12,7 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 )
 
-// source is a log for joins.
+// source is a log in which actors are searched for.
 type source struct {
 	log *actor.Log
 	// readAt is the time up to which the log has been read completely.
@@ -51,9 +51,9 @@ func (w *worker) resolve(ctx context.Context, open []*search) {
 		case result == actor.Found && outcome == actor.Found:
 			s.actor, s.outcome = combined, actor.Found
 			s.close()
-		case result == actor.Found: // the session identifies the user; a line would also have the application
+		case result == actor.Found: // the session identifies the user; a line, if it is found later, also has the application
 			s.actor = combined
-		case outcome == actor.Found || outcome == actor.Ambiguous: // session and line contradict each other, or two lines do
+		case outcome == actor.Found || outcome == actor.Ambiguous: // session and line contradict each other, or two lines each other
 			s.actor, s.outcome = actor.Actor{}, actor.Ambiguous
 		}
 		w.mu.Unlock()
@@ -85,7 +85,7 @@ func (s *search) find(sources []source) (actor.Actor, actor.Outcome) {
 	return best, outcome
 }
 
-// readUsers reads the names of the users if a session belongs to an unknown one.
+// readUsers reads the names of the users if the user of a session is not known.
 func (w *worker) readUsers(ctx context.Context, session actor.UID) {
 	if _, known := w.users.User(session); known || time.Since(w.usersReadAt) < usersEvery {
 		return

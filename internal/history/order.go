@@ -43,7 +43,7 @@ func (p place) compare(other place) int {
 // oplogOrder determines the order of one source's changes. Their _ids are not sufficient: gaps
 // and inferred changes sort after all others.
 type oplogOrder struct {
-	// gaps are the timestamps of the ends of gaps.
+	// gaps holds the timestamps at which gaps end.
 	gaps map[bson.Timestamp]bool
 }
 
@@ -107,7 +107,7 @@ func prefix(source string, kind notification.IDKind) string {
 	return source + ":" + string(kind) + ":"
 }
 
-// parse parses an _id of a known source, whose name can be equal to that of a kind.
+// parse parses an _id of a known source, which can have the name of a kind, as gap.
 func parse(id, source string) (notification.ID, error) {
 	parsed, err := notification.ParseID("source" + strings.TrimPrefix(id, source))
 	if err != nil {

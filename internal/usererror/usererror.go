@@ -17,7 +17,7 @@ const (
 	remedyTooOld = "ddltail needs 4.4 or newer"
 	// codeMajorityDisabled is the server's ReadConcernMajorityNotEnabled.
 	codeMajorityDisabled = 148
-	// codeDatabaseDifferCase: a server has no two databases whose names differ only in case.
+	// codeDatabaseDifferCase: a server cannot have two databases whose names differ only in case.
 	codeDatabaseDifferCase = 13297
 )
 
@@ -88,7 +88,7 @@ func hasCode(err error, code int) bool {
 	return errors.As(err, &se) && se.HasErrorCode(code)
 }
 
-// majorityDisabled handles a server up to 4.4 that was started without majority reads, which is
+// majorityDisabled returns the error for a server up to 4.4 that was started without majority reads, which is
 // common in sets of a primary, a secondary and an arbiter (PSA).
 func majorityDisabled(err error) error {
 	return &config.Error{

@@ -15,7 +15,7 @@ const (
 	// queueDocuments and queueBytes bound the queue of a best-effort sink.
 	queueDocuments = 10_000
 	queueBytes     = 16 << 20
-	// batchDocuments and batchBytes bound one write to it.
+	// batchDocuments and batchBytes bound one write to the wrapped sink.
 	batchDocuments = 500
 	batchBytes     = 1 << 20
 	// drainTime is how long Close waits for the queue to be written.
@@ -44,7 +44,7 @@ type Sink struct {
 	worked chan struct{}
 }
 
-// New returns a sink that never fails and never waits.
+// New returns a sink whose Setup and Write return at once, without an error.
 func New(s sink.Sink, report sink.Report) *Sink {
 	return &Sink{sink: s, report: report, changed: make(chan struct{}, 1)}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // lastLineEnd searches backwards for the last newline and returns the offset after it. It
-// returns an error for a file that does not begin with a notification.
+// returns an error for a file whose content does not begin with a notification.
 func lastLineEnd(f *os.File) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -77,7 +77,7 @@ func checkLineStart(f *os.File, at int64) error {
 const (
 	// copyTime is how long the copy of a file before its truncation may take.
 	copyTime = 10 * time.Second
-	// maxRecent bounds the lines kept for it.
+	// maxRecent is how many bytes of recent lines are kept.
 	maxRecent = 4 << 20
 )
 
@@ -92,7 +92,8 @@ type recentWrite struct {
 	lines []byte
 }
 
-// add keeps lines, and drops those that are in the copy of any later truncation.
+// add keeps lines for copyTime, after which they are in the copy of any later truncation, up to
+// maxRecent bytes. It drops the oldest.
 func (r *recentLines) add(lines []byte, at time.Time) {
 	r.writes = append(r.writes, recentWrite{at, lines})
 	r.bytes += len(lines)

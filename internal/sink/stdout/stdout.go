@@ -35,7 +35,7 @@ func (s Stream) Name() string { return s.name }
 // Setup has nothing to do.
 func (Stream) Setup(context.Context, sink.Own) error { return nil }
 
-// Write writes the documents at least once: an interrupted write is repeated.
+// Write writes the documents. The caller repeats a write that failed, so that lines can occur twice.
 func (s Stream) Write(_ context.Context, docs []notification.Document) error {
 	lines, err := message.Lines(docs, s.maxBytes)
 	if err != nil {

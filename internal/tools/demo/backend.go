@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// backend is a minimal example of a team's service: it receives notifications by HTTP and prints
-// them.
+// backend is a minimal example of a team's service: it receives notifications by HTTP and passes
+// them to the demo.
 type backend struct {
 	server   *http.Server
 	url      string
@@ -71,7 +71,7 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// next waits for a request.
+// next waits for a notification and returns it.
 func (b *backend) next(ctx context.Context) (delivered, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -87,7 +87,8 @@ type marks struct {
 	modified      string
 }
 
-// change makes the changes, and waits until the last of them is in the history.
+// change makes the changes, with pauses in which ddltail records them, and returns the times and IDs
+// that the commands use.
 func change(ctx context.Context, db *mongo.Database) (marks, error) {
 	pause := func() { time.Sleep(1100 * time.Millisecond) }
 	var m marks
