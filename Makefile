@@ -38,7 +38,7 @@ test-unit: ## run the tests that need no server; fetches nothing
 faults: deps ## break everything around ddltail, ROUNDS times (20), and count what was made and reported
 	go test -timeout 5h -count=1 -v ./test/faults -rounds $(ROUNDS)
 	go test -timeout 5h -count=1 -v ./test/actor -rounds $(ROUNDS) -flood 20s
-	DDLTAIL_FAULTS=full go test -timeout 1h -count=1 -v ./test/listen -run 'TestFaults|TestOrder|TestMisconfigured|TestNineReceivers|TestDigest'
+	DDLTAIL_FAULTS=full go test -timeout 1h -count=1 -v ./test/listen -run 'TestFaults|TestOrder|TestMisconfigured|TestNineReceivers|TestDigest|TestRefusedDigest'
 
 alerts: deps ## trigger every alert with a real Prometheus, the times of the rules divided by FACTOR (12); about 10 min
 	go test -timeout 1h -count=1 -v ./test/alerts -run TestAlerts -parallel 20 -factor $(or $(FACTOR),12)

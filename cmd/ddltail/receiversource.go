@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -14,6 +15,7 @@ import (
 
 // receiverSource reads the receivers of `listen`, at startup and on SIGHUP.
 type receiverSource struct {
+	// cfg has the secret that was read last.
 	cfg config.Config
 	// stdout replaces BACKEND_URL; nil without --stdout.
 	stdout *delivery.Stream
@@ -52,7 +54,7 @@ func (s *receiverSource) read() ([]listener.Receiver, error) {
 
 func wiredReceiver(r receivers.Receiver) listener.Receiver {
 	wired := listener.Receiver{
-		Name: r.Name, Target: messages{r}, Digest: r.Digest, Interval: r.Rate.Interval(), GiveUpAfter: r.GiveUpAfter,
+		Name: r.Name, Target: messages{r}, Destination: r.Destination(), Digest: r.Digest, Interval: r.Rate.Interval(), GiveUpAfter: r.GiveUpAfter,
 		Includes: r.Filter.Includes, Remedy: "check its entry in DDLTAIL_RECEIVERS_FILE and what it expects",
 	}
 	if r.Name == listener.BackendReceiver {
@@ -61,16 +63,25 @@ func wiredReceiver(r receivers.Receiver) listener.Receiver {
 	return wired
 }
 
-// reload reads the receivers again. If the file is invalid, the error is logged and the
-// receivers do not change.
+// reload reads the receivers and their secrets again. If a file is invalid, the error is logged and
+// the receivers do not change.
 func (s *receiverSource) reload(l *listener.Listener) {
-	all, err := s.read()
+	all, err := s.reread()
 	if err != nil {
 		l.Log.Error("the receivers cannot be read; the previous ones are kept", zap.Error(err))
 		return
 	}
 	s.log(l.Log, all)
 	l.SetReceivers(all)
+}
+
+func (s *receiverSource) reread() ([]listener.Receiver, error) {
+	secret, err := config.ReloadSecret(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	s.cfg.WebhookSecret = secret
+	return s.read()
 }
 
 func (s *receiverSource) log(log *zap.Logger, all []listener.Receiver) {

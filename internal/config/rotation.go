@@ -20,6 +20,12 @@ func Reload(now time.Time) (mongoDB, sink URI, err error) {
 	return cfg.MongoDB, cfg.Sink, err
 }
 
+// ReloadSecret rereads WEBHOOK_SECRET from the environment or the file named there.
+func ReloadSecret(now time.Time) (string, error) {
+	cfg, err := Load(now)
+	return cfg.WebhookSecret, err
+}
+
 // CheckRotation returns an error that names what differs in the next URI, if that is more
 // than user, password and TLS files. Such a change needs a restart.
 func (u URI) CheckRotation(next URI) error {

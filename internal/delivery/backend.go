@@ -3,7 +3,9 @@ package delivery
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -85,6 +87,12 @@ func newClient(o Options) *http.Client {
 		// Redirects are not followed, because they can point to any host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// Destination returns the SHA-256 of the URL in hex.
+func (b *Backend) Destination() string {
+	sum := sha256.Sum256([]byte(b.url))
+	return hex.EncodeToString(sum[:])
 }
 
 // Close closes idle connections.

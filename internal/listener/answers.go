@@ -70,6 +70,14 @@ func (a *answers) judge(key string, written time.Time, o delivery.Outcome, now t
 	return o
 }
 
+// reloaded returns the state after a reload of the receiver's configuration, which may have fixed a
+// misconfiguration.
+func (a *answers) reloaded() *answers {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return &answers{proven: a.proven, failingSince: a.failingSince}
+}
+
 // failing reports whether all attempts have failed for some time.
 func (a *answers) failing(now time.Time) bool {
 	a.mu.Lock()

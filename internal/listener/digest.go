@@ -107,8 +107,8 @@ func (w worker) isDuplicate(ctx context.Context, c claimed, known counterparts, 
 	return false
 }
 
-// send sends one message. A rejected message is split and sent again in two halves, since a
-// single notification can be the cause.
+// send sends one message. After a rejected one, the next has half as many notifications, since
+// one of them can be the cause.
 func (w worker) send(ctx, request context.Context, all []claimed) pause {
 	notifications := make([]Notification, 0, len(all))
 	for _, c := range all {
@@ -127,12 +127,11 @@ func (w worker) send(ctx, request context.Context, all []claimed) pause {
 		}
 	}
 	if rejected := o.Verdict == delivery.Rejected || o.Verdict == delivery.Refused && w.answers.accepts(); rejected && len(all) > 1 {
-		half := len(all) / 2
-		if p := w.send(ctx, request, all[:half]); p.length > 0 {
-			w.releaseAll(ctx, all[half:])
-			return p
-		}
-		return w.send(ctx, request, all[half:])
+		w.Log.Debug("digest rejected, sending half of it", zap.String("receiver", w.receiver.Name), zap.Int("notifications", len(all)),
+			zap.String("reason", o.Reason))
+		w.Metrics.Attempts.WithLabelValues(delivery.Rejected.String()).Inc()
+		w.releaseAll(ctx, all)
+		return pause{length: time.Millisecond, split: len(all) / 2}
 	}
 	o = w.answers.judge(all[0].key(), all[0].written, o, time.Now())
 	w.Metrics.Attempts.WithLabelValues(o.Verdict.String()).Inc()

@@ -46,6 +46,123 @@ func TestDigestGathers(t *testing.T) {
 	}
 }
 
+// digestScene is a dispatcher of a digest with old records, without a queue.
+type digestScene struct {
+	*testing.T
+	*dispatcher
+	found *backlog
+	now   time.Time
+}
+
+func newDigestScene(t *testing.T, r Receiver, records int) *digestScene {
+	t.Helper()
+	w := &loop{Listener: &Listener{}}
+	s := &digestScene{T: t, dispatcher: w.newDispatcher(r), found: newBacklog("queue_db"), now: noon}
+	for i := range records {
+		n := parseRecord(raw(t, bson.M{
+			"_id": i, "operation": "MODIFY_COLLECTION", "database": "d", "collection": fmt.Sprint("c", i),
+			"timestamp": float64(noon.Unix() - 60), "processed": false,
+		}))
+		n.now = noon
+		s.found.add(n)
+	}
+	s.scheduler.update(s.found, noon)
+	return s
+}
+
+// send starts what is due, and returns the keys of the message, nil if none is sent.
+func (s *digestScene) send() []string {
+	started := false
+	s.start(s.Context(), s.now, func(func() end) { started = true })
+	if !started {
+		return nil
+	}
+	var keys []string
+	for key, n := range s.scheduler.nodes {
+		if n.busy {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// back ends the message, and scans.
+func (s *digestScene) back(keys []string, p pause) {
+	s.finish(result{digest: keys, pause: p}, s.now)
+	s.scheduler.update(s.found, s.now)
+	s.now = s.now.Add(10 * time.Millisecond)
+}
+
+// TestDigestSplit sends half of a rejected message, not before the rate allows it.
+func TestDigestSplit(t *testing.T) {
+	s := newDigestScene(t, Receiver{Name: "chat", Digest: time.Second, Interval: time.Second}, 5)
+	for i, want := range []int{5, 2, 1, 5} {
+		keys := s.send()
+		if len(keys) != want {
+			t.Fatalf("message %d has %d notifications, want %d", i, len(keys), want)
+		}
+		p := pause{length: time.Millisecond, split: want / 2}
+		if want == 1 {
+			p = pause{} // rejected alone
+		}
+		s.back(keys, p)
+		if early := s.send(); early != nil {
+			t.Errorf("message %d is followed at once by one of %d", i, len(early))
+		}
+		s.now = s.now.Add(time.Second)
+	}
+}
+
+// TestDigestProbes refuses everything before the first 2xx. The notifications are attempted one by
+// one, each before any is attempted again, until one is accepted: then the rest is one message.
+func TestDigestProbes(t *testing.T) {
+	s := newDigestScene(t, Receiver{Name: "chat", Digest: time.Second}, 3)
+	refused := delivery.Outcome{Verdict: delivery.Refused, Reason: "400"}
+	all := s.send()
+	if len(all) != 3 {
+		t.Fatalf("the first message has %d notifications", len(all))
+	}
+	var tried []string
+	for keys, i := all, 0; i < 3; i++ {
+		s.answers.judge(keys[0], noon, refused, s.now)
+		s.back(keys, pause{length: misconfigurationBackoff, fixed: true, misconfigured: true})
+		if early := s.send(); early != nil {
+			t.Errorf("attempt %d is followed at once by one of %d", i, len(early))
+		}
+		s.now = s.now.Add(misconfigurationBackoff)
+		if keys = s.send(); len(keys) != 1 || slices.Contains(tried, keys[0]) {
+			t.Fatalf("after %q: %q is attempted", tried, keys)
+		}
+		tried = append(tried, keys[0])
+	}
+	s.answers.judge(tried[2], noon, delivery.Outcome{Verdict: delivery.Delivered}, s.now)
+	s.back(tried[2:], pause{})
+	if keys := s.send(); len(keys) != 3 {
+		t.Errorf("after the first 2xx: %q", keys)
+	}
+}
+
+// TestReload keeps what is known of a destination, and forgets it with another one.
+func TestReload(t *testing.T) {
+	for _, c := range []struct {
+		destination string
+		wait        time.Duration
+		workers     int
+	}{{"a", time.Hour, maxWorkers}, {"b", 0, unprovenWorkers}} {
+		w := &loop{Listener: &Listener{}}
+		before := w.newDispatcher(Receiver{Name: "chat", Destination: "a"})
+		before.answers.judge("1", noon, delivery.Outcome{Verdict: delivery.Delivered}, noon)
+		before.running = 1
+		before.finish(result{key: "1", pause: pause{length: time.Hour, retryAfter: time.Hour}}, noon)
+		after := w.newDispatcher(Receiver{Name: "chat", Destination: c.destination})
+		after.continueFrom(before, noon)
+		if workers, _ := after.answers.workers(noon); workers != c.workers || max(0, after.nextSend.Sub(noon)) != c.wait || before.current() != after {
+			t.Errorf("%s: %d workers, the next message after %s", c.destination, workers, after.nextSend.Sub(noon))
+		}
+	}
+}
+
 // TestCounterpartsOfMany compares each notification of a large digest with few others.
 func TestCounterpartsOfMany(t *testing.T) {
 	for _, id := range []string{"h", "1"} {

@@ -14,15 +14,15 @@ type dispatcher struct {
 	scheduler *scheduler
 	// running is the number of running workers.
 	running int
-	// closed is set while attempts are limited to one a minute; last is the record of the
-	// last one.
+	// closed is set while attempts are limited to one a minute.
 	closed bool
-	last   string
 	// nextSend is when the receiver accepts the next message; dueAt is when the digest that
 	// is collected is sent, zero if none is.
 	nextSend, dueAt time.Time
 	// gathered is set if dueAt includes the wait for records whose backoffs end soon.
 	gathered bool
+	// most bounds the next message after a rejected one; zero: maxDigest.
+	most int
 	// successor has replaced this dispatcher; nil if none has.
 	successor *dispatcher
 	// loop has the other receivers.
@@ -47,6 +47,17 @@ func (w *loop) newDispatcher(r Receiver) *dispatcher {
 	return &dispatcher{Listener: w.Listener, receiver: r, answers: &answers{}, scheduler: newScheduler(), loop: w}
 }
 
+// continueFrom takes over from the dispatcher that had the receiver before a reload. The pace and
+// the acceptance of the same destination remain known; a misconfiguration may have been fixed.
+func (d *dispatcher) continueFrom(before *dispatcher, now time.Time) {
+	d.scheduler, d.running = before.scheduler, before.running
+	d.scheduler.release(now)
+	if d.receiver.Destination == before.receiver.Destination {
+		d.answers, d.nextSend = before.answers.reloaded(), before.nextSend
+	}
+	before.successor = d
+}
+
 // start starts workers while records are ready and the receiver's responses and rate allow it.
 func (d *dispatcher) start(ctx context.Context, now time.Time, run func(func() end)) {
 	d.scheduler.wake(now)
@@ -56,11 +67,10 @@ func (d *dispatcher) start(ctx context.Context, now time.Time, run func(func() e
 	}
 	limit, _ := d.answers.workers(now)
 	for d.running < limit && !d.nextSend.After(now) {
-		n, ok := d.scheduler.next(d.avoid())
+		n, ok := d.nextRecord()
 		if !ok {
 			return
 		}
-		d.last = n.key()
 		d.begin(now)
 		w := d.worker()
 		run(func() end { return end{d, w.process(ctx, n)} })
@@ -93,10 +103,31 @@ func (d *dispatcher) startDigest(ctx context.Context, now time.Time, run func(fu
 		return
 	}
 	d.dueAt, d.gathered = time.Time{}, false
-	batch := d.scheduler.batch(maxDigest, now)
+	batch := d.batch(now)
 	d.begin(now)
 	w := d.worker()
 	run(func() end { return end{d, w.digest(ctx, batch)} })
+}
+
+// nextRecord returns the record to attempt next.
+func (d *dispatcher) nextRecord() (record, bool) {
+	if d.closed {
+		return d.scheduler.probe()
+	}
+	return d.scheduler.next()
+}
+
+// batch returns the records of the next message. During a misconfiguration it is one: another one
+// of the same message may be the reason for the response.
+func (d *dispatcher) batch(now time.Time) []record {
+	if d.closed {
+		n, _ := d.scheduler.probe()
+		return []record{n}
+	}
+	if d.most > 0 {
+		return d.scheduler.batch(d.most, now)
+	}
+	return d.scheduler.batch(maxDigest, now)
 }
 
 // begin counts a worker and a message.
@@ -123,7 +154,9 @@ func (d *dispatcher) finish(r result, now time.Time) (scan bool) {
 	}
 	if r.digest != nil {
 		d.scheduler.returned(r, now)
-		scan = true
+		if scan = true; r.split > 0 || r.length == 0 {
+			d.most = r.split
+		}
 	} else {
 		scan = d.scheduler.finished(r, now)
 	}
@@ -133,15 +166,6 @@ func (d *dispatcher) finish(r result, now time.Time) (scan bool) {
 		d.scheduler.release(now)
 	}
 	return scan
-}
-
-// avoid returns the record to attempt next only if no other is ready: during a
-// misconfiguration, one that the receiver never accepts must not use up every attempt.
-func (d *dispatcher) avoid() string {
-	if d.closed {
-		return d.last
-	}
-	return ""
 }
 
 // nextWake returns when a worker may be started; zero if only an event can change that.

@@ -91,16 +91,14 @@ func (w *loop) wait(ctx context.Context) {
 	}
 }
 
-// adopt replaces the receivers. Receivers with an existing name keep their scheduler.
+// adopt replaces the receivers. Receivers with an existing name continue where they are.
 func (w *loop) adopt(receivers []Receiver) {
 	before := w.dispatchers
 	w.dispatchers = nil
 	for _, r := range receivers {
 		d := w.newDispatcher(r)
 		if i := slices.IndexFunc(before, func(b *dispatcher) bool { return b.receiver.Name == r.Name }); i >= 0 {
-			d.scheduler, d.running = before[i].scheduler, before[i].running
-			d.scheduler.release(time.Now())
-			before[i].successor = d
+			d.continueFrom(before[i], time.Now())
 		}
 		w.dispatchers = append(w.dispatchers, d)
 	}

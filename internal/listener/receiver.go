@@ -15,6 +15,9 @@ type Receiver struct {
 	// Name is unique. It is part of the names of fields: no dots, no dollar signs.
 	Name   string
 	Target Target
+	// Destination identifies what the target sends to, without secrets. A receiver that has the
+	// same after a reload keeps its rate, its Retry-After and that it has accepted notifications.
+	Destination string
 	// Includes reports whether the receiver gets a notification; nil: it gets all.
 	Includes func(doc bson.Raw) bool
 	// Digest is how long notifications are collected to be sent as one message; zero: each

@@ -110,7 +110,8 @@ func (n *node) resume(before *node, now time.Time) {
 		return
 	}
 	n.busy, n.misconfigured = before.busy, before.misconfigured
-	if before.fixed && before.until.After(now) {
+	// The end of a misconfiguration's backoff remains known, since probe compares it.
+	if before.fixed && (before.until.After(now) || before.misconfigured && n.wait() == 0) {
 		n.fixed, n.until = true, before.until
 	}
 }
@@ -162,18 +163,39 @@ func (b *scheduler) wake(now time.Time) {
 	}
 }
 
-// next returns the first ready record, and marks it as busy. It returns the record to avoid
-// only if no other is ready.
-func (b *scheduler) next(avoid string) (record, bool) {
+// next returns the first ready record, and marks it as busy.
+func (b *scheduler) next() (record, bool) { return b.take(0) }
+
+// probe returns the ready record to attempt during a misconfiguration, and marks it as busy: the
+// first that was not attempted, else the one whose attempt is the oldest. A few records that
+// the receiver never accepts must not use up every attempt.
+func (b *scheduler) probe() (record, bool) {
+	best := 0
+	for i, n := range b.ready {
+		if n.before(b.ready[best]) {
+			best = i
+		}
+	}
+	return b.take(best)
+}
+
+// before reports whether a record is attempted before another during a misconfiguration.
+func (n *node) before(other *node) bool {
+	switch {
+	case n.misconfigured != other.misconfigured:
+		return other.misconfigured
+	case n.misconfigured && !n.until.Equal(other.until):
+		return n.until.Before(other.until)
+	}
+	return n.compare(other.record) < 0
+}
+
+// take removes a record from ready, and marks it as busy.
+func (b *scheduler) take(i int) (record, bool) {
 	if len(b.ready) == 0 {
 		return record{}, false
 	}
-	n, _ := heap.Pop(&b.ready).(*node)
-	if n.key() == avoid && len(b.ready) > 0 {
-		other, _ := heap.Pop(&b.ready).(*node)
-		heap.Push(&b.ready, n)
-		n = other
-	}
+	n, _ := heap.Remove(&b.ready, i).(*node)
 	n.ready, n.busy = false, true
 	return n.record, true
 }
@@ -196,7 +218,7 @@ func (b *scheduler) release(now time.Time) {
 func (b *scheduler) batch(limit int, now time.Time) []record {
 	var all []record
 	for len(all) < limit {
-		n, ok := b.next("")
+		n, ok := b.next()
 		if !ok {
 			break
 		}

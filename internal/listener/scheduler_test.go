@@ -68,9 +68,9 @@ func (s *schedulerScript) step(words []string) {
 	switch words[0] {
 	case "take":
 		got = s.take()
-	case "avoid":
-		n, _ := s.scheduler.next(s.keys[words[1]])
-		got = words[1] + " " + s.keys[n.key()]
+	case "probe":
+		n, _ := s.scheduler.probe()
+		got = s.keys[n.key()]
 	case "blocked":
 		got = fmt.Sprint(len(s.scheduler.blocked))
 	case "released":
@@ -117,7 +117,7 @@ func (s *schedulerScript) duration(text string) time.Duration {
 func (s *schedulerScript) take() string {
 	var names []string
 	for {
-		n, ok := s.scheduler.next("")
+		n, ok := s.scheduler.next()
 		if !ok {
 			return strings.Join(names, " ")
 		}
@@ -212,7 +212,7 @@ func TestSchedulerOrder(t *testing.T) {
 						break // a scan is urgent
 					}
 				}
-				n, ok := b.next("")
+				n, ok := b.next()
 				if !ok {
 					break
 				}

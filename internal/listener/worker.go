@@ -39,6 +39,8 @@ type pause struct {
 	scan bool
 	// retryAfter is the receiver's Retry-After.
 	retryAfter time.Duration
+	// split bounds the next message after a rejected one of several notifications; zero: no bound.
+	split int
 }
 
 // result is the result of a worker run.

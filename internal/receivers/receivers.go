@@ -131,5 +131,8 @@ func (r Receiver) exchange(
 	return r.backend.Exchange(ctx, delivery.Message{ID: messageID(all), Body: p.body, ContentType: p.contentType})
 }
 
+// Destination identifies the URL, without its secrets.
+func (r Receiver) Destination() string { return r.backend.Destination() }
+
 // Close closes idle connections.
 func (r Receiver) Close() { r.backend.Close() }

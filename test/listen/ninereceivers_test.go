@@ -91,7 +91,12 @@ func TestNineReceivers(t *testing.T) {
 	}
 	write(0, notifications/2)
 	s.eventually("the first has got what is written", func() bool { return len(all[0].taken()) >= notifications/2 })
-	t.Logf("median of a receiver that is well: %s; without those that are not %s, alone %s", medianLatency(all[0].target, written), medianWell, medianAlone)
+	median := medianLatency(all[0].target, written)
+	t.Logf("median of a receiver that is well: %s; without those that are not %s, alone %s", median, medianWell, medianAlone)
+	// A receiver that waited for one of the failing ones would wait for a retry, 500 ms at least.
+	if most := 2*max(medianAlone, medianWell) + 50*time.Millisecond; median > most {
+		t.Errorf("the median is %s, want at most %s", median, most)
+	}
 	// A listener that is killed keeps its claims for 20 s.
 	var writer sync.WaitGroup
 	writer.Go(func() { write(notifications/2, notifications) })
