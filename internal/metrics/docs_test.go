@@ -37,6 +37,7 @@ func TestDocs(t *testing.T) {
 			m := metrics.NewListen(r, metrics.Build{}, metrics.ListenLabels{Results: one, Verdicts: one, Modes: one, ReceiverResults: one},
 				func() error { return nil })
 			m.SetReceivers(one)
+			m.Pending(one[0], 0)
 			m.SetInfo(metrics.Info{Component: "listen"})
 		},
 	} {

@@ -23,7 +23,7 @@ type Listen struct {
 
 	infoGauge
 	misconfigured *prometheus.GaugeVec
-	oldestPending *prometheus.GaugeVec
+	oldestPending *pendingAges
 	// results are those of ReceiverDeliveries, receivers the current ones.
 	results, receivers []string
 	unprocessed        prometheus.Gauge
@@ -58,7 +58,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 		}, []string{"outcome"}),
 		Latency: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "ddltail_delivery_latency_seconds",
-			Help:    "From a notification's timestamp to its delivery.",
+			Help:    "From a notification's timestamp to its delivery; without digests, which wait on purpose.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 600, 3600},
 		}),
 		Cleaned: f.NewCounter(prometheus.CounterOpts{
@@ -70,10 +70,6 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 			Name: "ddltail_receiver_deliveries_total",
 			Help: "Notifications with a final state for a receiver, by result: delivered, rejected by it, skipped, or expired.",
 		}, []string{"receiver", "result"}),
-		oldestPending: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "ddltail_receiver_oldest_pending_seconds",
-			Help: "Age of the oldest notification that was not delivered to a receiver yet, by its timestamp; 0 if there is none.",
-		}, []string{"receiver"}),
 		misconfigured: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_delivery_misconfigured",
 			Help: "1 while the receiver's responses indicate a misconfiguration, from the first such response to the next 2xx; else 0.",
@@ -85,8 +81,9 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 			Name: "ddltail_listen_mode",
 			Help: "1 for the mode in which new notifications are found, else 0.",
 		}, []string{"mode"}),
-		modes:  labels.Modes,
-		oldest: new(atomic.Uint64),
+		modes:         labels.Modes,
+		oldest:        new(atomic.Uint64),
+		oldestPending: newPendingAges(reg),
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ddltail_oldest_unprocessed_age_seconds",
@@ -107,14 +104,13 @@ func (m *Listen) SetReceivers(receivers []string) {
 	for _, r := range m.receivers {
 		if !slices.Contains(receivers, r) {
 			m.misconfigured.DeleteLabelValues(r)
-			m.oldestPending.DeleteLabelValues(r)
+			m.oldestPending.remove(r)
 			m.ReceiverDeliveries.DeletePartialMatch(prometheus.Labels{"receiver": r})
 		}
 	}
 	m.receivers = receivers
 	for _, r := range receivers {
 		m.misconfigured.WithLabelValues(r)
-		m.oldestPending.WithLabelValues(r)
 		for _, result := range m.results {
 			m.ReceiverDeliveries.WithLabelValues(r, result)
 		}
@@ -132,13 +128,7 @@ func (m *Listen) SetMisconfigured(receiver string, is bool) {
 
 // Pending sets the timestamp of the oldest pending notification of a receiver, in
 // epoch seconds, zero if there is none.
-func (m *Listen) Pending(receiver string, oldest float64) {
-	age := 0.0
-	if oldest > 0 {
-		age = max(0, float64(time.Now().UnixMilli())/1000-oldest)
-	}
-	m.oldestPending.WithLabelValues(receiver).Set(age)
-}
+func (m *Listen) Pending(receiver string, oldest float64) { m.oldestPending.set(receiver, oldest) }
 
 // SetMode sets the series of one mode to 1, those of the others to 0; all are 0 until it is known.
 func (m *Listen) SetMode(mode string) {
@@ -158,10 +148,12 @@ func (m *Listen) Queue(unprocessed int, oldest float64) {
 	m.oldest.Store(math.Float64bits(oldest))
 }
 
-func (m *Listen) oldestAge() float64 {
-	oldest := math.Float64frombits(m.oldest.Load())
-	if oldest == 0 {
+func (m *Listen) oldestAge() float64 { return ageOf(math.Float64frombits(m.oldest.Load())) }
+
+// ageOf returns the age in seconds of a timestamp in epoch seconds, zero for the zero timestamp.
+func ageOf(timestamp float64) float64 {
+	if timestamp == 0 {
 		return 0
 	}
-	return max(0, float64(time.Now().UnixMilli())/1000-oldest)
+	return max(0, float64(time.Now().UnixMilli())/1000-timestamp)
 }
