@@ -59,6 +59,15 @@ func (f *file) open(since time.Time) (logfile.Skipped, error) {
 	return skipped, err
 }
 
+func (f *file) lines() (*actor.Log, time.Time) { return &f.log, f.readAt }
+
+func (f *file) confirmLater() { f.unconfirmed = true }
+
+func (f *file) works() bool { return f.err == nil }
+
+// isFarAhead reports whether lines are read no further until newer entries are searched for.
+func (f *file) isFarAhead(newest time.Time) bool { return f.log.Ahead(newest) >= maxAhead }
+
 func (f *file) missed() {
 	f.log.Missed()
 	f.unwrap.Resync()
@@ -69,7 +78,7 @@ func (f *file) missed() {
 // It reports whether the follower missed lines.
 func (f *file) read(ctx context.Context, newest time.Time) (missed bool, err error) {
 	f.behind = true
-	for ctx.Err() == nil && f.log.Ahead(newest) < maxAhead {
+	for ctx.Err() == nil && !f.isFarAhead(newest) {
 		r, err := f.follower.Read()
 		if r.Missed || r.Unproven {
 			f.missed()

@@ -51,6 +51,12 @@ type ring struct {
 	failedAt time.Time
 }
 
+func (r *ring) lines() (*actor.Log, time.Time) { return &r.log, r.readAt }
+
+func (r *ring) confirmLater() { r.unconfirmed = true }
+
+func (r *ring) works() bool { return r.err == nil }
+
 // read adds the lines since the last call.
 func (r *ring) read(ctx context.Context) (missed int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

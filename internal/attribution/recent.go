@@ -18,32 +18,24 @@ import (
 const recentTimeout = time.Minute
 
 // recent searches for the actors of notifications that were written shortly before this process started: by a process that was killed
-// before it stored them, or by one that could read no log.
-func (w *worker) recent(ctx context.Context) {
-	if w.History == nil || len(w.members) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, recentTimeout)
+// before it stored them, or by one that could read no log. New changes do not wait for it.
+func (a *Attributor) recent(ctx context.Context, from oplog.Member) {
+	bounded, cancel := context.WithTimeout(ctx, recentTimeout)
 	defer cancel()
-	subjects, err := w.withoutActor(ctx)
-	if err != nil {
-		w.Log.Warn("recent notifications without an actor cannot be read", zap.Error(err))
+	subjects, err := a.withoutActor(bounded, from)
+	if err != nil && ctx.Err() == nil {
+		a.Log.Warn("recent notifications without an actor cannot be read", zap.Error(err))
 	}
 	if len(subjects) > 0 {
-		w.register(subjects, true)
+		a.register(subjects, true)
 	}
 }
 
-func (w *worker) withoutActor(ctx context.Context) ([]Subject, error) {
-	ids, err := w.idsWithoutActor(ctx)
+func (a *Attributor) withoutActor(ctx context.Context, m oplog.Member) ([]Subject, error) {
+	ids, err := a.idsWithoutActor(ctx)
 	if err != nil {
 		return nil, err
 	}
-	from := w.members[0]
-	if primary := w.primary(); primary != nil {
-		from = primary
-	}
-	m := oplog.Member{Host: from.host, Client: from.client}
 	var drops Drops
 	var subjects []Subject
 	for _, of := range ids {
@@ -55,8 +47,9 @@ func (w *worker) withoutActor(ctx context.Context) ([]Subject, error) {
 			continue
 		}
 		unit, err := oplog.Assemble(ctx, e, m)
-		if err != nil {
-			continue // its beginning is no longer in the oplog, or cannot be read
+		if err != nil { // its beginning is no longer in the oplog, or cannot be read
+			a.Log.Debug("no actor is searched for a recent entry", zap.Error(err))
+			continue
 		}
 		subject := drops.Subject(unit)
 		subject.IDs = of.ids
@@ -71,16 +64,16 @@ type idsAt struct {
 	ids []string
 }
 
-func (w *worker) idsWithoutActor(ctx context.Context) ([]idsAt, error) {
+func (a *Attributor) idsWithoutActor(ctx context.Context) ([]idsAt, error) {
 	since := bson.Timestamp{T: uint32(time.Now().Add(-maxAge).Unix())} //nolint:gosec // until 2106
-	found, err := idsOf(ctx, w.History, bson.D{
-		notification.IDsOfKind(w.Source, notification.IDOplog).After(since).Filter(),
+	found, err := idsOf(ctx, a.History, bson.D{
+		notification.IDsOfKind(a.Source, notification.IDOplog).After(since).Filter(),
 		{Key: "actor", Value: bson.D{{Key: "$exists", Value: false}}},
 	})
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	stored, err := idsOf(ctx, w.Actors, bson.D{notification.IDsOfKind(w.Source, notification.IDOplog).After(since).Filter()})
+	stored, err := idsOf(ctx, a.Actors, bson.D{notification.IDsOfKind(a.Source, notification.IDOplog).After(since).Filter()})
 	if err != nil {
 		return nil, err
 	}

@@ -12,23 +12,24 @@ import (
 	"github.com/ddltail/ddltail/internal/actor/getlog"
 )
 
-// source is a log in which actors are searched for.
-type source struct {
-	log *actor.Log
-	// readAt is the time up to which the log has been read completely.
-	readAt      time.Time
-	unconfirmed *bool
-	works       bool
+// source is a log in which actors are searched for: a file, or the ring buffer of a member.
+type source interface {
+	// lines returns the lines that were read, and the time up to which they are complete.
+	lines() (log *actor.Log, until time.Time)
+	// confirmLater records that a line was found whose connection or term must be read from the server.
+	confirmLater()
+	// works reports whether the last read succeeded.
+	works() bool
 }
 
 func (w *worker) sources() []source {
 	var all []source
 	for _, f := range w.files {
-		all = append(all, source{&f.log, f.readAt, &f.unconfirmed, f.err == nil})
+		all = append(all, f)
 	}
 	for _, m := range w.members {
 		if m.ring.began {
-			all = append(all, source{&m.ring.log, m.ring.readAt, &m.ring.unconfirmed, m.ring.err == nil})
+			all = append(all, &m.ring)
 		}
 	}
 	return all
@@ -64,12 +65,13 @@ func (w *worker) resolve(ctx context.Context, open []*search) {
 func (s *search) find(sources []source) (actor.Actor, actor.Outcome) {
 	best, outcome := actor.Actor{}, actor.None
 	for _, from := range sources {
+		log, until := from.lines()
 		for _, entry := range s.Entries {
-			entry.Logged = from.readAt.After(s.since)
-			found, result := from.log.Find(entry)
+			entry.Logged = until.After(s.since)
+			found, result := log.Find(entry)
 			switch {
 			case result == actor.Unconfirmed:
-				*from.unconfirmed = true
+				from.confirmLater()
 				if outcome == actor.None {
 					outcome = actor.Unconfirmed
 				}
@@ -135,6 +137,7 @@ func (w *worker) finish(open []*search) {
 // hopeful reports whether a working source can still get a line.
 func (s *search) hopeful(sources []source) bool {
 	return slices.ContainsFunc(sources, func(from source) bool {
-		return from.works && slices.ContainsFunc(s.Entries, func(e actor.Entry) bool { return e.Leaves(from.log.Version()) && from.log.CanHave(e) })
+		log, _ := from.lines()
+		return from.works() && slices.ContainsFunc(s.Entries, func(e actor.Entry) bool { return e.Leaves(log.Version()) && log.CanHave(e) })
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ddltail/ddltail/internal/actor"
 	"github.com/ddltail/ddltail/internal/actor/getlog"
+	"github.com/ddltail/ddltail/internal/oplog"
 	"github.com/ddltail/ddltail/internal/replicaset"
 )
 
@@ -58,7 +60,9 @@ type worker struct {
 // Run reads the sources until the context ends. It never fails: a source that does not work is retried.
 func (a *Attributor) Run(ctx context.Context) {
 	w := &worker{Attributor: a, warnedAt: map[string]time.Time{}}
+	var background sync.WaitGroup
 	defer w.close()
+	defer background.Wait()
 	for _, path := range a.Files {
 		f := &file{path: path}
 		skipped, err := f.open(a.Since)
@@ -70,7 +74,9 @@ func (a *Attributor) Run(ctx context.Context) {
 		w.files = append(w.files, f)
 	}
 	w.discover(ctx)
-	w.recent(ctx)
+	if from := w.anyMember(); from != nil && w.History != nil {
+		background.Go(func() { w.recent(ctx, oplog.Member{Host: from.host, Client: from.client}) })
+	}
 	for {
 		began := time.Now()
 		w.round(ctx)
@@ -122,7 +128,7 @@ func (w *worker) next() time.Duration {
 		wait = min(wait, settleEvery)
 	}
 	for _, f := range w.files {
-		if wait = min(wait, fileInterval); f.behind {
+		if wait = min(wait, fileInterval); f.behind && !f.isFarAhead(w.newest) {
 			return time.Millisecond
 		}
 	}
@@ -268,6 +274,14 @@ func (w *worker) confirm(ctx context.Context) bool {
 		}
 	}
 	return did
+}
+
+// anyMember returns the primary if it is known, else any member; nil if none is known.
+func (w *worker) anyMember() *member {
+	if primary := w.primary(); primary != nil || len(w.members) == 0 {
+		return primary
+	}
+	return w.members[0]
 }
 
 func (w *worker) primary() *member {

@@ -244,9 +244,14 @@ func (f *Follower) next() (path string, proven bool, err error) {
 }
 
 // siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX, where the suffix begins with
-// a digit, as a number or a time does. mongod.log-node2 can be the log of another process.
+// a digit, as a number or a time does. mongod.log-node2 can be the log of another process. If PATH is a link, as Kubernetes
+// makes to the log of a container, its target is rotated.
 func (f *Follower) siblings() ([]string, error) {
-	paths, err := filepath.Glob(globQuote(f.Path) + `[.\-][0-9]*`)
+	base := f.Path
+	if target, err := filepath.EvalSymlinks(base); err == nil {
+		base = target
+	}
+	paths, err := filepath.Glob(globQuote(base) + `[.\-][0-9]*`)
 	if err != nil {
 		return nil, fmt.Errorf("list the rotated logs of %s: %w", f.Path, err)
 	}

@@ -118,7 +118,12 @@ func rotations(t *rapid.T, check func(*writer, *reader)) {
 	}
 	defer os.RemoveAll(folder)
 	w := &writer{T: t, path: filepath.Join(folder, "mongod[1].log")}
-	r := &reader{T: t, Follower: Follower{Path: w.path}, last: -1}
+	path := w.path
+	if rapid.Bool().Draw(t, "by a link") {
+		path = filepath.Join(folder, "link")
+		w.must(os.Symlink(w.path, path))
+	}
+	r := &reader{T: t, Follower: Follower{Path: path}, last: -1}
 	w.write()
 	r.take()
 	r.gaps = 0
@@ -146,7 +151,7 @@ func TestRotations(t *testing.T) {
 					w.removeOldest()
 				case "begin anew":
 					_ = r.Close()
-					r.Follower, r.last = Follower{Path: w.path}, -1
+					r.Follower, r.last = Follower{Path: r.Path}, -1
 					if _, err := r.Seek(at(rapid.IntRange(0, w.written).Draw(t, "from"))); err != nil {
 						t.Fatal(err)
 					}
