@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.uber.org/zap"
 
 	"github.com/ddltail/ddltail/internal/catalog"
+	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/config"
 	"github.com/ddltail/ddltail/internal/declaration"
 	"github.com/ddltail/ddltail/internal/drift"
@@ -39,25 +42,139 @@ func (d *daemon) watchDeclared(ctx context.Context, db *mongo.Database, source s
 	if d.cfg.Declared == "" {
 		return nil
 	}
-	versions := catalog.NewStore(db.Collection(store.Catalog), source)
-	var declared declaredFile
+	w := declaredWatch{
+		path: d.cfg.Declared, log: d.log, versions: catalog.NewStore(db.Collection(store.Catalog), source),
+		checkpoints: checkpoint.NewStore(db.Collection(store.Checkpoints), source, d.cfg.Name),
+	}
 	var settling drift.Settling
-	var logged string
 	d.driftNotKnown()
 	for {
-		if err := d.compareDeclared(ctx, versions, &declared, &settling); err != nil && ctx.Err() == nil {
-			d.driftNotKnown()
-			if text := err.Error(); text != logged {
-				logged = text
-				d.log.Warn("drift not known", zap.Error(err))
+		if at := (oplog.OpTime{TS: d.status.Position()}); !at.IsZero() {
+			all, err := w.differences(ctx, at.TS)
+			if err == nil {
+				d.setDrift(settling.Update(all, at.Time(), d.cfg.DriftSettle))
+			} else if ctx.Err() == nil {
+				d.driftNotKnown()
 			}
-		} else {
-			logged = ""
+			w.report(ctx, err)
 		}
 		if !retry.Sleep(ctx, declaredEvery) {
 			return nil
 		}
 	}
+}
+
+func (d *daemon) setDrift(counts map[drift.Kind]int) {
+	for kind, n := range counts {
+		d.metrics.Drift.WithLabelValues(string(kind)).Set(float64(n))
+	}
+}
+
+func (d *daemon) driftNotKnown() {
+	for _, kind := range drift.Kinds() {
+		d.metrics.Drift.WithLabelValues(string(kind)).Set(math.NaN())
+	}
+}
+
+// declaredWatch compares the stored catalog with the declaration. It reads the catalog only if
+// something has changed: it can have tens of thousands of versions.
+type declaredWatch struct {
+	path        string
+	log         *zap.Logger
+	versions    catalog.Store
+	checkpoints checkpoint.Store
+	declared    declaredFile
+	// compared identifies what found was computed from; the zero value is nothing.
+	compared declaredState
+	found    []drift.Difference
+	// logged is the last message about what is not known.
+	logged string
+}
+
+// declaredState identifies the input of a comparison.
+type declaredState struct {
+	fingerprint string
+	newest      bson.Timestamp
+	unlisted    string
+}
+
+// differences returns the differences at a position.
+func (w *declaredWatch) differences(ctx context.Context, at bson.Timestamp) ([]drift.Difference, error) {
+	declared, err := w.declared.read(w.path)
+	if err != nil {
+		return nil, err
+	}
+	stored, _, err := w.checkpoints.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := w.versions.Newest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := declaredState{w.declared.fingerprint, newest.TS, fmt.Sprint(stored.Unlisted)}
+	if now == w.compared && now.fingerprint != "" {
+		return w.found, nil
+	}
+	live, err := w.live(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	unknown := neverListed(stored.Unlisted, declared.Definitions, live)
+	w.found = drift.Compare(declared.Definitions, live, drift.Scope{Unknown: func(ns schema.Namespace) bool { return unknown[ns] }})
+	w.compared = declaredState{}
+	if !newest.TS.After(at) { // later versions belong to a later comparison
+		w.compared = now
+	}
+	for ns := range unknown {
+		w.log.Warn("the server cannot list a declared namespace; it is not compared", zap.Stringer("ns", ns))
+	}
+	return w.found, nil
+}
+
+// live returns the stored catalog at a position.
+func (w *declaredWatch) live(ctx context.Context, at bson.Timestamp) (schema.Definitions, error) {
+	known, err := w.versions.Load(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	live := schema.Definitions{}
+	for _, v := range known.All() {
+		if !v.Definition.Temporary {
+			live[v.Namespace] = *v.Definition
+		}
+	}
+	return live, nil
+}
+
+// report logs an error of a comparison when it is another one than before.
+func (w *declaredWatch) report(ctx context.Context, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != w.logged && ctx.Err() == nil {
+		w.log.Warn("drift not known", zap.Error(err))
+	}
+	w.logged = text
+}
+
+// neverListed returns the declared namespaces that the server cannot list and the catalog does not
+// have: they may exist.
+func neverListed(unlisted []checkpoint.Unlisted, declared, live schema.Definitions) map[schema.Namespace]bool {
+	unknown := map[schema.Namespace]bool{}
+	for ns, def := range declared {
+		if _, isLive := live[ns]; isLive {
+			continue
+		}
+		for _, u := range unlisted {
+			part := schema.Selection{Namespace: schema.Namespace{Database: u.Database, Collection: u.Collection}, Views: u.Views}
+			if part.Covers(ns, def.Kind) {
+				unknown[ns] = true
+			}
+		}
+	}
+	return unknown
 }
 
 // declaredFile is a declaration as last read. The zero value has not been read yet.
@@ -80,36 +197,4 @@ func (f *declaredFile) read(path string) (declaration.Declaration, error) {
 		f.fingerprint = now
 	}
 	return f.last, err
-}
-
-func (d *daemon) driftNotKnown() {
-	for _, kind := range drift.Kinds() {
-		d.metrics.Drift.WithLabelValues(string(kind)).Set(math.NaN())
-	}
-}
-
-func (d *daemon) compareDeclared(ctx context.Context, versions catalog.Store, file *declaredFile, settling *drift.Settling) error {
-	at := oplog.OpTime{TS: d.status.Position()}
-	if at.IsZero() {
-		return nil // nothing has been read yet
-	}
-	declared, err := file.read(d.cfg.Declared)
-	if err != nil {
-		return err
-	}
-	known, err := versions.Load(ctx, at.TS)
-	if err != nil {
-		return err
-	}
-	live := schema.Definitions{}
-	for _, v := range known.All() {
-		if !v.Definition.Temporary {
-			live[v.Namespace] = *v.Definition
-		}
-	}
-	differences := drift.Compare(declared.Definitions, live, drift.Scope{})
-	for kind, n := range settling.Update(differences, at.Time(), d.cfg.DriftSettle) {
-		d.metrics.Drift.WithLabelValues(string(kind)).Set(float64(n))
-	}
-	return nil
 }
