@@ -113,13 +113,13 @@ func mixedTransaction(s *scene, name string, size int) error {
 	// In a transaction, create accepts only read concern local.
 	o := options.Transaction().SetReadConcern(readconcern.Local()).SetWriteConcern(writeconcern.Majority())
 	// A server with a small cache aborts a large transaction while others fill the cache: retry.
-	const attempts, tooLargeForCache = 40, 313
+	const attempts = 40
 	for range attempts {
 		_, err = session.WithTransaction(s.Context(), func(ctx context.Context) (any, error) {
 			return nil, writeMixed(ctx, db, name, size)
 		}, o)
-		var refused mongo.ServerError
-		if !errors.As(err, &refused) || !refused.HasErrorCode(tooLargeForCache) {
+		var refused mongo.CommandError
+		if !errors.As(err, &refused) || refused.Name != "TransactionTooLargeForCache" {
 			break
 		}
 		s.while(500, 1500)
