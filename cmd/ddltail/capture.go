@@ -54,7 +54,8 @@ func captureCommand() *cobra.Command {
 
 // captureFrom connects to the primary and returns the formatted capture.
 func captureFrom(ctx context.Context, cfg config.Config, log *zap.Logger, opts capture.Options) ([]byte, error) {
-	client, err := mongo.Connect(cfg.MongoDB.Options().SetWriteConcern(writeconcern.Majority()).
+	opts.Name = capture.NewName()
+	client, err := mongo.Connect(cfg.MongoDB.Options().SetAppName(opts.Name).SetWriteConcern(writeconcern.Majority()).
 		SetReadConcern(readconcern.Majority()).SetReadPreference(readpref.Primary()))
 	if err != nil {
 		return nil, fmt.Errorf("connect to DDLTAIL_MONGODB_URI: %w", err)

@@ -22,14 +22,24 @@ import (
 // cleanupLimit bounds the removal of the databases, also after an interruption.
 const cleanupLimit = 30 * time.Second
 
-// own matches the names of databases created by captures.
-var own = regexp.MustCompile(`^ddltail_capture_[0-9a-f]{16}(_other)?$`)
+// own matches the names of databases created by captures, and of a capture itself.
+var own = regexp.MustCompile(`^(ddltail_capture_[0-9a-f]{16})(_other)?$`)
 
 // ErrUserDatabases is returned for a server with user databases.
 var ErrUserDatabases = errors.New("the server has user databases")
 
+// NewName returns a random name for a capture. The client of [Run] must have it as its application name: while it is
+// connected, other captures do not remove the databases.
+func NewName() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return "ddltail_capture_" + hex.EncodeToString(b[:])
+}
+
 // Options configure a capture.
 type Options struct {
+	// Name is the name that NewName returned.
+	Name string
 	// Scratch accepts a server with user databases.
 	Scratch bool
 	// Log adds the server's log lines that name the databases.
@@ -50,13 +60,12 @@ type Capture struct {
 }
 
 // Run removes what an interrupted capture has left, runs every kind of DDL once in two
-// databases with random names, and removes them. The client's write concern must be majority.
+// databases with random names, and removes them. The client's write concern must be majority, its application name opts.Name.
 func Run(ctx context.Context, client *mongo.Client, opts Options) (Capture, error) {
 	if err := prepare(ctx, client, opts.Scratch); err != nil {
 		return Capture{}, err
 	}
-	name := "ddltail_capture_" + random()
-	db := databases{main: client.Database(name), other: client.Database(name + "_other")}
+	db := databases{main: client.Database(opts.Name), other: client.Database(opts.Name + "_other")}
 	c, err := run(ctx, client, db, opts)
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
 	defer cancel()
@@ -95,12 +104,42 @@ func prepare(ctx context.Context, client *mongo.Client, scratch bool) error {
 	if len(users) > 0 && !scratch {
 		return fmt.Errorf("%w: %s", ErrUserDatabases, strings.Join(users, ", "))
 	}
+	running, err := runningCaptures(ctx, client)
+	if err != nil {
+		return err
+	}
 	for _, n := range left {
+		if running[own.FindStringSubmatch(n)[1]] {
+			continue
+		}
 		if err := client.Database(n).Drop(ctx); err != nil {
 			return fmt.Errorf("drop %s of an interrupted capture: %w", n, err)
 		}
 	}
 	return nil
+}
+
+// runningCaptures returns the names of the captures that are connected to the server.
+func runningCaptures(ctx context.Context, client *mongo.Client) (map[string]bool, error) {
+	cursor, err := client.Database("admin").Aggregate(ctx, mongo.Pipeline{
+		{{Key: "$currentOp", Value: bson.D{{Key: "allUsers", Value: true}, {Key: "idleConnections", Value: true}}}},
+		{{Key: "$match", Value: bson.D{{Key: "appName", Value: bson.D{{Key: "$regex", Value: own.String()}}}}}},
+		{{Key: "$project", Value: bson.D{{Key: "appName", Value: 1}}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the connections of other captures: %w", err)
+	}
+	var connections []struct {
+		App string `bson:"appName"`
+	}
+	if err := cursor.All(ctx, &connections); err != nil {
+		return nil, fmt.Errorf("list the connections of other captures: %w", err)
+	}
+	names := make(map[string]bool)
+	for _, c := range connections {
+		names[c.App] = true
+	}
+	return names, nil
 }
 
 func run(ctx context.Context, client *mongo.Client, db databases, opts Options) (Capture, error) {
@@ -222,10 +261,4 @@ func (c Capture) Format() ([]byte, error) {
 		text.WriteString("-- log --\n" + strings.Join(c.Log, "\n") + "\n")
 	}
 	return text.Bytes(), nil
-}
-
-func random() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	return hex.EncodeToString(b[:])
 }

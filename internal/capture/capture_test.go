@@ -3,6 +3,9 @@ package capture_test
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +30,14 @@ func TestRun(t *testing.T) {
 	leftOver := client.Database("ddltail_capture_0123456789abcdef")
 	create(t, leftOver)
 
-	c, err := capture.Run(t.Context(), client, capture.Options{Log: true, Progress: func(string, error) {}})
+	beside := "ddltail_capture_fedcba9876543210"
+	other, err := mongo.Connect(options.Client().ApplyURI(set.URI()).SetAppName(beside))
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(t, other.Database(beside))
+
+	c, err := capture.Run(t.Context(), client, capture.Options{Name: capture.NewName(), Log: true, Progress: func(string, error) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +59,16 @@ func TestRun(t *testing.T) {
 			t.Errorf("no entry of %s; refused: %q", want, c.Refused)
 		}
 	}
-	empty(t, client)
+	if n, err := other.Database(beside).Collection("c").EstimatedDocumentCount(t.Context()); n != 1 || err != nil {
+		t.Errorf("the database of a capture that runs holds %d documents, %v", n, err)
+	}
+	if err := other.Disconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	judge(t, text)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = capture.Run(ctx, client, capture.Options{Progress: func(step string, _ error) {
+	_, err = capture.Run(ctx, client, capture.Options{Name: capture.NewName(), Progress: func(step string, _ error) {
 		if step == "create view" {
 			cancel()
 		}
@@ -66,11 +82,24 @@ func TestRun(t *testing.T) {
 	if _, err := capture.Run(t.Context(), client, capture.Options{}); !errors.Is(err, capture.ErrUserDatabases) || !strings.Contains(err.Error(), "shop") {
 		t.Errorf("beside a user's database: %v", err)
 	}
-	if _, err := capture.Run(t.Context(), client, capture.Options{Scratch: true, Progress: func(string, error) {}}); err != nil {
+	if _, err := capture.Run(t.Context(), client, capture.Options{Name: capture.NewName(), Scratch: true, Progress: func(string, error) {}}); err != nil {
 		t.Errorf("beside a user's database, with scratch: %v", err)
 	}
 	if n, err := client.Database("shop").Collection("c").EstimatedDocumentCount(t.Context()); n != 1 || err != nil {
 		t.Errorf("the user's collection holds %d documents, %v", n, err)
+	}
+}
+
+// judge checks a capture by the rules of the golden cases, as the documentation says.
+func judge(t *testing.T, text []byte) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "capture.txt")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "../detector", "-run", "Corpus", "-corpus", file, "-v").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "PASS") || strings.Contains(string(out), "SKIP") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -37,6 +38,17 @@ func TestDashboard(t *testing.T) {
 		eventually(t, time.Minute, q.Title+": "+q.Expr, func() bool { return len(p.query(t, expression)) > 0 })
 	}
 	eventually(t, time.Minute, "all rules are evaluated", func() bool { return p.evaluated(t) == rules(t) })
+}
+
+// TestDashboardIsBuilt builds the dashboard with the types of grafana-foundation-sdk, as `make dashboard` does: the file has no
+// change made by hand.
+func TestDashboardIsBuilt(t *testing.T) {
+	t.Parallel()
+	built, err := exec.CommandContext(t.Context(), "go", "run", "-C", "../../tools/dashboard", ".").Output()
+	ok(t, err)
+	if string(built) != read(t, filepath.Join(deploy, "..", "grafana", "ddltail.json")) {
+		t.Error("deploy/grafana/ddltail.json differs from tools/dashboard: make dashboard")
+	}
 }
 
 // keepChanging creates and drops a collection in each interval until the test ends.
