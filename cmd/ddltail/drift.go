@@ -24,7 +24,7 @@ import (
 // errDrift ends the command with exitDrift.
 var errDrift = errors.New("the live schema differs from the declared one")
 
-const gcPercent = 30
+const gcPercent = 20
 
 type driftFlags struct {
 	namespaces       []string
