@@ -193,7 +193,8 @@ func (l listing) withIndexes(ns schema.Namespace, def schema.Definition, indexes
 	for _, raw := range indexes {
 		spec, err := listedIndex(raw)
 		if err != nil {
-			return def, l.mistake(raw, "%s", err)
+			at, cause := innermost(raw, err)
+			return def, l.mistake(at, "%s", cause)
 		}
 		if spec == nil {
 			continue
@@ -222,7 +223,8 @@ func (l listing) readInfo(fields []field, i *info) error {
 		case "options":
 			var err error
 			if i.options, err = f.value.document(); err != nil {
-				return l.mistake(f.value, "%s", err)
+				at, cause := innermost(f.value, err)
+				return l.mistake(at, "%s", cause)
 			}
 		case "indexes":
 			if i.indexes = f.value.elements(); i.indexes == nil {

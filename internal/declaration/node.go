@@ -132,6 +132,32 @@ func (n jsonNode) document() (bson.D, error) {
 	return doc, nil
 }
 
+// innermost returns the innermost document that cannot be decoded, and its error; n and its own error if none below it is wrong.
+func innermost(n node, err error) (node, error) {
+	for _, f := range n.fields() {
+		if at, cause := failing(f.value); at != nil {
+			return at, cause
+		}
+	}
+	return n, err
+}
+
+// failing returns the innermost document at or below a value that cannot be decoded, nil if there is none.
+func failing(n node) (node, error) {
+	if n.fields() != nil {
+		if _, err := n.document(); err != nil {
+			return innermost(n, err)
+		}
+		return nil, nil
+	}
+	for _, e := range n.elements() {
+		if at, cause := failing(e); at != nil {
+			return at, cause
+		}
+	}
+	return nil, nil
+}
+
 func skipSpace(data []byte, i int) int {
 	for i < len(data) && (data[i] == ' ' || data[i] == '\t' || data[i] == '\n' || data[i] == '\r') {
 		i++
