@@ -121,6 +121,46 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestSameOptime has lines of ann with the optime of an entry, or with its names, that belong to another object: they must not be
+// joined with it. The entry's own line, of bob, is.
+func TestSameOptime(t *testing.T) {
+	attr := func(id int, ns string, uuid int) string {
+		return line(id, "conn1", fmt.Sprintf(`{"namespace":%q,"fromName":%q,"toName":"shop.to","index":"a_1",`+
+			`"uuid":{"uuid":{"$uuid":"00000000-0000-0000-0000-%012d"}},"buildUUID":null,"collectionUUID":{"uuid":{"$uuid":"00000000-0000-0000-0000-%012d"}},`+
+			`"dropOpTime":{"ts":{"$timestamp":{"t":7,"i":1}},"t":2},"dropTime":{"":{"$timestamp":{"t":7,"i":1}}},"commitTimestamp":{"$timestamp":{"t":7,"i":1}}}`,
+			ns, ns, uuid, uuid))
+	}
+	for _, c := range []struct {
+		command string
+		id      int
+	}{
+		{"create", idIndexDone}, {"create", idCreated}, {"createIndexes", idIndexDone}, {"drop", idDropCommitted}, {"drop", idTableDropped},
+		{"dropIndexes", idIndexDropped}, {"renameCollection", idRenamed},
+	} {
+		t.Run(fmt.Sprint(c.command, " ", c.id), func(t *testing.T) {
+			entry := Entry{
+				TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime, Command: c.command, NS: "shop.x", To: "shop.to", Index: "a_1",
+				Collection: UUID{15: 1}, Logged: true,
+			}
+			log := &Log{}
+			for _, l := range []string{
+				start, elected(2), accept(1), auth("conn1", "ann", "admin"), accept(2), auth("conn2", "bob", "admin"),
+				attr(c.id, "shop.other", 1), attr(c.id, "shop.x", 2), attr(c.id, "other.x", 1),
+			} {
+				log.Add([]byte(l))
+			}
+			log.ReadUntil(lineTime.Add(time.Minute))
+			if got, outcome := log.Find(entry); outcome != None {
+				t.Errorf("another object: %s %+v", outcome, got)
+			}
+			log.Add([]byte(strings.ReplaceAll(attr(c.id, "shop.x", 1), "conn1", "conn2")))
+			if got, outcome := log.Find(entry); outcome != Found || got.User != "bob@admin" {
+				t.Errorf("its own line: %s %+v", outcome, got)
+			}
+		})
+	}
+}
+
 // TestConfirmBetweenLines: two lines of one entry are of one connection, whatever the server says of it between them.
 func TestConfirmBetweenLines(t *testing.T) {
 	log := &Log{}
