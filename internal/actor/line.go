@@ -174,11 +174,13 @@ func (o object) text(name string) string { s, _ := o[name].(string); return s }
 
 func (o object) object(name string) object { v, _ := o[name].(object); return v }
 
-// timestamp returns an optime's timestamp: {$timestamp: {t, i}}, from 6.0 also {"": {$timestamp: …}}.
+// timestamp returns an optime's timestamp: {$timestamp: {t, i}}, from 6.0 also {"": {$timestamp: …}}. Any other single name may wrap it.
 func (o object) timestamp(name string) bson.Timestamp {
 	v := o.object(name)
-	if inner, wrapped := v[""].(object); wrapped {
-		v = inner
+	if _, plain := v["$timestamp"]; !plain && len(v) == 1 {
+		for _, wrapped := range v {
+			v, _ = wrapped.(object)
+		}
 	}
 	v = v.object("$timestamp")
 	t, errT := strconv.ParseUint(v.text("t"), 10, 32)
