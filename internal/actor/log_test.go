@@ -95,6 +95,7 @@ func TestLog(t *testing.T) {
 		{"a document like the beginning of a line", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), line(51803, "conn1", `{"filter":{"t":{"$date":"2026-11-25T14:00:01.000+00:00"},"s":"I","c":"a, b"}}`), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
 		// Not observed: made by hand from the server's source.
 		{"7.0 by hand: 5286306", []string{start, elected(2), accept(1), line(idAuthLater, "conn1", `{"client":"127.0.0.1:1","mechanism":"SCRAM-SHA-256","user":"ann","db":"admin","result":0}`), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
+		{"9.0 by hand: 5286306 for a certificate", []string{start, elected(2), accept(1), line(idAuthLater, "conn1", `{"client":"127.0.0.1:1","isSpeculative":false,"isClusterMember":false,"mechanism":"MONGODB-X509","user":"CN=ann","db":"$external","result":0,"metrics":{},"doc":{},"extraInfo":{}}`), dropIndex("conn1", 1)}, nil, 0, Found, "CN=ann@$external"},
 	}
 	entry := Entry{TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime, Command: "dropIndexes", NS: "shop.x", Index: "a_1"}
 	for _, c := range cases {
