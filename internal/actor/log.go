@@ -79,6 +79,7 @@ type role int
 
 const (
 	roleUnknown role = iota
+	roleStarting // from a start to the first change of state
 	rolePrimary
 	roleSecondary
 )
@@ -105,7 +106,7 @@ func (l *Log) Missed() {
 
 // restart records that a new process was started, whose connections are numbered from 1. No line of it is older than this one.
 func (l *Log) restart(at time.Time) {
-	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleUnknown
+	l.gap, l.termSince, l.term, l.role = l.seq, l.seq, 0, roleStarting
 	l.connections, l.ended, l.numbers = nil, nil, numbers{}
 	if n := len(l.gaps); n == 0 {
 		l.gaps = []interval{{to: time.Unix(0, 0)}}
@@ -286,6 +287,8 @@ func (l *Log) collect(line Line) {
 	switch {
 	case e.term == 0 && l.role == roleSecondary:
 		return // the line of a secondary belongs to no entry
+	case l.role == roleStarting && !isConnection(line.Context):
+		return // after a crash a server applies again what its last checkpoint lacks, and logs the same optimes
 	case line.ID == idRegistering && !isConnection(line.Context):
 		return // from the applier, or a resumed build
 	}

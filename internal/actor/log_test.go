@@ -91,6 +91,9 @@ func TestLog(t *testing.T) {
 		{"two processes in one log, the server is queried", []string{start, elected(2), accept(1), accept(1), dropIndex("conn1", 1)}, &root, 4, None, ""},
 		{"two listeners in one process", []string{start, elected(2), accept(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
 		{"a restart in missed lines", []string{start, elected(2), accept(1), missed, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
+		{"applied again after a crash", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1), start, dropIndex("ReplWriterWorker-3", 1), stepDown()}, nil, 0, Found, "ann@admin"},
+		{"applied again after a crash, elected again", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 1), start, dropIndex("ReplWriterWorker-3", 1), stepDown(), elected(3)}, nil, 0, Found, "ann@admin"},
+		{"applied again after a crash, only these lines", []string{start, dropIndex("initandlisten", 1), stepDown(), elected(2)}, nil, 0, None, ""},
 		{"an authentication behind half a line", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), line(51803, "conn1", `{}`)[:90] + auth("conn1", "bob", "admin"), elected(2), dropIndex("conn1", 1)}, nil, 0, Unconfirmed, ""},
 		{"a document like the beginning of a line", []string{start, elected(2), accept(1), auth("conn1", "ann", "admin"), line(51803, "conn1", `{"filter":{"t":{"$date":"2026-11-25T14:00:01.000+00:00"},"s":"I","c":"a, b"}}`), dropIndex("conn1", 1)}, nil, 0, Found, "ann@admin"},
 		// Not observed: made by hand from the server's source.
