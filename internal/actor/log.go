@@ -79,7 +79,8 @@ type role int
 
 const (
 	roleUnknown role = iota
-	roleStarting // from a start to the first change of state
+	// roleStarting is from a start of the process to its first change of state.
+	roleStarting
 	rolePrimary
 	roleSecondary
 )
