@@ -10,11 +10,15 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
+
+	"github.com/ddltail/ddltail/internal/retry"
 )
 
 const (
 	// defaultInterval is how often the state is reported if the unit has no watchdog.
 	defaultInterval = 5 * time.Second
+	// readyPoll is how often readiness is read before it is reported: `systemctl start` waits for it.
+	readyPoll = 50 * time.Millisecond
 	// startExtension is how much longer the manager waits for readiness after each report:
 	// catching up with a long oplog may exceed any fixed TimeoutStartSec.
 	startExtension = 60 * time.Second
@@ -47,22 +51,30 @@ func Report(ctx context.Context, s Service, log *zap.Logger) {
 	if limit > 0 {
 		interval = min(interval, limit/3)
 	}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for started := false; ; {
-		state := message(started, s.Alive(), s.Ready())
+	for started := false; ctx.Err() == nil; {
+		ready := s.Ready()
+		state := message(started, s.Alive(), ready)
 		if _, err := daemon.SdNotify(false, state); err != nil {
 			warn(log, err)
 		} else {
 			started = started || strings.Contains(state, daemon.SdNotifyReady)
 		}
-		select {
-		case <-ctx.Done():
-			_, err := daemon.SdNotify(false, daemon.SdNotifyStopping+"\nSTATUS=stopping")
-			warn(log, err)
-			return
-		case <-ticker.C:
+		if !started && ready != nil {
+			waitReady(ctx, interval, s.Ready)
+			continue
 		}
+		retry.Sleep(ctx, interval)
+	}
+	_, err = daemon.SdNotify(false, daemon.SdNotifyStopping+"\nSTATUS=stopping")
+	warn(log, err)
+}
+
+// waitReady returns after an interval, when the context ends, or soon after the service is ready.
+func waitReady(ctx context.Context, interval time.Duration, ready func() error) {
+	ctx, cancel := context.WithTimeout(ctx, interval)
+	defer cancel()
+	for ctx.Err() == nil && ready() != nil {
+		retry.Sleep(ctx, readyPoll)
 	}
 }
 

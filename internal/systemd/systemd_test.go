@@ -103,6 +103,29 @@ func TestReport(t *testing.T) {
 	<-done
 }
 
+// TestReadyAtOnce: `systemctl start` waits for the report, which does not wait for the interval.
+func TestReadyAtOnce(t *testing.T) {
+	m := newManager(t, time.Minute)
+	var alive, ready probe
+	ready.set("catching up")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		systemd.Report(ctx, systemd.Service{Alive: alive.err, Ready: ready.err}, zaptest.NewLogger(t))
+		close(done)
+	}()
+	m.until(t, "EXTEND")
+	began := time.Now()
+	ready.set("")
+	m.until(t, "READY=1")
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("reported after %s", took)
+	}
+	cancel()
+	m.until(t, "STOPPING=1")
+	<-done
+}
+
 // TestNoManager: a process started by hand reports to nothing, and goes on.
 func TestNoManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
