@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func awaitStep(ctx context.Context, log *zap.Logger, limit time.Duration, step f
 		case usererror.IsFinal(err):
 			return err
 		case time.Now().After(deadline):
-			return fmt.Errorf("gave up after %s: %w", limit, err)
+			return fmt.Errorf("gave up after %s: %w", limit, withDefaultURI(err))
 		}
 		if text := strings.ReplaceAll(replicaset.WithoutConnection(err).Error(), "\n", "; "); !logged[text] {
 			logged[text] = true
@@ -51,4 +52,14 @@ func awaitStep(ctx context.Context, log *zap.Logger, limit time.Duration, step f
 			return ctx.Err()
 		}
 	}
+}
+
+// withDefaultURI adds to the error of a server that cannot be used that no variable names one.
+func withDefaultURI(err error) error {
+	for _, name := range []string{"MONGODB_URI", "SINK_URI"} {
+		if os.Getenv("DDLTAIL_"+name) != "" || os.Getenv("DDLTAIL_"+name+"_FILE") != "" {
+			return err
+		}
+	}
+	return fmt.Errorf("%w; DDLTAIL_MONGODB_URI is not set, so that its default is used, mongodb://localhost:27017", err)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,26 @@ func TestCommandLine(t *testing.T) {
 		if code != c.code || !strings.HasPrefix(stdout.String(), c.stdout) || !strings.HasPrefix(stderr.String(), c.stderr) {
 			t.Errorf("%s: exit %d, %q, %q", c.args, code, stdout.String(), stderr.String())
 		}
+	}
+}
+
+// TestDefaultURI: an error names the variable if nothing names the server.
+func TestDefaultURI(t *testing.T) {
+	names := []string{"MONGODB_URI", "MONGODB_URI_FILE", "SINK_URI", "SINK_URI_FILE"}
+	for _, name := range names {
+		t.Setenv("DDLTAIL_"+name, "")
+	}
+	failed := errors.New("connection refused")
+	if got := withDefaultURI(failed).Error(); !strings.Contains(got, "DDLTAIL_MONGODB_URI is not set") || !strings.Contains(got, "refused") {
+		t.Error(got)
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("DDLTAIL_"+name, "x")
+			if got := withDefaultURI(failed); got != failed { //nolint:errorlint // the same
+				t.Error(got)
+			}
+		})
 	}
 }
 

@@ -53,7 +53,7 @@ func statusCommand() *cobra.Command {
 				err = report.Write(cmd.OutOrStdout(), terminal.Of(cmd.OutOrStdout()))
 			}
 			if err == nil && !report.Healthy {
-				err = errUnhealthy
+				err = withDefaultURI(errUnhealthy)
 			}
 			return err
 		},
