@@ -20,8 +20,8 @@ const explainTimeout = 2 * time.Second
 
 const codeUnauthorized = 13
 
-// Script is the script that grants the privileges of the table.
-const Script = "deploy/replicaset/create-user.js"
+// Script grants the privileges of the table. It is in deploy/replicaset of the repository, and in every package and archive.
+const Script = "create-user.js"
 
 // IsUnauthorized reports whether a server refused a command because a privilege is missing.
 func IsUnauthorized(err error) bool {
