@@ -5,6 +5,8 @@ case "${1:-}" in
 remove | 0)
 	if [ -d /run/systemd/system ]; then
 		systemctl --no-reload disable --now ddltail.service ddltail-listen.service
+	else # as in a container: what `systemctl enable` linked
+		rm -f /etc/systemd/system/multi-user.target.wants/ddltail.service /etc/systemd/system/multi-user.target.wants/ddltail-listen.service
 	fi
 	;;
 esac
