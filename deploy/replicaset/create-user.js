@@ -1,15 +1,18 @@
 // Creates a user of ddltail with a role of its own: the least that its commands need, on any server from 4.4 on.
-// The table is in docs/privileges.md.
+// The table is in https://github.com/ddltail/ddltail/blob/main/docs/privileges.md.
 //
-//   export DDLTAIL_USER=ddltail DDLTAIL_DATABASE=ddltail DDLTAIL_PASSWORD_FILE=/path/to/password
-//   mongosh "$ADMIN_URI" --file create-user.js
+// It needs mongosh and a login that may create users and roles, and prints the URI of the new user:
 //
-// DDLTAIL_ROLE is what the user is for: run (the default; also for status), listen (also for setup, notify, redeliver and cleanup) or history.
-// DDLTAIL_DATABASE is the database of ddltail's own collections. Where DDLTAIL_HISTORY_TTL is set, as it is for `ddltail run`, the
-// role may also remove history; without it a stolen login cannot. Where DDLTAIL_ACTOR is set, it may also read what finds out who made
-// changes: the server's log, all connections with their queries, and the names of all users. DDLTAIL_PASSWORD may be given in place of the file. Run it again
-// after an upgrade of ddltail or of the server, or to change the password: the role is brought up to date, and what else the user
-// was granted stays.
+//   umask 077; openssl rand -hex 24 >password
+//   DDLTAIL_USER=ddltail DDLTAIL_PASSWORD_FILE=password DDLTAIL_DATABASE=banking_db \
+//     mongosh 'mongodb://ADMIN@host1,host2,host3/?replicaSet=rs0&authSource=admin' --file create-user.js
+//
+// DDLTAIL_DATABASE is the database of ddltail's own collections. DDLTAIL_ROLE is what the user is for: run (the default; also for
+// status), listen (also for setup, notify, redeliver and cleanup) or history. Run the script once for each role, with the same user or
+// another. Where DDLTAIL_HISTORY_TTL is set, as it is for `ddltail run`, the role may also remove history; without it a stolen login
+// cannot. Where DDLTAIL_ACTOR is set, it may also read what finds out who made changes: the server's log, all connections with their
+// queries, and the names of all users. DDLTAIL_PASSWORD may be given in place of the file. Run it again after an upgrade of ddltail or
+// of the server, or to change the password: the role is brought up to date, and what else the user was granted stays.
 (() => {
   const fs = require('fs');
   const admin = db.getSiblingDB('admin');
@@ -128,6 +131,13 @@
     admin.runCommand({grantRolesToUser: user, roles: [role], writeConcern: durable});
   }
 
+  // The hosts of the replica set, as its configuration names them.
+  function uri(user, database) {
+    const {hosts, setName} = admin.runCommand({hello: 1});
+    const set = setName ? `replicaSet=${encodeURIComponent(setName)}&` : '';
+    return `mongodb://${encodeURIComponent(user)}:PASSWORD@${(hosts || ['HOST']).join(',')}/${encodeURIComponent(database)}?${set}authSource=admin`;
+  }
+
   function main() {
     const {user, database, purpose, retention, actor, password, mistakes} = settings(process.env);
     if (mistakes.length > 0) {
@@ -138,7 +148,8 @@
     const majorVersion = admin.runCommand({buildInfo: 1}).versionArray[0];
     saveRole(role, privilegesOf[purpose](own, {retention, actor, majorVersion}));
     saveUser(user, password, role);
-    console.log(`create-user.js: ${user} has the role ${role}, both in admin: its URI needs authSource=admin`);
+    console.log(`create-user.js: ${user} has the role ${role}, both in admin. Its URI, with the password and the TLS options of your own:`);
+    console.log(uri(user, database));
   }
 
   try {
