@@ -31,7 +31,7 @@ type Follower struct {
 	fingerprint []byte
 	rest        []byte // the beginning of a line that is not complete yet
 	skipping    bool   // skip the rest of a line that was returned in part
-	wasLog      bool   // the open file was at Path at some time
+	original    bool   // the server itself wrote the open file: it is no copy
 	unproven    bool   // nothing proves that the open file continues the previous one
 }
 
@@ -100,8 +100,18 @@ func (f *Follower) open(path string) error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	f.begin(file)
-	f.wasLog = path == f.Path
+	f.original = path == f.Path || beganWithItsFile(file)
 	return nil
+}
+
+// maxFirstDelay is the time between the creation of a log and its first line. A copy is created when the log is rotated.
+const maxFirstDelay = time.Second
+
+// beganWithItsFile reports whether a file was created when its first line was logged, as a log is that was renamed later, and a copy is not.
+func beganWithItsFile(file *os.File) bool {
+	created := born(file)
+	first, err := head(file, fingerprintLength)
+	return err == nil && !created.IsZero() && lineTime(first).Sub(created).Abs() < maxFirstDelay
 }
 
 func (f *Follower) begin(file *os.File) {
@@ -204,8 +214,8 @@ type rotated struct {
 }
 
 // next returns the file after the open one, or "" while the open one is the log itself or no other exists yet. It is proven to
-// continue the open one if that was the log and still exists: it was renamed, and rotation removes the oldest files first. A file that
-// never was the log may be the copy of copytruncate, which lacks what was written before the truncation.
+// continue the open one if the server wrote that and it still exists: it was renamed, and rotation removes the oldest files first. Another
+// file may be the copy of copytruncate, which lacks what was written before the truncation.
 func (f *Follower) next() (path string, proven bool, err error) {
 	open, err := f.file.Stat()
 	if err != nil {
@@ -219,7 +229,7 @@ func (f *Follower) next() (path string, proven bool, err error) {
 		return "", false, fmt.Errorf("identify the log: %w", err)
 	}
 	if os.SameFile(open, current) {
-		f.wasLog = true
+		f.original = true
 		return "", false, nil
 	}
 	siblings, err := f.siblings()
@@ -240,7 +250,7 @@ func (f *Follower) next() (path string, proven bool, err error) {
 	if len(later) == 0 { // the log has no first line yet
 		return "", false, nil
 	}
-	return later[0].path, f.wasLog && exists, nil
+	return later[0].path, f.original && exists, nil
 }
 
 // siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX, where the suffix begins with

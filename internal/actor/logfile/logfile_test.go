@@ -191,6 +191,51 @@ func TestRenames(t *testing.T) {
 	})
 }
 
+// TestRotatedTwice: files of before that the server itself wrote leave nothing to doubt, if the file system records when they were created.
+func TestRotatedTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mongod.log")
+	probe, err := os.Create(path + "-probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer probe.Close()
+	if born(probe).IsZero() {
+		t.Skip("this file system does not record when a file was created")
+	}
+	write := func(path string, at time.Time) {
+		if err := os.WriteFile(path, fmt.Appendf(nil, `{"t":{"$date":%q}}`+"\n", at.UTC().Format("2006-01-02T15:04:05.000Z07:00")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, copied := range map[string]bool{"renamed": false, "copied": true} {
+		t.Run(name, func(t *testing.T) {
+			first := time.Now()
+			if copied {
+				first = first.Add(-time.Minute)
+			}
+			write(path+".1", first)
+			write(path+".2", first.Add(10*time.Millisecond))
+			write(path, first.Add(20*time.Millisecond))
+			f := Follower{Path: path}
+			defer f.Close()
+			if _, err := f.Seek(first); err != nil {
+				t.Fatal(err)
+			}
+			lines, unproven := 0, false
+			for more := true; more; {
+				r, err := f.Read()
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines, unproven, more = lines+len(r.Lines), unproven || r.Unproven, r.More
+			}
+			if lines != 3 || unproven != copied {
+				t.Errorf("%d lines, unproven %v", lines, unproven)
+			}
+		})
+	}
+}
+
 // TestSiblings: the log of another process beside it is no rotated one.
 func TestSiblings(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mongod.log")
