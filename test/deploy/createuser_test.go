@@ -3,6 +3,7 @@ package deploytest
 import (
 	"errors"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,14 +52,20 @@ func hidden(t *testing.T, where, text string) {
 }
 
 // created runs create-user.js for a user and a database of the same name, and returns the
-// user's URI.
+// user's URI as it prints it, with the password.
 func created(t *testing.T, name string) string {
 	t.Helper()
 	out, code := createUser(t, secured.URI(), "DDLTAIL_USER="+name, "DDLTAIL_DATABASE="+name, "DDLTAIL_PASSWORD="+password)
 	if code != 0 || !strings.Contains(out, "ddltail_run_"+name) {
 		t.Fatalf("exit %d: %s", code, out)
 	}
-	return secured.URIOf(name, password, "")
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "mongodb://"+name+":PASSWORD@") && strings.Contains(line, "/"+name+"?") {
+			return strings.Replace(strings.TrimSpace(line), "PASSWORD", url.QueryEscape(password), 1)
+		}
+	}
+	t.Fatalf("no URI is printed: %s", out)
+	return ""
 }
 
 // asRoot returns a client with the server's root user.
