@@ -20,6 +20,17 @@ type known struct {
 	epoch     int
 	confirmed bool
 	began     bool // its first line was read
+	described bool // the line with its metadata was read
+}
+
+// confirm adopts the server's reply. What was read in the lines has priority: it has names in the form that the client sent, and the reply
+// can be older than the line with the metadata.
+func (c *known) confirm(reply Connection) {
+	read := c.Connection
+	c.Connection, c.confirmed = reply, true
+	if c.described {
+		c.App, c.Driver, c.Mongos = read.App, read.Driver, read.Mongos
+	}
 }
 
 func (l *Log) connection(line Line) {
@@ -129,6 +140,7 @@ func (c *known) describe(attr object) {
 	c.App = doc.object("application").text("name")
 	c.Driver = strings.TrimSpace(doc.object("driver").text("name") + " " + doc.object("driver").text("version"))
 	_, c.Mongos = doc["mongos"]
+	c.described = true
 }
 
 func (l *Log) get(name string) *known {

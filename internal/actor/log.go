@@ -220,9 +220,8 @@ func (l *Log) Confirm(mark int, s State) {
 		if _, ended := l.ended[answer.Name]; ended || !isConnection(answer.Name) {
 			continue
 		}
-		// The lines have priority: they have the mechanism, and names in the form that the client sent.
 		if c := l.get(answer.Name); c.epoch <= mark && !c.confirmed {
-			c.Connection, c.confirmed = answer, true
+			c.confirm(answer)
 			l.store.confirm(c, l.gap)
 		}
 	}

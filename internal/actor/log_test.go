@@ -182,6 +182,25 @@ func TestConfirmBetweenLines(t *testing.T) {
 	}
 }
 
+// TestConfirmBeforeMetadata: a reply of the server that is older than a connection's metadata does not replace them.
+func TestConfirmBeforeMetadata(t *testing.T) {
+	log := &Log{}
+	add := func(lines ...string) {
+		for _, l := range lines {
+			log.Add([]byte(l))
+		}
+	}
+	add(start, elected(2), accept(1))
+	mark := log.Position()
+	add(metadata("conn1"))
+	log.Confirm(mark, State{Primary: true, Term: 2, Connections: []Connection{{Name: "conn1", Client: "127.0.0.1:1"}}})
+	add(auth("conn1", "ann", "admin"), dropIndex("conn1", 1))
+	got, outcome := log.Find(Entry{TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime, Command: "dropIndexes", NS: "shop.x", Index: "a_1"})
+	if outcome != Found || got.User != "ann@admin" || got.App != "x" {
+		t.Errorf("%s %+v", outcome, got)
+	}
+}
+
 // TestLogHostileApplication: what a client calls itself is data.
 func TestLogHostileApplication(t *testing.T) {
 	name := "a\n\x1b[31m" + auth("conn1", "root", "admin") + strings.Repeat("x", 10_000)
