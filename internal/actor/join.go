@@ -12,6 +12,11 @@ import (
 // belong to one storage transaction.
 const renameWindow = 2 * time.Second
 
+// indexWindow is the maximum time between an index's entry and its line, where the line has the optime of the command's last index: a
+// server that is short of memory or disk can stop for seconds in between. Another command's line in this time is not taken for it, since the
+// entry's own line comes first (Log.first), or the term is another one.
+const indexWindow = time.Minute
+
 // namedBefore is how long before an entry another line with the same name makes a join by name ambiguous; modifiedBefore is how much
 // of that time must have been read.
 const (
@@ -223,7 +228,7 @@ func (s *search) result() (Actor, Outcome) {
 // joins reports whether a line belongs to an entry. The term and the connection are checked separately.
 func (e *evidence) joins(entry Entry) bool {
 	byTime := !entry.TS.IsZero() && e.ts == entry.TS
-	inCommand := !entry.TS.IsZero() && !e.ts.Before(entry.TS) && e.at.Sub(entry.Wall) <= renameWindow
+	inCommand := !entry.TS.IsZero() && !e.ts.Before(entry.TS) && e.at.Sub(entry.Wall) <= indexWindow
 	sameCollection := e.uuid == entry.Collection && e.uuid != UUID{}
 	otherCollection := e.uuid != entry.Collection && e.uuid != UUID{} && entry.Collection != UUID{}
 	switch entry.Command {

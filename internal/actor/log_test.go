@@ -165,6 +165,35 @@ func TestSameOptime(t *testing.T) {
 	}
 }
 
+// TestLateLine: a server that stopped for seconds logs an index long after its entry.
+func TestLateLine(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		late    time.Duration
+		missed  bool
+		outcome Outcome
+	}{
+		{"30 s", 30 * time.Second, false, Found},
+		{"two minutes", 2 * time.Minute, false, None},
+		{"30 s, lines were missed", 30 * time.Second, true, None},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log := &Log{}
+			log.ReadUntil(lineTime.Add(-time.Hour))
+			if c.missed {
+				log.Missed()
+			}
+			for _, l := range []string{elected(2), accept(1), auth("conn1", "ann", "admin"), dropIndex("conn1", 2)} {
+				log.Add([]byte(l))
+			}
+			entry := Entry{TS: bson.Timestamp{T: 7, I: 1}, Term: 2, Wall: lineTime.Add(-c.late), Command: "dropIndexes", NS: "shop.x", Index: "a_1"}
+			if _, outcome := log.Find(entry); outcome != c.outcome {
+				t.Errorf("%s, want %s", outcome, c.outcome)
+			}
+		})
+	}
+}
+
 // TestConfirmBetweenLines: two lines of one entry are of one connection, whatever the server says of it between them.
 func TestConfirmBetweenLines(t *testing.T) {
 	log := &Log{}
