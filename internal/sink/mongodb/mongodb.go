@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
@@ -100,12 +103,14 @@ func (c *Collection) Write(ctx context.Context, docs []notification.Document) er
 	return nil
 }
 
+// writeChunk inserts documents. If one exists already, another ddltail may have written many of them: those are read at once, because
+// each insert of an existing document waits for the majority.
 func (c *Collection) writeChunk(ctx context.Context, docs []notification.Document) error {
-	rendered := make([]any, len(docs))
-	for i, d := range docs {
-		rendered[i] = c.render(d)
-	}
 	for len(docs) > 0 {
+		rendered := make([]any, len(docs))
+		for i, d := range docs {
+			rendered[i] = c.render(d)
+		}
 		_, err := c.coll().InsertMany(ctx, rendered)
 		if err == nil {
 			return nil
@@ -117,12 +122,45 @@ func (c *Collection) writeChunk(ctx context.Context, docs []notification.Documen
 		if !refusal.IsDuplicateID(cause) {
 			return refusal.Explain(cause, c.namespace(), docs[at].ID)
 		}
-		if err := c.settle(c.same(ctx, docs[at])); err != nil {
+		if docs, err = c.missing(ctx, docs[at:]); err != nil {
 			return err
 		}
-		docs, rendered = docs[at+1:], rendered[at+1:]
 	}
 	return nil
+}
+
+// missing returns the documents that are not stored yet, of which the first one is. It checks that each stored one is the same change.
+func (c *Collection) missing(ctx context.Context, docs []notification.Document) ([]notification.Document, error) {
+	existing, err := c.existing(ctx, docs)
+	if err == nil {
+		err = c.isStored(docs[0], existing)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compare the document %s: %w", docs[0].ID, err)
+	}
+	var missing []notification.Document
+	for _, d := range docs {
+		stored, found := existing[d.ID]
+		if !found {
+			missing = append(missing, d)
+		} else if err := c.settle(c.same(d, stored)); err != nil {
+			return nil, err
+		}
+	}
+	return missing, nil
+}
+
+// isStored returns an error unless a document is among those that were found.
+func (c *Collection) isStored(d notification.Document, existing map[string]identity) error {
+	if _, found := existing[d.ID]; found {
+		return nil
+	}
+	for id := range existing {
+		if strings.EqualFold(id, d.ID) {
+			return fmt.Errorf("the collation of %s takes the _id %s for it: create the collection without a collation", c.namespace(), id)
+		}
+	}
+	return mongo.ErrNoDocuments // removed meanwhile
 }
 
 func (c *Collection) settle(err error) error {
@@ -133,23 +171,41 @@ func (c *Collection) settle(err error) error {
 	return err
 }
 
-// same reads the stored document with d's _id and compares the fields that identify a
-// change.
-func (c *Collection) same(ctx context.Context, d notification.Document) error {
-	var stored struct {
-		ID        string       `bson:"_id"`
-		Operation string       `bson:"operation"`
-		NS        string       `bson:"ns"`
-		OpTime    oplog.OpTime `bson:"optime"`
-		UUID      bson.Binary  `bson:"collection_uuid"`
+// identity is what identifies the change of a stored document.
+type identity struct {
+	ID        string       `bson:"_id"`
+	Operation string       `bson:"operation"`
+	NS        string       `bson:"ns"`
+	OpTime    oplog.OpTime `bson:"optime"`
+	UUID      bson.Binary  `bson:"collection_uuid"`
+}
+
+// existing reads which documents are stored, by _id. They cannot be rolled back any more.
+func (c *Collection) existing(ctx context.Context, docs []notification.Document) (map[string]identity, error) {
+	ids := make([]string, len(docs))
+	for i, d := range docs {
+		ids[i] = d.ID
 	}
-	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&stored); err != nil {
-		return fmt.Errorf("compare the document %s: %w", d.ID, err)
+	durable := c.own.Database.Collection(c.collection, options.Collection().SetReadConcern(readconcern.Majority()))
+	cursor, err := durable.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, options.Find().SetProjection(bson.D{
+		{Key: "operation", Value: 1}, {Key: "ns", Value: 1}, {Key: "optime", Value: 1}, {Key: "collection_uuid", Value: 1},
+	}))
+	if err != nil {
+		return nil, err
 	}
-	if stored.ID != d.ID {
-		return fmt.Errorf("the collation of %s takes the _id %s for %s: create the collection without a collation",
-			c.namespace(), d.ID, stored.ID)
+	var found []identity
+	if err := cursor.All(ctx, &found); err != nil {
+		return nil, err
 	}
+	existing := make(map[string]identity, len(found))
+	for _, i := range found {
+		existing[i.ID] = i
+	}
+	return existing, nil
+}
+
+// same returns a *sink.ConflictError unless a stored document is of the same change.
+func (c *Collection) same(d notification.Document, stored identity) error {
 	uuid := d.Change.UUID
 	if stored.Operation != string(d.Change.Operation) || stored.NS != d.Change.Namespace() ||
 		stored.OpTime != d.Change.OpTime || (!uuid.IsZero() && !stored.UUID.Equal(uuid.Binary())) {
