@@ -93,6 +93,11 @@ func TestFilters(t *testing.T) {
 // TestOutThatFails runs a $out that fails after its temporary collection was created.
 func TestOutThatFails(t *testing.T) {
 	s := newScene(t, "failed_out")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("versions: %s", s.temporaryVersions())
+		}
+	})
 	s.start()
 	_, err := s.db.Collection("source").InsertOne(t.Context(), bson.D{{Key: "a", Value: 1}})
 	s.must(err)
