@@ -33,6 +33,7 @@ type Follower struct {
 	skipping    bool   // skip the rest of a line that was returned in part
 	original    bool   // the server itself wrote the open file: it is no copy
 	unproven    bool   // nothing proves that the open file continues the previous one
+	truncation  bool   // the open file is the copy of one that was truncated
 }
 
 // Result is the result of one Read.
@@ -72,18 +73,15 @@ func (f *Follower) Read() (r Result, err error) {
 		f.unproven = true
 	}
 	r.Unproven, f.unproven = f.unproven, false
-	truncated, err := f.truncated()
-	if err != nil {
+	r.Missed = r.Unproven && f.truncation
+	f.truncation = f.truncation && !r.Unproven
+	if err := f.resume(&r); err != nil {
 		return r, err
-	}
-	if truncated { // lines written between the last read and the copy are only in the copy, those after it are lost
-		r.Missed = true
-		f.begin(f.file)
 	}
 	if err := f.drain(&r); err != nil {
 		return r, err
 	}
-	truncated, err = f.truncated()
+	truncated, err := f.truncated()
 	if err != nil || truncated { // while it was read: lines of both may be among these
 		return Result{Missed: r.Missed, Unproven: r.Unproven, More: true}, err
 	}
@@ -92,6 +90,50 @@ func (f *Follower) Read() (r Result, err error) {
 	}
 	r.More = r.full() || f.unproven
 	return r, nil
+}
+
+// resume begins a truncated file again. Lines that were written between the last read and the copy are only in the copy, those after it
+// are lost. The copy is read to its end first, if it is there.
+func (f *Follower) resume(r *Result) error {
+	truncated, err := f.truncated()
+	if err != nil || !truncated {
+		return err
+	}
+	duplicate, err := f.duplicate()
+	if err != nil {
+		return err
+	}
+	if duplicate == nil {
+		r.Missed = true
+		f.begin(f.file)
+		return nil
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("close the truncated log: %w", err)
+	}
+	f.file, f.original, f.truncation = duplicate, false, true
+	return nil
+}
+
+// duplicate opens a rotated file that begins like the open one and has what was read of that; nil if there is none.
+func (f *Follower) duplicate() (*os.File, error) {
+	siblings, err := f.siblings()
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range siblings {
+		file, err := os.Open(path)
+		if err != nil { // removed meanwhile, or not readable
+			continue
+		}
+		info, err := file.Stat()
+		first, headErr := head(file, len(f.fingerprint))
+		if err == nil && headErr == nil && len(first) > 0 && bytes.Equal(first, f.fingerprint) && info.Size() >= f.offset {
+			return file, nil
+		}
+		_ = file.Close()
+	}
+	return nil, nil //nolint:nilnil // there is none
 }
 
 func (f *Follower) open(path string) error {

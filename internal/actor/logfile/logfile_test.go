@@ -191,6 +191,34 @@ func TestRenames(t *testing.T) {
 	})
 }
 
+// TestCopies: of a log that is followed, a rotation by copytruncate loses no more than what was written between copy and truncation.
+func TestCopies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rotations(t, func(w *writer, r *reader) {
+			lost, times := 0, rapid.IntRange(1, 5).Draw(t, "rotations")
+			for range times {
+				for range rapid.IntRange(0, 3).Draw(t, "before") {
+					w.write()
+				}
+				if rapid.Bool().Draw(t, "read before") {
+					r.take()
+				}
+				between := rapid.IntRange(0, 2).Draw(t, "between")
+				w.copyTruncate(between)
+				lost += between
+				if rapid.Bool().Draw(t, "read between") {
+					r.take()
+				}
+				w.write()
+				r.take()
+			}
+			if r.lines != w.written-lost || r.gaps != times {
+				t.Fatalf("%d of %d lines were read, %d are lost; %d gaps after %d rotations", r.lines, w.written, lost, r.gaps, times)
+			}
+		})
+	})
+}
+
 // TestRotatedTwice: files of before that the server itself wrote leave nothing to doubt, if the file system records when they were created.
 func TestRotatedTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mongod.log")
