@@ -3,6 +3,7 @@ package attribution
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -12,36 +13,72 @@ import (
 
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// recentTimeout bounds the search for recent notifications at startup.
-const recentTimeout = time.Minute
+// recentChunk is how many of them are searched for at once, so that a process that is killed soon has found some.
+const recentChunk = 100
+
+const (
+	// recentTimeout bounds one attempt to read them, recentRetry is the pause before the next: there may be no primary.
+	recentTimeout = time.Minute
+	recentRetry   = 2 * time.Second
+)
 
 // recent searches for the actors of notifications that were written shortly before this process started: by a process that was killed
 // before it stored them, or by one that could read no log. New changes do not wait for it.
 func (a *Attributor) recent(ctx context.Context, from oplog.Member) {
-	bounded, cancel := context.WithTimeout(ctx, recentTimeout)
+	ctx, cancel := context.WithTimeout(ctx, maxAge)
 	defer cancel()
-	subjects, err := a.withoutActor(bounded, from)
-	if err != nil && ctx.Err() == nil {
-		a.Log.Warn("recent notifications without an actor cannot be read", zap.Error(err))
-	}
-	if len(subjects) > 0 {
-		a.register(subjects, true)
+	var ids []idsAt
+	a.untilRead(ctx, func(ctx context.Context) (err error) {
+		ids, err = a.idsWithoutActor(ctx)
+		return err
+	})
+	var drops Drops
+	for chunk := range slices.Chunk(ids, recentChunk) {
+		var units []oplog.Unit
+		a.untilRead(ctx, func(ctx context.Context) (err error) {
+			units, err = a.units(ctx, from, chunk)
+			return err
+		})
+		var subjects []Subject
+		for i, unit := range units {
+			if !unit.OpTime.IsZero() {
+				subject := drops.Subject(unit)
+				subject.IDs = chunk[i].ids
+				subjects = append(subjects, subject)
+			}
+		}
+		if len(subjects) > 0 {
+			a.register(subjects, true)
+		}
 	}
 }
 
-func (a *Attributor) withoutActor(ctx context.Context, m oplog.Member) ([]Subject, error) {
-	ids, err := a.idsWithoutActor(ctx)
-	if err != nil {
-		return nil, err
+// untilRead retries a step until it succeeds or the context ends. The first failure is logged.
+func (a *Attributor) untilRead(ctx context.Context, step func(context.Context) error) {
+	for logged := false; ctx.Err() == nil; logged = true {
+		bounded, cancel := context.WithTimeout(ctx, recentTimeout)
+		err := step(bounded)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !logged {
+			a.Log.Warn("recent notifications without an actor cannot be read; retrying", zap.Error(err))
+		}
+		retry.Sleep(ctx, recentRetry)
 	}
-	var drops Drops
-	var subjects []Subject
-	for _, of := range ids {
+}
+
+// units reads the entries of notifications; the unit of one that cannot be read has no optime.
+func (a *Attributor) units(ctx context.Context, m oplog.Member, ids []idsAt) ([]oplog.Unit, error) {
+	units := make([]oplog.Unit, len(ids))
+	for i, of := range ids {
 		e, ok, err := m.Fetch(ctx, of.ts)
 		if err != nil {
-			return subjects, err
+			return nil, err
 		}
 		if !ok {
 			continue
@@ -51,11 +88,9 @@ func (a *Attributor) withoutActor(ctx context.Context, m oplog.Member) ([]Subjec
 			a.Log.Debug("no actor is searched for a recent entry", zap.Error(err))
 			continue
 		}
-		subject := drops.Subject(unit)
-		subject.IDs = of.ids
-		subjects = append(subjects, subject)
+		units[i] = unit
 	}
-	return subjects, nil
+	return units, nil
 }
 
 // idsAt holds the _ids of the notifications of one optime.

@@ -225,6 +225,21 @@ func (w world) settled(p *ddltailtest.Process, database string) {
 	w.found(database)
 }
 
+// passed waits until a detector has processed everything up to now. The server writes an entry at least every ten seconds.
+func (w world) passed(p *ddltailtest.Process) {
+	w.Helper()
+	now := float64(time.Now().Unix())
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		at, err := p.Metric(w.Context(), "ddltail_oplog_position_timestamp_seconds")
+		if err == nil && at > now {
+			return
+		}
+		if time.Now().After(end) {
+			w.Fatalf("a detector is still at %.0f of %.0f: %v\n%s", at, now, err, p.Stderr())
+		}
+	}
+}
+
 // found waits until no more actors are found.
 func (w world) found(database string) {
 	w.Helper()
