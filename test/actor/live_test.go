@@ -194,12 +194,13 @@ func isClosed(done <-chan struct{}) bool {
 func (w world) run(name string, variables ...string) *ddltailtest.Process {
 	w.Helper()
 	p, err := ddltailtest.Start(binary, []string{"run"}, append([]string{
-		"DDLTAIL_MONGODB_URI=" + w.set.URI(), "DDLTAIL_DATABASE=" + name, "DDLTAIL_LOG_LEVEL=debug",
+		"DDLTAIL_MONGODB_URI=" + w.set.URI(), "DDLTAIL_DATABASE=" + name, "DDLTAIL_LOG_LEVEL=debug", "DDLTAIL_PPROF=true",
 	}, variables...)...)
 	w.must(err)
 	w.Cleanup(func() {
 		if w.Failed() {
-			w.Logf("ddltail:\n%s", p.Stderr())
+			_, stacks, err := p.Get(context.Background(), "/debug/pprof/goroutine?debug=1")
+			w.Logf("ddltail:\n%s\nits goroutines: %v\n%s", p.Stderr(), err, stacks)
 		}
 		_ = p.Close()
 	})

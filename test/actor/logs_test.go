@@ -48,6 +48,9 @@ func TestContainerLogs(t *testing.T) {
 			w.changeWhile(400, 80, func(int) { w.must(c.rotate()) })
 			w.settled(p, "audit")
 			w.expectShare("audit", 0.99)
+			if t.Failed() {
+				t.Log(c.files())
+			}
 		})
 	}
 }
@@ -146,6 +149,17 @@ func (c *container) rotate() error {
 	defer c.mu.Unlock()
 	c.rotated++
 	return os.Rename(c.path, fmt.Sprintf("%s.20261126-%06d", c.path, c.rotated))
+}
+
+// files lists the files with their sizes, and how many lines of the server were written to each.
+func (c *container) files() string {
+	var text strings.Builder
+	paths, _ := filepath.Glob(c.path + "*")
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		fmt.Fprintln(&text, path, len(raw), "bytes", bytes.Count(raw, []byte(`{"t":{`)), "lines", err)
+	}
+	return text.String()
 }
 
 func asDocker(line []byte) []byte {
