@@ -1,10 +1,14 @@
 package actor_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 
@@ -20,6 +24,7 @@ const (
 	byName  = "by name"
 	session = "lsid"
 	noActor = "none"
+	noLine  = "no line" // no log has it: it was written between the copy and the truncation of a rotation
 	wrong   = "wrong"
 )
 
@@ -43,6 +48,7 @@ func (w world) judge(database string) verdicts {
 	}
 	w.must(cursor.All(w.Context(), &docs))
 	counts := verdicts{}
+	logged := sync.OnceValue(w.logged)
 	late := 0
 	for _, d := range docs {
 		var person int
@@ -62,6 +68,9 @@ func (w world) judge(database string) verdicts {
 			app = switching
 		}
 		verdict := actor.verdict(userOf(person), app)
+		if verdict == noActor && hasOptime(d.Operation) && !logged()[optime(d.ID)] {
+			verdict = noLine
+		}
 		counts[d.Operation][verdict]++
 		if verdict == wrong {
 			w.Errorf("%s %s of %s: %+v", d.ID, d.Statement, userOf(person), actor)
@@ -73,6 +82,42 @@ func (w world) judge(database string) verdicts {
 	}
 	w.Logf("%d notifications, %d actors found late\n%s", len(docs), late, counts)
 	return counts
+}
+
+// logged returns the optimes in the lines of client connections, in all log files of all members.
+func (w world) logged() map[string]bool {
+	w.Helper()
+	found := map[string]bool{}
+	pattern := regexp.MustCompile(`\{"t":(\d+),"i":(\d+)\}`)
+	for _, m := range w.set.Members() {
+		paths, err := filepath.Glob(m.Log() + "*")
+		w.must(err)
+		for _, path := range paths {
+			raw, err := os.ReadFile(path)
+			w.must(err)
+			for line := range bytes.Lines(raw) {
+				if !bytes.Contains(line, []byte(`"ctx":"conn`)) || bytes.Contains(line, []byte(`"id":51803,`)) {
+					continue
+				}
+				for _, match := range pattern.FindAllSubmatch(line, -1) {
+					found[string(match[1])+":"+string(match[2])] = true
+				}
+			}
+		}
+	}
+	return found
+}
+
+// optime returns the time and increment of a notification's _id.
+func optime(id string) string {
+	var t, i int
+	_, _ = fmt.Sscanf(id[strings.IndexByte(id, ':')+1:], "%d:%d:", &t, &i)
+	return fmt.Sprintf("%d:%d", t, i)
+}
+
+// hasOptime reports whether a line of the operation has the optime of its own entry.
+func hasOptime(operation string) bool {
+	return slices.Contains([]string{"CREATE_COLLECTION", "DROP_COLLECTION"}, operation)
 }
 
 // explain logs the lines of the servers that have the optime of a notification, and all of the same connection.
@@ -127,6 +172,9 @@ func (v verdicts) share() float64 {
 			continue
 		}
 		for verdict, n := range counts {
+			if verdict == noLine {
+				continue
+			}
 			all += n
 			if verdict == exact || verdict == session {
 				have += n
@@ -139,7 +187,7 @@ func (v verdicts) share() float64 {
 func (v verdicts) String() string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	columns := []string{exact, session, byName, noActor, wrong}
+	columns := []string{exact, session, byName, noActor, noLine, wrong}
 	_, _ = fmt.Fprintln(table, "\t"+strings.Join(columns, "\t"))
 	for _, operation := range slices.Sorted(func(yield func(string) bool) {
 		for o := range v {
