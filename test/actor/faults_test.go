@@ -109,11 +109,7 @@ func (d *detectors) faults(database string) {
 	}{
 		{"kill of ddltail", d.rounds, func(int) { d.kill(database, random.IntN(len(d.running))) }},
 		{"rotation", (d.rounds + 1) / 2, d.rotate},
-		{"step-down", (d.rounds + 3) / 4, func(int) {
-			if _, err := d.set.StepDown(d.Context()); err != nil {
-				d.Errorf("step down: %v", err)
-			}
-		}},
+		{"step-down", (d.rounds + 3) / 4, func(int) { d.stepDown() }},
 		{"kill of the primary", (3*d.rounds + 19) / 20, func(int) { d.killPrimary() }},
 	}
 	var all []int
@@ -126,6 +122,18 @@ func (d *detectors) faults(database string) {
 		time.Sleep(4 * time.Second)
 		kinds[kind].run(i)
 	}
+}
+
+// stepDown makes another member the primary. A server refuses it while no secondary has caught up.
+func (d *detectors) stepDown() {
+	var err error
+	for range 5 {
+		if _, err = d.set.StepDown(d.Context()); err == nil {
+			return
+		}
+		time.Sleep(5 * time.Second)
+	}
+	d.Errorf("step down: %v", err)
 }
 
 func (d *detectors) killPrimary() {
