@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -106,11 +105,11 @@ func (c *Collection) Write(ctx context.Context, docs []notification.Document) er
 // writeChunk inserts documents. If one exists already, another ddltail may have written many of them: those are read at once, because
 // each insert of an existing document waits for the majority.
 func (c *Collection) writeChunk(ctx context.Context, docs []notification.Document) error {
+	rendered := make([]any, len(docs))
+	for i, d := range docs {
+		rendered[i] = c.render(d)
+	}
 	for len(docs) > 0 {
-		rendered := make([]any, len(docs))
-		for i, d := range docs {
-			rendered[i] = c.render(d)
-		}
 		_, err := c.coll().InsertMany(ctx, rendered)
 		if err == nil {
 			return nil
@@ -122,45 +121,58 @@ func (c *Collection) writeChunk(ctx context.Context, docs []notification.Documen
 		if !refusal.IsDuplicateID(cause) {
 			return refusal.Explain(cause, c.namespace(), docs[at].ID)
 		}
-		if docs, err = c.missing(ctx, docs[at:]); err != nil {
+		docs, rendered = docs[at:], rendered[at:]
+		stored, err := c.stored(ctx, docs)
+		if err != nil {
 			return err
 		}
+		docs, rendered = without(docs, rendered, stored)
 	}
 	return nil
 }
 
-// missing returns the documents that are not stored yet, of which the first one is. It checks that each stored one is the same change.
-func (c *Collection) missing(ctx context.Context, docs []notification.Document) ([]notification.Document, error) {
-	existing, err := c.existing(ctx, docs)
-	if err == nil {
-		err = c.isStored(docs[0], existing)
+// without returns the documents that are not stored, and their rendered forms.
+func without(docs []notification.Document, rendered []any, stored map[string]identity) ([]notification.Document, []any) {
+	var leftDocs []notification.Document
+	var left []any
+	for i, d := range docs {
+		if _, found := stored[d.ID]; !found {
+			leftDocs, left = append(leftDocs, d), append(left, rendered[i])
+		}
+	}
+	return leftDocs, left
+}
+
+// stored returns which documents are stored, by _id, after checking that each is the same change. The first one exists: the server refused
+// to insert it.
+func (c *Collection) stored(ctx context.Context, docs []notification.Document) (map[string]identity, error) {
+	stored, err := c.read(ctx, docs)
+	if _, found := stored[docs[0].ID]; err == nil && !found {
+		err = c.absent(ctx, docs[0])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("compare the document %s: %w", docs[0].ID, err)
 	}
-	var missing []notification.Document
 	for _, d := range docs {
-		stored, found := existing[d.ID]
-		if !found {
-			missing = append(missing, d)
-		} else if err := c.settle(c.same(d, stored)); err != nil {
-			return nil, err
+		if found, ok := stored[d.ID]; ok {
+			if err := c.settle(c.same(d, found)); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return missing, nil
+	return stored, nil
 }
 
-// isStored returns an error unless a document is among those that were found.
-func (c *Collection) isStored(d notification.Document, existing map[string]identity) error {
-	if _, found := existing[d.ID]; found {
-		return nil
+// absent returns why a document that exists was not found by its _id.
+func (c *Collection) absent(ctx context.Context, d notification.Document) error {
+	var other identity
+	if err := c.coll().FindOne(ctx, bson.D{{Key: "_id", Value: d.ID}}).Decode(&other); err != nil {
+		return err // it was removed meanwhile
 	}
-	for id := range existing {
-		if strings.EqualFold(id, d.ID) {
-			return fmt.Errorf("the collation of %s takes the _id %s for it: create the collection without a collation", c.namespace(), id)
-		}
+	if other.ID == d.ID {
+		return errors.New("the majority does not have it yet")
 	}
-	return mongo.ErrNoDocuments // removed meanwhile
+	return fmt.Errorf("the collation of %s takes the _id %s for %s: create the collection without a collation", c.namespace(), other.ID, d.ID)
 }
 
 func (c *Collection) settle(err error) error {
@@ -180,8 +192,8 @@ type identity struct {
 	UUID      bson.Binary  `bson:"collection_uuid"`
 }
 
-// existing reads which documents are stored, by _id. They cannot be rolled back any more.
-func (c *Collection) existing(ctx context.Context, docs []notification.Document) (map[string]identity, error) {
+// read reads the documents that are stored, by _id. They cannot be rolled back any more.
+func (c *Collection) read(ctx context.Context, docs []notification.Document) (map[string]identity, error) {
 	ids := make([]string, len(docs))
 	for i, d := range docs {
 		ids[i] = d.ID
@@ -197,11 +209,11 @@ func (c *Collection) existing(ctx context.Context, docs []notification.Document)
 	if err := cursor.All(ctx, &found); err != nil {
 		return nil, err
 	}
-	existing := make(map[string]identity, len(found))
+	stored := make(map[string]identity, len(found))
 	for _, i := range found {
-		existing[i.ID] = i
+		stored[i.ID] = i
 	}
-	return existing, nil
+	return stored, nil
 }
 
 // same returns a *sink.ConflictError unless a stored document is of the same change.
