@@ -23,8 +23,8 @@ type known struct {
 	described bool // the line with its metadata was read
 }
 
-// confirm adopts the server's reply. What was read in the lines has priority: it has names in the form that the client sent, and the reply
-// can be older than the line with the metadata.
+// confirm adopts the server's reply. Metadata that were read in a line have priority: the line has the names in the form that the client
+// sent, and the reply can be older.
 func (c *known) confirm(reply Connection) {
 	read := c.Connection
 	c.Connection, c.confirmed = reply, true

@@ -33,7 +33,7 @@ type Follower struct {
 	skipping    bool   // skip the rest of a line that was returned in part
 	original    bool   // the server itself wrote the open file: it is no copy
 	unproven    bool   // nothing proves that the open file continues the previous one
-	truncation  bool   // the open file is the copy of one that was truncated
+	copied      bool   // the open file is the copy of a log that was truncated
 }
 
 // Result is the result of one Read.
@@ -73,8 +73,8 @@ func (f *Follower) Read() (r Result, err error) {
 		f.unproven = true
 	}
 	r.Unproven, f.unproven = f.unproven, false
-	r.Missed = r.Unproven && f.truncation
-	f.truncation = f.truncation && !r.Unproven
+	r.Missed = r.Unproven && f.copied
+	f.copied = f.copied && !r.Unproven
 	if err := f.resume(&r); err != nil {
 		return r, err
 	}
@@ -99,24 +99,25 @@ func (f *Follower) resume(r *Result) error {
 	if err != nil || !truncated {
 		return err
 	}
-	duplicate, err := f.duplicate()
+	log := f.file
+	duplicate, err := f.openCopy()
 	if err != nil {
 		return err
 	}
 	if duplicate == nil {
 		r.Missed = true
-		f.begin(f.file)
+		f.begin(log)
 		return nil
 	}
-	if err := f.Close(); err != nil {
+	f.file, f.original, f.copied = duplicate, false, true
+	if err := log.Close(); err != nil {
 		return fmt.Errorf("close the truncated log: %w", err)
 	}
-	f.file, f.original, f.truncation = duplicate, false, true
 	return nil
 }
 
-// duplicate opens a rotated file that begins like the open one and has what was read of that; nil if there is none.
-func (f *Follower) duplicate() (*os.File, error) {
+// openCopy opens a rotated file that begins like the open one and has what was read of that; nil if there is none.
+func (f *Follower) openCopy() (*os.File, error) {
 	siblings, err := f.siblings()
 	if err != nil {
 		return nil, err

@@ -83,6 +83,8 @@ type reader struct {
 	last  int // the last line; negative: none that counts
 	lines int
 	gaps  int // how often lines may have been missed
+	// missed is how often lines were reported as missed.
+	missed int
 }
 
 func (r *reader) take() {
@@ -94,6 +96,9 @@ func (r *reader) take() {
 		if result.Missed || result.Unproven {
 			r.last = -1
 			r.gaps++
+		}
+		if result.Missed {
+			r.missed++
 		}
 		for _, line := range result.Lines {
 			var n int
@@ -212,8 +217,8 @@ func TestCopies(t *testing.T) {
 				w.write()
 				r.take()
 			}
-			if r.lines != w.written-lost || r.gaps != times {
-				t.Fatalf("%d of %d lines were read, %d are lost; %d gaps after %d rotations", r.lines, w.written, lost, r.gaps, times)
+			if r.lines != w.written-lost || r.gaps != times || r.missed != times {
+				t.Fatalf("%d of %d lines were read, %d are lost; %d gaps, %d reported, after %d rotations", r.lines, w.written, lost, r.gaps, r.missed, times)
 			}
 		})
 	})
