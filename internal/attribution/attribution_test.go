@@ -108,3 +108,23 @@ func TestWaitingIsBounded(t *testing.T) {
 		t.Errorf("%d wait, the oldest is %s", len(a.waiting), a.waiting[0].IDs[0])
 	}
 }
+
+// TestUntilRead: the search for recent notifications outlasts a failover, and ends with its context.
+func TestUntilRead(t *testing.T) {
+	a := New(Config{Log: zap.NewNop()})
+	attempts := 0
+	a.untilRead(t.Context(), func(context.Context) error {
+		if attempts++; attempts < 3 {
+			return fmt.Errorf("attempt %d: no primary", attempts)
+		}
+		return nil
+	})
+	if attempts != 3 {
+		t.Errorf("%d attempts, want 3", attempts)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	a.untilRead(ended, func(context.Context) error {
+		cancel()
+		return ended.Err()
+	})
+}

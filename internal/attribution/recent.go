@@ -16,13 +16,11 @@ import (
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
-// recentChunk is how many of them are searched for at once, so that a process that is killed soon has found some.
-const recentChunk = 100
-
 const (
-	// recentTimeout bounds one attempt to read them, recentRetry is the pause before the next: there may be no primary.
+	// recentChunk is for how many recent notifications a search is registered at once. A process that is killed soon has found some.
+	recentChunk = 100
+	// recentTimeout bounds one attempt to read them.
 	recentTimeout = time.Minute
-	recentRetry   = 2 * time.Second
 )
 
 // recent searches for the actors of notifications that were written shortly before this process started: by a process that was killed
@@ -42,22 +40,28 @@ func (a *Attributor) recent(ctx context.Context, from oplog.Member) {
 			units, err = a.units(ctx, from, chunk)
 			return err
 		})
-		var subjects []Subject
-		for i, unit := range units {
-			if !unit.OpTime.IsZero() {
-				subject := drops.Subject(unit)
-				subject.IDs = chunk[i].ids
-				subjects = append(subjects, subject)
-			}
-		}
-		if len(subjects) > 0 {
+		if subjects := drops.subjects(units, chunk); len(subjects) > 0 {
 			a.register(subjects, true)
 		}
 	}
 }
 
-// untilRead retries a step until it succeeds or the context ends. The first failure is logged.
+// subjects returns the subjects of the units that could be read, with the _ids of their notifications.
+func (d *Drops) subjects(units []oplog.Unit, ids []idsAt) []Subject {
+	var subjects []Subject
+	for i, unit := range units {
+		if !unit.OpTime.IsZero() {
+			subject := d.Subject(unit)
+			subject.IDs = ids[i].ids
+			subjects = append(subjects, subject)
+		}
+	}
+	return subjects
+}
+
+// untilRead retries a step until it succeeds or the context ends: there may be no primary. The first failure is logged.
 func (a *Attributor) untilRead(ctx context.Context, step func(context.Context) error) {
+	pause := retry.NewBackOff(maxInterval)
 	for logged := false; ctx.Err() == nil; logged = true {
 		bounded, cancel := context.WithTimeout(ctx, recentTimeout)
 		err := step(bounded)
@@ -68,7 +72,7 @@ func (a *Attributor) untilRead(ctx context.Context, step func(context.Context) e
 		if !logged {
 			a.Log.Warn("recent notifications without an actor cannot be read; retrying", zap.Error(err))
 		}
-		retry.Sleep(ctx, recentRetry)
+		retry.Sleep(ctx, pause.NextBackOff())
 	}
 }
 
