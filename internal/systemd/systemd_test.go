@@ -59,6 +59,23 @@ func (m manager) until(t *testing.T, text string) []string {
 	}
 }
 
+// report runs Report until the returned function is called, which waits for its last message and its end.
+func (m manager) report(t *testing.T, s systemd.Service) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		systemd.Report(ctx, s, zaptest.NewLogger(t))
+		close(done)
+	}()
+	return func() {
+		t.Helper()
+		cancel()
+		m.until(t, "STOPPING=1")
+		<-done
+	}
+}
+
 // probe is an answer that can change.
 type probe struct{ failure atomic.Pointer[string] }
 
@@ -75,12 +92,7 @@ func TestReport(t *testing.T) {
 	m := newManager(t, 60*time.Millisecond)
 	var alive, ready probe
 	ready.set("not tailing:\ncatching up")
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		systemd.Report(ctx, systemd.Service{Alive: alive.err, Ready: ready.err}, zaptest.NewLogger(t))
-		close(done)
-	}()
+	stop := m.report(t, systemd.Service{Alive: alive.err, Ready: ready.err})
 
 	const waiting = "STATUS=not ready: not tailing: catching up\nWATCHDOG=1\nEXTEND_TIMEOUT_USEC=60000000"
 	if got := m.until(t, "EXTEND"); got[0] != "STATUS=starting" || got[len(got)-1] != waiting {
@@ -98,9 +110,7 @@ func TestReport(t *testing.T) {
 	if got := m.until(t, "silent"); strings.Contains(got[len(got)-1], "WATCHDOG") {
 		t.Errorf("not alive: %q", got)
 	}
-	cancel()
-	m.until(t, "STOPPING=1")
-	<-done
+	stop()
 }
 
 // TestReadyAtOnce: `systemctl start` waits for the report, which does not wait for the interval.
@@ -108,12 +118,7 @@ func TestReadyAtOnce(t *testing.T) {
 	m := newManager(t, time.Minute)
 	var alive, ready probe
 	ready.set("catching up")
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		systemd.Report(ctx, systemd.Service{Alive: alive.err, Ready: ready.err}, zaptest.NewLogger(t))
-		close(done)
-	}()
+	stop := m.report(t, systemd.Service{Alive: alive.err, Ready: ready.err})
 	m.until(t, "EXTEND")
 	began := time.Now()
 	ready.set("")
@@ -121,9 +126,7 @@ func TestReadyAtOnce(t *testing.T) {
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("reported after %s", took)
 	}
-	cancel()
-	m.until(t, "STOPPING=1")
-	<-done
+	stop()
 }
 
 // TestNoManager: a process started by hand reports to nothing, and goes on.

@@ -84,11 +84,11 @@ func (w world) judge(database string) verdicts {
 	return counts
 }
 
-// logged returns the optimes in the lines of client connections, in all log files of all members.
+// logged returns the optimes in the lines of client connections, in all log files of all members, as optime does.
 func (w world) logged() map[string]bool {
 	w.Helper()
 	found := map[string]bool{}
-	pattern := regexp.MustCompile(`\{"t":(\d+),"i":(\d+)\}`)
+	pattern := regexp.MustCompile(`\{"t":\d+,"i":\d+\}`)
 	for _, m := range w.set.Members() {
 		paths, err := filepath.Glob(m.Log() + "*")
 		w.must(err)
@@ -96,11 +96,11 @@ func (w world) logged() map[string]bool {
 			raw, err := os.ReadFile(path)
 			w.must(err)
 			for line := range bytes.Lines(raw) {
-				if !bytes.Contains(line, []byte(`"ctx":"conn`)) || bytes.Contains(line, []byte(`"id":51803,`)) {
+				if !bytes.Contains(line, []byte(`"ctx":"conn`)) || bytes.Contains(line, []byte(slowQueryID)) {
 					continue
 				}
-				for _, match := range pattern.FindAllSubmatch(line, -1) {
-					found[string(match[1])+":"+string(match[2])] = true
+				for _, optime := range pattern.FindAll(line, -1) {
+					found[string(optime)] = true
 				}
 			}
 		}
@@ -108,11 +108,14 @@ func (w world) logged() map[string]bool {
 	return found
 }
 
-// optime returns the time and increment of a notification's _id.
+// slowQueryID is in a line that has the time of its session.
+const slowQueryID = `"id":51803,`
+
+// optime returns the optime of a notification's _id in the form of a log line.
 func optime(id string) string {
 	var t, i int
 	_, _ = fmt.Sscanf(id[strings.IndexByte(id, ':')+1:], "%d:%d:", &t, &i)
-	return fmt.Sprintf("%d:%d", t, i)
+	return fmt.Sprintf(`{"t":%d,"i":%d}`, t, i)
 }
 
 // hasOptime reports whether a line of the operation has the optime of its own entry.
@@ -120,17 +123,12 @@ func hasOptime(operation string) bool {
 	return slices.Contains([]string{"CREATE_COLLECTION", "DROP_COLLECTION"}, operation)
 }
 
-// explain logs the lines of the servers that have the optime of a notification, and all of the same connection.
+// explain logs the lines of the servers that have the optime of a notification.
 func (w world) explain(id string) {
-	var t, i int
-	if _, err := fmt.Sscanf(id[strings.IndexByte(id, ':')+1:], "%d:%d:", &t, &i); err != nil {
-		return
-	}
 	for _, m := range w.set.Members() {
 		raw, _ := os.ReadFile(m.Log())
 		for line := range strings.Lines(string(raw)) {
-			// A slow query has the time of its session.
-			if strings.Contains(line, fmt.Sprintf(`{"t":%d,"i":%d}`, t, i)) && !strings.Contains(line, `"id":51803,`) {
+			if strings.Contains(line, optime(id)) && !strings.Contains(line, slowQueryID) {
 				w.Logf("    %s", line)
 			}
 		}
