@@ -5,7 +5,7 @@ case "${1:-}" in
 remove | 0)
 	if [ -d /run/systemd/system ]; then
 		systemctl --no-reload disable --now ddltail.service ddltail-listen.service
-	else # as in a container: what `systemctl enable` linked
+	else # without a running systemd, as in a container: the links of `systemctl enable`
 		rm -f /etc/systemd/system/multi-user.target.wants/ddltail.service /etc/systemd/system/multi-user.target.wants/ddltail-listen.service
 	fi
 	;;

@@ -131,7 +131,7 @@
     admin.runCommand({grantRolesToUser: user, roles: [role], writeConcern: durable});
   }
 
-  // The hosts of the replica set, as its configuration names them.
+  // The URI of the new user without its password. The hosts are those of the set's configuration.
   function uri(user, database) {
     const {hosts, setName} = admin.runCommand({hello: 1});
     const set = setName ? `replicaSet=${encodeURIComponent(setName)}&` : '';
@@ -148,7 +148,7 @@
     const majorVersion = admin.runCommand({buildInfo: 1}).versionArray[0];
     saveRole(role, privilegesOf[purpose](own, {retention, actor, majorVersion}));
     saveUser(user, password, role);
-    console.log(`create-user.js: ${user} has the role ${role}, both in admin. Its URI, with the password and the TLS options of your own:`);
+    console.log(`create-user.js: ${user} has the role ${role}, both in admin. Its URI; replace PASSWORD, and add the TLS options if you use TLS:`);
     console.log(uri(user, database));
   }
 
