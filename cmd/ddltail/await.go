@@ -54,7 +54,7 @@ func awaitStep(ctx context.Context, log *zap.Logger, limit time.Duration, step f
 	}
 }
 
-// withDefaultURI adds to the error of a server that cannot be used that no variable names one.
+// withDefaultURI adds to an error that no variable names the server, if so.
 func withDefaultURI(err error) error {
 	for _, name := range []string{"MONGODB_URI", "SINK_URI"} {
 		if os.Getenv("DDLTAIL_"+name) != "" || os.Getenv("DDLTAIL_"+name+"_FILE") != "" {
