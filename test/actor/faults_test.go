@@ -107,7 +107,11 @@ func (d *detectors) faults(database string) {
 		count int
 		run   func(i int)
 	}{
-		{"kill of ddltail", d.rounds, func(int) { d.kill(database, random.IntN(len(d.running))) }},
+		{"kill of ddltail", d.rounds, func(int) {
+			i := random.IntN(len(d.running))
+			d.Logf("detector %d", i)
+			d.kill(database, i)
+		}},
 		{"rotation", (d.rounds + 1) / 2, d.rotate},
 		{"step-down", (d.rounds + 3) / 4, func(int) { d.stepDown() }},
 		{"kill of the primary", (3*d.rounds + 19) / 20, func(int) { d.killPrimary() }},
@@ -120,7 +124,9 @@ func (d *detectors) faults(database string) {
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for i, kind := range all {
 		time.Sleep(4 * time.Second)
+		began := time.Now()
 		kinds[kind].run(i)
+		d.Logf("%d %s, until %d", began.Unix(), kinds[kind].name, time.Now().Unix())
 	}
 }
 
@@ -155,6 +161,7 @@ func (d *detectors) killPrimary() {
 // does.
 func (d *detectors) rotate(i int) {
 	m := d.set.Members()[i%len(d.set.Members())]
+	d.Logf("member %d, copytruncate %v", i%len(d.set.Members()), i%2 == 1)
 	if i%2 == 0 {
 		if err := m.RotateLog(d.Context()); err != nil {
 			d.Error(err)
