@@ -45,9 +45,8 @@ archive() {
 	mkdir -p "$folder"
 	cp "$binary" "$folder/ddltail"
 	cp -r LICENSE "$work/generated/man1" "$work/generated/completions" "$folder"
-	# The pages that these link to are not in the archive.
 	for page in README.md CHANGELOG.md; do
-		sed -E "s#\]\(([A-Za-z])#](https://github.com/ddltail/ddltail/blob/$commit/\1#g; s#\]\([^)]*/(https?://)#](\1#g" "$page" >"$folder/$page"
+		scripts/archive-page.sh "$commit" "$page" >"$folder/$page"
 	done
 	cp deploy/replicaset/create-user.js deploy/replicaset/prometheus-alerts.yml "$folder"
 	if [[ $name == *-linux-* ]]; then
