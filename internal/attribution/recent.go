@@ -2,6 +2,7 @@ package attribution
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -80,21 +81,37 @@ func (a *Attributor) untilRead(ctx context.Context, step func(context.Context) e
 func (a *Attributor) units(ctx context.Context, m oplog.Member, ids []idsAt) ([]oplog.Unit, error) {
 	units := make([]oplog.Unit, len(ids))
 	for i, of := range ids {
-		e, ok, err := m.Fetch(ctx, of.ts)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			continue
-		}
-		unit, err := oplog.Assemble(ctx, e, m)
-		if err != nil { // its beginning is no longer in the oplog, or cannot be read
+		unit, ok, err := unitAt(ctx, m, of.ts)
+		if isLasting(err) {
 			a.Log.Debug("no actor is searched for a recent entry", zap.Error(err))
 			continue
 		}
-		units[i] = unit
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			units[i] = unit
+		}
 	}
 	return units, nil
+}
+
+// unitAt returns the unit that an entry commits, and whether the entry is still in the oplog.
+func unitAt(ctx context.Context, m oplog.Member, ts bson.Timestamp) (oplog.Unit, bool, error) {
+	e, ok, err := m.Fetch(ctx, ts)
+	if err != nil || !ok {
+		return oplog.Unit{}, false, err
+	}
+	unit, err := oplog.Assemble(ctx, e, m)
+	return unit, true, err
+}
+
+// isLasting reports whether reading an entry again gives the same error: it cannot be decoded, or the beginning of its transaction is no
+// longer in the oplog.
+func isLasting(err error) bool {
+	var malformed *oplog.DecodeError
+	var truncated *oplog.ChainError
+	return errors.As(err, &malformed) || errors.As(err, &truncated)
 }
 
 // idsAt holds the _ids of the notifications of one optime.

@@ -43,7 +43,7 @@ type Batch struct {
 
 // Units yields the unit of each entry, in oplog order. Entries are decoded, and transactions
 // assembled, during the iteration, so that only one unit is in memory. With an error the unit
-// has only the position; with a *DecodeError also the entry as far as it could be decoded.
+// has the position and one operation, the entry itself, as far as it could be decoded.
 func (b Batch) Units(ctx context.Context) iter.Seq2[Unit, error] {
 	return func(yield func(Unit, error) bool) {
 		for _, raw := range b.Entries {

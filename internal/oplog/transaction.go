@@ -47,7 +47,7 @@ func unitOf(ctx context.Context, raw bson.Raw, from Fetcher) (Unit, error) {
 	}
 	u, err := Assemble(ctx, e, from)
 	if err != nil {
-		return Unit{OpTime: e.OpTime, Wall: e.Wall}, err
+		return Unit{OpTime: e.OpTime, Wall: e.Wall, Operations: []Entry{e}}, err
 	}
 	return u, nil
 }
@@ -57,7 +57,7 @@ func unitOf(ctx context.Context, raw bson.Raw, from Fetcher) (Unit, error) {
 // one entry is a chain, linked by prevOpTime from its last entry to its first, so that
 // it can be assembled at its end: nothing is buffered while it is open, and transactions
 // that abort are never assembled. The error is a *ChainError if an entry of the chain was
-// truncated.
+// truncated, and a *DecodeError if one cannot be decoded.
 func Assemble(ctx context.Context, e Entry, from Fetcher) (Unit, error) {
 	u := Unit{OpTime: e.OpTime, Wall: e.Wall}
 	if _, uid, ok := e.Raw.Lookup("lsid", "uid").BinaryOK(); ok && len(uid) == len(u.SessionUser) {
