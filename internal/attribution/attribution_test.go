@@ -3,6 +3,7 @@ package attribution
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -93,6 +94,18 @@ func TestFindDoesNotWait(t *testing.T) {
 	drop := Subject{IDs: []string{"drop"}, Entries: []actor.Entry{{Command: "drop", NS: "a.b", TS: bson.Timestamp{T: 1}}}}
 	if found := a.Find(ctx, []Subject{drop}); len(found) != 0 || ctx.Err() != nil {
 		t.Errorf("without a source: %v, %v", found, ctx.Err())
+	}
+}
+
+// TestWrittenWithoutHistory: a notification exists when its batch no longer waits, with the actor that was found until then.
+func TestWrittenWithoutHistory(t *testing.T) {
+	found := func(id string, late, reported bool) resolved {
+		return resolved{search: &search{Subject: Subject{IDs: []string{id}}, late: late, reported: reported}}
+	}
+	w := &worker{Attributor: New(Config{}), found: []resolved{found("waits", false, false), found("in time", true, true), found("too late", true, false)}}
+	got, err := w.written(t.Context(), nil)
+	if want := map[string]bool{"in time": true, "too late": false}; err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }
 

@@ -66,7 +66,7 @@ func (w *worker) store(ctx context.Context, found []resolved) ([]resolved, error
 	}
 	written, err := w.written(ctx, ids)
 	if err != nil {
-		return found, err
+		return recent(found), err
 	}
 	var docs []any
 	var left []resolved
@@ -108,14 +108,18 @@ func explain(err error, coll *mongo.Collection, docs []any) error {
 	})
 }
 
-// written returns which of the notifications exist, and whether they have an actor. If notifications are not stored, each counts as
-// having the actor that was found in time.
+// written returns which of the notifications exist, and whether they have an actor. If notifications are not stored, each exists when its
+// batch no longer waits, with the actor that was found until then.
 func (w *worker) written(ctx context.Context, ids []string) (map[string]bool, error) {
 	hasActor := make(map[string]bool, len(ids))
 	if w.History == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		for _, r := range w.found {
 			for _, id := range r.search.IDs {
-				hasActor[id] = r.search.reported
+				if r.search.late {
+					hasActor[id] = r.search.reported
+				}
 			}
 		}
 		return hasActor, nil
