@@ -87,7 +87,8 @@ func (s *Status) sinkFailed(name string, err error) {
 	s.failures[name] = err
 }
 
-func (s *Status) sinkSucceeded(name string) {
+// sinkNotFailing records that a step of a sink has ended, so that none of its errors is current.
+func (s *Status) sinkNotFailing(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beat = time.Now()

@@ -82,7 +82,7 @@ func (w writer) retryUntilDone(ctx context.Context, name string, try func(contex
 		err := try(attempt)
 		cancel()
 		if err == nil {
-			w.status.sinkSucceeded(name)
+			w.status.sinkNotFailing(name)
 			if w.isStored(name) {
 				w.credentials.Worked()
 			}
@@ -90,6 +90,7 @@ func (w writer) retryUntilDone(ctx context.Context, name string, try func(contex
 		}
 		var permanent permanentError
 		if errors.As(err, &permanent) {
+			w.status.sinkNotFailing(name)
 			return permanent.error
 		}
 		if w.isStored(name) {
