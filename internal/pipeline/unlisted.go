@@ -88,8 +88,12 @@ func (u *unlisted) set(ctx context.Context, parts []schema.Unlisted, in checkpoi
 	if slices.Equal(parts, u.parts) {
 		return nil
 	}
+	// Stored first: if that fails, the next listing finds the same difference again.
+	if err := in.SetUnlisted(ctx, storedUnlisted(parts)); err != nil {
+		return err
+	}
 	u.report(parts)
-	return in.SetUnlisted(ctx, storedUnlisted(parts))
+	return nil
 }
 
 // apply continues with the stored namespaces; all of them are listed again at once.
