@@ -100,7 +100,7 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect b
 	wait := waitAtStart(d.log)
 	if reconnect {
 		d.status.Interrupted(errors.New("reconnecting with new credentials"))
-		wait = d.credentials.Connect
+		wait = d.reconnect
 	}
 	if err := wait(ctx, connect); err != nil {
 		return err
@@ -121,6 +121,18 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect b
 	group.Go(func() error { return d.watchDeclared(ctx, p.Database, p.Origin.Source) })
 	group.Go(func() error { return d.retain(ctx, p.Database, p.Origin.Source) })
 	return group.Wait()
+}
+
+// reconnect retries a session's first step without a limit. Each failure is the reason why the process is not ready, and proof that it
+// is alive.
+func (d *daemon) reconnect(ctx context.Context, step func(context.Context) error) error {
+	return d.credentials.Connect(ctx, func(ctx context.Context) error {
+		err := step(ctx)
+		if err != nil {
+			d.status.Interrupted(fmt.Errorf("reconnecting with new credentials: %w", err))
+		}
+		return err
+	})
 }
 
 func (d *daemon) closeSinks(outputs []sink.Output) {

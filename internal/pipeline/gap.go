@@ -114,7 +114,7 @@ func (p *Pipeline) findResumePoint(ctx context.Context, gone *recovery.LostError
 	if err != nil {
 		return resumePoint{}, err
 	}
-	state, err := snapshot.Rewound(ctx, m.Member, p.Detector, snapshot.Span{
+	state, err := p.taker().Rewound(ctx, m.Member, snapshot.Span{
 		From: oplog.Start{Position: to.OpTime, Inclusive: inclusive}, To: listed, LastKnown: known,
 	})
 	if err != nil {

@@ -101,5 +101,5 @@ func (p *Pipeline) takeSnapshot(ctx context.Context, m oplog.Member) (snapshot.S
 }
 
 func (p *Pipeline) taker() snapshot.Taker {
-	return snapshot.Taker{Detector: p.Detector, Watch: p.Watch, Log: p.Log}
+	return snapshot.Taker{Detector: p.Detector, Watch: p.Watch, Progress: p.Status.progressed, Log: p.Log}
 }

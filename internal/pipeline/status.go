@@ -9,8 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// loopStallThreshold is how long the loop may make no progress before it counts as dead.
-// Its slowest step is one attempt to write to a sink.
+// loopStallThreshold is how long the loop may make no progress before it counts as dead. Its slowest step is one attempt to write to a
+// sink; a command on a member is bounded by half of that.
 const loopStallThreshold = 2 * sinkTimeout
 
 // Status is the state of a running pipeline. The zero value is one that has not started.
@@ -66,6 +66,13 @@ func (s *Status) read(position bson.Timestamp, tailing bool) {
 	if !tailing {
 		s.reason = errors.New("catching up")
 	}
+}
+
+// progressed records progress within a step that takes long, such as a listing of a large catalog.
+func (s *Status) progressed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat = time.Now()
 }
 
 func (s *Status) notTailing(reason error) {

@@ -2,8 +2,10 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -118,9 +120,10 @@ func (l *Listing) databases(ctx context.Context) ([]string, error) {
 			Name string `bson:"name"`
 		} `bson:"databases"`
 	}
-	err := l.member.Client.Database("admin").RunCommand(mongo.NewSessionContext(ctx, l.session), bson.D{
-		{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: false}, l.readConcern(),
-	}).Decode(&reply)
+	cmd := bson.D{{Key: "listDatabases", Value: 1}, {Key: "nameOnly", Value: true}, {Key: "authorizedDatabases", Value: false}, l.readConcern()}
+	err := l.bounded(ctx, func(ctx context.Context, _ func()) error {
+		return l.member.Client.Database("admin").RunCommand(ctx, cmd).Decode(&reply)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list the databases of %s: %w", l.member.Host, err)
 	}
@@ -188,9 +191,7 @@ func collectionsOnly() bson.D {
 
 func (l *Listing) infos(ctx context.Context, db string, filter bson.D) ([]info, error) {
 	cmd := bson.D{{Key: "listCollections", Value: 1}, l.readConcern(), {Key: "filter", Value: filter}}
-	var infos []info
-	err := l.all(ctx, db, cmd, &infos)
-	return infos, err
+	return run[info](ctx, l, db, cmd)
 }
 
 // withIndexes adds the indexes of the listed collections.
@@ -224,8 +225,7 @@ func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.R
 		return nil, "", nil
 	}
 	cmd := bson.D{{Key: "listIndexes", Value: v.Namespace.Collection}, {Key: "includeBuildUUIDs", Value: true}, l.readConcern()}
-	var all []bson.Raw
-	err = l.all(ctx, v.Namespace.Database, cmd, &all)
+	found, err := run[bson.Raw](ctx, l, v.Namespace.Database, cmd)
 	switch {
 	case err != nil && SubjectOf(err) == Object:
 		return nil, reasonOf(err), nil
@@ -234,7 +234,7 @@ func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.R
 	case v.Definition.Kind == schema.KindTimeSeries && v.Definition.Options.Lookup("timeseries").Type != bson.TypeEmbeddedDocument:
 		return nil, "a view on the buckets of a time series, which do not exist", nil
 	}
-	for _, spec := range all {
+	for _, spec := range found {
 		if finished, ok := finishedSpec(spec); ok {
 			specs = append(specs, finished)
 		}
@@ -249,8 +249,7 @@ func (l *Listing) indexes(ctx context.Context, v schema.Version) (specs []bson.R
 // user created it, and a collMod changes only the index on the buckets. If the buckets cannot
 // be listed, it returns the specs unchanged.
 func (l *Listing) withHidden(ctx context.Context, ns schema.Namespace, specs []bson.Raw) ([]bson.Raw, error) {
-	var stored []bson.Raw
-	err := l.all(ctx, ns.Database, bson.D{{Key: "listIndexes", Value: schema.BucketsPrefix + ns.Collection}, l.readConcern()}, &stored)
+	stored, err := run[bson.Raw](ctx, l, ns.Database, bson.D{{Key: "listIndexes", Value: schema.BucketsPrefix + ns.Collection}, l.readConcern()})
 	if err != nil && (SubjectOf(err) == Object || privileges.IsUnauthorized(err)) {
 		return specs, nil
 	}
@@ -291,13 +290,45 @@ func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	return spec, err == nil
 }
 
-func (l *Listing) all(ctx context.Context, db string, cmd bson.D, into any) error {
-	ctx = mongo.NewSessionContext(ctx, l.session)
-	cur, err := l.member.Client.Database(db).RunCommandCursor(ctx, cmd)
-	if err != nil {
-		return err
+// replyTimeout bounds the wait for one reply: a stopped process keeps its sockets open, and 4.4 waits for a lock on a collection, such
+// as that of a validate. The number of replies is not bounded.
+const replyTimeout = 30 * time.Second
+
+var errNoReply = fmt.Errorf("no reply from the member within %s", replyTimeout)
+
+// bounded calls work, in the listing's session, with a context that ends if no reply arrives for replyTimeout. Work calls received for each.
+func (l *Listing) bounded(ctx context.Context, work func(ctx context.Context, received func()) error) error {
+	ctx, cancel := context.WithCancelCause(mongo.NewSessionContext(ctx, l.session))
+	defer cancel(nil)
+	silence := time.AfterFunc(replyTimeout, func() { cancel(errNoReply) })
+	defer silence.Stop()
+	err := work(ctx, func() { silence.Reset(replyTimeout) })
+	if err != nil && errors.Is(context.Cause(ctx), errNoReply) {
+		return errNoReply
 	}
-	return cur.All(ctx, into)
+	return err
+}
+
+// run returns the documents of a listing command.
+func run[T any](ctx context.Context, l *Listing, db string, cmd bson.D) ([]T, error) {
+	var found []T
+	err := l.bounded(ctx, func(ctx context.Context, received func()) error {
+		cur, err := l.member.Client.Database(db).RunCommandCursor(ctx, cmd)
+		if err != nil {
+			return err
+		}
+		defer cur.Close(ctx)
+		for cur.Next(ctx) {
+			received()
+			var one T
+			if err := cur.Decode(&one); err != nil {
+				return err
+			}
+			found = append(found, one)
+		}
+		return cur.Err()
+	})
+	return found, err
 }
 
 // readConcern returns a read concern that waits for the optime after which the listing begins. For a

@@ -19,9 +19,9 @@ type Span struct {
 
 // Rewound returns the catalog at the beginning of a span, from the snapshot at its end and the
 // entries in between. It keeps only the schema changes of the span in memory.
-func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) (schema.Listed, error) {
+func (t Taker) Rewound(ctx context.Context, m oplog.Member, s Span) (schema.Listed, error) {
 	var between []oplog.Unit
-	err := units(ctx, m, s.From, s.To.At.TS, func(u oplog.Unit) {
+	err := t.units(ctx, m, s.From, s.To.At.TS, func(u oplog.Unit) {
 		if len(u.Operations) > 0 {
 			between = append(between, u.Clone())
 		}
@@ -29,7 +29,7 @@ func Rewound(ctx context.Context, m oplog.Member, d detector.Detector, s Span) (
 	if err != nil {
 		return schema.Listed{}, err
 	}
-	past := detector.NewRewind(d, s.To.Listed, s.LastKnown)
+	past := detector.NewRewind(t.Detector, s.To.Listed, s.LastKnown)
 	for _, u := range slices.Backward(between) {
 		past.Undo(u)
 	}

@@ -20,18 +20,24 @@ import (
 const (
 	// progressEvery is how often a long listing logs its progress.
 	progressEvery = 2 * time.Second
-	// commitPoll is how often a member is polled until a listing is majority-committed.
-	commitPoll = 20 * time.Millisecond
+	// commitPoll is how often a member is polled until a listing is majority-committed, commitTimeout how long: a member that is cut
+	// off from the others answers, but does not learn what is committed.
+	commitPoll    = 20 * time.Millisecond
+	commitTimeout = 30 * time.Second
 )
 
 // ErrStateChanged is returned if the member changed its state during the listing: namespaces that
 // were listed before may have been rolled back.
 var ErrStateChanged = errors.New("the member changed its state while its catalog was listed")
 
+var errNotCommitted = fmt.Errorf("not within %s", commitTimeout)
+
 // Taker takes snapshots of the catalog of one member.
 type Taker struct {
 	Detector detector.Detector
 	Watch    schema.Scope
+	// Progress, if not nil, is called after each reply of the member: a large catalog, or a long oplog, takes minutes.
+	Progress func()
 	Log      *zap.Logger
 }
 
@@ -41,9 +47,9 @@ type Snapshot struct {
 	At oplog.Moment
 }
 
-// Take lists the whole catalog, or only some selections. Namespaces with oplog entries since the
-// listing began are listed again, until there are none. The snapshot's position is that at which the
-// last round began.
+// Take lists the whole catalog, or only some selections, in rounds. Each round lists the namespaces with oplog entries since the round
+// before began, until none of those that a round listed has an entry during that round. The snapshot's position is that at which the
+// last round began: what earlier rounds listed has no entry up to there, whatever changes it later.
 func (t Taker) Take(ctx context.Context, m oplog.Member, of ...schema.Selection) (Snapshot, error) {
 	before, err := m.State(ctx)
 	if err != nil {
@@ -54,7 +60,7 @@ func (t Taker) Take(ctx context.Context, m oplog.Member, of ...schema.Selection)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	for {
+	for last := of; ; {
 		if err := committed(ctx, m, until); err != nil {
 			return Snapshot{}, err
 		}
@@ -62,7 +68,7 @@ func (t Taker) Take(ctx context.Context, m oplog.Member, of ...schema.Selection)
 		if err != nil {
 			return Snapshot{}, err
 		}
-		if again, _ := stale(listed, touched); len(again) == 0 {
+		if again, _ := stale(listed, touched); !concerns(again, last) {
 			break
 		}
 		if at, touched, err = t.advance(ctx, m, at); err != nil {
@@ -73,7 +79,7 @@ func (t Taker) Take(ctx context.Context, m oplog.Member, of ...schema.Selection)
 		if fresh, until, err = t.list(ctx, m, at, again); err != nil {
 			return Snapshot{}, err
 		}
-		listed = kept.And(fresh)
+		listed, last = kept.And(fresh), again
 	}
 	return t.stamp(ctx, m, before, at, listed)
 }
@@ -101,6 +107,14 @@ func stale(l schema.Listed, touched []schema.Selection) (again []schema.Selectio
 		kept = kept.Without(s)
 	}
 	return again, kept
+}
+
+// concerns reports whether entries concern what a round listed, which is everything if it has no selections.
+func concerns(touched, round []schema.Selection) bool {
+	if len(round) == 0 {
+		return len(touched) > 0
+	}
+	return slices.ContainsFunc(touched, func(s schema.Selection) bool { return overlaps(s, round) })
 }
 
 // overlaps reports whether an entry on a namespace, or on a whole database, concerns one of
@@ -154,6 +168,7 @@ func (t Taker) list(ctx context.Context, m oplog.Member, at oplog.OpTime, of []s
 	defer l.Close()
 	logged := time.Now()
 	l.Progress = func(done, total int) {
+		t.progressed()
 		if time.Since(logged) > progressEvery {
 			logged = time.Now()
 			t.Log.Info("taking the catalog snapshot", zap.Int("collections", done), zap.Int("of", total))
@@ -163,11 +178,17 @@ func (t Taker) list(ctx context.Context, m oplog.Member, at oplog.OpTime, of []s
 	return listed, l.Until(), err
 }
 
+func (t Taker) progressed() {
+	if t.Progress != nil {
+		t.Progress()
+	}
+}
+
 // touched reads the namespaces with entries between two positions, without the first.
 func (t Taker) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, until bson.Timestamp) ([]schema.Selection, error) {
 	var found []schema.Selection
 	seen := map[schema.Namespace]bool{}
-	err := units(ctx, m, oplog.Start{Position: from}, until, func(u oplog.Unit) {
+	err := t.units(ctx, m, oplog.Start{Position: from}, until, func(u oplog.Unit) {
 		for _, ns := range t.Detector.AffectedNamespaces(u) {
 			if t.Watch.Includes(ns) && !seen[ns] {
 				seen[ns] = true
@@ -180,12 +201,13 @@ func (t Taker) touched(ctx context.Context, m oplog.Member, from oplog.OpTime, u
 
 // units reads the committed units from a position up to a majority-committed one. Entries that cannot
 // be decoded are skipped.
-func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Timestamp, take func(oplog.Unit)) error {
+func (t Taker) units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Timestamp, take func(oplog.Unit)) error {
 	reader, err := oplog.Open(ctx, m, from)
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
+	logged := time.Now()
 	for at := from.Position.TS; at.Before(until) || from.Inclusive; {
 		batch, err := reader.Next(ctx)
 		if err != nil {
@@ -202,6 +224,11 @@ func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Tim
 			take(unit)
 		}
 		at, from.Inclusive = batch.Scanned, false
+		t.progressed()
+		if time.Since(logged) > progressEvery {
+			logged = time.Now()
+			t.Log.Info("reading the oplog up to the snapshot", zap.Time("position", time.Unix(int64(at.T), 0).UTC()), zap.Time("until", time.Unix(int64(until.T), 0).UTC()))
+		}
 	}
 	return nil
 }
@@ -209,6 +236,8 @@ func units(ctx context.Context, m oplog.Member, from oplog.Start, until bson.Tim
 // committed waits until a listing is majority-committed: before that it can contain changes that are
 // rolled back.
 func committed(ctx context.Context, m oplog.Member, until bson.Timestamp) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, commitTimeout, errNotCommitted)
+	defer cancel()
 	for {
 		head, err := m.Head(ctx)
 		if err != nil {
@@ -219,7 +248,7 @@ func committed(ctx context.Context, m oplog.Member, until bson.Timestamp) error 
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the listing of %s to be majority-committed: %w", m.Host, ctx.Err())
+			return fmt.Errorf("wait for the listing of %s to be majority-committed: %w", m.Host, context.Cause(ctx))
 		case <-time.After(commitPoll):
 		}
 	}
