@@ -1,6 +1,8 @@
 package attribution
 
 import (
+	"maps"
+
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/ddltail/ddltail/internal/actor"
@@ -19,7 +21,8 @@ type Subject struct {
 	Session actor.UID
 }
 
-// Drops holds the last drop in each database: a dropDatabase follows the drops of its collections. The zero value is empty.
+// Drops holds the last drop in each database of the last maxAge: a dropDatabase follows the drops of its collections. The zero value is
+// empty.
 type Drops struct{ last map[string]bson.Timestamp }
 
 // Subject returns the subject of a committed unit. Call it for each in order.
@@ -35,6 +38,7 @@ func (d *Drops) Subject(u oplog.Unit) Subject {
 			if d.last == nil {
 				d.last = map[string]bson.Timestamp{}
 			}
+			maps.DeleteFunc(d.last, func(_ string, at bson.Timestamp) bool { return int64(entry.TS.T)-int64(at.T) > int64(maxAge.Seconds()) })
 			d.last[op.Database()] = entry.TS
 		case "dropDatabase":
 			entry.LastDrop = d.last[op.Database()]

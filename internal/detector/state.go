@@ -2,6 +2,7 @@ package detector
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -90,7 +91,9 @@ func (s *State) noteDrop(change notification.Change) {
 	if s.drops == nil {
 		s.drops = map[string][]drop{}
 	}
-	s.drops[change.Database] = append(s.drops[change.Database], drop{
+	old := func(d drop) bool { return change.Wall.Sub(d.wall) > dropRun }
+	maps.DeleteFunc(s.drops, func(_ string, all []drop) bool { return old(all[len(all)-1]) })
+	s.drops[change.Database] = append(slices.DeleteFunc(s.drops[change.Database], old), drop{
 		collection: change.Collection, wall: change.Wall, empty: change.Empty || change.Operation == notification.DropView,
 	})
 }

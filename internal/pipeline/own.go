@@ -9,8 +9,10 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/store"
+	"github.com/ddltail/ddltail/internal/usererror"
 )
 
 // noteOwnTaken records that one of ddltail's own collections was dropped or renamed. These are
@@ -97,12 +99,22 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 
 // retakeSnapshot takes a new catalog snapshot after own collections were dropped or renamed:
 // the stored catalog may have been dropped, and a renamed collection is from now on watched
-// like any other. The catalog in memory is valid until the snapshot's optime.
+// like any other. The catalog in memory is valid until the snapshot's optime. Without the privileges to list, which only a first run
+// requires, the catalog in memory is stored.
 func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
 	if !p.ownTaken {
 		return nil
 	}
 	listed, err := p.takeSnapshot(ctx, m)
+	switch {
+	case privileges.IsUnauthorized(err):
+		p.warnListing("the known catalog is stored again", err)
+		err = p.saveKnown(ctx)
+	case err != nil:
+		err = usererror.Listing(err, p.Seeds.PathIsAuthSource)
+	default:
+		err = p.saveSnapshot(ctx, listed)
+	}
 	if err != nil {
 		return err
 	}
@@ -111,4 +123,16 @@ func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
 	}
 	p.ownTaken = false
 	return nil
+}
+
+// saveKnown stores the catalog in memory as the baseline.
+func (p *Pipeline) saveKnown(ctx context.Context) error {
+	versions := p.known.All()
+	for i := range versions {
+		versions[i].OpTime, versions[i].Wall = p.position.OpTime, p.position.Wall
+	}
+	if err := p.Catalog.SaveListed(ctx, versions); err != nil {
+		return err
+	}
+	return p.setBaseline(ctx, p.position.OpTime)
 }

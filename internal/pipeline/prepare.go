@@ -44,7 +44,11 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	if !stored.Baseline.IsZero() || stored.Lost {
 		return nil
 	}
-	if _, err := p.takeSnapshot(ctx, m.Member); err != nil {
+	listed, err := p.takeSnapshot(ctx, m.Member)
+	if err != nil {
+		return usererror.Listing(err, p.Seeds.PathIsAuthSource)
+	}
+	if err := p.saveSnapshot(ctx, listed); err != nil {
 		return err
 	}
 	return p.reloadCatalog(ctx)
@@ -71,33 +75,40 @@ func (p *Pipeline) catalogPosition() bson.Timestamp {
 	return at
 }
 
-// takeSnapshot lists the server's catalog for a NAME that has no baseline. Known namespaces
-// that are not listed are recorded as dropped, unless the server cannot list them.
+// takeSnapshot lists the server's catalog for a NAME that has no baseline.
 func (p *Pipeline) takeSnapshot(ctx context.Context, m oplog.Member) (snapshot.Snapshot, error) {
 	began := time.Now()
 	s, err := p.taker().Take(ctx, m)
-	if err != nil {
-		return s, usererror.Listing(err, p.Seeds.PathIsAuthSource)
+	if err == nil {
+		p.Log.Info("catalog snapshot taken", zap.Int("namespaces", len(s.Versions)), zap.Stringer("at", s.At.OpTime),
+			zap.Duration("in", time.Since(began).Round(time.Millisecond)))
 	}
-	at := s.At.OpTime
-	known, err := p.Catalog.Load(ctx, at.TS)
+	return s, err
+}
+
+// saveSnapshot stores a snapshot as the baseline. Known namespaces that are not listed are recorded as dropped, unless the server cannot list
+// them.
+func (p *Pipeline) saveSnapshot(ctx context.Context, s snapshot.Snapshot) error {
+	known, err := p.Catalog.Load(ctx, s.At.TS)
 	if err != nil {
-		return s, err
+		return err
 	}
 	if err := p.Catalog.SaveListed(ctx, schema.NewUpdate(known, s.Listed, s.At).Versions); err != nil {
-		return s, err
+		return err
 	}
 	inMemory := schema.NewUpdate(&p.known.Catalog, s.Listed, s.At)
 	if err := p.keepUnlisted(ctx, known, inMemory.Kept); err != nil {
-		return s, err
+		return err
 	}
 	if err := p.unlisted.set(ctx, inMemory.Unlisted, p.Checkpoints); err != nil {
-		return s, err
+		return err
 	}
-	p.Log.Info("catalog snapshot taken", zap.Int("namespaces", len(s.Versions)), zap.Stringer("at", at),
-		zap.Duration("in", time.Since(began).Round(time.Millisecond)))
+	return p.setBaseline(ctx, s.At.OpTime)
+}
+
+func (p *Pipeline) setBaseline(ctx context.Context, at oplog.OpTime) error {
 	p.baseline = at
-	return s, p.Checkpoints.SetBaseline(ctx, at)
+	return p.Checkpoints.SetBaseline(ctx, at)
 }
 
 func (p *Pipeline) taker() snapshot.Taker {
