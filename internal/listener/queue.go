@@ -153,15 +153,18 @@ func (q queue) read(ctx context.Context, id bson.RawValue) (bson.Raw, bool, erro
 func (q queue) claim(ctx context.Context, r Receiver, id bson.RawValue) (bson.Raw, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	doc, err := q.coll.FindOneAndUpdate(ctx, append(r.open(id), q.unclaimed(r)), q.claimUpdate(r),
-		options.FindOneAndUpdate().SetReturnDocument(options.After)).Raw()
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return nil, false, nil
+	try := func() (bson.Raw, error) {
+		return q.coll.FindOneAndUpdate(ctx, append(r.open(id), q.unclaimed(r)), q.claimUpdate(r),
+			options.FindOneAndUpdate().SetReturnDocument(options.After)).Raw()
 	}
+	doc, err := try()
 	if notViable(err) {
 		if err = q.repair(ctx, r, id); err == nil {
-			return q.claim(ctx, r, id)
+			doc, err = try()
 		}
+	}
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("claim a notification: %w", q.explain(err, id))
@@ -198,7 +201,11 @@ func notViable(err error) bool {
 // repair removes fields of the listener that have a type that it cannot update.
 func (q queue) repair(ctx context.Context, r Receiver, id bson.RawValue) error {
 	for _, path := range []string{fieldDeliveries, fieldDeliveries + "." + r.Name, r.field(fieldClaim)} {
-		notDocument := bson.D{{Key: "_id", Value: id}, {Key: path, Value: bson.D{{Key: "$exists", Value: true}, {Key: "$not", Value: bson.D{{Key: "$type", Value: "object"}}}}}}
+		// $type also looks into an array.
+		notDocument := bson.D{{Key: "_id", Value: id}, {Key: path, Value: bson.D{{Key: "$exists", Value: true}}}, {Key: "$or", Value: bson.A{
+			bson.D{{Key: path, Value: bson.D{{Key: "$not", Value: bson.D{{Key: "$type", Value: "object"}}}}}},
+			bson.D{{Key: path, Value: bson.D{{Key: "$type", Value: "array"}}}},
+		}}}
 		_, err := q.coll.UpdateOne(ctx, notDocument, bson.D{{Key: "$unset", Value: bson.D{{Key: path, Value: ""}}}})
 		if err != nil {
 			return fmt.Errorf("remove the field %s of a notification: %w", path, err)

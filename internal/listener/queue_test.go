@@ -56,6 +56,7 @@ func testClaim(s scene) {
 		{bson.M{"at": ago(2 * time.Hour), "for": int64(1) << 60}, false, true},
 		{bson.M{"at": "yesterday", "for": "ever"}, false, true},
 		{bson.A{1, 2}, false, true},
+		{bson.A{bson.M{"by": "other"}}, false, true},
 		{"mine", false, true},
 	} {
 		doc := bson.D{
@@ -82,8 +83,8 @@ func testClaim(s scene) {
 			s.must(me.apply(s.Context(), backendOnly, value(id), failed))
 		}
 	}
-	if n := s.count(bson.M{"attempts": 1, "claim.since": bson.M{"$type": "date"}, "claim.by": nil, "claim.for": 1000}); n != 9 {
-		s.Errorf("%d have been marked as failed, want 9", n)
+	if n := s.count(bson.M{"attempts": 1, "claim.since": bson.M{"$type": "date"}, "claim.by": nil, "claim.for": 1000}); n != 10 {
+		s.Errorf("%d have been marked as failed, want 10", n)
 	}
 }
 
