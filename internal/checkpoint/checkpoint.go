@@ -30,7 +30,9 @@ type Checkpoint struct {
 	// Entries truncated before Baseline are not a gap then.
 	Began oplog.OpTime
 	// Lost is true if the document had been deleted and was derived from history and catalog.
-	Lost       bool
+	Lost bool
+	// Replaced is true if Position is that of another replica set, which this one has replaced.
+	Replaced   bool
 	ReplicaSet string
 	// ReplicaSetID distinguishes two sets with the same name; zero if it could not be read.
 	ReplicaSetID bson.ObjectID
@@ -76,6 +78,7 @@ type document struct {
 	Inclusive    bool          `bson:"inclusive,omitempty"`
 	Began        *oplog.OpTime `bson:"began,omitempty"`
 	Lost         bool          `bson:"lost,omitempty"`
+	Replaced     bool          `bson:"replaced,omitempty"`
 	ReplicaSet   string        `bson:"replica_set"`
 	ReplicaSetID bson.ObjectID `bson:"replica_set_id,omitempty"`
 	// Queue is used by the unique index: only one NAME of a source may fill the queue.
@@ -92,7 +95,7 @@ type document struct {
 func (d document) checkpoint() Checkpoint {
 	c := Checkpoint{
 		Source: d.Source, Name: d.Name, Position: oplog.Moment{OpTime: d.OpTime, Wall: d.Wall},
-		Inclusive: d.Inclusive, Began: valueOf(d.Began), Lost: d.Lost,
+		Inclusive: d.Inclusive, Began: valueOf(d.Began), Lost: d.Lost, Replaced: d.Replaced,
 		ReplicaSet: d.ReplicaSet, ReplicaSetID: d.ReplicaSetID,
 		Baseline: valueOf(d.Baseline), Compared: valueOf(d.Compared), Pending: d.Pending,
 		Unlisted: d.Unlisted, Settings: d.Settings, Members: d.Members, SavedAt: d.SavedAt,
@@ -182,7 +185,7 @@ func (s Store) Load(ctx context.Context) (Checkpoint, bool, error) {
 func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint, error) {
 	_, err := s.coll.InsertOne(ctx, document{
 		ID: s.id, Source: c.Source, Name: c.Name, OpTime: c.Position.OpTime, Wall: c.Position.Wall,
-		Inclusive: c.Inclusive, Began: pointerTo(c.Began), Lost: c.Lost,
+		Inclusive: c.Inclusive, Began: pointerTo(c.Began), Lost: c.Lost, Replaced: c.Replaced,
 		ReplicaSet: c.ReplicaSet, ReplicaSetID: c.ReplicaSetID, Queue: queue,
 		Compared: pointerTo(c.Compared), Unlisted: c.Unlisted, Settings: c.Settings, SavedAt: time.Now().UTC(),
 	})

@@ -180,6 +180,33 @@ func TestComparison(t *testing.T) {
 	}
 }
 
+// TestTakeOwnership: that a checkpoint was of another set stays known until the gap is published, whoever reads it.
+func TestTakeOwnership(t *testing.T) {
+	s := newStore(t, "default")[0]
+	from := position(t, s)
+	for attempt, want := range []bool{true, false} {
+		if got, err := s.TakeOwnership(t.Context(), from, other); got != want || err != nil {
+			t.Fatalf("attempt %d: %v, %v", attempt, got, err)
+		}
+	}
+	if got := position(t, s); !got.Replaced || got.ReplicaSetID != other || got.Position.OpTime != from.Position.OpTime {
+		t.Fatalf("after it was taken over: %+v", got)
+	}
+	if _, err := s.Lease(t.Context(), at(100).OpTime, "one"); err != nil {
+		t.Fatal(err)
+	}
+	c := checkpoint.Comparison{From: at(100), To: at(300), Gap: true, Listed: at(300)}
+	if _, err := s.Record(t.Context(), at(100).OpTime, "one", c, other); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Settle(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got := position(t, s); got.Replaced || got.Position.OpTime != at(300).OpTime {
+		t.Errorf("after the gap: %+v", got)
+	}
+}
+
 // TestOfSource: every NAME of a source is found, and no other source.
 func TestOfSource(t *testing.T) {
 	coll := collection(t)

@@ -107,7 +107,7 @@ func (s Store) Settle(ctx context.Context, c Comparison) error {
 	if c.Gap {
 		fields = append(fields, bson.E{Key: "optime", Value: c.To.OpTime}, bson.E{Key: "wall", Value: c.To.Wall},
 			bson.E{Key: "inclusive", Value: c.Inclusive})
-		gone = append(gone, bson.E{Key: "lost", Value: ""}, bson.E{Key: "began", Value: ""})
+		gone = append(gone, bson.E{Key: "lost", Value: ""}, bson.E{Key: "replaced", Value: ""}, bson.E{Key: "began", Value: ""})
 	}
 	// A recreated checkpoint does not know when the catalog was first listed.
 	unlisted := append(slices.Clone(this), bson.E{Key: "baseline", Value: nil})
@@ -140,15 +140,15 @@ func (s Store) SetCompared(ctx context.Context, at oplog.Moment) error {
 	return nil
 }
 
-// TakeOwnership replaces the replica set id of a checkpoint. It returns false if the stored
-// position or id has changed meanwhile.
+// TakeOwnership replaces the replica set id of a checkpoint. If it had one, the set was replaced: that stays recorded until the gap
+// is published. It returns false if the stored position or id has changed meanwhile.
 func (s Store) TakeOwnership(ctx context.Context, from Checkpoint, set bson.ObjectID) (bool, error) {
-	recorded := any(from.ReplicaSetID)
+	recorded, fields := any(from.ReplicaSetID), bson.D{{Key: "replica_set_id", Value: set}, {Key: "replaced", Value: true}}
 	if from.ReplicaSetID.IsZero() {
-		recorded = nil
+		recorded, fields = nil, fields[:1]
 	}
 	filter := bson.D{{Key: "_id", Value: s.id}, {Key: "optime", Value: from.Position.OpTime}, {Key: "replica_set_id", Value: recorded}}
-	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: bson.D{{Key: "replica_set_id", Value: set}}}})
+	res, err := s.coll.UpdateOne(ctx, filter, bson.D{{Key: "$set", Value: fields}})
 	if err != nil {
 		return false, fmt.Errorf("record the replica set of %s: %w", s.id, s.explain(err))
 	}

@@ -234,7 +234,8 @@ func positionOf(c checkpoint.Comparison) oplog.Moment {
 
 // applyStored continues from the stored checkpoint.
 func (p *Pipeline) applyStored(ctx context.Context, stored checkpoint.Checkpoint) error {
-	p.position, p.inclusive, p.checkpointLost = stored.Position, stored.Inclusive, stored.Lost
+	p.position, p.inclusive = stored.Position, stored.Inclusive
+	p.checkpointLost, p.replicaSetReplaced = stored.Lost, stored.Replaced
 	p.requestedStart, p.baseline, p.compared = stored.Began, stored.Baseline, stored.Compared.OpTime
 	p.chain, p.listed = nil, nil
 	p.unlisted.apply(unlistedOf(stored.Unlisted))

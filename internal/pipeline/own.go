@@ -86,6 +86,7 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 	p.Log.Warn("stored checkpoint is missing; recreating it", zap.Stringer("position", p.position))
 	first := p.First
 	first.Position, first.Inclusive, first.ReplicaSetID, first.Began = p.position, p.inclusive, p.replicaSetID, p.requestedStart
+	first.Lost, first.Replaced = p.checkpointLost, p.replicaSetReplaced
 	first.Unlisted = storedUnlisted(p.unlisted.parts)
 	if !p.compared.IsZero() {
 		// Otherwise this process would assume that another one has compared since.

@@ -28,8 +28,6 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 	p.replicaSetID = p.replicaSetIDOf(ctx, m.Member)
 	first := start{Config: p.Config, indexes: p.indexes, member: m.Member, replicaSetID: p.replicaSetID}
 	stored, err := first.checkpoint(ctx)
-	// It stays true if Prepare is retried, when the checkpoint has been taken over already.
-	p.replicaSetReplaced = p.replicaSetReplaced || isForeign(stored, p.replicaSetID)
 	if err != nil {
 		return err
 	}

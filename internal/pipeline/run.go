@@ -138,7 +138,6 @@ func (p *Pipeline) reload(ctx context.Context) error {
 		return err
 	}
 	if settled {
-		p.replicaSetReplaced = false
 		stored, err := p.load(ctx)
 		if err != nil {
 			return err

@@ -39,7 +39,7 @@ type start struct {
 }
 
 // checkpoint loads the stored checkpoint, or creates the first one. A checkpoint of another
-// replica set is returned as it was before it was taken over.
+// replica set is taken over.
 func (s start) checkpoint(ctx context.Context) (checkpoint.Checkpoint, error) {
 	if err := s.Checkpoints.Setup(ctx, s.indexes.Ensure); err != nil {
 		return checkpoint.Checkpoint{}, err
@@ -59,7 +59,11 @@ func (s start) checkpoint(ctx context.Context) (checkpoint.Checkpoint, error) {
 	if err := s.checkSettings(ctx, stored); err != nil {
 		return stored, err
 	}
-	return stored, s.takeOwnership(ctx, stored)
+	if err := s.takeOwnership(ctx, stored); err != nil {
+		return stored, err
+	}
+	stored.Replaced = stored.Replaced || isForeign(stored, s.replicaSetID)
+	return stored, nil
 }
 
 // takeOwnership ensures that the checkpoint belongs to this set. A checkpoint of another set

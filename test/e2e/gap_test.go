@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/ddltail/ddltail/test/ddltailtest"
 	"github.com/ddltail/ddltail/test/mongotest"
 )
 
@@ -228,13 +229,17 @@ func TestTwoSetsOfOneName(t *testing.T) {
 	if err := client.Database("anew").CreateCollection(t.Context(), "payments"); err != nil {
 		t.Fatal(err)
 	}
-	p = launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+second.URI(), sink)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := p.WaitReady(ctx); err != nil {
-		t.Fatal(err)
+	p = launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+second.URI(), sink)
+	replica := launch(t, []string{"run"}, "DDLTAIL_MONGODB_URI="+second.URI(), sink)
+	for _, p := range []*ddltailtest.Process{p, replica} {
+		if err := p.WaitReady(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if n, err := p.Metric(t.Context(), "ddltail_history_gaps_total"); err != nil || n != 1 {
+	history := mongotest.Connect(t, strings.TrimPrefix(sink, "DDLTAIL_SINK_URI=")).Database("ddltail").Collection("schema_history")
+	if n, err := history.CountDocuments(ctx, bson.D{{Key: "operation", Value: "HISTORY_GAP"}}); err != nil || n != 1 {
 		t.Errorf("%v gaps, want one (%v)", n, err)
 	}
 }
