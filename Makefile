@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo screens test test-unit faults alerts lint vuln fuzz bench bench-page bench-parts matrix dashboard cards release release-check release-tools clean mongod mongosh deps
+.PHONY: help build demo screens test test-unit race faults alerts lint vuln fuzz bench bench-page bench-parts matrix dashboard cards release release-check release-tools clean mongod mongosh deps
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -34,6 +34,9 @@ test: deps ## run all tests against real servers; fetches what it needs
 
 test-unit: ## run the tests that need no server; fetches nothing
 	go test -short ./cmd/... ./internal/... ./notify/...
+
+race: deps ## run all tests with the race detector; needs a C compiler; about 25 min
+	GORACE=halt_on_error=1 go test -race -timeout 1h -parallel 4 ./...
 
 faults: deps ## break everything around ddltail, ROUNDS times (20), and count what was made and reported
 	go test -timeout 5h -count=1 -v ./test/faults -rounds $(ROUNDS)

@@ -26,8 +26,12 @@ const poll = 10 * time.Millisecond
 // Build compiles ddltail into a folder and returns the path of the binary.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "ddltail")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/ddltail/ddltail/cmd/ddltail")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	args, cgo := []string{"build"}, "CGO_ENABLED=0"
+	if raceDetector { // which needs cgo
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "-o", binary, "github.com/ddltail/ddltail/cmd/ddltail")...)
+	cmd.Env = append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build ddltail: %w\n%s", err, out)
 	}
