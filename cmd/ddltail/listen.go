@@ -105,13 +105,13 @@ func listen(
 			if again {
 				wait = rotation.Connect
 			}
-			return handOver(ctx, session, l, wait)
+			return listenSession(ctx, session, l, wait)
 		})
 	})
 }
 
-// handOver connects with one set of credentials, listens and cleans up.
-func handOver(ctx context.Context, cfg config.Config, l *listener.Listener, wait waitFunc) error {
+// listenSession connects with one set of credentials, listens and cleans up.
+func listenSession(ctx context.Context, cfg config.Config, l *listener.Listener, wait waitFunc) error {
 	client, err := store.Connect(cfg.Sink.Options())
 	if err != nil {
 		return err
@@ -223,7 +223,7 @@ func listenRows(s *listener.Status) []web.Row {
 	}
 	return []web.Row{
 		{Name: "version", Value: orUnknown(build().Version)},
-		{Name: "handing over", Value: ready},
+		{Name: "delivering", Value: ready},
 		{Name: "new notifications by", Value: orUnknown(mode)},
 		{Name: "unprocessed", Value: unprocessed},
 	}

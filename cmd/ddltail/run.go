@@ -66,7 +66,7 @@ func run(ctx context.Context, cfg config.Config, reload *hangup, log *zap.Logger
 }
 
 func labels(cfg config.Config) metrics.Labels {
-	l := metrics.Labels{Sinks: []string{"checkpoint", "catalog", sink.HistoryName}}
+	l := metrics.Labels{Sinks: []string{sink.Checkpoint, sink.Catalog, sink.HistoryName}}
 	for _, op := range notification.Operations() {
 		l.Operations = append(l.Operations, string(op))
 	}

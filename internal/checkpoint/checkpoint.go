@@ -1,5 +1,5 @@
 // Package checkpoint stores how far the oplog has been published, one document for each
-// SOURCE and NAME.
+// SOURCE and NAME, and how far a source's history was pruned, one document for each SOURCE.
 package checkpoint
 
 import (
@@ -87,7 +87,7 @@ type document struct {
 	Compared *oplog.Moment `bson:"compared,omitempty"`
 	Pending  *Comparison   `bson:"comparison,omitempty"`
 	Unlisted []Unlisted    `bson:"unlisted,omitempty"`
-	Settings Settings      `bson:"wiring"`
+	Settings Settings      `bson:"wiring"` // the name since the first release
 	Members  []string      `bson:"members,omitempty"`
 	SavedAt  time.Time     `bson:"saved_at"`
 }
@@ -209,10 +209,10 @@ func (s Store) Create(ctx context.Context, c Checkpoint, queue bool) (Checkpoint
 }
 
 // RecordSettings records the filters and sinks of this process.
-func (s Store) RecordSettings(ctx context.Context, w Settings, queue bool) error {
-	update := bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: w}}}}
+func (s Store) RecordSettings(ctx context.Context, now Settings, queue bool) error {
+	update := bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: now}}}}
 	if queue {
-		update = bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: w}, {Key: "queue", Value: true}}}}
+		update = bson.D{{Key: "$set", Value: bson.D{{Key: "wiring", Value: now}, {Key: "queue", Value: true}}}}
 	} else {
 		update = append(update, bson.E{Key: "$unset", Value: bson.D{{Key: "queue", Value: ""}}})
 	}
@@ -299,8 +299,8 @@ func (s Store) Advance(ctx context.Context, p oplog.Moment, set bson.ObjectID) (
 	return stored, nil
 }
 
-// OfSource reports whether any NAME of a source has a checkpoint.
-func (s Store) OfSource(ctx context.Context, source string) (bool, error) {
+// Exists reports whether any NAME of a source has a checkpoint.
+func (s Store) Exists(ctx context.Context, source string) (bool, error) {
 	err := s.coll.FindOne(ctx, bson.D{{Key: "source", Value: source}}).Err()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return false, nil

@@ -18,9 +18,9 @@ const leaseTime = 30 * time.Second
 // LeaseRenewal is how often the holder of a lease should renew it.
 const LeaseRenewal = leaseTime / 3
 
-// Comparison is a comparison of the known catalog with the server's. It is complete: all
-// definitions at To are in the catalog, so that the differences depend only on the two, and
-// are the same for every process and after every crash.
+// Comparison is a comparison of the known catalog with the server's. It is recorded after all
+// definitions at To were stored in the catalog, so that the differences depend only on the two,
+// and are the same for every process and after every crash.
 type Comparison struct {
 	// From is the last position whose catalog was known, To the position of the server's
 	// catalog.
@@ -40,7 +40,7 @@ type Comparison struct {
 	// Undefined are namespaces that existed at To and were dropped before they were listed.
 	Undefined []Undefined `bson:"undefined,omitempty"`
 	// Unlisted are the namespaces that the server could not list. They are stored next to the
-	// comparison, and remain after its completion.
+	// comparison, and remain after it is published.
 	Unlisted []Unlisted `bson:"-"`
 }
 
@@ -116,7 +116,7 @@ func (s Store) Settle(ctx context.Context, c Comparison) error {
 		_, err = s.coll.UpdateOne(ctx, this, bson.D{{Key: "$set", Value: fields}, {Key: "$unset", Value: gone}})
 	}
 	if err != nil {
-		return fmt.Errorf("complete the comparison of %s: %w", s.id, s.explain(err))
+		return fmt.Errorf("remove the published comparison of %s: %w", s.id, s.explain(err))
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ const (
 	// patience is how long refused credentials are retried, and read again, before the process
 	// exits.
 	patience = 5 * time.Minute
-	// maxBackoff is the longest pause between two attempts to reconnect.
+	// maxBackoff is the longest pause, without jitter, between two attempts to reconnect.
 	maxBackoff = 10 * time.Second
 )
 

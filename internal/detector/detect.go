@@ -178,8 +178,8 @@ func (w *detection) put(ns schema.Namespace, d *schema.Definition) {
 // emit appends a change, unless its namespace is out of scope. For ddltail's own collections
 // only drops and renames are reported, because their content is lost.
 func (w *detection) emit(op operation, c notification.Change) {
-	heard := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || takesAway(c.Operation) && w.watch.IsOwn(c.Namespace())
-	if op.unreported || !heard {
+	inScope := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || removesCollection(c.Operation) && w.watch.IsOwn(c.Namespace())
+	if op.unreported || !inScope {
 		return
 	}
 	if c.UUID.IsZero() {
@@ -188,7 +188,7 @@ func (w *detection) emit(op operation, c notification.Change) {
 	w.changes = append(w.changes, c)
 }
 
-func takesAway(o notification.Operation) bool {
+func removesCollection(o notification.Operation) bool {
 	return o == notification.DropCollection || o == notification.RenameCollection
 }
 

@@ -219,7 +219,7 @@ func (s scene) find(statement string) bson.M {
 
 func now() float64 { return float64(time.Now().UnixMilli()) / 1000 }
 
-// TestEveryShape hands over documents as different people have written them, and
+// TestEveryShape delivers documents as different people have written them, and
 // leaves alone what is no notification.
 func TestEveryShape(t *testing.T) {
 	s := newScene(t, set.URI())

@@ -42,9 +42,9 @@ func (o *batch) add(d notification.Document) {
 	o.bytes += d.Size()
 }
 
-// take publishes the changes in a batch of entries. Changes detected before an error are
+// publishBatch publishes the changes in a batch of entries. Changes detected before an error are
 // published before it is returned.
-func (p *Pipeline) take(ctx context.Context, m oplog.Member, b oplog.Batch) error {
+func (p *Pipeline) publishBatch(ctx context.Context, m oplog.Member, b oplog.Batch) error {
 	var o batch
 	for unit, err := range b.Units(ctx) {
 		if o.full() || p.isPastSnapshot(unit.OpTime) {
@@ -115,7 +115,7 @@ func (p *Pipeline) detect(unit oplog.Unit, o *batch) {
 		d := p.document(c)
 		ids = append(ids, d.ID)
 		o.add(d)
-		p.noteOwnTaken(c)
+		p.noteOwnRemoved(c)
 	}
 	if p.Actors != nil {
 		subject := p.Actors.Subject(unit)

@@ -17,17 +17,18 @@ import (
 	"github.com/ddltail/ddltail/internal/privileges"
 	"github.com/ddltail/ddltail/internal/recovery"
 	"github.com/ddltail/ddltail/internal/schema"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/snapshot"
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// completeComparison publishes a comparison that was recorded and not yet completed: the gap,
+// publishComparison publishes a comparison that was recorded and not yet published: the gap,
 // if history was lost, and each difference. Everything is derived from the record and the
 // catalog, so that any process can publish it, any number of times. It reports whether there
 // was one.
-func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
+func (p *Pipeline) publishComparison(ctx context.Context) (bool, error) {
 	var stored checkpoint.Checkpoint
-	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, sink.Checkpoint, func(ctx context.Context) (err error) {
 		stored, _, err = p.Checkpoints.Load(ctx)
 		return err
 	})
@@ -44,12 +45,12 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	err = p.writer.write(ctx, docs, func(ctx context.Context, docs []notification.Document) ([]notification.Document, error) {
-		return docs, p.isStillPending(ctx, c)
+		return docs, p.checkStillPending(ctx, c)
 	})
 	if err != nil && !errors.Is(err, errStoredChanged) {
 		return false, err
 	}
-	err = p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error { return p.Checkpoints.Settle(ctx, c) })
+	err = p.writer.retryUntilDone(ctx, sink.Checkpoint, func(ctx context.Context) error { return p.Checkpoints.Settle(ctx, c) })
 	if err != nil {
 		return false, err
 	}
@@ -60,17 +61,17 @@ func (p *Pipeline) completeComparison(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// comparedAt notes a comparison of this process, of which the checkpoint as last loaded does not
+// noteCompared notes a comparison of this process, of which the checkpoint as last loaded does not
 // know.
-func (p *Pipeline) comparedAt(at oplog.Moment) {
+func (p *Pipeline) noteCompared(at oplog.Moment) {
 	p.compared, p.loaded = at.OpTime, loaded{}
 }
 
-// isStillPending returns errStoredChanged if another process has completed the comparison:
+// checkStillPending returns errStoredChanged if another process has published the comparison:
 // the documents it wrote may have been processed and removed since.
-func (p *Pipeline) isStillPending(ctx context.Context, c checkpoint.Comparison) error {
+func (p *Pipeline) checkStillPending(ctx context.Context, c checkpoint.Comparison) error {
 	var stored checkpoint.Checkpoint
-	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, sink.Checkpoint, func(ctx context.Context) (err error) {
 		stored, _, err = p.Checkpoints.Load(ctx)
 		return err
 	})
@@ -121,13 +122,13 @@ func (p *Pipeline) reconcile(ctx context.Context, m oplog.Member, b oplog.Batch)
 	switch {
 	case p.listed != nil && !b.Scanned.Before(p.listed.At.TS):
 		return p.compare(ctx)
-	case p.listed != nil || !b.Tailing || p.compareAt.IsZero() || time.Now().Before(p.compareAt):
+	case p.listed != nil || !b.Tailing || p.nextCompareAt.IsZero() || time.Now().Before(p.nextCompareAt):
 		return nil
 	}
 	listed, err := p.taker().Take(ctx, m)
 	if privileges.IsUnauthorized(err) {
 		p.warnListing("the catalog is not compared", err)
-		p.compareAt = nextComparison(p.Reconcile, time.Now())
+		p.nextCompareAt = nextComparison(p.Reconcile, time.Now())
 		return nil
 	}
 	if err != nil {
@@ -152,19 +153,19 @@ func (p *Pipeline) isPastSnapshot(at oplog.OpTime) bool {
 // optime.
 func (p *Pipeline) compare(ctx context.Context) error {
 	listed := *p.listed
-	p.listed, p.compareAt = nil, nextComparison(p.Reconcile, time.Now())
+	p.listed, p.nextCompareAt = nil, nextComparison(p.Reconcile, time.Now())
 	p.known.AdvanceTo(bson.Timestamp{T: listed.At.TS.T, I: listed.At.TS.I + 1})
 	found := schema.NewUpdate(&p.known.Catalog, listed.Listed, listed.At)
 	if err := p.unlisted.set(ctx, found.Unlisted, p.Checkpoints); err != nil {
 		return err
 	}
 	if !p.confirmed(found.Versions) {
-		p.compareAt = time.Now()
+		p.nextCompareAt = time.Now()
 		return nil
 	}
 	if len(found.Versions) == 0 {
 		p.Log.Info("catalog matches the server's", zap.Stringer("at", listed.At))
-		p.comparedAt(listed.At)
+		p.noteCompared(listed.At)
 		return p.Checkpoints.SetCompared(ctx, listed.At)
 	}
 	err := p.withLease(ctx, oplog.OpTime{}, func(ctx context.Context) error { return p.recordSnapshot(ctx, listed) })
@@ -208,10 +209,10 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot)
 	if err != nil {
 		return err
 	}
-	if _, err := p.completeComparison(ctx); err != nil {
+	if _, err := p.publishComparison(ctx); err != nil {
 		return err
 	}
-	p.comparedAt(listed.At)
+	p.noteCompared(listed.At)
 	p.Log.Warn("catalog drift found; reporting the differences", zap.Stringer("at", listed.At))
 	return p.reloadCatalog(ctx)
 }
@@ -219,7 +220,7 @@ func (p *Pipeline) recordSnapshot(ctx context.Context, listed snapshot.Snapshot)
 // reloadCatalog reads the stored catalog at the position.
 func (p *Pipeline) reloadCatalog(ctx context.Context) error {
 	var stored *schema.Catalog
-	err := p.writer.retryUntilDone(ctx, "catalog", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, sink.Catalog, func(ctx context.Context) (err error) {
 		stored, err = p.Catalog.Load(ctx, p.catalogPosition())
 		return err
 	})

@@ -21,7 +21,7 @@ import (
 const leaseRetry = time.Second
 
 // recoverGap recovers from lost history: it reads the catalog at the resume point and records
-// it next to the known one. completeComparison publishes the differences, in this process or
+// it next to the known one. publishComparison publishes the differences, in this process or
 // in another one.
 func (p *Pipeline) recoverGap(ctx context.Context, gone *recovery.LostError) error {
 	p.enter(recovery.Lost)
@@ -192,8 +192,7 @@ func positionAt(ctx context.Context, m oplog.Member, ts bson.Timestamp) (oplog.M
 	return oplog.Moment{OpTime: at.OpTime, Wall: at.Wall}, nil
 }
 
-// recordComparison saves the catalog of the resume point, then records the comparison as
-// complete.
+// recordComparison saves the catalog of the resume point, then records the comparison.
 func (p *Pipeline) recordComparison(ctx context.Context, found resumePoint, at oplog.OpTime) error {
 	c := found.comparison
 	stamp := positionOf(c)

@@ -15,12 +15,12 @@ import (
 	"github.com/ddltail/ddltail/internal/usererror"
 )
 
-// noteOwnTaken records that one of ddltail's own collections was dropped or renamed. These are
+// noteOwnRemoved records that one of ddltail's own collections was dropped or renamed. These are
 // the only changes of own collections that are reported.
-func (p *Pipeline) noteOwnTaken(c notification.Change) {
+func (p *Pipeline) noteOwnRemoved(c notification.Change) {
 	taken := c.Operation == notification.DropCollection || c.Operation == notification.RenameCollection
 	if taken && slices.Contains(p.Own, c.Namespace()) {
-		p.ownTaken = true
+		p.ownRemoved = true
 	}
 }
 
@@ -29,12 +29,12 @@ func (p *Pipeline) noteOwnTaken(c notification.Change) {
 // finds only that the checkpoint was lost. The baseline remains unset until retakeSnapshot has
 // run, even if the process ends in between.
 func (p *Pipeline) recreateCollections(ctx context.Context) error {
-	if !p.ownTaken {
+	if !p.ownRemoved {
 		return nil
 	}
 	p.Log.Warn("own collections were dropped or renamed; recreating them")
 	p.loaded = loaded{}
-	return p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) error {
+	return p.writer.retryUntilDone(ctx, sink.Checkpoint, func(ctx context.Context) error {
 		if err := p.restorePosition(ctx); err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (p *Pipeline) restoreCheckpoint(ctx context.Context) (checkpoint.Checkpoint
 // like any other. The catalog in memory is valid until the snapshot's optime. Without the privileges to list, which only a first run
 // requires, the catalog in memory is stored.
 func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
-	if !p.ownTaken {
+	if !p.ownRemoved {
 		return nil
 	}
 	listed, err := p.takeSnapshot(ctx, m)
@@ -122,7 +122,7 @@ func (p *Pipeline) retakeSnapshot(ctx context.Context, m oplog.Member) error {
 	for _, v := range listed.Versions {
 		p.known.Expect(v)
 	}
-	p.ownTaken = false
+	p.ownRemoved = false
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (p *Pipeline) Prepare(ctx context.Context, view replicaset.View) error {
 		return err
 	}
 	p.savedMembers = stored.Members
-	p.compareAt = firstComparison(p.Reconcile, stored.Compared, time.Now())
+	p.nextCompareAt = firstComparison(p.Reconcile, stored.Compared, time.Now())
 	if !stored.Baseline.IsZero() || stored.Lost {
 		return nil
 	}

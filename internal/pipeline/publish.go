@@ -9,6 +9,7 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
+	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/retry"
 )
 
@@ -48,7 +49,7 @@ func (p *Pipeline) publish(ctx context.Context, o batch) error {
 	if err := p.writer.write(ctx, docs, p.unpublished); err != nil {
 		return err
 	}
-	err = p.writer.retryUntilDone(ctx, "catalog", func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
+	err = p.writer.retryUntilDone(ctx, sink.Catalog, func(ctx context.Context) error { return p.Catalog.Save(ctx, o.versions) })
 	if err != nil {
 		return err
 	}
@@ -130,7 +131,7 @@ func (l loaded) recent(now time.Duration) (checkpoint.Checkpoint, bool) {
 // *config.Error if it belongs to another replica set.
 func (p *Pipeline) load(ctx context.Context) (checkpoint.Checkpoint, error) {
 	var read loaded
-	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, sink.Checkpoint, func(ctx context.Context) (err error) {
 		read.at = boottime.Now()
 		read.checkpoint, err = p.restoreCheckpoint(ctx)
 		return err
@@ -157,7 +158,7 @@ func after(docs []notification.Document, stored oplog.OpTime) []notification.Doc
 // save advances the stored checkpoint, and recreates it if it was deleted.
 func (p *Pipeline) save(ctx context.Context, at oplog.Moment) error {
 	var saved loaded
-	err := p.writer.retryUntilDone(ctx, "checkpoint", func(ctx context.Context) (err error) {
+	err := p.writer.retryUntilDone(ctx, sink.Checkpoint, func(ctx context.Context) (err error) {
 		saved.at = boottime.Now()
 		saved.checkpoint, err = p.Checkpoints.Advance(ctx, at, p.replicaSetID)
 		if errors.Is(err, checkpoint.ErrMissing) {

@@ -25,7 +25,7 @@ import (
 const (
 	// idleCheckpointInterval is how often the checkpoint advances while there are no changes.
 	idleCheckpointInterval = 10 * time.Second
-	// maxBackoff is the longest pause between two attempts.
+	// maxBackoff is the longest pause, without jitter, between two attempts.
 	maxBackoff = 10 * time.Second
 	// progressEvery is how often a catch-up logs its position.
 	progressEvery = 5 * time.Second
@@ -98,7 +98,7 @@ func (p *Pipeline) tail(ctx context.Context, healthy func()) error {
 		if err := p.observeMember(ctx, member); err != nil {
 			return err
 		}
-		if err := p.take(ctx, member, batch); err != nil {
+		if err := p.publishBatch(ctx, member, batch); err != nil {
 			return err
 		}
 		if err := p.retakeSnapshot(ctx, member); err != nil {
@@ -129,11 +129,11 @@ func (p *Pipeline) enter(to recovery.State) {
 	p.Log.Debug("state", zap.String("from", string(from)), zap.String("to", string(to)))
 }
 
-// reload synchronizes the state in memory with the stored state: it completes an interrupted
+// reload synchronizes the state in memory with the stored state: it publishes a recorded
 // comparison and continues from there, and reloads the catalog if detection was ahead of the
 // position.
 func (p *Pipeline) reload(ctx context.Context) error {
-	settled, err := p.completeComparison(ctx)
+	settled, err := p.publishComparison(ctx)
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (s start) create(ctx context.Context) (checkpoint.Checkpoint, error) {
 
 // storedOf reads the stored state of the source.
 func (s start) storedOf(ctx context.Context) (held recovery.Stored, err error) {
-	if held.OtherNames, err = s.Checkpoints.OfSource(ctx, s.First.Source); err != nil {
+	if held.OtherNames, err = s.Checkpoints.Exists(ctx, s.First.Source); err != nil {
 		return held, err
 	}
 	if held.Catalog, err = s.Catalog.Newest(ctx); err != nil {

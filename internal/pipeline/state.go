@@ -12,8 +12,8 @@ import (
 	"github.com/ddltail/ddltail/internal/snapshot"
 )
 
-// state is what the pipeline keeps between two reads. All of it can be derived from the stored
-// checkpoint and catalog.
+// state is what the pipeline keeps between two reads. A process that starts again derives position and catalog from what is stored, and
+// finds out the rest by reading.
 type state struct {
 	// phase is the state of recovery.
 	phase recovery.Machine
@@ -39,12 +39,12 @@ type state struct {
 	leaseHolder string
 	// chain is a transaction whose beginning the last member lacked.
 	chain *oplog.ChainError
-	// ownTaken is true if own collections were dropped or renamed and must be recreated.
-	ownTaken bool
+	// ownRemoved is true if own collections were dropped or renamed and must be recreated.
+	ownRemoved bool
 	// listed is a snapshot to be compared when the position has passed its optime;
-	// compareAt is when the next one is due.
-	listed    *snapshot.Snapshot
-	compareAt time.Time
+	// nextCompareAt is when the next one is due.
+	listed        *snapshot.Snapshot
+	nextCompareAt time.Time
 	// differing are the namespaces that differed in the last comparison, to be confirmed by
 	// the next one.
 	differing []schema.Namespace
@@ -52,9 +52,9 @@ type state struct {
 	unlisted unlisted
 	// compared is the last comparison that known includes.
 	compared oplog.OpTime
-	// loaded is the checkpoint as last saved.
+	// loaded is the checkpoint as last loaded or saved, if that was recent.
 	loaded loaded
-	// saved is the stored checkpoint, as far as this process knows.
+	// saved is the position in the stored checkpoint, as far as this process knows.
 	saved            oplog.OpTime
 	savedAt          time.Time
 	progressLoggedAt time.Time

@@ -114,6 +114,6 @@ func (w writer) retryUntilDone(ctx context.Context, name string, try func(contex
 
 // isStored reports whether a sink is one of ddltail's own collections.
 func (w writer) isStored(name string) bool {
-	return name == "checkpoint" || name == "catalog" ||
+	return name == sink.Checkpoint || name == sink.Catalog ||
 		slices.ContainsFunc(w.routes, func(r Route) bool { return r.Stored && r.Sink.Name() == name })
 }

@@ -11,8 +11,8 @@ import (
 // firstWait is the wait after the first failure.
 const firstWait = 100 * time.Millisecond
 
-// NewBackOff returns waits that double from a tenth of a second to the longest one, with
-// jitter.
+// NewBackOff returns waits that double from a tenth of a second to the longest one, each with a
+// jitter of up to half of it in both directions.
 func NewBackOff(longest time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = firstWait

@@ -195,3 +195,9 @@ func (r Registry) kind(name string) (Kind, bool) {
 
 // HistoryName is the history's name among the sinks.
 const HistoryName = "history"
+
+// Checkpoint and Catalog name ddltail's other collections where a sink is named, in errors and metrics. No sink can have these names.
+const (
+	Checkpoint = "checkpoint"
+	Catalog    = "catalog"
+)

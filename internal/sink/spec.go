@@ -105,7 +105,7 @@ func checkName(name string) error {
 	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(name) {
 		return errors.New("name: want 1 to 64 of A-Z a-z 0-9 . _ -")
 	}
-	if slices.Contains([]string{"checkpoint", "catalog", HistoryName}, name) {
+	if slices.Contains([]string{Checkpoint, Catalog, HistoryName}, name) {
 		return fmt.Errorf("name: %s is the label of one of ddltail's own collections", name)
 	}
 	return nil

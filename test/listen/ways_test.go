@@ -166,7 +166,7 @@ func walk(s scene) {
 	for _, w := range ways() {
 		s.backend.forget()
 		w.do(s)
-		s.eventually(w.name+" is handed over", func() bool { return len(s.backend.got()) >= len(w.want) && s.done() })
+		s.eventually(w.name+" is delivered", func() bool { return len(s.backend.got()) >= len(w.want) && s.done() })
 		got := s.backend.got()
 		var texts []string
 		for _, r := range got {
