@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/ddltail/ddltail/test/mongotest/procgroup"
@@ -36,6 +37,13 @@ func Build(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("build ddltail: %w\n%s", err, out)
 	}
 	return binary, nil
+}
+
+// SkipMemory skips a test of ddltail's memory under the race detector, which needs a multiple of it.
+func SkipMemory(t *testing.T) {
+	if raceDetector {
+		t.Skip("memory is not measured under the race detector")
+	}
 }
 
 // WithBinary builds ddltail in a temporary folder, sets *binary to its path, runs the

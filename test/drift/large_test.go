@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ddltail/ddltail/test/ddltailtest"
 )
 
 // TestLargeDeclaration compares a script of 50 MB with 20,000 collections, none of which exists, and checks the memory that
@@ -19,6 +21,7 @@ func TestLargeDeclaration(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the unit of the peak of memory differs")
 	}
+	ddltailtest.SkipMemory(t)
 	const collections, limitMB = 20_000, 200
 	path := filepath.Join(t.TempDir(), "schema.js")
 	writeLarge(t, path, collections)

@@ -35,6 +35,7 @@ const (
 // TestMemoryOfCatchUp makes ddltail catch up on a long oplog with large transactions. Their documents are not transferred, so that
 // memory stays small.
 func TestMemoryOfCatchUp(t *testing.T) {
+	ddltailtest.SkipMemory(t)
 	s := newScene(t)
 	s.stop(s.begin())
 	for i := range times() {
@@ -57,6 +58,7 @@ func TestMemoryOfCatchUp(t *testing.T) {
 // transferred.
 func TestMemoryOfLargeEntry(t *testing.T) {
 	slow(t)
+	ddltailtest.SkipMemory(t)
 	s := newScene(t)
 	p := s.begin()
 	const size = 4
