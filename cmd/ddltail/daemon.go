@@ -99,8 +99,7 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect b
 	}
 	wait := waitAtStart(d.log)
 	if reconnect {
-		d.status.Interrupted(errors.New("reconnecting with new credentials"))
-		wait = d.reconnect
+		wait = reconnecting(d.credentials, d.status)
 	}
 	if err := wait(ctx, connect); err != nil {
 		return err
@@ -123,16 +122,19 @@ func (d *daemon) session(ctx context.Context, outputs []sink.Output, reconnect b
 	return group.Wait()
 }
 
-// reconnect retries a session's first step without a limit. Each failure is the reason why the process is not ready, and proof that it
-// is alive.
-func (d *daemon) reconnect(ctx context.Context, step func(context.Context) error) error {
-	return d.credentials.Connect(ctx, func(ctx context.Context) error {
-		err := step(ctx)
-		if err != nil {
-			d.status.Interrupted(fmt.Errorf("reconnecting with new credentials: %w", err))
-		}
-		return err
-	})
+// reconnecting returns a wait without a limit for the first step of a session with new credentials. Each failure is the reason why the
+// process is not ready, and proof that it is alive.
+func reconnecting(with *credentials.Rotation, status interface{ Interrupted(reason error) }) waitFunc {
+	status.Interrupted(errors.New("reconnecting with new credentials"))
+	return func(ctx context.Context, step func(context.Context) error) error {
+		return with.Connect(ctx, func(ctx context.Context) error {
+			err := step(ctx)
+			if err != nil {
+				status.Interrupted(fmt.Errorf("reconnecting with new credentials: %w", err))
+			}
+			return err
+		})
+	}
 }
 
 func (d *daemon) closeSinks(outputs []sink.Output) {

@@ -103,7 +103,7 @@ func listen(
 			session.Sink = stored
 			wait := waitAtStart(log)
 			if again {
-				wait = rotation.Connect
+				wait = reconnecting(rotation, l.Status)
 			}
 			return listenSession(ctx, session, l, wait)
 		})

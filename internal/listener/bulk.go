@@ -14,72 +14,95 @@ import (
 	"github.com/ddltail/ddltail/internal/refusal"
 )
 
-// claimAll claims the available records, and returns them with their documents.
-func (q queue) claimAll(ctx context.Context, r Receiver, records []record) (map[string]claimed, error) {
-	all := map[string]claimed{}
+// claimAll claims the available records, and returns them with their documents, and which the server refuses to update.
+func (q queue) claimAll(ctx context.Context, r Receiver, records []record) (all map[string]claimed, refused refusals, err error) {
+	all = map[string]claimed{}
 	for chunk := range slices.Chunk(records, maxBulk) {
-		ids := make(bson.A, len(chunk))
+		ids := make([]bson.RawValue, len(chunk))
 		for i, n := range chunk {
 			ids[i] = n.id
 		}
-		if err := q.claimChunk(ctx, r, ids, all); err != nil {
-			return nil, err
+		some, err := q.claimChunk(ctx, r, ids, all)
+		if err != nil {
+			return all, refused, err
 		}
+		refused = refused.and(some)
 	}
-	return all, nil
+	return all, refused, nil
 }
 
 // claimChunk claims notifications with one command, and adds those that were claimed.
-func (q queue) claimChunk(ctx context.Context, r Receiver, ids bson.A, all map[string]claimed) error {
+func (q queue) claimChunk(ctx context.Context, r Receiver, ids []bson.RawValue, all map[string]claimed) (refusals, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
-	filter := append(r.openAmong(ids), q.unclaimed(r))
-	_, err := q.coll.UpdateMany(ctx, filter, q.claimUpdate(r))
-	if notViable(err) {
-		for _, id := range ids {
-			if value, ok := id.(bson.RawValue); ok && err != nil {
-				if err := q.repair(ctx, r, value); err != nil {
-					return err
-				}
-			}
-		}
-		_, err = q.coll.UpdateMany(ctx, filter, q.claimUpdate(r))
-	}
-	if refusal.Is(err) {
-		err = q.updateEach(ctx, ids, bson.D{isPending(), r.notEnded(), q.unclaimed(r)}, q.claimUpdate(r))
-	}
+	refused, err := q.updateMany(ctx, r, ids, bson.D{isPending(), r.notEnded(), q.unclaimed(r)}, q.claimUpdate(r))
 	if err != nil {
-		return fmt.Errorf("claim notifications: %w", err)
+		return refused, fmt.Errorf("claim notifications: %w", err)
 	}
-	cursor, err := q.coll.Find(ctx, append(r.openAmong(ids), bson.E{Key: r.field(fieldClaim) + ".by", Value: q.id}))
+	cursor, err := q.coll.Find(ctx, append(among(ids), isPending(), r.notEnded(), bson.E{Key: r.field(fieldClaim) + ".by", Value: q.id}))
 	if err != nil {
-		return fmt.Errorf("read the claimed notifications: %w", err)
+		return refused, fmt.Errorf("read the claimed notifications: %w", err)
 	}
 	var docs []bson.Raw
 	if err := cursor.All(ctx, &docs); err != nil {
-		return fmt.Errorf("read the claimed notifications: %w", err)
+		return refused, fmt.Errorf("read the claimed notifications: %w", err)
 	}
 	for _, doc := range docs {
 		c := claimed{record: parseRecord(doc).view(r.Name), doc: doc}
 		all[c.key()] = c
 	}
-	return nil
+	return refused, nil
 }
 
-// updateEach applies an update to each document separately, to find out which is refused.
-func (q queue) updateEach(ctx context.Context, ids bson.A, filter, update bson.D) error {
+// refusals are notifications that the server refuses to update, by key, and the first reason.
+type refusals struct {
+	keys   []string
+	reason error
+}
+
+func (r refusals) and(other refusals) refusals {
+	if r.reason == nil {
+		r.reason = other.reason
+	}
+	r.keys = append(r.keys, other.keys...)
+	return r
+}
+
+// updateMany applies an update to those of some notifications that match a filter. Fields of the receiver that cannot be updated are removed
+// first. It returns which documents the server refuses to update; the others are updated.
+func (q queue) updateMany(ctx context.Context, r Receiver, ids []bson.RawValue, filter, update bson.D) (refusals, error) {
+	matching := append(among(ids), filter...)
+	_, err := q.coll.UpdateMany(ctx, matching, update)
+	if notViable(err) {
+		for _, id := range ids {
+			if err := q.repair(ctx, r, id); err != nil {
+				return refusals{}, err
+			}
+		}
+		_, err = q.coll.UpdateMany(ctx, matching, update)
+	}
+	if refusal.Is(err) {
+		return q.updateEach(ctx, ids, filter, update)
+	}
+	return refusals{}, err
+}
+
+// updateEach applies an update to each document separately, to find out which are refused.
+func (q queue) updateEach(ctx context.Context, ids []bson.RawValue, filter, update bson.D) (refused refusals, err error) {
 	for _, id := range ids {
-		if _, err := q.coll.UpdateOne(ctx, append(bson.D{{Key: "_id", Value: id}}, filter...), update); err != nil {
-			value, _ := id.(bson.RawValue)
-			return q.explain(err, value)
+		_, err := q.coll.UpdateOne(ctx, append(bson.D{{Key: "_id", Value: id}}, filter...), update)
+		switch {
+		case refusal.Is(err):
+			refused = refused.and(refusals{[]string{record{id: id}.key()}, q.explain(err, id)})
+		case err != nil:
+			return refused, err
 		}
 	}
-	return nil
+	return refused, nil
 }
 
-// openAmong selects notifications without a final state for the receiver.
-func (r Receiver) openAmong(ids bson.A) bson.D {
-	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}, isPending(), r.notEnded()}
+func among(ids []bson.RawValue) bson.D {
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}
 }
 
 // counterparts reads the records that decide whether claimed notifications are duplicates.
@@ -148,21 +171,36 @@ func (q queue) applyToMany(ctx context.Context, t transition) error {
 	return nil
 }
 
-// applyAll executes transitions in bulk, and returns how many documents changed.
+// applyAll executes transitions in bulk, and returns how many documents changed. The refusal of one document, which is returned, does not
+// stop the others.
 func (q queue) applyAll(ctx context.Context, all []transition) (changed int64, err error) {
 	for chunk := range slices.Chunk(all, maxBulk) {
-		writes := make([]mongo.WriteModel, len(chunk))
-		for i, t := range chunk {
-			writes[i] = mongo.NewUpdateOneModel().SetFilter(t.filter).SetUpdate(t.update)
+		n, failed := q.applyChunk(ctx, chunk)
+		changed += n
+		if err == nil {
+			err = failed
 		}
-		ctx, cancel := context.WithTimeout(ctx, scanTimeout)
-		done, err := q.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
-		cancel()
-		if err != nil {
-			err = refusal.ExplainBulk(err, q.namespace(), func(write int) string { return refusal.IDText(chunk[write].id()) })
-			return changed, fmt.Errorf("update notifications: %w", err)
+		if failed != nil && !refusal.Is(failed) {
+			break
 		}
-		changed += done.ModifiedCount
 	}
-	return changed, nil
+	return changed, err
+}
+
+func (q queue) applyChunk(ctx context.Context, chunk []transition) (changed int64, err error) {
+	writes := make([]mongo.WriteModel, len(chunk))
+	for i, t := range chunk {
+		writes[i] = mongo.NewUpdateOneModel().SetFilter(t.filter).SetUpdate(t.update)
+	}
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+	defer cancel()
+	done, err := q.coll.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
+	if done != nil {
+		changed = done.ModifiedCount
+	}
+	if err != nil {
+		err = refusal.ExplainBulk(err, q.namespace(), func(write int) string { return refusal.IDText(chunk[write].id()) })
+		err = fmt.Errorf("update notifications: %w", err)
+	}
+	return changed, err
 }

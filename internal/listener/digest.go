@@ -3,6 +3,8 @@ package listener
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -32,16 +34,28 @@ func (w worker) digest(stopping context.Context, records []record) result {
 	}
 	ctx, cancel := retry.Outlasting(stopping, stopGrace+updateGrace)
 	defer cancel()
-	return result{digest: keys, pause: w.collect(ctx, stopping, records)}
+	p, refused := w.collect(ctx, stopping, records)
+	return result{digest: keys, refused: refused, pause: p}
 }
 
-// collect claims the records and sends the claimed ones.
-func (w worker) collect(ctx, stopping context.Context, records []record) pause {
+// collect claims the records and sends the claimed ones. If the server refuses to update some, it sends nothing and returns their keys: what
+// has to wait for them is found out by the scheduler.
+func (w worker) collect(ctx, stopping context.Context, records []record) (p pause, refused []string) {
 	began := time.Now()
-	got, err := w.queue.claimAll(ctx, w.receiver, records)
-	if err != nil {
-		return w.queueUnavailable(err)
+	got, refusals, err := w.queue.claimAll(ctx, w.receiver, records)
+	if err == nil && len(refusals.keys) == 0 {
+		return w.sendClaimed(ctx, stopping, records, got, began), nil
 	}
+	w.releaseAll(ctx, slices.Collect(maps.Values(got)))
+	if err != nil {
+		return w.queueUnavailable(err), nil
+	}
+	w.queueFailed(refusals.reason)
+	return pause{length: time.Millisecond}, refusals.keys
+}
+
+// sendClaimed sends the claimed records that can be sent in order.
+func (w worker) sendClaimed(ctx, stopping context.Context, records []record, got map[string]claimed, began time.Time) pause {
 	all, rest := w.sendable(ctx, records, got, began)
 	w.releaseAll(ctx, rest)
 	if len(all) == 0 {
@@ -226,7 +240,7 @@ func (w worker) concludeAll(ctx context.Context, all []claimed, e ending) pause 
 const maxTogether = 5
 
 // endTogether marks notifications with one transaction, with retries. It marks them one by one
-// if the server refuses to update one of them, or after maxTogether attempts.
+// if the server refuses to update one of them, or after maxTogether attempts. A refused one stays as it is.
 func (w worker) endTogether(ctx context.Context, all []claimed, ids bson.A, e ending) error {
 	b := retry.NewBackOff(maxBackoff)
 	for attempt := 1; ; attempt++ {
@@ -234,7 +248,7 @@ func (w worker) endTogether(ctx context.Context, all []claimed, ids bson.A, e en
 		if err != nil && (refusal.Is(err) || notViable(err) || attempt >= maxTogether) {
 			err = w.endEach(ctx, all, e)
 		}
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || refusal.Is(err) {
 			return err
 		}
 		w.queueFailed(err)

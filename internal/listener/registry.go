@@ -158,23 +158,27 @@ func (r registry) unprocessed(ctx context.Context) ([]bson.RawValue, error) {
 	return ids, nil
 }
 
-// skip marks notifications as skipped for a receiver.
+// skip marks notifications as skipped for a receiver. One that the server refuses to update stays as it is: no listener can claim it.
 func (r registry) skip(ctx context.Context, name string, ids []bson.RawValue) error {
-	path := Receiver{Name: name}.delivery
 	for chunk := range slices.Chunk(ids, maxBulk) {
-		ctx, cancel := context.WithTimeout(ctx, scanTimeout)
-		_, err := r.coll.UpdateMany(ctx,
-			bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: chunk}}}, {Key: path("state"), Value: nil}},
-			bson.D{
-				{Key: "$set", Value: bson.D{{Key: path("state"), Value: stateSkipped}}},
-				{Key: "$currentDate", Value: bson.D{{Key: path("at"), Value: true}}},
-			})
-		cancel()
-		if err != nil {
+		if err := r.skipChunk(ctx, Receiver{Name: name}, chunk); err != nil {
 			return fmt.Errorf("mark notifications older than the receiver %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+func (r registry) skipChunk(ctx context.Context, receiver Receiver, ids []bson.RawValue) error {
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+	defer cancel()
+	queue, path := queue{coll: r.coll}, receiver.delivery
+	open := bson.D{{Key: path("state"), Value: nil}}
+	skipped := bson.D{
+		{Key: "$set", Value: bson.D{{Key: path("state"), Value: stateSkipped}}},
+		{Key: "$currentDate", Value: bson.D{{Key: path("at"), Value: true}}},
+	}
+	_, err := queue.updateMany(ctx, receiver, ids, open, skipped)
+	return err
 }
 
 func (r registry) add(ctx context.Context, name string) error {

@@ -232,6 +232,9 @@ func (b *scheduler) batch(limit int, now time.Time) []record {
 	return all
 }
 
+// refusedBackoff is the wait before the server is asked again to update a record that it refused. A refusal counts for refusalLength.
+const refusedBackoff = refusalLength / 3
+
 // returned ends a batch. The next scan reads the state of its records.
 func (b *scheduler) returned(e result, now time.Time) {
 	b.partial = true
@@ -242,6 +245,9 @@ func (b *scheduler) returned(e result, now time.Time) {
 		}
 		n.busy, n.misconfigured = false, e.misconfigured
 		n.fixed, n.until = e.fixed, now.Add(e.length)
+		if slices.Contains(e.refused, key) {
+			n.fixed, n.until = true, now.Add(refusedBackoff)
+		}
 	}
 }
 

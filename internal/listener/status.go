@@ -115,6 +115,13 @@ func (s *Status) queueFailed(err error) {
 	}
 }
 
+// Interrupted records why the listener was stopped to start again, and that the process makes progress.
+func (s *Status) Interrupted(reason error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat, s.queue = time.Now(), reason
+}
+
 // round records an iteration of the loop.
 func (s *Status) round(receivers []*dispatcher) {
 	s.mu.Lock()

@@ -48,6 +48,8 @@ type result struct {
 	// key is the key of the record, digest the keys of a digest.
 	key    string
 	digest []string
+	// refused are those of a digest that the server refuses to update.
+	refused []string
 	// done reports whether the record has ended for the receiver. If not, the pause says
 	// when to try again.
 	done bool

@@ -9,8 +9,8 @@ import (
 	"github.com/ddltail/ddltail/internal/checkpoint"
 	"github.com/ddltail/ddltail/internal/notification"
 	"github.com/ddltail/ddltail/internal/oplog"
-	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/retry"
+	"github.com/ddltail/ddltail/internal/sink"
 )
 
 // shutdownGrace is how long writes may continue after the signal to stop.

@@ -47,6 +47,10 @@ func Explain(err error, namespace, id string) error {
 
 // Is reports whether a write was refused because of a document.
 func Is(err error) bool {
+	var explained *Error
+	if errors.As(err, &explained) {
+		return true
+	}
 	_, ok := reasonOf(err)
 	return ok
 }
