@@ -144,7 +144,7 @@ func (w *loop) scan(ctx context.Context) {
 	w.took = now.Sub(began)
 	w.scanAt, w.notBefore = now.Add(scanInterval), now.Add(2*w.took)
 	w.Status.queueRead(found.total)
-	w.Metrics.Queue(found.total, found.oldest)
+	w.Metrics.Queue(float64(found.total), found.oldest)
 	held := map[sourcePartition]bool{}
 	for _, d := range w.dispatchers {
 		b := found.backlogs[d.receiver.Name]

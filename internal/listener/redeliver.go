@@ -196,8 +196,16 @@ func (w *redeliverer) plan(doc bson.Raw) (mongo.WriteModel, bool) {
 		}
 	}
 	return mongo.NewUpdateOneModel().
-		SetFilter(bson.D{{Key: "_id", Value: n.id}, {Key: "processed", Value: doc.Lookup("processed")}}).
+		SetFilter(bson.D{{Key: "_id", Value: n.id}, unchangedProcessed(doc)}).
 		SetUpdate(bson.D{{Key: "$set", Value: set}, {Key: "$unset", Value: removedFields(again)}}), true
+}
+
+// unchangedProcessed selects a document while its field processed is as it was read; it can be missing.
+func unchangedProcessed(doc bson.Raw) bson.E {
+	if v := doc.Lookup("processed"); !v.IsZero() {
+		return bson.E{Key: "processed", Value: v}
+	}
+	return bson.E{Key: "processed", Value: bson.D{{Key: "$exists", Value: false}}}
 }
 
 // again returns the receivers that get the notification again.

@@ -119,6 +119,9 @@ func (c *Chooser) LongestOplog(ctx context.Context, lost *recovery.LostError) (M
 			m.Close()
 		}
 	}
+	if best.Client == nil && len(failed) == 0 {
+		return Member{}, fmt.Errorf("find a member to resume from: no primary is visible: %w", lost.View.Reason())
+	}
 	if best.Client == nil {
 		return Member{}, fmt.Errorf("find a member to resume from: %w", errors.Join(failed...))
 	}

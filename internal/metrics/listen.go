@@ -76,7 +76,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 		}, []string{"receiver"}),
 		Blocked: gauge(f, "ddltail_partitions_blocked",
 			"Collections, and dropped databases, with a notification whose delivery fails or that waits for a failing one."),
-		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet."),
+		unprocessed: gauge(f, "ddltail_notifications_unprocessed", "Notifications in the queue that are not processed yet; NaN before the first scan."),
 		mode: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ddltail_listen_mode",
 			Help: "1 for the mode in which new notifications are found, else 0.",
@@ -87,7 +87,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ddltail_oldest_unprocessed_age_seconds",
-		Help: "Age of the oldest unprocessed notification, by its timestamp; 0 if there is none.",
+		Help: "Age of the oldest unprocessed notification, by its timestamp; 0 if there is none, NaN before the first scan.",
 	}, m.oldestAge)
 	for _, r := range labels.Results {
 		m.Deliveries.WithLabelValues(r)
@@ -96,6 +96,7 @@ func NewListen(reg prometheus.Registerer, build Build, labels ListenLabels, read
 		m.Attempts.WithLabelValues(v)
 	}
 	m.SetMode("")
+	m.Queue(math.NaN(), math.NaN())
 	return m
 }
 
@@ -142,9 +143,9 @@ func (m *Listen) SetMode(mode string) {
 }
 
 // Queue sets the number of unprocessed notifications, and the timestamp of the oldest in
-// epoch seconds, zero if none has one.
-func (m *Listen) Queue(unprocessed int, oldest float64) {
-	m.unprocessed.Set(float64(unprocessed))
+// epoch seconds, zero if none has one. Both are NaN while they are not known.
+func (m *Listen) Queue(unprocessed, oldest float64) {
+	m.unprocessed.Set(unprocessed)
 	m.oldest.Store(math.Float64bits(oldest))
 }
 

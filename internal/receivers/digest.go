@@ -91,7 +91,11 @@ func newDigest(changes []Change, l limits) digest {
 		}
 		d.lines = append(d.lines, one)
 	}
+	d.span, d.command = "time not known", "ddltail history"
 	first, last := spanOf(changes)
+	if first.IsZero() {
+		return d
+	}
 	d.span = stamp(first) + " to " + stamp(last)
 	d.command = fmt.Sprintf("ddltail history --since %s --until %s",
 		first.UTC().Format(time.RFC3339), last.UTC().Truncate(time.Second).Add(time.Second).Format(time.RFC3339))
@@ -129,10 +133,10 @@ func on(changes []Change) string {
 	return " on " + terminal.Escape(set)
 }
 
+// spanOf returns the first and the last time of the changes whose time is known; zero if there is none.
 func spanOf(changes []Change) (first, last time.Time) {
-	first, last = changes[0].Time, changes[0].Time
 	for _, c := range changes {
-		if c.Time.Before(first) {
+		if !c.Time.IsZero() && (first.IsZero() || c.Time.Before(first)) {
 			first = c.Time
 		}
 		if c.Time.After(last) {

@@ -4,9 +4,9 @@ package stdout
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/ddltail/ddltail/internal/notification"
+	"github.com/ddltail/ddltail/internal/pipe"
 	"github.com/ddltail/ddltail/internal/sink"
 	"github.com/ddltail/ddltail/internal/sink/message"
 )
@@ -16,7 +16,7 @@ func Kind() sink.Kind {
 	return sink.Kind{
 		Name: "stdout", Summary: "NDJSON", Options: []string{sink.KeyName, sink.KeyRequired, sink.KeyMaxBytes},
 		Open: func(s sink.Spec, _ sink.Values, r sink.Resources) ([]sink.Output, error) {
-			return []sink.Output{{Sink: Stream{name: s.Name, maxBytes: s.MaxBytes, output: r.Stdout}}}, nil
+			return []sink.Output{{Sink: Stream{name: s.Name, maxBytes: s.MaxBytes, output: pipe.NewWriter(r.Stdout)}}}, nil
 		},
 	}
 }
@@ -26,7 +26,7 @@ type Stream struct {
 	name string
 	// maxBytes is the limit of a line; 0 for none.
 	maxBytes int
-	output   io.Writer
+	output   *pipe.Writer
 }
 
 // Name is the sink's name in logs and metrics.
@@ -35,13 +35,13 @@ func (s Stream) Name() string { return s.name }
 // Setup has nothing to do.
 func (Stream) Setup(context.Context, sink.Own) error { return nil }
 
-// Write writes the documents. The caller repeats a write that failed, so that lines can occur twice.
-func (s Stream) Write(_ context.Context, docs []notification.Document) error {
+// Write writes the documents. The caller repeats a write that failed, or did not end in time, so that lines can occur twice.
+func (s Stream) Write(ctx context.Context, docs []notification.Document) error {
 	lines, err := message.Lines(docs, s.maxBytes)
 	if err != nil {
 		return err
 	}
-	if _, err := s.output.Write(lines); err != nil {
+	if err := s.output.Write(ctx, lines); err != nil {
 		return fmt.Errorf("write to stdout: %w", err)
 	}
 	return nil
