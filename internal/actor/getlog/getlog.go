@@ -126,10 +126,14 @@ type operation struct {
 		} `bson:"driver"`
 		Mongos bson.Raw `bson:"mongos"`
 	} `bson:"clientMetadata"`
-	Users []struct {
-		User string `bson:"user"`
-		DB   string `bson:"db"`
-	} `bson:"effectiveUsers"`
+	Users []user `bson:"effectiveUsers"`
+	// RunBy has the connection's own users while a command runs for others: then Users and the metadata are those of a client of the mongos.
+	RunBy []user `bson:"runBy"`
+}
+
+type user struct {
+	User string `bson:"user"`
+	DB   string `bson:"db"`
 }
 
 func (o operation) connection() actor.Connection {
@@ -140,7 +144,11 @@ func (o operation) connection() actor.Connection {
 	if o.Metadata.Application.Name != "" { // preferred: newer servers escape characters in appName
 		c.App = o.Metadata.Application.Name
 	}
-	for _, user := range o.Users {
+	users := o.Users
+	if len(o.RunBy) > 0 {
+		users, c.App, c.Driver = o.RunBy, "", ""
+	}
+	for _, user := range users {
 		c.Users = append(c.Users, user.User+"@"+user.DB)
 	}
 	return c
@@ -205,7 +213,7 @@ func connections(ctx context.Context, client *mongo.Client) (operations []operat
 		{{Key: "$match", Value: bson.D{{Key: "desc", Value: bson.D{{Key: "$regex", Value: "^conn[0-9]+$"}}}}}},
 		{{Key: "$project", Value: bson.D{
 			{Key: "desc", Value: 1}, {Key: "client", Value: 1}, {Key: "appName", Value: 1},
-			{Key: "clientMetadata.application", Value: 1}, {Key: "clientMetadata.driver", Value: 1}, {Key: "clientMetadata.mongos", Value: 1}, {Key: "effectiveUsers", Value: 1},
+			{Key: "clientMetadata.application", Value: 1}, {Key: "clientMetadata.driver", Value: 1}, {Key: "clientMetadata.mongos", Value: 1}, {Key: "effectiveUsers", Value: 1}, {Key: "runBy", Value: 1},
 		}}},
 	})
 	if err != nil {
