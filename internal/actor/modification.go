@@ -54,12 +54,12 @@ func mayEqual(a, b any) bool {
 		if !ok {
 			return true
 		}
+		if x == y { // NaN, as a number, is not equal to itself
+			return true
+		}
 		m, errM := strconv.ParseFloat(x, 64)
 		n, errN := strconv.ParseFloat(y, 64)
-		if errM == nil && errN == nil {
-			return m == n
-		}
-		return x == y
+		return errM == nil && errN == nil && m == n
 	case bool:
 		y, ok := b.(bool)
 		return !ok || x == y

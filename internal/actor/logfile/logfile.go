@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -297,8 +298,8 @@ func (f *Follower) next() (path string, proven bool, err error) {
 }
 
 // siblings returns the files that a rotation may have created from the log: PATH.SUFFIX and PATH-SUFFIX, where the suffix begins with
-// a digit, as a number or a time does. mongod.log-node2 can be the log of another process. If PATH is a link, as Kubernetes
-// makes to the log of a container, its target is rotated.
+// a digit, as a number or a time does. mongod.log-node2 and mongod.log-27018 can be the logs of other processes. If PATH is a link, as
+// Kubernetes makes to the log of a container, its target is rotated.
 func (f *Follower) siblings() ([]string, error) {
 	base := f.Path
 	if target, err := filepath.EvalSymlinks(base); err == nil {
@@ -308,7 +309,13 @@ func (f *Follower) siblings() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the rotated logs of %s: %w", f.Path, err)
 	}
-	return paths, nil
+	return slices.DeleteFunc(paths, func(path string) bool { return isPort(path[len(base)+1:]) }), nil
+}
+
+// isPort reports whether a suffix can be the port of another server. A rotation's number has fewer digits, or begins with 0; a date has more.
+func isPort(suffix string) bool {
+	port, err := strconv.Atoi(suffix)
+	return err == nil && suffix[0] != '0' && port >= 1024 && port <= 65535
 }
 
 func identify(path string, open os.FileInfo) (began time.Time, same bool) {

@@ -272,7 +272,7 @@ func TestRotatedTwice(t *testing.T) {
 // TestSiblings: the log of another process beside it is no rotated one.
 func TestSiblings(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mongod.log")
-	for _, name := range []string{"", ".1", "-20261126", ".2026-11-26T05-16-50", "-node2", ".other"} {
+	for _, name := range []string{"", ".1", "-20261126", ".2026-11-26T05-16-50", "-node2", ".other", "-27018", ".27018"} {
 		if err := os.WriteFile(path+name, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
