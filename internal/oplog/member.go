@@ -190,17 +190,30 @@ func (m Member) run(ctx context.Context, db string, cmd bson.D) (bson.Raw, error
 	return m.runWithin(ctx, requestTimeout, db, cmd)
 }
 
-// runWithin bounds a command without a context deadline: from a deadline the driver would
+func (m Member) runWithin(ctx context.Context, limit time.Duration, db string, cmd bson.D) (raw bson.Raw, err error) {
+	err = within(ctx, limit, func(ctx context.Context, _ func()) (err error) {
+		raw, err = m.Client.Database(db).RunCommand(ctx, cmd).Raw()
+		return err
+	})
+	return raw, err
+}
+
+// AwaitReplies calls work with a context that ends if no reply arrives for 30 s: a stopped process keeps its sockets open. Work calls
+// received after each reply; their number is not bounded.
+func AwaitReplies(ctx context.Context, work func(ctx context.Context, received func()) error) error {
+	return within(ctx, requestTimeout, work)
+}
+
+// within bounds the wait for each reply without a context deadline: from a deadline the driver would
 // derive a maxTimeMS in addition to the one that an awaitData getMore has.
-func (m Member) runWithin(ctx context.Context, limit time.Duration, db string, cmd bson.D) (bson.Raw, error) {
+func within(ctx context.Context, limit time.Duration, work func(ctx context.Context, received func()) error) error {
 	bounded, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(limit, func() { cancel(errNoReply) })
 	defer timer.Stop()
-
-	raw, err := m.Client.Database(db).RunCommand(bounded, cmd).Raw()
+	err := work(bounded, func() { timer.Reset(limit) })
 	if err != nil && errors.Is(context.Cause(bounded), errNoReply) {
-		return nil, fmt.Errorf("%w within %s", errNoReply, limit)
+		return fmt.Errorf("%w within %s", errNoReply, limit)
 	}
-	return raw, err
+	return err
 }

@@ -2,10 +2,8 @@ package snapshot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -290,23 +288,10 @@ func finishedSpec(spec bson.Raw) (bson.Raw, bool) {
 	return spec, err == nil
 }
 
-// replyTimeout bounds the wait for one reply: a stopped process keeps its sockets open, and 4.4 waits for a lock on a collection, such
-// as that of a validate. The number of replies is not bounded.
-const replyTimeout = 30 * time.Second
-
-var errNoReply = fmt.Errorf("no reply from the member within %s", replyTimeout)
-
-// bounded calls work, in the listing's session, with a context that ends if no reply arrives for replyTimeout. Work calls received for each.
+// bounded calls work in the listing's session. A server that does not reply is an error, also if it waits for a lock on a collection, such
+// as that of a validate: 4.4 does.
 func (l *Listing) bounded(ctx context.Context, work func(ctx context.Context, received func()) error) error {
-	ctx, cancel := context.WithCancelCause(mongo.NewSessionContext(ctx, l.session))
-	defer cancel(nil)
-	silence := time.AfterFunc(replyTimeout, func() { cancel(errNoReply) })
-	defer silence.Stop()
-	err := work(ctx, func() { silence.Reset(replyTimeout) })
-	if err != nil && errors.Is(context.Cause(ctx), errNoReply) {
-		return errNoReply
-	}
-	return err
+	return oplog.AwaitReplies(mongo.NewSessionContext(ctx, l.session), work)
 }
 
 // run returns the documents of a listing command.
