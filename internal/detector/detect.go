@@ -178,7 +178,7 @@ func (w *detection) put(ns schema.Namespace, d *schema.Definition) {
 // emit appends a change, unless its namespace is out of scope. For ddltail's own collections
 // only drops and renames are reported, because their content is lost.
 func (w *detection) emit(op operation, c notification.Change) {
-	inScope := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || removesCollection(c.Operation) && w.watch.IsOwn(c.Namespace())
+	inScope := w.watch.Includes(schema.Namespace{Database: c.Database, Collection: c.Collection}) || c.Operation.RemovesCollection() && w.watch.IsOwn(c.Namespace())
 	if op.unreported || !inScope {
 		return
 	}
@@ -186,10 +186,6 @@ func (w *detection) emit(op operation, c notification.Change) {
 		c.UUID = op.UUID
 	}
 	w.changes = append(w.changes, c)
-}
-
-func removesCollection(o notification.Operation) bool {
-	return o == notification.DropCollection || o == notification.RenameCollection
 }
 
 func (w *detection) result() Result {

@@ -36,6 +36,9 @@ func Operations() []Operation {
 	}
 }
 
+// RemovesCollection reports whether a collection no longer exists under its name after the operation.
+func (o Operation) RemovesCollection() bool { return o == DropCollection || o == RenameCollection }
+
 // OnIndex reports whether the operation names an index.
 func (o Operation) OnIndex() bool {
 	return o == CreateIndex || o == DropIndex || o == AbortIndexBuild

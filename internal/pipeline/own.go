@@ -18,8 +18,7 @@ import (
 // noteOwnRemoved records that one of ddltail's own collections was dropped or renamed. These are
 // the only changes of own collections that are reported.
 func (p *Pipeline) noteOwnRemoved(c notification.Change) {
-	taken := c.Operation == notification.DropCollection || c.Operation == notification.RenameCollection
-	if taken && slices.Contains(p.Own, c.Namespace()) {
+	if c.Operation.RemovesCollection() && slices.Contains(p.Own, c.Namespace()) {
 		p.ownRemoved = true
 	}
 }
