@@ -205,11 +205,8 @@ func (n record) compare(other record) int { return n.position.Compare(other.posi
 // key returns the _id as a map key.
 func (n record) key() string { return string(n.id.Type) + string(n.id.Value) }
 
-// maxSeconds is beyond every timestamp in seconds (the year 5138): people also write milliseconds, as Date.now() returns them.
-const maxSeconds = 1e11
-
 // writtenAt returns when a document was written or redelivered, by the clock of the program
-// that did it; else the timestamp of the change, if it can be one in seconds; else the zero time.
+// that did it; else the timestamp of the change, if that is a time; else the zero time.
 func writtenAt(doc bson.Raw) time.Time {
 	if at, ok := doc.Lookup(fieldRedeliveredAt).TimeOK(); ok {
 		return at
@@ -220,10 +217,8 @@ func writtenAt(doc bson.Raw) time.Time {
 	if id, ok := doc.Lookup("_id").ObjectIDOK(); ok {
 		return id.Timestamp()
 	}
-	if s, ok := notification.Seconds(doc.Lookup("timestamp")); ok && s > 0 && s < maxSeconds {
-		return time.UnixMilli(int64(s * 1000))
-	}
-	return time.Time{}
+	at, _ := notification.Time(doc.Lookup("timestamp"))
+	return at
 }
 
 // malformed returns why a document is not a valid notification, empty if it is valid.

@@ -45,6 +45,7 @@ func TestRedeliver(t *testing.T) {
 		_, err := s.queue.DeleteMany(t.Context(), bson.M{"operation": bson.M{"$exists": true}})
 		s.must(err)
 		s.insert(docs...)
+		s.insert(bson.M{"_id": "new", "operation": "X", "collection": "c", "timestamp": 50.0, "deliveries": bson.M{"chat": ended("delivered")}})
 	}
 	_, err := s.queue.UpdateOne(t.Context(), bson.M{"_id": "init"}, bson.M{"$set": bson.M{"receivers": bson.M{"chat": bson.DateTime(1), "pager": bson.DateTime(1)}}})
 	s.must(err)
@@ -75,6 +76,9 @@ func TestRedeliver(t *testing.T) {
 				"deliveries.backend": nil, "deliveries.chat.state": "skipped"},
 			{"_id": hex, "processed": false, "error": nil, "attempts": 1, "deliveries.chat": nil, "deliveries.backend.state": "delivered"},
 			{"_id": "half", "processed": false, "deliveries.chat": nil, "deliveries.pager.attempts": 3, "deliveries.backend": nil},
+		}},
+		{"one without processed", Redelivery{IDs: []string{"new"}}, Redelivered{1, 0}, []bson.M{
+			{"_id": "new", "processed": false, "deliveries.chat": nil},
 		}},
 		{"rejected by one receiver", Redelivery{Rejected: true, Receiver: "chat", Since: at(250)}, Redelivered{2, 0}, nil},
 		{"of one receiver", Redelivery{IDs: []string{hex.Hex()}, Receiver: "pager"}, Redelivered{1, 0}, []bson.M{

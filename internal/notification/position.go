@@ -86,6 +86,20 @@ func Seconds(v bson.RawValue) (float64, bool) {
 	return 0, false
 }
 
+// Time converts the timestamp of a notification to a time. It returns false for a value that cannot be one: people also write
+// milliseconds, as Date.now() returns them, or nanoseconds.
+func Time(v bson.RawValue) (time.Time, bool) {
+	if at, ok := v.TimeOK(); ok {
+		return at, true
+	}
+	const bound = 1e11 // the year 5138
+	seconds, ok := Seconds(v)
+	if !ok || seconds <= 0 || seconds >= bound {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(math.Round(seconds * 1000))), true
+}
+
 // wholeSecond rounds down. Beyond the bounds a float64 cannot represent every integer, and the
 // conversion of larger values to int64 is undefined.
 func wholeSecond(seconds float64) int64 {

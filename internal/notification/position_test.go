@@ -105,3 +105,35 @@ func TestPositionManual(t *testing.T) {
 		}
 	}
 }
+
+// TestTime: what people write as a timestamp is a time only if it can be one.
+func TestTime(t *testing.T) {
+	at := time.UnixMilli(1_795_000_000_123)
+	for name, c := range map[string]struct {
+		value any
+		want  time.Time
+	}{
+		"seconds":        {1_795_000_000.123, at},
+		"whole seconds":  {int64(1_795_000_000), time.Unix(1_795_000_000, 0)},
+		"a Date":         {bson.NewDateTimeFromTime(at), at},
+		"milliseconds":   {1_795_000_000_123.0, time.Time{}},
+		"nanoseconds":    {int64(1_795_000_000_123_000_000), time.Time{}},
+		"zero":           {0, time.Time{}},
+		"a negative one": {-5.0, time.Time{}},
+		"not a number":   {math.NaN(), time.Time{}},
+		"infinity":       {math.Inf(1), time.Time{}},
+		"a text":         {"2026-11-27", time.Time{}},
+	} {
+		kind, raw, err := bson.MarshalValue(c.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := Time(bson.RawValue{Type: kind, Value: raw})
+		if !got.Equal(c.want) || ok == c.want.IsZero() {
+			t.Errorf("%s: %s, %v, want %s", name, got, ok, c.want)
+		}
+	}
+	if got, ok := Time(bson.RawValue{}); ok || !got.IsZero() {
+		t.Errorf("a missing field: %s, %v", got, ok)
+	}
+}

@@ -119,11 +119,8 @@ func timeOf(doc bson.Raw) time.Time {
 	if at, ok := doc.Lookup("wall").TimeOK(); ok {
 		return at.UTC()
 	}
-	if at, ok := doc.Lookup("timestamp").TimeOK(); ok {
+	if at, ok := notification.Time(doc.Lookup("timestamp")); ok {
 		return at.UTC()
-	}
-	if seconds, ok := doc.Lookup("timestamp").AsFloat64OK(); ok && seconds > 0 && seconds < 1e11 {
-		return time.UnixMilli(int64(seconds*1000 + 0.5)).UTC()
 	}
 	if o, ok := doc.Lookup("_id").ObjectIDOK(); ok {
 		return o.Timestamp().UTC()
