@@ -119,10 +119,10 @@ func (c *Chooser) LongestOplog(ctx context.Context, lost *recovery.LostError) (M
 			m.Close()
 		}
 	}
-	if best.Client == nil && len(failed) == 0 {
-		return Member{}, fmt.Errorf("find a member to resume from: no primary is visible: %w", lost.View.Reason())
-	}
 	if best.Client == nil {
+		if len(failed) == 0 { // all were left out
+			failed = append(failed, fmt.Errorf("no primary is visible: %w", lost.View.Reason()))
+		}
 		return Member{}, fmt.Errorf("find a member to resume from: %w", errors.Join(failed...))
 	}
 	return best, nil

@@ -25,7 +25,7 @@ func (w *Writer) Write(ctx context.Context, raw []byte) error {
 	select {
 	case w.writing <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("an earlier write has not ended: %w", ctx.Err())
+		return fmt.Errorf("stopped before it was written: %w", ctx.Err())
 	}
 	written := make(chan error, 1)
 	go func() {
@@ -37,6 +37,6 @@ func (w *Writer) Write(ctx context.Context, raw []byte) error {
 	case err := <-written:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("the write has not ended: %w", ctx.Err())
+		return fmt.Errorf("stopped while it was written: %w", ctx.Err())
 	}
 }
