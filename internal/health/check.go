@@ -53,7 +53,7 @@ type Check struct {
 	OneDeployment bool
 }
 
-// Run returns the report. Facts that cannot be measured are reported as problems.
+// Run returns the report. Facts that cannot be measured are reported as problems, except those of a queue that does not exist.
 func (c Check) Run(ctx context.Context) Report {
 	r := Report{Source: Text(c.Source), Name: c.Name, Problems: []string{}, measured: map[Fact]bool{}}
 	member, err := c.readSet(ctx, &r)

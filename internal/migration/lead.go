@@ -13,7 +13,8 @@ import (
 	"github.com/ddltail/ddltail/internal/schema"
 )
 
-// Policy is what a script may do to documents. The zero value deletes none.
+// Policy is what a script may do to documents. The zero value drops no collection; what can delete some documents of one, such as a smaller
+// capped size, it writes with a warning.
 type Policy int
 
 const (
