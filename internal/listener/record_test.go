@@ -151,3 +151,29 @@ func TestRetryWait(t *testing.T) {
 		t.Errorf("asked for 30 s, waits %s", got)
 	}
 }
+
+// TestWrittenAt: the age of a notification counts from when it was written, not from the time of an older change that it reports.
+func TestWrittenAt(t *testing.T) {
+	at := func(second int64) time.Time { return time.Unix(second, 0) }
+	date := func(second int64) bson.DateTime { return bson.NewDateTimeFromTime(at(second)) }
+	hex := bson.NewObjectIDFromTimestamp(at(500))
+	for name, c := range map[string]struct {
+		doc  bson.D
+		want time.Time
+	}{
+		"redelivered":                     {bson.D{{Key: "_id", Value: hex}, {Key: "redelivered_at", Value: date(900)}, {Key: "detected_at", Value: date(700)}}, at(900)},
+		"by ddltail":                      {bson.D{{Key: "_id", Value: "rs0:1"}, {Key: "detected_at", Value: date(700)}, {Key: "timestamp", Value: 600.0}}, at(700)},
+		"by hand, of an old change":       {bson.D{{Key: "_id", Value: hex}, {Key: "timestamp", Value: 100.0}}, at(500)},
+		"by hand, in milliseconds":        {bson.D{{Key: "_id", Value: hex}, {Key: "timestamp", Value: 500_000_000_000_000.0}}, at(500)},
+		"by hand, with its own _id":       {bson.D{{Key: "_id", Value: "mine"}, {Key: "timestamp", Value: 400.0}}, at(400)},
+		"its own _id, and no time at all": {bson.D{{Key: "_id", Value: "mine"}, {Key: "timestamp", Value: 4e14}}, time.Time{}},
+	} {
+		raw, err := bson.Marshal(c.doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := writtenAt(raw); !got.Equal(c.want) {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
