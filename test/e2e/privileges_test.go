@@ -231,6 +231,10 @@ func (s scene) historyDropped(p *ddltailtest.Process) {
 	s.must(s.db.Collection("schema_history").Drop(s.Context()))
 	s.run(bson.D{{Key: "create", Value: "later"}})
 	wantStatements(s.T, s.documents("schema_history", 2), "DROP COLLECTION schema_history", "CREATE COLLECTION later")
+	s.until("the catalog is stored again", func() bool {
+		n, err := s.db.Collection("schema_checkpoints").CountDocuments(s.Context(), bson.D{{Key: "baseline.ts", Value: bson.D{{Key: "$gt", Value: bson.Timestamp{}}}}})
+		return err == nil && n == 1
+	})
 	if _, err := p.Stop(s.Context()); err != nil {
 		s.Fatal(err)
 	}
